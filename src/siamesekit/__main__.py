@@ -1,0 +1,5 @@
+"""`python -m siamesekit`."""
+
+from siamesekit.cli import main
+
+main()

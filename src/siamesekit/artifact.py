@@ -1,0 +1,260 @@
+"""The artifact: a trained model that needs no config. `model/model.safetensors` and `model/model.json`.
+
+Reading one runs no code of its own: weights are safetensors, the rest is JSON, and the network is built from
+registered components.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from siamesekit import __version__
+from siamesekit.calibration import Calibration
+from siamesekit.data.images import Fit, UnreadableError, decode, load_images, square
+from siamesekit.data.records import Record
+from siamesekit.distances.distance import Distance
+from siamesekit.encoders.backbone import Backbone
+from siamesekit.encoders.head import Head
+from siamesekit.engine.frozen_prefix import CHUNK
+from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
+from siamesekit.errors import ArtifactError, ComponentError, DataError
+from siamesekit.files import fingerprint, write_atomic, write_json
+from siamesekit.model import Encoder
+from siamesekit.progress import Progress
+from siamesekit.registry import DISTANCES, ENCODERS
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+
+Photo = str | Path | Image.Image | NDArray[np.uint8]
+"""A file, a Pillow image, or uint8 RGB `[height, width, 3]`."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What an encoder is made of, its weights aside."""
+
+    encoder: str
+    options: Mapping[str, Any]
+    head: Mapping[str, Any]
+    batchnorm: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two photos compared.
+
+    Attributes:
+        distance: at least 0; smaller is nearer.
+        similarity: probability 0 … 1 that both show one individual, were same and different as frequent; None where
+            the model ships no calibration.
+        threshold: the distance up to which the verdict is "same", or None.
+        same: the verdict, or None.
+    """
+
+    distance: float
+    similarity: float | None
+    threshold: float | None
+    same: bool | None
+
+
+def build(architecture: Architecture, pretrained: bool = False) -> Encoder:
+    """Build an encoder from registered components, weights random or pretrained."""
+    backbone: Backbone = ENCODERS.build(architecture.encoder, architecture.options, pretrained=pretrained)
+    head = Head(backbone.num_features, **architecture.head)
+    return Encoder(backbone, head, batchnorm="train" if architecture.batchnorm == "train" else "inference")
+
+
+def save_model(
+    folder: Path,
+    encoder: Encoder,
+    architecture: Architecture,
+    size: int,
+    fit: Fit,
+    distance: Mapping[str, Any],
+    operating_point: Mapping[str, Any] | None,
+    notes: Mapping[str, Any],
+) -> None:
+    """Write the artifact; the description last, naming the weights by their SHA-256.
+
+    Args:
+        folder: `model/` in a run's folder.
+        encoder: its weights.
+        architecture: what it is made of.
+        size: side of the square photos it takes, in pixels.
+        fit: how a photo is made square.
+        distance: its name and options.
+        operating_point: threshold and calibration, or None.
+        notes: anything a reader should know: stand-ins, figures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    write_atomic(folder / WEIGHTS, lambda path: save_file(state, path))
+    description = {
+        "format": FORMAT,
+        "siamesekit": __version__,
+        "encoder": {
+            "name": architecture.encoder,
+            "options": dict(architecture.options),
+            "head": dict(architecture.head),
+            "batchnorm": architecture.batchnorm,
+            "mean": encoder.backbone.mean.flatten().tolist(),
+            "std": encoder.backbone.std.flatten().tolist(),
+        },
+        "input": {"size": size, "fit": fit},
+        "distance": dict(distance),
+        "operating_point": operating_point,
+        "weights_sha256": fingerprint(folder / WEIGHTS),
+        **notes,
+    }
+    write_json(folder / DESCRIPTION, description)
+
+
+class SimilarityModel:
+    """A trained encoder with its preprocessing, distance and threshold; made by `siamesekit.load`.
+
+    Attributes:
+        encoder: the network, in inference mode.
+        distance: between embeddings.
+        size: side of the square it sees, in pixels.
+        fit: how photos are made square.
+        calibration: distance to similarity and verdict, or None.
+        description: the artifact's JSON.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        distance: Distance,
+        size: int,
+        fit: Fit,
+        calibration: Calibration | None,
+        description: Mapping[str, Any],
+        device: DeviceChoice = "auto",
+        precision: PrecisionChoice = "fp32",
+    ) -> None:
+        self.precision = choose_precision(device, precision)
+        self.encoder = encoder.to(self.precision.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.distance = distance
+        self.size = size
+        self.fit: Fit = fit
+        self.calibration = calibration
+        self.description = description
+
+    @property
+    def threshold(self) -> float | None:
+        """The distance up to which two photos are called the same individual."""
+        return None if self.calibration is None else self.calibration.threshold
+
+    def prepare(self, photo: Photo) -> Tensor:
+        """One photo as the network takes it, uint8 `[3, size, size]`.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            if isinstance(photo, str | Path):
+                pixels = decode(Path(photo))
+            else:
+                pixels = np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)
+        except UnreadableError as error:
+            raise DataError(f"{photo}: {'; '.join(error.args)}") from None
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise DataError(f"a photo as an array is uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
+        return torch.from_numpy(square(pixels, self.size, self.fit).transpose(2, 0, 1).copy())
+
+    @torch.inference_mode()
+    def embed(self, photos: Photo | Sequence[Photo] | Tensor) -> Tensor:
+        """Embeddings float32 `[N, D]`, on the CPU.
+
+        Args:
+            photos: one photo or several, of any size; or a tensor `[N, 3, size, size]` with values 0 … 255.
+
+        Raises:
+            DataError: a photo cannot be read.
+        """
+        if isinstance(photos, Tensor):
+            batches = photos.split(CHUNK)
+        else:
+            several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else list(photos)
+            batches = (
+                torch.stack([self.prepare(photo) for photo in several[start : start + CHUNK]])
+                for start in range(0, len(several), CHUNK)
+            )
+        embedded = []
+        for batch in batches:
+            on_device = batch.to(self.precision.device).contiguous(memory_format=torch.channels_last)
+            with self.precision.autocast():
+                embedded.append(self.encoder(on_device).float().cpu())
+        if not embedded:
+            raise DataError("no photos to embed")
+        return torch.cat(embedded)
+
+    def embed_files(self, files: Sequence[Path], progress: Progress) -> Tensor:
+        """Embeddings `[N, D]` of photo files, shown as they come.
+
+        Raises:
+            DataError: photos that cannot be read, all of them together.
+        """
+        images = load_images([Record(str(file), "", file) for file in files], self.size, self.fit, progress)
+        chunks = progress.track(images.split(CHUNK), -(-len(images) // CHUNK), "Embedding", "chunks")
+        return torch.cat([self.embed(chunk) for chunk in chunks])
+
+    def compare(self, a: Photo, b: Photo) -> Comparison:
+        """Distance, similarity and verdict for two photos."""
+        first, second = self.embed([a, b])
+        distance = float(self.distance(first, second))
+        fitted = self.calibration
+        if fitted is None:
+            return Comparison(distance, None, None, None)
+        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance))
+
+
+def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:
+    """Load a trained model from a run's folder, or from its `model/` folder.
+
+    Args:
+        run: the folder.
+        device: where it will run.
+        precision: `fp32` gives the same embeddings everywhere to rounding; `auto` takes bf16 where it is native.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or it needs a plugin that is not loaded.
+    """
+    folder = Path(run)
+    if not (folder / DESCRIPTION).is_file():
+        folder = folder / "model"
+    if not (folder / DESCRIPTION).is_file():
+        raise ArtifactError(f"there is no model in {run}: {folder / DESCRIPTION} is missing; did the run finish?")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if description["format"] != FORMAT:
+            raise ArtifactError(f"{folder} has format {description['format']}, this version reads {FORMAT}")
+        if fingerprint(folder / WEIGHTS) != description["weights_sha256"]:
+            raise ArtifactError(f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 differs")
+        spec = description["encoder"]
+        distance = DISTANCES.build(description["distance"]["name"], description["distance"]["options"])
+        encoder = build(Architecture(spec["name"], spec["options"], spec["head"], spec["batchnorm"]))
+        encoder.backbone.mean.copy_(torch.tensor(spec["mean"]).view(1, 3, 1, 1))
+        encoder.backbone.std.copy_(torch.tensor(spec["std"]).view(1, 3, 1, 1))
+        encoder.load_state_dict(load_file(folder / WEIGHTS))
+        point = description["operating_point"]
+        calibration = point and Calibration(point["slope"], point["intercept"], point["threshold"])
+        size, fit = int(description["input"]["size"]), description["input"]["fit"]
+    except ComponentError as error:
+        raise ArtifactError(f"{folder} needs a component that is not there: {error}; if a plugin has it, "
+                            "load that first (--plugin FILE)") from None  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ArtifactError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+    return SimilarityModel(encoder, distance, size, fit, calibration, description, device, precision)

@@ -1,0 +1,219 @@
+"""From a distance to a probability and a verdict, learnt from individuals that did not train the network.
+
+Pairs of photos of the held-out individuals are *same* or *different*. A logistic curve through their distances
+gives the similarity, the probability of "same" if both were equally frequent; the threshold is a distance. What a
+threshold is worth is measured on pairs of individuals other than those that set it (`cross_fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamesekit.metrics import Floats, Interval, interval
+
+MAX_PAIRED_FOLDS = 12
+"""Up to so many individuals each pair of them is held out in turn; beyond, a fold of several."""
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pairs i < j of photos of held-out individuals.
+
+    Attributes:
+        distance: float64 `[P]`.
+        first: int64 `[P]`, the individual of photo i.
+        second: int64 `[P]`, the individual of photo j.
+    """
+
+    distance: Floats
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+    @property
+    def same(self) -> NDArray[np.bool_]:
+        """Whether both photos are of one individual, `[P]`."""
+        same: NDArray[np.bool_] = self.first == self.second
+        return same
+
+    def among(self, individuals: NDArray[np.int64]) -> Pairs:
+        """The pairs both of whose photos are of these individuals."""
+        kept = np.isin(self.first, individuals) & np.isin(self.second, individuals)
+        return Pairs(self.distance[kept], self.first[kept], self.second[kept])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The operating point: similarity = 1 / (1 + exp(slope · distance + intercept)), same if distance ≤ threshold."""
+
+    slope: float
+    intercept: float
+    threshold: float
+
+    def similarity(self, distance: float) -> float:
+        """The probability that two photos at this distance show one individual, 0 … 1, both being as frequent."""
+        return float(_sigmoid(np.array(-self.slope * distance - self.intercept)))
+
+    def same(self, distance: float) -> bool:
+        """The verdict."""
+        return distance <= self.threshold
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What the threshold is worth, measured on individuals other than those that set it.
+
+    Attributes:
+        folds: how many times individuals were held out.
+        same_pairs: distinct pairs of one individual that were judged.
+        different_pairs: distinct pairs of two individuals that were judged.
+        false_accept_rate: share of different pairs called same.
+        false_reject_rate: share of same pairs called different.
+        accuracy: mean of the shares that were right, same and different weighing equally.
+    """
+
+    folds: int
+    same_pairs: int
+    different_pairs: int
+    false_accept_rate: Interval
+    false_reject_rate: Interval
+    accuracy: Interval
+
+
+def pairs_of(distances: Floats, labels: NDArray[np.int64]) -> Pairs:
+    """All pairs i < j from a matrix of distances `[N, N]` and individuals `[N]`."""
+    i, j = np.triu_indices(len(labels), k=1)
+    return Pairs(distances[i, j].astype(np.float64), labels[i], labels[j])
+
+
+def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | None:
+    """Fit the similarity and the threshold.
+
+    The curve is a logistic regression in which same and different pairs weigh equally, towards Platt's softened
+    targets (Platt 1999), so that it stays finite where the two are separable. The threshold is where it says 0.5,
+    or, with `false_accept_rate` above 0, the largest distance at which no larger share of different pairs lies.
+
+    Returns:
+        None where there is nothing to fit: no same or no different pair, or a distance that does not grow from
+        the ones to the others.
+    """
+    same = pairs.same
+    if not same.any() or same.all() or not np.isfinite(pairs.distance).all():
+        return None
+    fitted = _logistic(pairs.distance, same)
+    if fitted is None:
+        return None
+    slope, intercept = fitted
+    threshold = -intercept / slope
+    if false_accept_rate > 0:
+        different = np.sort(pairs.distance[~same])
+        allowed = int(false_accept_rate * len(different))  # so many may be accepted
+        threshold = float(np.nextafter(different[allowed], -np.inf)) if allowed < len(different) else different[-1]
+    return Calibration(float(slope), float(intercept), float(threshold))
+
+
+def cross_fit(
+    pairs: Pairs, false_accept_rate: float, confidence: float, resamples: int, rng: np.random.Generator
+) -> CrossFit | None:
+    """Set the threshold on some individuals, judge the pairs among the others, over all folds.
+
+    Few individuals are held out two by two, every two of them; more than that in five random groups. A pair that
+    several folds judge counts with the mean of their verdicts.
+
+    Returns:
+        None with fewer than four individuals: two must set the threshold and two others judge it.
+    """
+    individuals = np.unique(np.concatenate([pairs.first, pairs.second]))
+    if len(individuals) < 4:
+        return None
+    accepted = np.zeros(len(pairs.distance))
+    judged = np.zeros(len(pairs.distance))
+    folds = 0
+    for held_out in _folds(individuals, rng):
+        calibration = calibrate(pairs.among(np.setdiff1d(individuals, held_out)), false_accept_rate)
+        if calibration is None:
+            continue
+        inside = np.isin(pairs.first, held_out) & np.isin(pairs.second, held_out)
+        judged += inside
+        accepted += inside & (pairs.distance <= calibration.threshold)
+        folds += 1
+    seen = judged > 0
+    same, different = seen & pairs.same, seen & ~pairs.same
+    if not same.any() or not different.any():
+        return None
+    share = np.divide(accepted, judged, out=np.zeros_like(accepted), where=seen)
+    first, second = np.searchsorted(individuals, pairs.first), np.searchsorted(individuals, pairs.second)
+    drawn = np.stack([np.bincount(rng.integers(len(individuals), size=len(individuals)), minlength=len(individuals))
+                      for _ in range(resamples)])  # fmt: skip
+
+    def rate(chosen: NDArray[np.bool_], values: Floats, diagonal: bool) -> tuple[float, Floats]:
+        # Sums per (pair of) individuals, so that a resample is a small product. Of an individual that is drawn
+        # twice, the two copies make no "different" pairs, so those weigh by the product of two distinct counts.
+        size = len(individuals)
+        sums, counts = np.zeros((size, size)), np.zeros((size, size))
+        np.add.at(sums, (first[chosen], second[chosen]), values[chosen])
+        np.add.at(counts, (first[chosen], second[chosen]), 1)
+        if diagonal:
+            resampled = [drawn @ np.diag(matrix) for matrix in (sums, counts)]
+        else:
+            resampled = [np.einsum("ri,ij,rj->r", drawn, matrix, drawn) for matrix in (sums, counts)]
+        with np.errstate(invalid="ignore"):
+            return float(values[chosen].mean()), resampled[0] / resampled[1]
+
+    false_accept, false_accepts = rate(different, share, diagonal=False)
+    false_reject, false_rejects = rate(same, 1 - share, diagonal=True)
+    return CrossFit(
+        folds=folds,
+        same_pairs=int(same.sum()),
+        different_pairs=int(different.sum()),
+        false_accept_rate=interval(false_accept, lambda: false_accepts, len(individuals), confidence),
+        false_reject_rate=interval(false_reject, lambda: false_rejects, len(individuals), confidence),
+        accuracy=interval(1 - (false_accept + false_reject) / 2, lambda: 1 - (false_accepts + false_rejects) / 2,
+                          len(individuals), confidence),
+    )  # fmt: skip
+
+
+def _folds(individuals: NDArray[np.int64], rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    if len(individuals) <= MAX_PAIRED_FOLDS:
+        yield from (np.array(two) for two in combinations(individuals, 2))
+    else:
+        yield from np.array_split(rng.permutation(individuals), FOLDS)
+
+
+def _logistic(distance: Floats, same: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Slope and intercept of P(same) = 1/(1 + exp(slope·d + intercept)), by Newton's method; None unless slope > 0."""
+    positives, negatives = int(same.sum()), int((~same).sum())
+    target = np.where(same, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    weight = np.where(same, 0.5 / positives, 0.5 / negatives)
+    mean, spread = distance.mean(), distance.std()
+    if spread == 0:
+        return None
+    design = np.stack([-(distance - mean) / spread, -np.ones_like(distance)], axis=1)
+    beta = np.zeros(2)
+
+    def cost(candidate: Floats) -> float:
+        logits = design @ candidate
+        return float((weight * (np.logaddexp(0, logits) - target * logits)).sum())
+
+    for _ in range(100):
+        p = _sigmoid(design @ beta)
+        gradient = design.T @ (weight * (p - target))
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        step, scale, before = np.linalg.solve(hessian, gradient), 1.0, cost(beta)
+        while cost(beta - scale * step) > before and scale > 1e-8:
+            scale /= 2
+        beta = beta - scale * step
+        if np.abs(scale * step).max() < 1e-10:
+            break
+    slope = beta[0] / spread
+    return (slope, beta[1] - slope * mean) if slope > 0 else None
+
+
+def _sigmoid(x: Floats) -> Floats:
+    result: Floats = np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+    return result

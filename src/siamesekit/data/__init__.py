@@ -1,0 +1,1 @@
+"""Photos and individuals: records, readers, splits, images, samplers."""

@@ -1,0 +1,1 @@
+"""Readers: where photos and individuals come from. One file each."""

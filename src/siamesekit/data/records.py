@@ -1,0 +1,32 @@
+"""Records: the photos of a data set, before any pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Record:
+    """One photo of one individual.
+
+    Attributes:
+        name: unique in the data set and stable between runs, `w_0012/3.jpg` say.
+        individual: who is on it.
+        source: the file, or a callable that gives the pixels, uint8 RGB `[height, width, 3]`.
+    """
+
+    name: str
+    individual: str
+    source: Path | Callable[[], NDArray[np.uint8]]
+
+
+def individuals_of(records: Sequence[Record]) -> list[str]:
+    """The distinct individuals, sorted."""
+    return sorted({record.individual for record in records})

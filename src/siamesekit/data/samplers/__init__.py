@@ -1,0 +1,1 @@
+"""Samplers: which photos meet in a batch. One file each."""

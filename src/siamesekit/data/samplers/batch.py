@@ -1,0 +1,41 @@
+"""What every sampler component is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from siamesekit.triplets import Triplets
+
+
+class Batch(NamedTuple):
+    """A batch of training photos, each of them once.
+
+    Attributes:
+        images: int64 `[N]`, distinct indices into the training photos.
+        triplets: T triplets of indices into the *batch*, 0 ≤ index < N.
+    """
+
+    images: Tensor
+    triplets: Triplets
+
+
+class Sampler(Protocol):
+    """A plan of batches; the same for the same seed and epoch, whatever was drawn before."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 1."""
+        ...
+
+
+def batch_of(triplets: Triplets) -> Batch:
+    """The batch of triplets over all photos: each distinct photo once, the triplets as indices into those."""
+    images, inverse = torch.unique(torch.cat(triplets), return_inverse=True)
+    return Batch(images, Triplets(*inverse.chunk(3)))

@@ -1,0 +1,97 @@
+"""Splits: which photos train, validate and test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from siamesekit.data.records import Record, individuals_of
+from siamesekit.errors import DataError, near
+from siamesekit.randomness import generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of records: three disjoint parts, each sorted; validation may be empty."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """The parts that are not empty, by name."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part}
+
+
+def split_records(
+    records: Sequence[Record],
+    by: Literal["identity", "photo"],
+    train: float,
+    validation: float,
+    test: Sequence[str],
+    seed: int,
+) -> Split:
+    """Split records into training, validation and test parts.
+
+    By identity, individuals are shuffled and `int(n · train)` of them train, the rest test; by photo the same is
+    done with each individual's photos. Of what trains, `int(n · validation)` is then set aside, at least two
+    individuals (or one photo of each).
+
+    Args:
+        by: what is split.
+        train: share that trains.
+        validation: share of the training part that validates instead; 0 for none.
+        test: individuals that test, in place of a share; only by identity.
+        seed: the run's.
+
+    Raises:
+        DataError: a part would have fewer than two individuals with two photos or more, or a named individual
+            is not there.
+    """
+    rng = generator(seed, "split")
+    individuals = individuals_of(records)
+    for name in test:
+        if name not in individuals:
+            raise DataError(f"split.test names {name!r}, which is not among the individuals{near(name, individuals)}")
+    if by == "identity":
+        order = [individuals[i] for i in rng.permutation(len(individuals))]
+        cut = int(len(order) * train)
+        training = [name for name in order if name not in test] if test else order[:cut]
+        kept = len(training) - (max(2, int(len(training) * validation)) if validation else 0)
+        trains, validates = set(training[: max(kept, 0)]), set(training[max(kept, 0) :])
+        split = Split(
+            train=tuple(i for i, record in enumerate(records) if record.individual in trains),
+            validation=tuple(i for i, record in enumerate(records) if record.individual in validates),
+            test=tuple(i for i, record in enumerate(records) if record.individual not in trains | validates),
+        )
+    else:
+        parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+        for individual in individuals:
+            photos = [i for i, record in enumerate(records) if record.individual == individual]
+            shuffled = [photos[i] for i in rng.permutation(len(photos))]
+            cut = int(len(shuffled) * train)
+            kept = cut - (max(1, int(cut * validation)) if validation else 0)
+            for part, chosen in zip(parts, (shuffled[:kept], shuffled[kept:cut], shuffled[cut:]), strict=True):
+                part.extend(chosen)
+        split = Split(*(tuple(sorted(part)) for part in parts))
+    _check(split, records, by, wants_validation=validation > 0)
+    return split
+
+
+def _check(split: Split, records: Sequence[Record], by: str, wants_validation: bool) -> None:
+    """Every part must have a positive pair in it, and a negative to each."""
+    wanted = {"train": split.train, "test": split.test}
+    if wants_validation:
+        wanted["validation"] = split.validation
+    for name, part in wanted.items():
+        counts = Counter(records[i].individual for i in part)
+        pairs = sum(count >= 2 for count in counts.values())
+        if len(counts) < 2 or pairs < 1:
+            raise DataError(
+                f"the {name} part would have {len(counts)} individuals, {pairs} of them with two photos or more; it "
+                f"needs two individuals, one of them with two photos: add photos, or change [split] (by = {by!r}, "
+                f"{len(individuals_of(records))} individuals and {len(records)} photos in all)"
+            )

@@ -1,0 +1,1 @@
+"""Distances between embeddings; smaller always means nearer."""

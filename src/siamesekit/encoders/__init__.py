@@ -1,0 +1,1 @@
+"""Backbones: image to feature vector. One file per family of networks."""

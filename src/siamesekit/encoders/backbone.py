@@ -1,0 +1,101 @@
+"""What every encoder component gives: a network to feature vectors, and how its input is scaled."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from siamesekit.errors import MissingWeightsError, UserError, near
+
+STALL_SECONDS = 20.0
+"""How long a download of weights may stand still."""
+
+
+class Backbone(nn.Module):
+    """A network from images to feature vectors.
+
+    Args:
+        network: module, float images `[N, 3, H, W]` → features `[N, num_features]`.
+        num_features: the features' dimension.
+        mean: what is subtracted from each of the three channels, in pixel values 0 … 255.
+        std: what each channel is then divided by, in pixel values.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, num_features: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.num_features = num_features
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def scale(self, images: Tensor) -> Tensor:
+        """Pixel values 0 … 255 `[N, 3, H, W]`, of any dtype, to the network's input."""
+        dtype = next(self.network.parameters()).dtype
+        return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[N, 3, H, W]` with values 0 … 255 → features `[N, num_features]`."""
+        features: Tensor = self.network(self.scale(images))
+        return features
+
+    def blocks(self) -> list[str]:
+        """The names that `train_from` may take: the network's parts with parameters, in order."""
+        return [name for name, part in self.network.named_children() if any(True for _ in part.parameters())]
+
+    def freeze_before(self, block: str) -> None:
+        """Let only `block` and what follows it train; `""` all, `"head"` nothing of the backbone.
+
+        Args:
+            block: a part's name from `blocks()`, or a dotted name inside one of them.
+
+        Raises:
+            UserError: there is no such block.
+        """
+        names = [name for name, _ in self.network.named_parameters()]
+        if block == "":
+            first = 0
+        elif block == "head":
+            first = len(names)
+        else:
+            inside = [index for index, name in enumerate(names) if name.startswith(f"{block}.")]
+            if not inside:
+                choices = [*self.blocks(), "head"]
+                raise UserError(f"encoder.train_from: the network has no block {block!r}{near(block, choices)}; "
+                                f"choices: {', '.join(choices)}")  # fmt: skip
+            first = inside[0]
+        for index, parameter in enumerate(self.network.parameters()):
+            parameter.requires_grad_(index >= first)
+
+
+def fetch(create: Callable[[], nn.Module], what: str) -> nn.Module:
+    """Create a network with downloaded weights; the wait is bounded, and a failure says what to do.
+
+    Raises:
+        MissingWeightsError: the weights are not in the cache and cannot be downloaded.
+    """
+    try:
+        with _bounded_wait():
+            return create()
+    except Exception as error:  # download code raises whatever its transport does; all of it means "not to be had"
+        raise MissingWeightsError(
+            f"the pretrained weights of {what} cannot be had: {type(error).__name__}: {error}; "
+            'connect to the network once, or name a file: encoder.weights = "FILE.safetensors" (or .pth)'
+        ) from error
+
+
+@contextmanager
+def _bounded_wait() -> Iterator[None]:
+    """No read from the network may stand still for longer than `STALL_SECONDS`."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

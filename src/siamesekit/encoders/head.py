@@ -1,0 +1,66 @@
+"""The head: dense layers from a backbone's features to the embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["relu", "gelu", "none"]
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
+BATCHNORM_EPS = 1e-3
+BATCHNORM_MOMENTUM = 0.01  # Keras's momentum 0.99, in PyTorch's sense
+
+
+class Head(nn.Sequential):
+    """Dense layers with BatchNorm between them: features `[N, F]` → embeddings `[N, layers[-1]]`.
+
+    Each layer is Dense, activation, and but for the last BatchNorm (eps 1e-3). Weights are Glorot-uniform,
+    biases 0, as in Keras. With no layers the features are the embedding.
+
+    Args:
+        num_features: dimension F of the input.
+        layers: units of each layer.
+        activation: what follows each layer.
+        last_activation: whether it also follows the last.
+        batchnorm: whether BatchNorm follows each layer but the last.
+        normalize: whether embeddings are scaled to length 1.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        layers: Sequence[int] = (512, 256),
+        activation: Activation = "relu",
+        last_activation: bool = True,
+        batchnorm: bool = True,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        width = num_features
+        for number, units in enumerate(layers, 1):
+            last = number == len(layers)
+            dense = nn.Linear(width, units)
+            nn.init.xavier_uniform_(dense.weight)
+            nn.init.zeros_(dense.bias)
+            self.add_module(f"dense{number}", dense)
+            if not last or last_activation:
+                self.add_module(f"activation{number}", _ACTIVATIONS[activation]())
+            if batchnorm and not last:
+                norm = nn.BatchNorm1d(units, eps=BATCHNORM_EPS, momentum=BATCHNORM_MOMENTUM)
+                self.add_module(f"batchnorm{number}", norm)
+            width = units
+        if normalize:
+            self.add_module("normalize", L2Normalize())
+        self.embedding_dim = width
+
+
+class L2Normalize(nn.Module):
+    """Scale each row to length 1: x · rsqrt(max(Σx², 1e-12)); a zero row stays zero."""
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Embeddings `[N, D]` → `[N, D]` of length 1."""
+        squares = embeddings.square().sum(dim=-1, keepdim=True)
+        return embeddings * torch.rsqrt(squares.clamp_min(1e-12))

@@ -1,0 +1,54 @@
+"""Encoder `xception`: Xception as Keras defines it, on timm's `legacy_xception`."""
+
+from __future__ import annotations
+
+import timm
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.registry import ENCODERS
+
+KERAS_BATCHNORM_EPS = 1e-3
+
+
+@ENCODERS.register("xception")
+def xception(*, pretrained: bool = False) -> Backbone:
+    """Xception (Chollet 2017, arXiv:1610.02357) without its classifier, global average pooling: 2048 features.
+
+    timm's `legacy_xception` with what Keras has and timm leaves out: BatchNorm eps 1e-3, and "same" max-pooling,
+    which on even sizes pads right and bottom only. With the same weights the features equal Keras's
+    (`tests/parity/test_keras_golden.py`). Weights `imagenet` are Keras's, converted.
+
+    Shapes: images `[N, 3, H, W]`, values 0 … 255, scaled to x / 127.5 − 1 → features `[N, 2048]`.
+    H and W of at least 71. Blocks: conv1, bn1, conv2, bn2, block1 … block12, conv3, bn3, conv4, bn4.
+
+    Raises:
+        MissingWeightsError: pretrained weights are asked for and cannot be had.
+    """
+
+    def create() -> nn.Module:
+        network: nn.Module = timm.create_model("legacy_xception", pretrained=pretrained, num_classes=0)
+        return network
+
+    network = fetch(create, "xception") if pretrained else create()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = KERAS_BATCHNORM_EPS
+        for name, child in module.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                setattr(module, name, SameMaxPool2d())
+    return Backbone(network, 2048, mean=(127.5,) * 3, std=(127.5,) * 3)
+
+
+class SameMaxPool2d(nn.Module):
+    """Max-pooling 3 × 3, stride 2, with Keras's "same" padding: `[N, C, H, W]` → `[N, C, ⌈H/2⌉, ⌈W/2⌉]`.
+
+    An odd size is padded by one on both sides, an even one by one at its end, with −inf.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pool `[N, C, H, W]`."""
+        top, left = images.shape[-2] % 2, images.shape[-1] % 2
+        padded = F.pad(images, (left, 1, top, 1), value=float("-inf"))
+        return F.max_pool2d(padded, kernel_size=3, stride=2)

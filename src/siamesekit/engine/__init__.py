@@ -1,0 +1,1 @@
+"""Training and evaluation of embeddings: the frozen part, precision, steps, checkpoints."""

@@ -1,0 +1,65 @@
+"""Device, number format and memory layout of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from siamesekit.errors import UserError
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+PrecisionChoice = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Where and in which format the encoder runs; weights stay float32, images are channels-last.
+
+    Attributes:
+        device: the torch device.
+        bf16: whether products run in bfloat16, under autocast.
+        why: what decided it.
+    """
+
+    device: torch.device
+    bf16: bool
+    why: str
+
+    @property
+    def name(self) -> str:
+        """`bf16` or `fp32`."""
+        return "bf16" if self.bf16 else "fp32"
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """The context in which the encoder is to be called."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            yield
+
+
+def choose_precision(device: DeviceChoice = "auto", precision: PrecisionChoice = "auto") -> Precision:
+    """Resolve what the user asked for on this machine.
+
+    `auto` takes a CUDA device where there is one, and bf16 where the hardware multiplies it natively: AMX or
+    AVX512-BF16 on a CPU, compute capability 8.0 on a GPU.
+
+    Raises:
+        UserError: CUDA is asked for and not there.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    native = torch.cuda.get_device_capability(chosen) >= (8, 0) if chosen.type == "cuda" else _cpu_has_bf16()
+    if precision == "auto":
+        return Precision(chosen, native, "native bf16 products" if native else "no native bf16 products")
+    return Precision(chosen, precision == "bf16", f"--precision {precision}")
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; elsewhere bf16 is emulated and slower than fp32."""
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -1,0 +1,102 @@
+"""The network: `Encoder` (images to embeddings), `DistanceLayer`, and the `SiameseNetwork` of both."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from siamesekit.distances.distance import Distance
+from siamesekit.encoders.backbone import Backbone
+
+
+class Encoder(nn.Module):
+    """Backbone and head: images `[N, 3, H, W]` with values 0 … 255, of any dtype → embeddings `[N, D]`.
+
+    What does not train (`requires_grad` off) always runs in inference mode, its dropout and BatchNorm included.
+
+    Args:
+        backbone: images to features.
+        head: features to embeddings; it runs in its own precision, outside autocast.
+        batchnorm: `inference` keeps BatchNorm on its stored statistics while training, so that every embedding
+            depends on its own image alone; `train` lets the layers that train use the batch's statistics.
+    """
+
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, batchnorm: Literal["inference", "train"] = "inference"
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.batchnorm = batchnorm
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images `[N, 3, H, W]` → `[N, D]`."""
+        return self.embed_features(self.backbone(images))
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """The head alone: features `[N, F]` → embeddings `[N, D]`."""
+        with torch.autocast(features.device.type, enabled=False):
+            wanted = next((p.dtype for p in self.head.parameters()), torch.float32)
+            lower = features.dtype in (torch.bfloat16, torch.float16)
+            embeddings: Tensor = self.head(features.to(wanted) if lower else features)
+            return embeddings
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for what the class's description exempts."""
+        super().train(mode)
+        for module in self.modules():
+            parameters = list(module.parameters())
+            frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+            if frozen or (self.batchnorm == "inference" and isinstance(module, _BatchNorm)):
+                module.eval()
+        return self
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters that train."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class TripletDistances(NamedTuple):
+    """Distances of T triplets.
+
+    Attributes:
+        d_ap: `[T]`, anchor to positive.
+        d_an: `[T]`, anchor to negative.
+    """
+
+    d_ap: Tensor
+    d_an: Tensor
+
+
+class DistanceLayer(nn.Module):
+    """Embeddings of anchors, positives and negatives, each `[T, D]` → their distances, each `[T]`."""
+
+    def __init__(self, distance: Distance) -> None:
+        super().__init__()
+        self.distance = distance
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> TripletDistances:
+        """Measure `[T, D]` embeddings."""
+        return TripletDistances(self.distance(anchor, positive), self.distance(anchor, negative))
+
+
+class SiameseNetwork(nn.Module):
+    """Three batches of images, each `[T, 3, H, W]` with values 0 … 255 → the distances (d_ap, d_an), each `[T]`.
+
+    All three go through the same encoder.
+    """
+
+    def __init__(self, encoder: Encoder, distance: Distance) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.distance_layer = DistanceLayer(distance)
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> TripletDistances:
+        """Embed and measure."""
+        distances: TripletDistances = self.distance_layer(
+            self.encoder(anchor), self.encoder(positive), self.encoder(negative)
+        )
+        return distances

@@ -1,0 +1,211 @@
+"""What a run needs before it can train: photos read and split, the encoder built; stand-ins where asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.artifact import Architecture, build
+from siamesekit.config import NAMED_WEIGHTS, Config
+from siamesekit.data.images import load_images
+from siamesekit.data.records import Record, individuals_of
+from siamesekit.data.splits import Split, split_records
+from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
+from siamesekit.engine.frozen_prefix import CHUNK
+from siamesekit.engine.precision import Precision
+from siamesekit.errors import DataError, MissingDataError, MissingWeightsError
+from siamesekit.files import fingerprint
+from siamesekit.model import Encoder
+from siamesekit.progress import Progress
+from siamesekit.randomness import torch_seed
+from siamesekit.registry import READERS
+from siamesekit.report.data import StandIn
+
+SHOWN_SINGLETONS = 10
+
+
+@dataclass(frozen=True)
+class Data:
+    """Photos, decoded, and their split.
+
+    Attributes:
+        records: N photos.
+        images: uint8 `[N, 3, size, size]`.
+        individuals: the names behind the labels.
+        labels: int64 `[N]`, indices into `individuals`.
+        split: indices of photos.
+        reader: the reader that gave them.
+        stand_in: what took the place of the wanted data, if anything did.
+        notes: what was left out.
+    """
+
+    records: tuple[Record, ...]
+    images: Tensor
+    individuals: tuple[str, ...]
+    labels: NDArray[np.int64]
+    split: Split
+    reader: str
+    stand_in: StandIn | None
+    notes: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over names, individuals and pixels, as the network sees them."""
+        digest = sha256()
+        for record in self.records:
+            digest.update(f"{record.name}\0{record.individual}\0".encode())
+        digest.update(self.images.numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Built:
+    """The encoder, ready to train.
+
+    Attributes:
+        encoder: on the CPU's or GPU's memory, channels last.
+        architecture: what it is made of.
+        weights: where its weights come from, and their fingerprint where they are a file.
+        stand_in: what took the place of the wanted weights, if anything did.
+    """
+
+    encoder: Encoder
+    architecture: Architecture
+    weights: Mapping[str, str]
+    stand_in: StandIn | None
+
+
+def prepare_data(config: Config, progress: Progress) -> Data:
+    """Read, split and decode the photos.
+
+    Raises:
+        DataError: the photos cannot be used as asked.
+    """
+    records, reader, stand_in = _read(config)
+    if stand_in is not None:
+        progress.warn(announce(stand_in))
+    records, notes = _singletons(records, config.data.singletons)
+    individuals = individuals_of(records)
+    if len(individuals) < 2:
+        raise DataError(f"{len(individuals)} individuals are there; training needs two at the very least")
+    wanted = config.split
+    split = split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)
+    images = load_images(records, config.data.size, config.data.fit, progress)
+    numbers = {name: number for number, name in enumerate(individuals)}
+    labels = np.array([numbers[record.individual] for record in records], dtype=np.int64)
+    return Data(tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes))
+
+
+def prepare_encoder(
+    config: Config,
+    training_images: Tensor,
+    precision: Precision,
+    progress: Progress,
+    weights_needed: bool = True,
+) -> Built:
+    """Build the encoder with its weights, freeze what does not train, move it to the device.
+
+    Args:
+        config: the run's.
+        training_images: uint8 `[N, 3, size, size]`, for weights that are calibrated on them.
+        precision: device and number format.
+        progress: is told of stand-ins.
+        weights_needed: False builds the same network with random weights and fetches nothing.
+
+    Raises:
+        MissingWeightsError: the weights cannot be had and there is no stand-in.
+        WeightsError: a weights file does not fit.
+    """
+    table = config.encoder
+    architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
+    seed = torch_seed(config.seed, "weights")
+    weights, stand_in = table.weights if weights_needed else "random", None
+    try:
+        encoder = _with_weights(architecture, weights, seed)
+    except MissingWeightsError as error:
+        if table.stand_in is None:
+            raise
+        weights = table.stand_in.weights
+        stand_in = StandIn("weights", _spell(table.weights), f"{_spell(weights)} weights", str(error).partition(";")[0],
+                           table.stand_in.hint or "encoder.weights = \"FILE.safetensors\"")  # fmt: skip
+        progress.warn(announce(stand_in))
+        encoder = _with_weights(architecture, weights, seed)
+    encoder.to(precision.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder.backbone.freeze_before(table.train_from)
+    encoder.eval()
+    if weights == "calibrated":
+        _calibrate(encoder, training_images, precision, progress)
+    source = {"source": _spell(weights)}
+    if weights not in NAMED_WEIGHTS:
+        source["sha256"] = fingerprint(Path(weights))
+    return Built(encoder, architecture, source, stand_in)
+
+
+def announce(stand_in: StandIn) -> str:
+    """A stand-in in one line."""
+    return (f"STAND-IN {stand_in.what}: {stand_in.used} in place of {stand_in.wanted}, because {stand_in.why}. "
+            f"For the real thing: {stand_in.hint}")  # fmt: skip
+
+
+def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
+    table = config.data
+    try:
+        return READERS.build(table.reader, table.options, seed=config.seed), table.reader, None
+    except MissingDataError as error:
+        if table.stand_in is None:
+            raise
+        instead = table.stand_in
+        hint = instead.hint or f"make what reader {table.reader!r} looks for"
+        wanted = f"the data of reader {table.reader!r}"
+        why = str(error).partition(":")[0]
+        stand_in = StandIn("data", wanted, f"reader {instead.reader!r}", why, hint)
+        return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
+
+
+def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[str]]:
+    """Individuals with one photo, refused or left out."""
+    counts = Counter(record.individual for record in records)
+    single = [record for record in records if counts[record.individual] == 1]
+    if not single:
+        return records, []
+    shown = ", ".join(record.name for record in single[:SHOWN_SINGLETONS])
+    more = f" and {len(single) - SHOWN_SINGLETONS} more" if len(single) > SHOWN_SINGLETONS else ""
+    if rule == "leave-out":
+        kept = [record for record in records if counts[record.individual] > 1]
+        return kept, [f"{len(single)} individuals with a single photo were left out: {shown}{more}"]
+    raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {shown}{more}; add "
+                    'photos of them, or set data.singletons = "leave-out"')  # fmt: skip
+
+
+def _with_weights(architecture: Architecture, weights: str, seed: int) -> Encoder:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = build(architecture, pretrained=weights == "imagenet")
+    if weights not in NAMED_WEIGHTS:
+        load_weights(encoder.backbone, Path(weights))
+    return encoder
+
+
+def _calibrate(encoder: Encoder, images: Tensor, precision: Precision, progress: Progress) -> None:
+    def scaled() -> Iterator[Tensor]:
+        shown = progress.track(range(len(images)), len(images), "Calibrating BatchNorm", "images")
+        for chunk in images.split(CHUNK):
+            channels_last = chunk.to(precision.device).contiguous(memory_format=torch.channels_last)
+            yield encoder.backbone.scale(channels_last)
+            for _ in range(len(chunk)):
+                next(shown, None)
+        next(shown, None)
+
+    with precision.autocast():
+        calibrate_batchnorm(encoder.backbone.network, scaled())
+
+
+def _spell(weights: str) -> str:
+    return {"calibrated": "random, BatchNorm-calibrated"}.get(weights, weights)

@@ -1,0 +1,250 @@
+"""What a run leaves behind: evaluation, manifest, report and pickle, made from what the run has in hand."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit import __version__
+from siamesekit.config import Config
+from siamesekit.data.samplers.all_pairs import all_pairs_triplets
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.engine.precision import Precision
+from siamesekit.engine.training import triplet_distances
+from siamesekit.evaluation import OperatingPoint, evaluate, operating_point
+from siamesekit.files import write_atomic
+from siamesekit.losses.loss import Loss
+from siamesekit.model import SiameseNetwork
+from siamesekit.preparation import Built, Data
+from siamesekit.randomness import generator
+from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
+from siamesekit.triplets import Triplets
+
+PHOTOS_IN_TRIPLETS = 10
+"""Test triplets are all pairs of each test individual's first so many photos."""
+HARDEST = 10
+MAX_DRAWN_PAIRS = 200_000
+"""Beyond so many distances a histogram is drawn of a random sample."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The test photos and the triplets on which the network is judged.
+
+    Attributes:
+        photos: int64 `[N]`, indices into the data set.
+        labels: int64 `[N]`, their individuals.
+        triplets: all pairs of each individual's first photos, each with one random negative; indices into the N.
+    """
+
+    photos: Tensor
+    labels: NDArray[np.int64]
+    triplets: Triplets
+
+    @classmethod
+    def of(cls, data: Data, seed: int) -> HeldOut:
+        """The test part of a data set."""
+        labels = data.labels[list(data.split.test)]
+        triplets = all_pairs_triplets(labels, PHOTOS_IN_TRIPLETS, generator(seed, "test triplets"))
+        return cls(torch.tensor(data.split.test), labels, triplets)
+
+    def loss_and_accuracy(self, embeddings: Tensor, loss: Loss, distance: Distance) -> dict[str, float]:
+        """Mean loss, and share of triplets with d_ap < d_an, of embeddings `[N, D]`."""
+        value = loss(embeddings, torch.from_numpy(self.labels), self.triplets)
+        d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
+        return {
+            "test_loss": value.elements.mean().item(),
+            "test_accuracy": (d_ap < d_an).double().mean().item(),
+        }
+
+
+def judge(
+    config: Config, data: Data, test: HeldOut, networks: Mapping[str, Tensor], distance: Distance
+) -> tuple[dict[str, Any], OperatingPoint | None]:
+    """The content of evaluation.json, and the threshold of the network called `trained`.
+
+    Args:
+        config: the run's.
+        data: the run's.
+        test: on what.
+        networks: embeddings `[N, D]` of the test photos, by the network's name.
+        distance: the run's.
+    """
+    settings = config.evaluation
+    figures = {
+        name: evaluate(embeddings, test.labels, test.triplets, distance, settings.confidence, settings.bootstrap,
+                       config.seed)
+        for name, embeddings in networks.items()
+    }  # fmt: skip
+    if config.split.by == "identity":
+        point, notes = operating_point(
+            networks["trained"], test.labels, distance, settings.false_accept_rate, settings.confidence,
+            settings.bootstrap, config.seed,
+        )  # fmt: skip
+    else:
+        point, notes = None, ['No threshold: with split.by = "photo" every individual trained the network, and a '
+                              "threshold is only worth something for individuals that did not."]  # fmt: skip
+    evaluation = {
+        "individuals": len(np.unique(test.labels)),
+        "photos": len(test.labels),
+        "triplets": len(test.triplets.anchor),
+        "confidence": settings.confidence,
+        "bootstrap": settings.bootstrap,
+        "split": config.split.by,
+        "networks": {
+            name: {metric: interval._asdict() for metric, interval in of._asdict().items()}
+            for name, of in figures.items()
+        },
+        "threshold": None if point is None else point.as_json(),
+        "notes": [*data.notes, *notes],
+    }
+    return evaluation, point
+
+
+def manifest(
+    config: Config,
+    data: Data,
+    built: Built,
+    precision: Precision,
+    timings: Mapping[str, float],
+    complete: bool,
+) -> dict[str, Any]:
+    """The content of manifest.json."""
+    return {
+        "name": config.name,
+        "complete": complete,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": config.seed,
+        "stand_ins": [vars(stand_in) for stand_in in stand_ins(data, built)],
+        "data": {
+            "reader": data.reader,
+            "individuals": len(data.individuals),
+            "photos": len(data.records),
+            "split": {name: len(part) for name, part in data.split.parts().items()},
+            "sha256": data.fingerprint(),
+        },
+        "weights": dict(built.weights),
+        "plugins": {file.name: sha256(file.read_bytes()).hexdigest() for file in config.plugins},
+        "device": {
+            "type": precision.device.type,
+            "name": torch.cuda.get_device_name() if precision.device.type == "cuda" else platform.machine(),
+            "precision": precision.name,
+            "threads": torch.get_num_threads(),
+        },
+        "versions": {
+            "siamesekit": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
+        },
+        "seconds": dict(timings),
+    }
+
+
+def stand_ins(data: Data, built: Built) -> tuple[StandIn, ...]:
+    """All stand-ins in use."""
+    return tuple(stand_in for stand_in in (data.stand_in, built.stand_in) if stand_in is not None)
+
+
+def save_pickle(path: Path, built: Built, distance: Distance) -> None:
+    """Write a pickle of the `SiameseNetwork`, on the CPU and in inference mode; this library never reads one."""
+    device = next(built.encoder.parameters()).device
+    network = SiameseNetwork(built.encoder.cpu(), distance).eval()
+    write_atomic(path, pickle.dumps(network))
+    built.encoder.to(device)
+
+
+def report_data(
+    config: Config,
+    data: Data,
+    built: Built,
+    precision: Precision,
+    test: HeldOut,
+    trained: Tensor,
+    distance: Distance,
+    epochs: Sequence[Mapping[str, Any]],
+    evaluation: Mapping[str, Any],
+) -> ReportData:
+    """What the report shows."""
+    same, different = _pair_distances(test, trained, distance, config.seed)
+    return ReportData(
+        name=config.name,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        stand_ins=stand_ins(data, built),
+        facts=_facts(config, data, built, precision),
+        epochs=tuple(epochs),
+        evaluation=evaluation,
+        same=same,
+        different=different,
+        hardest=_hardest(data, test, trained, distance),
+    )
+
+
+def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tuple[tuple[str, str], ...]:
+    parts = data.split.parts()
+    individuals = {name: len(set(data.labels[list(part)])) for name, part in parts.items()}
+    parameters = sum(parameter.numel() for parameter in built.encoder.parameters())
+    trainable = sum(parameter.numel() for parameter in built.encoder.trainable())
+
+    def component(name: str, options: Mapping[str, Any]) -> str:
+        spelt = ", ".join(f"{key} {value}" for key, value in options.items())
+        return f"{name} ({spelt})" if spelt else name
+
+    trained_from = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    return (
+        ("Photos", ", ".join(f"{len(part)} {name}" for name, part in parts.items()) + f"; reader {data.reader}"),
+        ("Individuals", ", ".join(f"{count} {name}" for name, count in individuals.items()) + f"; split by {config.split.by}"),
+        ("Encoder", f"{config.encoder.component}, {trained_from}; {built.weights['source']} weights"),
+        ("Parameters", f"{trainable:,} of {parameters:,} trained"),
+        ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {config.data.size} × {config.data.size}"),
+        ("Distance", component(config.distance.component, config.distance.options)),
+        ("Sampler", component(config.sampler.component, config.sampler.options) + f", batches of {config.sampler.batch_size}"),
+        ("Loss", component(config.loss.component, config.loss.options)),
+        ("Optimizer", component(config.optimizer.component, config.optimizer.options)),
+        ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
+    )  # fmt: skip
+
+
+def _pair_distances(
+    test: HeldOut, embeddings: Tensor, distance: Distance, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    i, j = np.triu_indices(len(test.labels), k=1)
+    if len(i) > MAX_DRAWN_PAIRS:
+        drawn = generator(seed, "histogram").choice(len(i), MAX_DRAWN_PAIRS, replace=False)
+        i, j = i[drawn], j[drawn]
+    distances = pairwise(distance, embeddings, embeddings).float().numpy()[i, j]
+    same = test.labels[i] == test.labels[j]
+    return distances[same], distances[~same]
+
+
+def _hardest(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[HardTriplet, ...]:
+    """The triplets whose negative is nearest compared with the positive."""
+    d_ap, d_an = triplet_distances(embeddings, test.triplets, distance)
+
+    def picture(position: Tensor) -> Picture:
+        photo = int(test.photos[position])
+        record = data.records[photo]
+        return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy())
+
+    return tuple(
+        HardTriplet(
+            anchor=picture(test.triplets.anchor[t]),
+            positive=picture(test.triplets.positive[t]),
+            negative=picture(test.triplets.negative[t]),
+            d_ap=d_ap[t].item(),
+            d_an=d_an[t].item(),
+        )
+        for t in (d_ap - d_an).argsort(descending=True, stable=True)[:HARDEST].tolist()
+    )

@@ -1,0 +1,116 @@
+"""A run's folder: claimed once, written whole file by whole file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from siamesekit.errors import ArtifactError, OutputError
+from siamesekit.files import write_atomic, write_json
+
+CONFIG, MANIFEST, METRICS, EVALUATION, REPORT = (
+    "config.toml", "manifest.json", "metrics.jsonl", "evaluation.json", "report.html",
+)  # fmt: skip
+
+
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: the folder.
+        replaced: where the run that was here before has been put, until this one is complete.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.replaced: Path | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the artifact."""
+        return self.path / "model"
+
+    def check(self, resume: bool, overwrite: bool) -> None:
+        """Refuse, before any work is done, what `claim` would refuse.
+
+        Raises:
+            OutputError: something is there and neither to be resumed nor overwritten; or nothing is there to resume.
+        """
+        if resume and not (self.path / CONFIG).is_file():
+            raise OutputError(f"--resume: there is no run in {self.path}; leave --resume out to start one")
+        if self.path.exists() and not resume and not overwrite and not self._is_empty():
+            raise OutputError(f"{self.path} exists: --resume goes on with it, --overwrite replaces it, --out DIR "
+                              "writes elsewhere")  # fmt: skip
+        if overwrite and self.path.exists() and not self._is_empty() and not (self.path / CONFIG).is_file():
+            raise OutputError(f"{self.path} is not a run's folder (no {CONFIG} in it): it is not overwritten; "
+                              "choose another --out")  # fmt: skip
+
+    def claim(self, resume: bool, overwrite: bool) -> None:
+        """Make the folder; a run that is overwritten is moved aside until this one is complete.
+
+        Raises:
+            OutputError: as `check`, or the folder cannot be made.
+        """
+        self.check(resume, overwrite)
+        try:
+            if overwrite and self.path.exists() and not self._is_empty():
+                aside = self.path.with_name(f"{self.path.name}.replaced")
+                if aside.exists():  # left by an overwriting run that failed: that one's ruins are here now
+                    shutil.rmtree(self.path)
+                else:
+                    self.path.rename(aside)
+                self.replaced = aside
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be made: {error.strerror}; choose another --out") from None
+
+    def complete(self) -> None:
+        """The run is whole: what it replaced can go."""
+        if self.replaced is not None:
+            shutil.rmtree(self.replaced)
+            self.replaced = None
+
+    def write_config(self, text: str, plugins: Mapping[str, bytes]) -> None:
+        """Write the resolved config, and beside it the plugin files as they were."""
+        for name, content in plugins.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.path / name, content)
+        write_atomic(self.path / CONFIG, text)
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved config as plain tables."""
+        try:
+            return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{self.path / CONFIG} cannot be read: {error}") from error
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write manifest.json."""
+        write_json(self.path / MANIFEST, manifest)
+
+    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """Write evaluation.json."""
+        write_json(self.path / EVALUATION, evaluation)
+
+    def write_metrics(self, lines: list[dict[str, Any]]) -> None:
+        """Write metrics.jsonl: a line per epoch, all of them anew, so that it is always whole."""
+        write_atomic(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; none where there is no such file."""
+        file = self.path / METRICS
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+    def _is_empty(self) -> bool:
+        return self.path.is_dir() and not any(self.path.iterdir())

@@ -1,0 +1,170 @@
+"""Signatures as schemas: read from a live callable, or from a source file without importing it.
+
+Both ways give the same `Parameter`s; `tests/test_signatures.py` compares them for every shipped component.
+Reading the source is what lets a config be checked before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+_NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options"}
+"""Modules that an option's type may come from."""
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Any = _Required()
+"""The default of a parameter that has none."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a component's signature."""
+
+    name: str
+    annotation: Any
+    shown: str
+    """The annotation as the source spells it."""
+    default: Any = REQUIRED
+    variadic: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default!r}")
+
+
+@dataclass(frozen=True)
+class SourceComponent:
+    """A registration found in a source file."""
+
+    name: str
+    parameters: list[Parameter]
+    doc: str
+    names: str | None
+    qualname: str
+
+
+def live_parameters(factory: Callable[..., Any]) -> list[Parameter]:
+    """The parameters of a function, or of a class's constructor."""
+    target: Any = factory
+    if inspect.isclass(factory) and "__init__" in vars(factory):
+        target = factory.__init__
+    namespace = dict(getattr(inspect.getmodule(factory), "__dict__", None) or getattr(target, "__globals__", {}))
+    parameters = []
+    for parameter in inspect.signature(factory).parameters.values():
+        annotation = parameter.annotation
+        if isinstance(annotation, str):
+            try:
+                annotation = eval(annotation, namespace)
+            except NameError:  # imported for type checking only: allowed for runtime values
+                annotation = Any
+        parameters.append(_parameter(parameter, annotation))
+    return parameters
+
+
+def read_source(file: Path, registry: str) -> list[SourceComponent]:
+    """The components that `file` registers by `@<registry>.register("name")`, without running the file.
+
+    Only the imports of a few modules without torch and the file's plain assignments are evaluated, so that
+    `Annotated` ranges and `Literal` choices have their values.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    found = []
+    namespace: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module in _NO_TORCH:
+            _execute([node], namespace)
+        elif isinstance(node, ast.Assign):
+            try:
+                _execute([node], namespace)
+            except Exception:  # an assignment that needs torch; an option's type that needs it fails below
+                continue
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            registration = _registration(node, registry)
+            if registration is not None:
+                name, names = registration
+                doc = inspect.cleandoc(ast.get_docstring(node) or "")
+                found.append(SourceComponent(name, _source_parameters(node, namespace), doc, names, node.name))
+    return found
+
+
+def options_model(name: str, options: tuple[Parameter, ...]) -> type[BaseModel]:
+    """A strict pydantic model of the options: unknown keys forbidden, NaN and infinity refused."""
+    fields: dict[str, Any] = {
+        option.name: (option.annotation, ... if option.required else option.default) for option in options
+    }
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return create_model(name, __config__=config, **fields)
+
+
+def _registration(node: ast.FunctionDef | ast.ClassDef, registry: str) -> tuple[str, str | None] | None:
+    for decorator in node.decorator_list:
+        match decorator:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=variable), attr="register"),
+                args=[ast.Constant(value=str(name))],
+                keywords=keywords,
+            ) if variable == registry:
+                given = {word.arg: ast.literal_eval(word.value) for word in keywords}
+                return name, given.get("names")
+    return None
+
+
+def _source_parameters(node: ast.FunctionDef | ast.ClassDef, namespace: dict[str, Any]) -> list[Parameter]:
+    if isinstance(node, ast.ClassDef):
+        constructors = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        if not constructors:
+            return []
+        function, skip = constructors[0], 1
+    else:
+        function, skip = node, 0
+    stub = typing.cast(ast.FunctionDef, ast.parse("def stub(): ...").body[0])
+    stub.args = function.args
+    local = dict(namespace)
+    _execute([ast.ImportFrom("__future__", [ast.alias("annotations")], 0), stub], local)
+    parameters = []
+    for parameter in list(inspect.signature(local["stub"]).parameters.values())[skip:]:
+        try:
+            annotation = eval(parameter.annotation, dict(namespace))
+        except NameError:  # a torch type: only runtime values have one
+            annotation = Any
+        parameters.append(_parameter(parameter, annotation))
+    return parameters
+
+
+def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:
+    shown = parameter.annotation
+    return Parameter(
+        name=parameter.name,
+        annotation=Any if annotation is parameter.empty else annotation,
+        shown=shown if isinstance(shown, str) else _spell(shown),
+        default=REQUIRED if parameter.default is parameter.empty else parameter.default,
+        variadic=parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD),
+    )
+
+
+def _spell(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return "Any"
+    return annotation.__name__ if isinstance(annotation, type) else str(typing.cast(Any, annotation))
+
+
+def _execute(statements: list[Any], namespace: dict[str, Any]) -> None:
+    module = ast.fix_missing_locations(ast.Module(body=statements, type_ignores=[]))
+    exec(compile(module, "<signature>", "exec"), namespace)
