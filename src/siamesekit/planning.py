@@ -111,7 +111,7 @@ def _trial(built: Built, stored: Stored, precision: Precision) -> tuple[float, i
         saved.clear()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             embeddings = stored.embeddings(images, precision)
-        embeddings.square().sum().backward()  # type: ignore[no-untyped-call]
+        embeddings.square().sum().backward()
         if precision.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = min(seconds, time.perf_counter() - start)

@@ -92,7 +92,7 @@ def train(
                     "numbers; lower optimizer.lr, or try --precision fp32"
                 )
             optimizer.zero_grad(set_to_none=True)
-            value.objective.backward()  # type: ignore[no-untyped-call]
+            value.objective.backward()
             optimizer.step()
             d_ap, d_an = triplet_distances(embeddings.detach(), triplets, distance)
             figures.append((value.elements.mean().item(), (d_ap < d_an).double().mean().item(), d_ap.mean().item(),

@@ -1,0 +1,124 @@
+"""The report's charts: matplotlib figures as inline SVG, in colours that read on light and on dark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+BLUE, ORANGE, GREY = "#3b82c4", "#d9822b", "#8a8f98"
+"""Told apart also without seeing red or green."""
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "siamesekit",
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY),
+}
+NETWORKS = {"trained": "trained", "untrained": "untrained", "raw_pixels": "raw pixels"}
+METRICS = {"triplet_accuracy": "Triplet accuracy", "precision_at_1": "Nearest photo right (P@1)", "map_at_r": "MAP@R"}
+
+
+def comparison_chart(networks: Mapping[str, Any]) -> str:
+    """The three networks' figures as dots with their intervals, a panel a metric."""
+    with _styled() as figure:
+        panels = figure.subplots(1, 3, sharey=True, sharex=True)
+        for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
+            for row, name in enumerate(NETWORKS):
+                interval = networks[name][metric]
+                colour = BLUE if name == "trained" else GREY
+                if interval["low"] is not None:
+                    panel.plot([interval["low"], interval["high"]], [row, row], color=colour, lw=3, alpha=0.45)
+                panel.plot(interval["value"], row, "o", color=colour, ms=8)
+                panel.annotate(f"{interval['value']:.2f}", (interval["value"], row), (0, 9), ha="center",
+                               textcoords="offset points", color=colour)  # fmt: skip
+            panel.set(title=title, xlim=(-0.04, 1.06), ylim=(2.5, -0.7), yticks=range(3), yticklabels=NETWORKS.values())
+            panel.title.set_size(10)
+            panel.grid(axis="x", alpha=0.25)
+            panel.tick_params(axis="y", length=0)
+        return _svg(figure, 8.4, 2.3)
+
+
+def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """Loss, accuracy, and mean distances over the epochs."""
+    with _styled() as figure:
+        panels = figure.subplots(1, 3)
+        _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Loss of a triplet")
+        _curves(panels[1], epochs, {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE),
+                                    "active_triplets": ("active triplets", GREY)}, "Share of triplets")  # fmt: skip
+        _curves(panels[2], epochs, {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
+                "Mean distance, training")  # fmt: skip
+        panels[1].set_ylim(-0.03, 1.03)
+        return _svg(figure, 8.4, 2.9)
+
+
+def distance_chart(
+    same: NDArray[np.float32], different: NDArray[np.float32], threshold: Mapping[str, Any] | None
+) -> str:
+    """How the distances of same and different pairs are spread, with the threshold and the similarity curve."""
+    with _styled() as figure:
+        panel = figure.subplots()
+        top = float(max(same.max(initial=0), different.max(initial=0))) or 1.0
+        bins = np.linspace(0, top, 41)
+        for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
+            if len(values):
+                panel.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.55,
+                           label=f"{label} ({len(values)} pairs)")  # fmt: skip
+        panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))
+        handles, labels = panel.get_legend_handles_labels()
+        if threshold is not None:
+            handles.append(panel.axvline(threshold["threshold"], color=GREY, lw=1.6, ls="--"))
+            labels.append(f"threshold {threshold['threshold']:.3f}")
+            twin = panel.twinx()
+            x = np.linspace(0, top, 200)
+            exponent = np.clip(threshold["slope"] * x + threshold["intercept"], -60, 60)
+            handles += twin.plot(x, 1 / (1 + np.exp(exponent)), color=GREY, lw=1.6)
+            labels.append("similarity (right axis)")
+            twin.set(ylim=(0, 1.02), ylabel="similarity")
+            twin.spines["right"].set_visible(True)
+        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
+        return _svg(figure, 8.4, 3.6)
+
+
+def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, tuple[str, str]], title: str) -> None:
+    x = [line["epoch"] for line in epochs]
+    for key, (label, colour) in keys.items():
+        y = [np.nan if line.get(key) is None else line[key] for line in epochs]
+        panel.plot(x, y, color=colour, lw=1.8, marker="o" if len(x) < 5 else None, label=label)
+    panel.set(xlabel="epoch")
+    panel.set_title(title, size=10)
+    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panel.grid(alpha=0.2)
+    panel.legend(frameon=False, fontsize=8.5)
+
+
+class _styled:  # noqa: N801 - reads as the function it is
+    """A figure under the report's style, without pyplot's global state."""
+
+    def __enter__(self) -> Figure:
+        import matplotlib
+
+        self.context = matplotlib.rc_context(STYLE)
+        self.context.__enter__()
+        return Figure(layout="constrained")
+
+    def __exit__(self, *error: object) -> None:
+        self.context.__exit__(None, None, None)
+
+
+def _svg(figure: Figure, width: float, height: float) -> str:
+    """The figure as an `<svg>` element that scales with the page; the size is in inches."""
+    figure.set_size_inches(width, height)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :]

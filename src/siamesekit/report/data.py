@@ -1,0 +1,78 @@
+"""What the report shows: plain values, gathered by the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """Something that could not be had, and what took its place.
+
+    Attributes:
+        what: `data` or `weights`.
+        wanted: what the config asked for.
+        used: what is used instead.
+        why: why the wanted thing could not be had.
+        hint: how to get it.
+    """
+
+    what: str
+    wanted: str
+    used: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo as the network saw it: uint8 RGB `[height, width, 3]`."""
+
+    name: str
+    individual: str
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class HardTriplet:
+    """A test triplet and its distances; the network is wrong where d_ap ≥ d_an."""
+
+    anchor: Picture
+    positive: Picture
+    negative: Picture
+    d_ap: float
+    d_an: float
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything in a report.
+
+    Attributes:
+        name: the run's.
+        created: when, as text.
+        version: the library's.
+        stand_ins: what is not the real thing.
+        facts: what was done, as label and text.
+        epochs: the lines of metrics.jsonl.
+        evaluation: the content of evaluation.json.
+        same: float32 `[S]`, distances of pairs of test photos of one individual.
+        different: float32 `[D]`, distances of pairs of two individuals.
+        hardest: the hardest test triplets, hardest first.
+    """
+
+    name: str
+    created: str
+    version: str
+    stand_ins: tuple[StandIn, ...]
+    facts: tuple[tuple[str, str], ...]
+    epochs: tuple[Mapping[str, Any], ...]
+    evaluation: Mapping[str, Any]
+    same: NDArray[np.float32]
+    different: NDArray[np.float32]
+    hardest: tuple[HardTriplet, ...]

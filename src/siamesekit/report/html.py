@@ -1,0 +1,196 @@
+"""The report: one HTML file that needs nothing else, for whoever has the photos."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
+from siamesekit.report.data import HardTriplet, Picture, ReportData
+
+_PAGE = Path(__file__).with_name("page.html")
+
+
+def render(data: ReportData) -> str:
+    """The whole page. Names of individuals and photos are escaped wherever they stand."""
+    networks = data.evaluation["networks"]
+    sections = [
+        ("", f"<p class=answer>{answer(data.evaluation)}</p>" + _warning(data.evaluation) + _stand_ins(data)),
+        ("Did training help?", _figures(data, networks)),
+        ("Training", _training(data)),
+        ("Same or different?", _operating_point(data)),
+        ("The hardest test triplets", _hardest(data.hardest)),
+        ("What was done", _definition_list(data.facts)),
+    ]
+    if data.evaluation["notes"]:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in data.evaluation["notes"])
+        sections.append(("Notes", f"<ul>{notes}</ul>"))
+    body = "".join(
+        f"<section>{f'<h2>{title}</h2>' if title else ''}{content}</section>" for title, content in sections if content
+    )
+    page = Template(_PAGE.read_text(encoding="utf-8"))
+    return page.substitute(
+        title=escape(data.name), body=body, created=escape(data.created), version=escape(data.version)
+    )
+
+
+def answer(evaluation: Mapping[str, Any]) -> str:
+    """The result in a sentence or two."""
+    networks = evaluation["networks"]
+    trained = networks["trained"]["precision_at_1"]
+    seen = "it had never seen" if evaluation["split"] == "identity" else "of which it knew other photos"
+    between = "" if trained["low"] is None else f" ({trained['low']:.0%} to {trained['high']:.0%})"
+    others = [
+        f"{NETWORKS[name]} {networks[name]['precision_at_1']['value']:.0%}" for name in ("untrained", "raw_pixels")
+    ]
+    return (
+        f"On {evaluation['photos']} photos of {evaluation['individuals']} individuals {seen}, the trained network put "
+        f"a photo of the right individual nearest in <strong>{trained['value']:.0%}</strong> of cases{between}; "
+        f"the network {others[0]}, {others[1]}."
+    )
+
+
+def shortfalls(networks: Mapping[str, Any]) -> list[str]:
+    """Where the trained network is not better: `MAP@R: 0.41, untrained 0.47`."""
+    found = []
+    for metric, label in METRICS.items():
+        value = networks["trained"][metric]["value"]
+        for other in ("untrained", "raw_pixels"):
+            theirs = networks[other][metric]["value"]
+            if value <= theirs:
+                found.append(f"{label}: trained {value:.3f}, {NETWORKS[other]} {theirs:.3f}")
+    return found
+
+
+def _warning(evaluation: Mapping[str, Any]) -> str:
+    found = shortfalls(evaluation["networks"])
+    if not found:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in found)
+    return (f"<div class='note warn'><strong>Training did not help everywhere.</strong> Without it the figures are as "
+            f"good or better here:<ul>{items}</ul></div>")  # fmt: skip
+
+
+def _stand_ins(data: ReportData) -> str:
+    return "".join(
+        f"<div class='note stand-in'><strong>Stand-in for the {escape(s.what)}.</strong> In place of "
+        f"{escape(s.wanted)}: {escape(s.used)}, because {escape(s.why)}. All figures on this page are measured with "
+        f"it. For the real thing: <code>{escape(s.hint)}</code></div>"
+        for s in data.stand_ins
+    )
+
+
+def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
+    rows = [[NETWORKS[name], *(_interval(networks[name][metric]) for metric in METRICS)] for name in NETWORKS]
+    evaluation = data.evaluation
+    return (
+        "<p>The same test photos, judged by the trained network, by the same network before training, and by comparing "
+        "plain pixels. A photo's own copy never counts.</p>"
+        + _chart(comparison_chart(networks), "Figures of the three networks with intervals")
+        + _table(["", *METRICS.values()], rows)
+        + f"<p class=small>In brackets {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
+        f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of "
+        f"{evaluation['triplets']} triplets in which the photo of the same individual is nearer than that of another. "
+        "MAP@R: how well all photos of an individual rank before all others, 1 is perfect.</p>"
+    )
+
+
+def _training(data: ReportData) -> str:
+    if not data.epochs:
+        return ""
+    last = data.epochs[-1]
+    seconds = sum(line["seconds"] for line in data.epochs)
+    return (
+        f"<p>{len(data.epochs)} epochs in {_duration(seconds)}; the last one's training loss is "
+        f"{last['train_loss']:.4f}, after {data.epochs[0]['train_loss']:.4f} in the first. A triplet is active while "
+        "its loss is above zero: only those still teach.</p>"
+        + _chart(training_chart(data.epochs), "Loss, accuracy and distances over the epochs")
+    )
+
+
+def _operating_point(data: ReportData) -> str:
+    point = data.evaluation["threshold"]
+    chart = _chart(distance_chart(data.same, data.different, point), "Distances of same and of different pairs")
+    if point is None:
+        return chart + "<p>This model ships no threshold; the notes below say why.</p>"
+    text = (
+        f"<p>Two photos are called the same individual up to a distance of <strong>{point['threshold']:.4f}</strong> "
+        f"({escape(point['criterion'])}). The similarity is the probability that both show one individual, if same and "
+        f"different were equally frequent. Both were set by {point['individuals']} individuals that did not train the "
+        "network.</p>"
+    )
+    worth = point["cross_fit"]
+    if worth is not None:
+        text += (
+            "<p>What that threshold is worth, each time judged on individuals other than those that set it: "
+            f"of {worth['different_pairs']} pairs of different individuals "
+            f"<strong>{_percent(worth['false_accept_rate'])}</strong> are called same (false accepts); of "
+            f"{worth['same_pairs']} pairs of one individual <strong>{_percent(worth['false_reject_rate'])}</strong> are "
+            "called different (false rejects).</p>"
+        )
+    return chart + text
+
+
+def _hardest(triplets: Iterable[HardTriplet]) -> str:
+    rows = "".join(
+        f"<div class='triplet'>{_figure(t.anchor, 'anchor')}{_figure(t.positive, f'same, {t.d_ap:.3f}')}"
+        f"{_figure(t.negative, f'different, {t.d_an:.3f}')}"
+        f"<div class='verdict {'wrong' if t.d_ap >= t.d_an else 'right'}'>"
+        f"{'✗ wrong one nearer' if t.d_ap >= t.d_an else '✓ right one nearer'}</div></div>"
+        for t in triplets
+    )
+    if not rows:
+        return ""
+    return ("<p>The triplets on which the network does worst: beside each anchor another photo of the same individual, "
+            f"and one of a different individual, with their distances from it.</p><div class=triplets>{rows}</div>")  # fmt: skip
+
+
+def _figure(picture: Picture, role: str) -> str:
+    label = f"{picture.individual}, {picture.name}"
+    return (f"<figure><img src='{_data_uri(picture.pixels)}' alt='{escape(label)}' title='{escape(label)}'>"
+            f"<figcaption><b>{escape(role)}</b><br>{escape(picture.name)}</figcaption></figure>")  # fmt: skip
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _chart(svg: str, label: str) -> str:
+    return f"<div class=chart role=img aria-label='{escape(label)}'>{svg}</div>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _definition_list(facts: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in facts) + "</dl>"
+
+
+def _interval(interval: Mapping[str, float | None]) -> str:
+    if interval["low"] is None:
+        return f"<b>{interval['value']:.3f}</b>"
+    return f"<b>{interval['value']:.3f}</b> <span class=small>({interval['low']:.3f}–{interval['high']:.3f})</span>"
+
+
+def _percent(interval: Mapping[str, float | None]) -> str:
+    if interval["low"] is None or interval["high"] is None:
+        return f"{interval['value']:.1%}"
+    return f"{interval['value']:.1%} ({interval['low']:.1%}–{interval['high']:.1%})"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.1f} minutes"
