@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit import __version__
-from siamesekit.config import Config
+from siamesekit.config import ComponentTable, Config
 from siamesekit.data.samplers.all_pairs import all_pairs_triplets
 from siamesekit.distances.distance import Distance, pairwise
 from siamesekit.engine.precision import Precision
@@ -193,28 +193,31 @@ def report_data(
 
 
 def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tuple[tuple[str, str], ...]:
+    """What was done, as label and text."""
     parts = data.split.parts()
-    individuals = {name: len(set(data.labels[list(part)])) for name, part in parts.items()}
+    photos = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+    individuals = ", ".join(f"{len(set(data.labels[list(part)]))} {name}" for name, part in parts.items())
     parameters = sum(parameter.numel() for parameter in built.encoder.parameters())
     trainable = sum(parameter.numel() for parameter in built.encoder.trainable())
+    trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    size, sampler = config.data.size, config.sampler
 
-    def component(name: str, options: Mapping[str, Any]) -> str:
-        spelt = ", ".join(f"{key} {value}" for key, value in options.items())
-        return f"{name} ({spelt})" if spelt else name
+    def component(table: ComponentTable) -> str:
+        options = ", ".join(f"{key} {value}" for key, value in table.options.items())
+        return f"{table.component} ({options})" if options else table.component
 
-    trained_from = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
     return (
-        ("Photos", ", ".join(f"{len(part)} {name}" for name, part in parts.items()) + f"; reader {data.reader}"),
-        ("Individuals", ", ".join(f"{count} {name}" for name, count in individuals.items()) + f"; split by {config.split.by}"),
-        ("Encoder", f"{config.encoder.component}, {trained_from}; {built.weights['source']} weights"),
+        ("Photos", f"{photos}; reader {data.reader}"),
+        ("Individuals", f"{individuals}; split by {config.split.by}"),
+        ("Encoder", f"{config.encoder.component}, {trains}; {built.weights['source']} weights"),
         ("Parameters", f"{trainable:,} of {parameters:,} trained"),
-        ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {config.data.size} × {config.data.size}"),
-        ("Distance", component(config.distance.component, config.distance.options)),
-        ("Sampler", component(config.sampler.component, config.sampler.options) + f", batches of {config.sampler.batch_size}"),
-        ("Loss", component(config.loss.component, config.loss.options)),
-        ("Optimizer", component(config.optimizer.component, config.optimizer.options)),
+        ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
+        ("Distance", component(config.distance)),
+        ("Sampler", f"{component(sampler)}, batches of {sampler.batch_size}"),
+        ("Loss", component(config.loss)),
+        ("Optimizer", component(config.optimizer)),
         ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
-    )  # fmt: skip
+    )
 
 
 def _pair_distances(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from siamesekit import __version__
 from siamesekit.cli.shell import Shell
+
+if TYPE_CHECKING:
+    from siamesekit.registry import Component
+    from siamesekit.signatures import Parameter
 
 app = typer.Typer(
     name="siamesekit",
@@ -208,16 +211,17 @@ def show(
             shell.component(component, registry_of(kind))
 
 
-def _described(component: Any) -> dict[str, Any]:
+def _described(component: Component) -> dict[str, Any]:
+    def option(parameter: Parameter) -> dict[str, Any]:
+        described = {"name": parameter.name, "type": parameter.shown}
+        return described if parameter.required else described | {"default": parameter.default}
+
     return {
         "name": component.name,
-        "options": [
-            {"name": o.name, "type": o.shown, **({} if o.required else {"default": json.loads(json.dumps(o.default, default=str))})}
-            for o in component.options
-        ],
+        "options": [option(parameter) for parameter in component.options],
         "doc": component.doc,
         "origin": component.origin,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

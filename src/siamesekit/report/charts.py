@@ -71,7 +71,7 @@ def distance_chart(
         bins = np.linspace(0, top, 41)
         for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
             if len(values):
-                panel.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.55,
+                panel.hist(values, bins.tolist(), weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.55,
                            label=f"{label} ({len(values)} pairs)")  # fmt: skip
         panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))
         handles, labels = panel.get_legend_handles_labels()
@@ -107,7 +107,7 @@ class _styled:  # noqa: N801 - reads as the function it is
     def __enter__(self) -> Figure:
         import matplotlib
 
-        self.context = matplotlib.rc_context(STYLE)
+        self.context = matplotlib.rc_context(STYLE)  # type: ignore[arg-type]
         self.context.__enter__()
         return Figure(layout="constrained")
 

@@ -133,9 +133,9 @@ def _operating_point(data: ReportData) -> str:
         text += (
             "<p>What that threshold is worth, each time judged on individuals other than those that set it: "
             f"of {worth['different_pairs']} pairs of different individuals "
-            f"<strong>{_percent(worth['false_accept_rate'])}</strong> are called same (false accepts); of "
-            f"{worth['same_pairs']} pairs of one individual <strong>{_percent(worth['false_reject_rate'])}</strong> are "
-            "called different (false rejects).</p>"
+            f"<strong>{_percent(worth['false_accept_rate'])}</strong> are called same (false accepts); "
+            f"of {worth['same_pairs']} pairs of one individual "
+            f"<strong>{_percent(worth['false_reject_rate'])}</strong> are called different (false rejects).</p>"
         )
     return chart + text
 
@@ -150,8 +150,10 @@ def _hardest(triplets: Iterable[HardTriplet]) -> str:
     )
     if not rows:
         return ""
-    return ("<p>The triplets on which the network does worst: beside each anchor another photo of the same individual, "
-            f"and one of a different individual, with their distances from it.</p><div class=triplets>{rows}</div>")  # fmt: skip
+    return (
+        "<p>The triplets on which the network does worst: beside each anchor another photo of the same individual, "
+        f"and one of a different individual, with their distances from it.</p><div class=triplets>{rows}</div>"
+    )
 
 
 def _figure(picture: Picture, role: str) -> str:
