@@ -70,7 +70,7 @@ def distance_chart(
         top = float(max(same.max(initial=0), different.max(initial=0))) or 1.0
         bins = np.linspace(0, top, 41)
         for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
-            if len(values):
+            if len(values) > 0:
                 panel.hist(values, bins.tolist(), weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.55,
                            label=f"{label} ({len(values)} pairs)")  # fmt: skip
         panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))

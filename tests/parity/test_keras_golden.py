@@ -1,0 +1,96 @@
+"""The network, its loss and its optimizer against Keras's, with the same weights: `tests/golden/` holds the results."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from siamesekit.artifact import Architecture, build
+from siamesekit.data.samplers.batch import batch_of
+from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.engine.frozen_prefix import store
+from siamesekit.engine.precision import choose_precision
+from siamesekit.losses.triplet import Triplet
+from siamesekit.model import Encoder, SiameseNetwork
+from siamesekit.optimizers.keras_adam import KerasAdam
+from siamesekit.triplets import Triplets
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+import drawing  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def golden() -> Iterator[np.lib.npyio.NpzFile]:
+    with np.load(GOLDEN / "keras_xception.npz") as file:
+        yield file
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    """The recipe's encoder with the drawn weights."""
+    made = build(Architecture("xception", {}, {"layers": [512, 256]}, "inference"))
+    state = made.state_dict()
+    drawn = {
+        name: value if name.endswith("num_batches_tracked") else torch.from_numpy(drawing.weight(name, value.shape))
+        for name, value in state.items()
+    }
+    made.load_state_dict(drawn)
+    made.backbone.freeze_before("block11")
+    return made.train()
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.from_numpy(drawing.images()).permute(0, 3, 1, 2)
+
+
+def relative(ours: Tensor, theirs: np.ndarray) -> float:
+    return float(np.linalg.norm(ours.detach().numpy() - theirs) / np.linalg.norm(theirs))
+
+
+def test_features_of_the_whole_xception(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile) -> None:
+    features = encoder.backbone(images[:4])
+    for ours, theirs in zip(features, golden["features"], strict=True):
+        assert relative(ours, theirs) < 1e-5
+
+
+def test_parameter_counts(encoder: Encoder, golden: np.lib.npyio.NpzFile) -> None:
+    trainable = sum(parameter.numel() for parameter in encoder.trainable())
+    counted = [value for name, value in encoder.state_dict().items() if not name.endswith("num_batches_tracked")]
+    assert trainable == golden["trainable"] == 9_583_800
+    assert sum(value.numel() for value in counted) == golden["parameters"] == 22_043_944
+
+
+@pytest.mark.parametrize("how", ["three images", "cached prefix, distinct images"])
+def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile, how: str) -> None:
+    distance = SquaredEuclidean()
+    loss = Triplet(margin=1.0, reduction="sum", distance=distance)
+    optimizer = KerasAdam(encoder.trainable(), lr=1e-3, epsilon=0.1)
+    precision = choose_precision("cpu", "fp32")
+    stored = store(encoder, images, precision)
+    assert stored.cached
+    network = SiameseNetwork(encoder, distance).train()
+    plan = torch.from_numpy(drawing.batches())
+    losses = []
+    for step in range(drawing.STEPS):
+        triplets = Triplets(*plan[step % len(plan)].T)
+        if how == "three images":
+            d_ap, d_an = network(*(images[index] for index in triplets))
+            elements = (d_ap - d_an + 1.0).clamp_min(0)
+            objective = elements.sum()
+        else:
+            batch = batch_of(triplets)
+            embeddings = stored.embeddings(batch.images, precision)
+            objective, elements = loss(embeddings, torch.zeros(len(batch.images)), batch.triplets)
+        losses.append(elements.mean().item())
+        optimizer.zero_grad()
+        objective.backward()
+        optimizer.step()
+    assert np.ptp(golden["losses"]) > 0.1, "the golden steps must learn, or they would show nothing"
+    np.testing.assert_allclose(losses, golden["losses"], rtol=1e-4)
+    assert relative(encoder(images[:4]), golden["final_embeddings"]) < 1e-4
