@@ -71,8 +71,9 @@ def distance_chart(
         bins = np.linspace(0, top, 41)
         for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
             if len(values) > 0:
-                panel.hist(values, bins.tolist(), weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.55,
-                           label=f"{label} ({len(values)} pairs)")  # fmt: skip
+                share = np.full(len(values), 1 / len(values))
+                counted = f"{label} ({len(values)} pairs)"
+                panel.hist(values, bins.tolist(), weights=share, color=colour, alpha=0.55, label=counted)
         panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))
         handles, labels = panel.get_legend_handles_labels()
         if threshold is not None:
