@@ -244,7 +244,7 @@ def prepare(download: Path, root: Path, settings: Settings, console: Console) ->
                 done += 1
                 break
     for source, reason in bad.items():
-        console.print(f"left out {source}: {reason}", markup=False)
+        console.print(f"left out {source}: {reason}", markup=False, soft_wrap=True)
     if catalogue.missing:
         console.print(
             f"{len(catalogue.missing)} photos of train.csv are not there: {', '.join(catalogue.missing[:3])} …"
@@ -252,9 +252,10 @@ def prepare(download: Path, root: Path, settings: Settings, console: Console) ->
     if done < settings.individuals:
         raise InputError(f"only {done} individuals have {settings.photos} readable photos; ask for fewer --individuals")
     console.print(
-        f"{done} individuals, {done * settings.photos} photos in {root}; left out: {catalogue.unknown} photos of unknown "
-        f"individuals, {catalogue.repeated} repeated rows. Next: siamesekit run examples/whales/config.toml",
+        f"{done} individuals, {done * settings.photos} photos in {root}; left out: {catalogue.unknown} photos of "
+        f"unknown individuals, {catalogue.repeated} repeated rows. Next: siamesekit run examples/whales/config.toml",
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -61,7 +61,7 @@ def test_makes_the_folder(tmp_path: Path) -> None:
     assert len(set(files.values())) == 12
     assert sorted(Counter(name.split("/")[0] for name in files).values()) == [3, 3, 3, 3]
     assert {name.split("/")[1] for name in files} == {"0.jpg", "1.jpg", "2.jpg"}
-    assert "3 photos of unknown" in done.stdout.replace("\n", " ")
+    assert "3 photos of unknown" in done.stdout
     assert all(Image.open(tmp_path / "out" / name).size == (32, 32) for name in files)
 
 
@@ -127,8 +127,6 @@ def test_a_bad_photo_is_replaced_and_named(tmp_path: Path) -> None:
     done = small(download, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert len(hashes(tmp_path / "out")) == 12
-    named = [name for name in ("1_0.jpg", "2_0.jpg") if name in done.stdout]
-    assert set(named) <= {"1_0.jpg", "2_0.jpg"}
     (download / "train" / "1_1.jpg").write_bytes(b"")
     short = small(download, tmp_path / "short")
     assert short.returncode == 2

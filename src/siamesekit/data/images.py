@@ -24,7 +24,7 @@ from siamesekit.progress import Progress
 Fit = Literal["squash", "pad", "crop"]
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is opened; Pillow's other decoders never see a photo."""
 MAX_PIXELS = 100_000_000
 """A photo whose header declares more pixels is refused before it is decoded."""
