@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -79,7 +80,7 @@ def evaluate(
         return mean_with_interval(values, owners, confidence, resamples, generator(seed, "bootstrap"))
 
     right = triplet_accuracy(*triplet_distances(embeddings, triplets, distance))
-    per_query = retrieval(embeddings, Tensor(labels).long(), distance)
+    per_query = retrieval(embeddings, torch.from_numpy(labels), distance)
     return Figures(
         triplet_accuracy=mean(right, labels[triplets.anchor.numpy()]),
         precision_at_1=mean(per_query.precision_at_1, labels),

@@ -118,6 +118,8 @@ def run(
         num_classes=len(set(data.labels[list(data.split.train)])),
     )
     folder.claim(resume, overwrite)
+    if folder.replaced is not None:
+        progress.say(f"The run that was here waits in {folder.replaced} until this one is complete")
     plugins = {f"plugins/{file.name}": file.read_bytes() for file in config.plugins}
     folder.write_config(config.to_toml(relative_to=folder.path, plugins=list(plugins)), plugins)
     folder.write_manifest(manifest(config, data, built, chosen, {}, complete=False))

@@ -39,6 +39,10 @@ class RunFolder:
         """The folder of the artifact."""
         return self.path / "model"
 
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.replaced")
+
     def check(self, resume: bool, overwrite: bool) -> None:
         """Refuse, before any work is done, what `claim` would refuse.
 
@@ -53,6 +57,10 @@ class RunFolder:
         if overwrite and self.path.exists() and not self._is_empty() and not (self.path / CONFIG).is_file():
             raise OutputError(f"{self.path} is not a run's folder (no {CONFIG} in it): it is not overwritten; "
                               "choose another --out")  # fmt: skip
+        aside = self._aside
+        if (overwrite or resume) and aside.exists() and not (aside / CONFIG).is_file():
+            raise OutputError(f"{aside} is in the way: a run that is overwritten waits there, and this is none; "
+                              "move it, or choose another --out")  # fmt: skip
 
     def claim(self, resume: bool, overwrite: bool) -> None:
         """Make the folder; a run that is overwritten is moved aside until this one is complete.
@@ -61,13 +69,14 @@ class RunFolder:
             OutputError: as `check`, or the folder cannot be made.
         """
         self.check(resume, overwrite)
+        aside = self._aside
         try:
             if overwrite and self.path.exists() and not self._is_empty():
-                aside = self.path.with_name(f"{self.path.name}.replaced")
-                if aside.exists():  # left by an overwriting run that failed: that one's ruins are here now
+                if aside.exists():  # left by an overwriting run that failed: only that one's ruins are here now
                     shutil.rmtree(self.path)
                 else:
                     self.path.rename(aside)
+            if (overwrite or resume) and aside.exists():
                 self.replaced = aside
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

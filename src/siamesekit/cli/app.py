@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from siamesekit import __version__
 from siamesekit.cli.shell import Shell
+from siamesekit.run_folder import CONFIG
 
 if TYPE_CHECKING:
     from siamesekit.registry import Component
@@ -82,8 +84,9 @@ def run(
 
         loaded = load_config(config, overrides)
         where = out or Path("runs") / loaded.name
-        again = f"siamesekit run {config}" + "".join(f" --set {each}" for each in overrides)
-        shell.resume_command = f"{again} --out {where} --resume"
+        again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
+        again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
+        shell.resume = (where / CONFIG, shlex.join(again))
         from siamesekit.experiment import run as run_experiment
 
         result = run_experiment(loaded, where, resume, overwrite, device.value, precision.value, shell)

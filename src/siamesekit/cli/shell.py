@@ -34,7 +34,8 @@ class Shell(Progress):
     def __init__(self, debug: bool = False, quiet: bool = False) -> None:
         self.debug = debug
         self.quiet = quiet
-        self.resume_command: str | None = None
+        self.resume: tuple[Path, str] | None = None
+        """Where there is something to resume once this file is there, and the command that does it."""
         self._out: Console | None = None
         self._err: Console | None = None
 
@@ -52,8 +53,8 @@ class Shell(Progress):
         """Errors raised on purpose become a message and an exit code."""
         if isinstance(error, KeyboardInterrupt):
             self.error("stopped")
-            if self.resume_command:
-                self.error(f"to go on from the last complete epoch: {self.resume_command}")
+            if self.resume is not None and self.resume[0].is_file():
+                self.error(f"to go on from the last complete epoch: {self.resume[1]}")
             sys.exit(130)
         if self.debug or not isinstance(error, SiamesekitError):
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from siamesekit.options import NonNegative, OpenFraction, Positive
+from siamesekit.options import OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 
 
@@ -22,11 +22,10 @@ def adam(
     beta1: OpenFraction = 0.9,
     beta2: OpenFraction = 0.999,
     epsilon: Positive = 1e-8,
-    weight_decay: NonNegative = 0.0,
     *,
     params: Iterable[nn.Parameter],
 ) -> torch.optim.Adam:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980) with decoupled weight decay (arXiv:1711.05101).
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980), without weight decay: `adamw` has it.
 
     Moves parameters of any shape in place.
 
@@ -35,11 +34,8 @@ def adam(
         beta1: decay of the gradient's mean.
         beta2: decay of the gradient's mean square.
         epsilon: added to √v̂, after bias correction.
-        weight_decay: share of each weight, times the learning rate, taken off at each step.
         params: supplied by the run.
     """
     parameters = list(params)
-    return torch.optim.AdamW(
-        parameters, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay,
-        fused=fused_where_possible(parameters),
-    )  # fmt: skip
+    fused = fused_where_possible(parameters)
+    return torch.optim.Adam(parameters, lr=lr, betas=(beta1, beta2), eps=epsilon, fused=fused)
