@@ -29,6 +29,8 @@ Floats = NDArray[np.float32]
 
 SIDE = 160
 """Photos are so many pixels wide and high."""
+SQUASHED = 0.68
+"""Width over height of the frame: photos of flukes are wide and are squashed into squares."""
 SKIN = (240, 420)
 """Rows and columns of an individual's skin texture, y from −0.75 to 0.45, x from −1.05 to 1.05."""
 X_RANGE, Y_RANGE = 1.05, (-0.75, 0.45)
@@ -158,8 +160,8 @@ def draw_photo(seed: int, number: int, photo: int, difficulty: float) -> NDArray
     rng = np.random.default_rng([seed, number, photo, 1])
     hard = 0.15 + 0.85 * difficulty
     columns, rows = np.meshgrid(np.linspace(-1, 1, SIDE, dtype=np.float32), np.linspace(1, -1, SIDE, dtype=np.float32))
-    waterline = rng.uniform(-0.62, -0.42) + 0.12 * hard * rng.random()
-    scene, tint = sea_and_sky(rng, columns, rows)
+    waterline = rng.uniform(-0.88, -0.62) + 0.12 * hard * rng.random()
+    scene, tint = sea_and_sky(rng, hard, columns, rows)
     fluke_x, fluke_y = pose(rng, hard, columns, rows)
     tail, cover = photograph(subject, rng, hard, fluke_x, fluke_y)
     tail = tail[..., None] * (0.82 + 0.18 * tint / tint.max()) + 0.05 * tint
@@ -171,13 +173,13 @@ def draw_photo(seed: int, number: int, photo: int, difficulty: float) -> NDArray
 def pose(rng: np.random.Generator, hard: float, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
     """Where on the fluke each pixel looks: turned, tilted, near or far, off the middle."""
     roll, yaw, pitch = rng.normal(0, 0.16) * hard, rng.normal(0, 0.42) * hard, rng.normal(0, 0.3) * hard
-    scale = 0.86 * np.exp(rng.normal(0, 0.12) * hard)
-    x = (columns - rng.normal(0, 0.09) * hard) / scale
-    y = (rows - 0.02 - rng.normal(0, 0.07) * hard) / scale
+    scale = 0.9 * np.exp(rng.normal(0, 0.08) * hard)
+    x = (columns - rng.normal(0, 0.07) * hard) / scale
+    y = (rows - 0.1 - rng.normal(0, 0.06) * hard) / scale
     x, y = x * np.cos(roll) + y * np.sin(roll), y * np.cos(roll) - x * np.sin(roll)
     nearer = 1 + 0.32 * np.sin(yaw) * x  # the half that is turned towards the camera is larger
     x = x / np.cos(np.clip(yaw, -1, 1)) * nearer
-    y = y * nearer / np.clip(np.cos(pitch), 0.6, 1) * 0.92
+    y = y * nearer / np.clip(np.cos(pitch), 0.6, 1) * SQUASHED
     droop = rng.normal(0.0, 0.10) * hard  # tips curl with the stroke
     return x.astype(np.float32), (y - droop * x**2).astype(np.float32)
 
@@ -198,17 +200,18 @@ def photograph(subject: Whale, rng: np.random.Generator, hard: float, x: Floats,
     thickness = np.exp(-((x / 0.10) ** 2)) * np.clip(0.25 - y, 0, 1)
     brightness = np.where((stock > 0.5) & (y < -0.2), 0.10 + 0.4 * thickness * 0.2, brightness)
     slope, lift = rng.normal(0, 0.5) * hard, rng.uniform(-0.2, 0.5)
-    light = 1 + 0.4 * slope * x + lift * (y - 0.1) + 0.12 * thickness
+    light = 1 + 0.4 * slope * x + hard * lift * (y - 0.1) + 0.12 * thickness
     gloss = np.clip(_field_at(rng, 7, x, y) - 1.1, 0, None) * rng.uniform(0, 0.35)  # wet skin
-    strength = rng.uniform(0.75, 1.12) if rng.random() > 0.25 * hard else rng.uniform(0.3, 0.55)  # or against the light
+    against_the_light = rng.random() < 0.25 * hard
+    strength = rng.uniform(0.3, 0.55) if against_the_light else 1 + rng.uniform(-0.3, 0.15) * hard
     return (np.clip(brightness * light * strength + gloss, 0, 1)), np.maximum(blade, stock)
 
 
-def sea_and_sky(rng: np.random.Generator, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
+def sea_and_sky(rng: np.random.Generator, hard: float, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
     """The background `[160, 160, 3]`, and the light's colour `[3]`."""
-    tint = np.array([0.93, 0.98, 1.04]) + rng.normal(0, 0.04, 3)
-    hue = np.array([0.22, 0.34, 0.42]) + rng.normal(0, 0.05, 3) + rng.uniform(-0.05, 0.12)
-    horizon = rng.uniform(0.15, 1.25)  # above 1 there is none in the picture
+    tint = np.array([0.93, 0.98, 1.04]) + rng.normal(0, 0.06, 3) * hard
+    hue = np.array([0.25, 0.37, 0.45]) + rng.normal(0, 0.07, 3) * hard + rng.uniform(-0.12, 0.12) * hard
+    horizon = 0.85 + rng.uniform(-0.75, 0.6) * hard  # above 1 there is none in the picture
     depth = np.clip(horizon - rows, 0.015, None)
     ripple = np.zeros_like(rows)
     for _ in range(7):  # waves crowd towards the horizon
@@ -219,7 +222,7 @@ def sea_and_sky(rng: np.random.Generator, columns: Floats, rows: Floats) -> tupl
     )
     sea = hue * (0.75 + 0.35 * np.clip(1 - depth, 0, 1))[..., None] + ripple[..., None] * np.array([0.9, 1.0, 1.1])
     glare = np.clip(ripple * 9 - 0.5, 0, None)[..., None] * rng.uniform(0, 0.5)
-    sky = (np.array([0.72, 0.79, 0.86]) + rng.uniform(-0.15, 0.1)) * (1 - 0.12 * (rows - horizon))[..., None]
+    sky = (np.array([0.72, 0.79, 0.86]) + rng.uniform(-0.2, 0.15) * hard) * (1 - 0.12 * (rows - horizon))[..., None]
     sky = sky + 0.03 * _field_at(rng, 4, columns, rows * 3)[..., None]
     above = _step((rows - horizon - 0.01 * np.sin(3 * columns)) * SIDE / 3)[..., None]
     return (sky * above + (sea + glare) * (1 - above)).astype(np.float32), tint.astype(np.float32)
@@ -250,7 +253,7 @@ def develop(rng: np.random.Generator, hard: float, image: Floats) -> NDArray[np.
     haze = 0.35 * hard * rng.random() ** 2
     image = image * (1 - haze) + 0.75 * haze
     image = np.clip(image, 0, 1) ** np.exp(rng.normal(0, 0.22) * hard) * np.exp(rng.normal(0, 0.14) * hard)
-    if rng.random() < 0.3:
+    if rng.random() < 0.45 * hard:
         image = np.repeat((image @ np.array([0.3, 0.59, 0.11], dtype=np.float32))[..., None], 3, axis=2)
     else:
         image = image * (1 + rng.normal(0, 0.03, 3).astype(np.float32))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -250,8 +250,11 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         encoder.backbone.std.copy_(torch.tensor(spec["std"]).view(1, 3, 1, 1))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
         point = description["operating_point"]
-        calibration = point and Calibration(point["slope"], point["intercept"], point["threshold"])
+        numbers = None if point is None else [float(point[key]) for key in ("slope", "intercept", "threshold")]
+        calibration = None if numbers is None else Calibration(*numbers)
         size, fit = int(description["input"]["size"]), description["input"]["fit"]
+        if fit not in get_args(Fit):
+            raise ValueError(f"input.fit is {fit!r}")
     except ComponentError as error:
         raise ArtifactError(f"{folder} needs a component that is not there: {error}; if a plugin has it, "
                             "load that first (--plugin FILE)") from None  # fmt: skip

@@ -95,12 +95,13 @@ def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | Non
     """Fit the similarity and the threshold.
 
     The curve is a logistic regression in which same and different pairs weigh equally, towards Platt's softened
-    targets (Platt 1999), so that it stays finite where the two are separable. The threshold is where it says 0.5,
-    or, with `false_accept_rate` above 0, the largest distance at which no larger share of different pairs lies.
+    targets (Platt 1999), here equally soft on both sides, so that it stays finite where the two are separable. The
+    threshold is where it says 0.5, or, with `false_accept_rate` above 0, the largest distance at which no larger
+    share of different pairs lies.
 
     Returns:
-        None where there is nothing to fit: no same or no different pair, or a distance that does not grow from
-        the ones to the others.
+        None where there is nothing to fit: no same or no different pair, a distance that does not grow from the ones
+        to the others, or grows so little that the curve crosses 0.5 at no distance that occurs.
     """
     same = pairs.same
     if not same.any() or same.all() or not np.isfinite(pairs.distance).all():
@@ -110,9 +111,12 @@ def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | Non
         return None
     slope, intercept = fitted
     threshold = -intercept / slope
+    if not pairs.distance.min() <= threshold <= pairs.distance.max():
+        return None
     if false_accept_rate > 0:
         different = np.sort(pairs.distance[~same])
-        allowed = int(false_accept_rate * len(different))  # so many may be accepted
+        shares = np.arange(1, len(different) + 1) / len(different)
+        allowed = int((shares <= false_accept_rate).sum())  # so many may be accepted
         threshold = float(np.nextafter(different[allowed], -np.inf)) if allowed < len(different) else different[-1]
     return Calibration(float(slope), float(intercept), float(threshold))
 
@@ -188,11 +192,12 @@ def _folds(individuals: NDArray[np.int64], rng: np.random.Generator) -> Iterator
 def _logistic(distance: Floats, same: NDArray[np.bool_]) -> tuple[float, float] | None:
     """Slope and intercept of P(same) = 1/(1 + exp(slope·d + intercept)), by Newton's method; None unless slope > 0."""
     positives, negatives = int(same.sum()), int((~same).sum())
-    target = np.where(same, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    soft = 1 / (min(positives, negatives) + 2)
+    target = np.where(same, 1 - soft, soft)
     weight = np.where(same, 0.5 / positives, 0.5 / negatives)
-    mean, spread = distance.mean(), distance.std()
-    if spread == 0:
+    if distance.min() == distance.max():
         return None
+    mean, spread = distance.mean(), distance.std()
     design = np.stack([-(distance - mean) / spread, -np.ones_like(distance)], axis=1)
     beta = np.zeros(2)
 

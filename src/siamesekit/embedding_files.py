@@ -25,6 +25,8 @@ def check_output(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise OutputError(f"{path}: the suffix says the format: {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}")
     if path.suffix == ".parquet":

@@ -188,11 +188,14 @@ def _train(
     done, extra = load_checkpoint(folder.checkpoints, encoder, optimizer) or (0, {"best": -1.0})
     if done:
         progress.say(f"Going on after epoch {done}")
+    if done > config.train.epochs:
+        raise OutputError(f"--resume: {done} epochs are done and train.epochs is {config.train.epochs}; "
+                          "raise it, or start anew with --overwrite")  # fmt: skip
     lines = folder.read_metrics()[:done]
     selecting = config.train.select == "validation"
     for result in train(
         encoder, stored, photos, torch.from_numpy(labels), sampler, distance, loss, optimizer, precision,
-        range(done + 1, config.train.epochs + 1), progress,
+        range(done + 1, config.train.epochs + 1), config.seed, progress,
     ):  # fmt: skip
         embeddings = embed_stored(encoder, stored, test.photos, precision)
         line = _line(result, test.loss_and_accuracy(embeddings, loss, distance))

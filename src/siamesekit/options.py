@@ -21,7 +21,9 @@ OpenFraction = Annotated[float, Gt(0), Lt(1)]
 """A share strictly between 0 and 1."""
 Count = Annotated[int, Ge(1)]
 """A whole number of at least 1."""
+Several = Annotated[int, Ge(2)]
+"""A whole number of at least 2."""
 Index = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
 
-__all__ = ["Count", "Fraction", "Index", "NonNegative", "OpenFraction", "Path", "Positive"]
+__all__ = ["Count", "Fraction", "Index", "NonNegative", "OpenFraction", "Path", "Positive", "Several"]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siamesekit.config import Config
+from siamesekit.config import Config, EncoderTable
 from siamesekit.data.samplers.batch import Sampler
 from siamesekit.engine.frozen_prefix import Stored, store
 from siamesekit.engine.precision import Precision
@@ -33,6 +33,7 @@ class Plan:
         steps: in the whole run.
         parameters: of the encoder.
         trainable: of those, the ones that train.
+        weights: what the run will start from; nothing has been fetched.
         stand_ins: a line for each in use.
         frozen_part: whether its output is cached, and why.
         cache_bytes: size of what is kept of all photos.
@@ -48,6 +49,7 @@ class Plan:
     steps: int
     parameters: int
     trainable: int
+    weights: str
     stand_ins: tuple[str, ...]
     frozen_part: str
     cache_bytes: int
@@ -84,13 +86,20 @@ def plan(config: Config, data: Data, built: Built, precision: Precision) -> Plan
         steps=len(batches) * config.train.epochs,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         trainable=trainable,
-        stand_ins=() if data.stand_in is None else (data.stand_in.used,),
+        weights=_weights(config.encoder),
+        stand_ins=tuple(each.used for each in (data.stand_in, built.stand_in) if each is not None),
         frozen_part=stored.why,
         cache_bytes=cache,
         memory_bytes=BASE_BYTES + data.images.numel() + cache + max(distinct) * step_bytes + 16 * trainable,
         seconds=storing + config.train.epochs * (sum(distinct) + len(data.split.test) / 3) * step_seconds,
         device=f"{precision.device.type}, {precision.name}",
     )
+
+
+def _weights(encoder: EncoderTable) -> str:
+    if encoder.stand_in is None:
+        return str(encoder.weights)
+    return f"{encoder.weights}; where they cannot be had, {encoder.stand_in.weights}"
 
 
 def _trial(built: Built, stored: Stored, precision: Precision) -> tuple[float, int]:

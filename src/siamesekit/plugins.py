@@ -18,18 +18,24 @@ GROUP = "siamesekit.plugins"
 
 
 def load_plugin_file(file: Path) -> None:
-    """Import one Python file as a plugin; a second call with the same, unchanged file does nothing.
+    """Import one Python file as a plugin; one whose content has been loaded is not run again.
+
+    The copy of a plugin in a run's folder is that plugin: which of the two is met first does not matter.
 
     Raises:
         PluginError: there is no such file, or its code fails; the message has file and line.
         ComponentError: it registers something that cannot be registered.
     """
     file = file.resolve()
-    if not file.is_file():
-        raise PluginError(f"plugin {file.name!r}: there is no file {file}")
+    try:
+        if not file.is_file():
+            raise PluginError(f"plugin {file.name!r}: there is no file {file}")
+        content = file.read_bytes()
+    except OSError as error:
+        raise PluginError(f"plugin {file.name!r} cannot be read: {error.strerror}") from None
     # The module's name must be importable later in this process: functools.partial of its functions is pickled
     # by worker processes.
-    name = f"siamesekit_plugin_{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"siamesekit_plugin_{file.stem}_{sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, file)
@@ -42,7 +48,7 @@ def load_plugin_file(file: Path) -> None:
     except ComponentError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise PluginError(
             f"plugin {file.name!r} fails at {_where(error, file)}: {type(error).__name__}: {error}"

@@ -117,7 +117,7 @@ def prepare_encoder(
         training_images: uint8 `[N, 3, size, size]`, for weights that are calibrated on them.
         precision: device and number format.
         progress: is told of stand-ins.
-        weights_needed: False builds the same network with random weights and fetches nothing.
+        weights_needed: False builds the same network, but with random weights where they are not a file.
 
     Raises:
         MissingWeightsError: the weights cannot be had and there is no stand-in.
@@ -126,14 +126,18 @@ def prepare_encoder(
     table = config.encoder
     architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
     seed = torch_seed(config.seed, "weights")
-    weights, stand_in = table.weights if weights_needed else "random", None
+
+    def at_hand(weights: str | Path) -> str | Path:
+        return weights if weights_needed or weights not in NAMED_WEIGHTS else "random"
+
+    weights, stand_in = at_hand(table.weights), None
     try:
         encoder = _with_weights(architecture, weights, seed)
     except MissingWeightsError as error:
         if table.stand_in is None:
             raise
-        weights = table.stand_in.weights
-        stand_in = StandIn("weights", _spell(table.weights), f"{_spell(weights)} weights", str(error).partition(";")[0],
+        weights, used = at_hand(table.stand_in.weights), f"{_spell(table.stand_in.weights)} weights"
+        stand_in = StandIn("weights", _spell(table.weights), used, str(error).partition(";")[0],
                            table.stand_in.hint or "encoder.weights = \"FILE.safetensors\"")  # fmt: skip
         progress.warn(announce(stand_in))
         encoder = _with_weights(architecture, weights, seed)
@@ -184,7 +188,7 @@ def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[st
                     'photos of them, or set data.singletons = "leave-out"')  # fmt: skip
 
 
-def _with_weights(architecture: Architecture, weights: str, seed: int) -> Encoder:
+def _with_weights(architecture: Architecture, weights: str | Path, seed: int) -> Encoder:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = build(architecture, pretrained=weights == "imagenet")
@@ -207,5 +211,5 @@ def _calibrate(encoder: Encoder, images: Tensor, precision: Precision, progress:
         calibrate_batchnorm(encoder.backbone.network, scaled())
 
 
-def _spell(weights: str) -> str:
-    return {"calibrated": "random, BatchNorm-calibrated"}.get(weights, weights)
+def _spell(weights: str | Path) -> str:
+    return "random, BatchNorm-calibrated" if weights == "calibrated" else str(weights)

@@ -33,6 +33,13 @@ from siamesekit.errors import ComponentError, near
 from siamesekit.signatures import Parameter, live_parameters, options_model, read_source
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
+_WORDS = {
+    "Input should be": "must be",
+    "a valid integer": "a whole number",
+    "a valid array": "a list",
+    "a valid ": "a ",
+}
+"""Pydantic's words and ours."""
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/(\*|[\w.-]+))?")
 
 
@@ -103,9 +110,13 @@ class Registry:
     def register(self, name: str, *, names: str | None = None) -> Callable[[Factory], Factory]:
         """Register the decorated callable under `name` (kebab-case; `prefix/*` for a family of models).
 
+        Args:
+            name: as a config names it.
+            names: of a family, `module:function` that lists the models' names.
+
         Raises:
-            ComponentError: the name is malformed or taken, or the signature has `*args` or `**kwargs`,
-                which would let a misspelt option pass.
+            ComponentError: the name is malformed or taken, or the signature has `*args` or `**kwargs`, which would
+                let a misspelt option pass, or an option of unknown type, which would let a wrong value pass.
         """
 
         def decorate(factory: Factory) -> Factory:
@@ -117,6 +128,9 @@ class Registry:
             owner = self._components.get(name)
             if not _NAME.fullmatch(name):
                 raise ComponentError(f"{self.kind} name {name!r} is not kebab-case (letters, digits, hyphens)")
+            if name.endswith("/*") and names is None:
+                raise ComponentError(f"{self.kind} family {name!r} of {origin} needs names=\"MODULE:FUNCTION\", "
+                                     "which lists its models")  # fmt: skip
             if owner is not None and (owner.origin, owner.qualname) != (origin, factory.__qualname__):
                 raise ComponentError(
                     f"{self.kind} {name!r} of {origin} is already registered by {owner.origin}: choose another name"
@@ -197,9 +211,9 @@ class Registry:
         try:
             model = component.model().model_validate_json(json.dumps(given, default=str))
         except ValidationError as error:
-            problems += [(str(e["loc"][0]), explain(dict(e))) for e in error.errors()]
+            problems += [(str(next(iter(e["loc"]), "options")), explain(dict(e))) for e in error.errors()]
             return dict(options), problems
-        return {key: getattr(model, key) for key in known}, problems
+        return dict(zip(known, (value for _, value in model), strict=True)), problems
 
     def build(self, name: str, options: Mapping[str, Any] | None = None, **runtime: Any) -> Any:
         """Build a component from options and the runtime values that its signature asks for.
@@ -232,6 +246,12 @@ class Registry:
                     "so that a misspelt one is noticed"
                 )
         runtime = self.runtime | ({"model"} if name.endswith("/*") else set())
+        for parameter in parameters:
+            if parameter.name not in runtime and parameter.annotation is Any and "Any" not in parameter.shown:
+                raise ComponentError(
+                    f"{self.kind} {name!r} of {origin}: the type {parameter.shown} of option {parameter.name!r} is "
+                    "not known: import it where the code runs, not for type checking only"
+                )
         self._components[name] = Component(
             kind=self.kind,
             name=name,
@@ -259,7 +279,9 @@ def explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return "is required"
     inner = ".".join(str(part) for part in error["loc"][1:])
-    what = str(error["msg"]).replace("Input should be", "must be").replace("valid ", "")
+    what = str(error["msg"])
+    for theirs, ours in _WORDS.items():
+        what = what.replace(theirs, ours)
     given = json.dumps(error.get("input"), default=str)
     shown = given if len(given) <= 60 else given[:57] + "..."
     return f"{'item ' + inner + ' ' if inner else ''}{what}, not {shown}"

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from siamesekit import __version__
 from siamesekit.config import ComponentTable, Config
-from siamesekit.data.samplers.all_pairs import all_pairs_triplets
 from siamesekit.distances.distance import Distance, pairwise
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.training import triplet_distances
@@ -30,7 +29,7 @@ from siamesekit.model import SiameseNetwork
 from siamesekit.preparation import Built, Data
 from siamesekit.randomness import generator
 from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Triplets, all_pairs_triplets
 
 PHOTOS_IN_TRIPLETS = 10
 """Test triplets are all pairs of each test individual's first so many photos."""

@@ -26,7 +26,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve() if path.is_symlink() else path
         self.replaced: Path | None = None
 
     @property
@@ -41,14 +41,18 @@ class RunFolder:
 
     @property
     def _aside(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.replaced")
+        path = self.path.resolve()  # "." has no name
+        return path.with_name(f".{path.name}.replaced")
 
     def check(self, resume: bool, overwrite: bool) -> None:
         """Refuse, before any work is done, what `claim` would refuse.
 
         Raises:
-            OutputError: something is there and neither to be resumed nor overwritten; or nothing is there to resume.
+            OutputError: something is there and neither to be resumed nor overwritten; or nothing is there to resume;
+                or both are asked for.
         """
+        if resume and overwrite:
+            raise OutputError("--resume goes on with a run, --overwrite replaces it: give one of them")
         if resume and not (self.path / CONFIG).is_file():
             raise OutputError(f"--resume: there is no run in {self.path}; leave --resume out to start one")
         if self.path.exists() and not resume and not overwrite and not self._is_empty():

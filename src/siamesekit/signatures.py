@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 _NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options"}
 """Modules that an option's type may come from."""
@@ -106,8 +106,10 @@ def read_source(file: Path, registry: str) -> list[SourceComponent]:
 
 def options_model(name: str, options: tuple[Parameter, ...]) -> type[BaseModel]:
     """A strict pydantic model of the options: unknown keys forbidden, NaN and infinity refused."""
+    # Aliases, because pydantic keeps names such as `copy` and `_any` from fields, and an option may have any name.
     fields: dict[str, Any] = {
-        option.name: (option.annotation, ... if option.required else option.default) for option in options
+        f"option{number}": (option.annotation, Field(... if option.required else option.default, alias=option.name))
+        for number, option in enumerate(options)
     }
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
     return create_model(name, __config__=config, **fields)

@@ -56,6 +56,9 @@ class Shell(Progress):
             if self.resume is not None and self.resume[0].is_file():
                 self.error(f"to go on from the last complete epoch: {self.resume[1]}")
             sys.exit(130)
+        if isinstance(error, OSError) and not self.debug and not isinstance(error, BrokenPipeError):
+            self.error(f"error: {error}")
+            sys.exit(1)
         if self.debug or not isinstance(error, SiamesekitError):
             return
         self.error(f"error: {error}")
@@ -77,16 +80,16 @@ class Shell(Progress):
 
     def error(self, text: str) -> None:
         """A line on stderr."""
-        self.err.print(text, style="bold red" if self.err.is_terminal else None, markup=False, highlight=False)
+        self.err.print(text, style="bold red" if self.err.is_terminal else None)
 
     def say(self, text: str) -> None:
         """A line of news."""
         if not self.quiet:
-            self.out.print(text, markup=False, highlight=False)
+            self.out.print(text)
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked, on stderr."""
-        self.err.print(text, style="bold yellow" if self.err.is_terminal else None, markup=False, highlight=False)
+        self.err.print(text, style="bold yellow" if self.err.is_terminal else None)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Plain lines."""
@@ -183,8 +186,8 @@ class Shell(Progress):
         worth = point["cross_fit"]
         if worth is not None:
             self.say(
-                f"at this threshold, of {worth['different_pairs']} different pairs "
-                f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']} same pairs "
+                f"at this threshold, of {worth['different_pairs']:,} different pairs "
+                f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
                 f"{worth['false_reject_rate']['value']:.1%} different (cross-fitted on {point['individuals']} "
                 "individuals that did not train)"
             )
@@ -217,5 +220,14 @@ def _console(stderr: bool) -> Console:
 
     target = sys.stderr if stderr else sys.stdout
     # Where nobody watches, a line is a line: no wrapping at a guessed width.
-    width = None if target.isatty() else int(os.environ.get("COLUMNS", 1_000_000 if stderr else 160))
-    return Console(stderr=stderr, width=width, soft_wrap=not target.isatty())
+    width = None if target.isatty() else _columns(1_000_000 if stderr else 160)
+    # Text is printed as it is: names and paths may hold [brackets] and :colons:.
+    return Console(
+        stderr=stderr, width=width, soft_wrap=not target.isatty(), markup=False, emoji=False, highlight=False
+    )
+
+
+def _columns(otherwise: int) -> int:
+    """The environment's COLUMNS, where it is a width."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) > 0 else otherwise

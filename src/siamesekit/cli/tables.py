@@ -36,6 +36,7 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     table.add_row("triplets an epoch", f"{plan['triplets']} in {plan['batches']} batches")
     table.add_row("steps", str(plan["steps"]))
     table.add_row("parameters", f"{plan['trainable']:,} of {plan['parameters']:,} train")
+    table.add_row("weights", plan["weights"])
     table.add_row("frozen part", f"{plan['frozen_part']} ({plan['cache_bytes'] / 1e6:.0f} MB)")
     table.add_row("device", plan["device"])
     table.add_row("memory, about", f"{plan['memory_bytes'] / 1e9:.1f} GB")

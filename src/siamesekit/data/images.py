@@ -60,7 +60,7 @@ def load_images(records: Sequence[Record], size: int, fit: Fit = "squash", progr
         images[index] = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         done = (progress or Progress()).track(
             pool.map(load, range(len(records))), len(records), "Reading photos", "photos"
         )
@@ -82,7 +82,7 @@ def read_pixels(record: Record) -> Pixels:
         UnreadableError: the photo cannot be used.
     """
     if isinstance(record.source, Path):
-        return decode(record.source)
+        return _decode(record.source)
     pixels = record.source()
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise UnreadableError(
@@ -100,6 +100,16 @@ def decode(file: Path) -> Pixels:
     Raises:
         UnreadableError: with the reason and the mend.
     """
+    with _quiet():
+        return _decode(file)
+
+
+def _quiet() -> warnings.catch_warnings[None]:
+    """Silence Pillow's warnings of sizes, which `MAX_PIXELS` judges; filters are the process's: not for threads."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def _decode(file: Path) -> Pixels:
     try:
         info = file.stat()
     except OSError as error:
@@ -109,18 +119,18 @@ def decode(file: Path) -> Pixels:
     if info.st_size == 0:
         raise UnreadableError("is empty (0 bytes)", "copy it again or remove it")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of sizes that MAX_PIXELS judges
-            with Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise UnreadableError(
-                        f"is too large: {width} × {height} pixels, the limit is {MAX_PIXELS // 10**6} megapixels",
-                        "make it smaller",
-                    )
-                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+        with Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UnreadableError(
+                    f"is too large: {width} × {height} pixels, the limit is {MAX_PIXELS // 10**6} megapixels",
+                    "make it smaller",
+                )
+            return np.asarray(_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
         raise UnreadableError(f"is not an image ({', '.join(FORMATS)})", "remove it or convert it") from None
+    except PermissionError as error:
+        raise UnreadableError(f"cannot be opened ({error.strerror})", "check the file and its permissions") from None
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"is too large: {error}", "make it smaller") from None
     except (

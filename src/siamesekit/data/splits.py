@@ -73,7 +73,7 @@ def split_records(
             photos = [i for i, record in enumerate(records) if record.individual == individual]
             shuffled = [photos[i] for i in rng.permutation(len(photos))]
             cut = int(len(shuffled) * train)
-            kept = cut - (max(1, int(cut * validation)) if validation else 0)
+            kept = max(0, cut - (max(1, int(cut * validation)) if validation else 0))
             for part, chosen in zip(parts, (shuffled[:kept], shuffled[kept:cut], shuffled[cut:]), strict=True):
                 part.extend(chosen)
         split = Split(*(tuple(sorted(part)) for part in parts))

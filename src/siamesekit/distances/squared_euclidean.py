@@ -26,7 +26,7 @@ class SquaredEuclidean:
     def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
         """All distances, `[N, D]`, `[M, D]` → `[N, M]`, by one matrix product.
 
-        |a|² + |b|² − 2ab, not below 0; its rounding error is about 1e-7 · (|a|² + |b|²) in float32.
+        |a|² + |b|² − 2ab, not below 0; its rounding error is up to about 5e-7 · (|a|² + |b|²) in float32.
         """
         products = a @ b.T
         squares = a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1)

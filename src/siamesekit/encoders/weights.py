@@ -58,8 +58,9 @@ def _read(file: Path) -> Mapping[str, Tensor]:
     except SafetensorError as error:
         raise WeightsError(f"{file} is not a safetensors file: {error}") from error
     except Exception as error:  # torch.load raises many kinds; all mean that the file is not plain weights
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{file} cannot be read as plain weights ({str(error).splitlines()[0]}); "
+            f"{file} cannot be read as plain weights ({reason}); "
             "files that need code to be run are not loaded: save the state_dict alone"
         ) from error
     for key in ("state_dict", "model"):

@@ -54,5 +54,6 @@ def load_checkpoint(
         encoder.load_state_dict(state["encoder"])
         optimizer.load_state_dict(state["optimizer"])
         return int(state["epoch"]), dict(state["extra"])
-    except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        raise ArtifactError(f"the checkpoint {file} cannot be used ({error}); start again with --overwrite") from error
+    except Exception as error:  # torch raises many kinds, with advice that is not for users: to allow code to run
+        raise ArtifactError(f"the checkpoint {file} is damaged or another network's ({type(error).__name__}); "
+                            "start again with --overwrite") from error  # fmt: skip

@@ -103,11 +103,12 @@ def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
         output. Both share the network's parameters.
 
     Raises:
-        CannotCutError: nothing is frozen, everything is, or the network cannot be traced.
+        CannotCutError: nothing is frozen, or the network cannot be traced.
     """
     parameters = list(network.parameters())
     if not parameters or parameters[0].requires_grad:
         raise CannotCutError("the network trains from its first layer on, so nothing can be cached")
+    network = _OneInput(network)
     try:
         graph = _trace(network)
     except Exception as error:  # tracing runs the network's own Python, which may raise anything on a proxy
@@ -117,8 +118,22 @@ def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
     return _prefix(network, graph, frozen, crossing), _tail(network, graph, frozen, crossing)
 
 
+class _OneInput(nn.Module):
+    """A network called with images alone: in its graph its other arguments are their defaults."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network(images)
+        return features
+
+
 class _Tracer(fx.Tracer):
-    """Goes into every module but torch's own and those that timm marks as not traceable."""
+    """Goes into every module but torch's own, those that timm marks as not traceable, and those without modules in
+    them: called as a whole, a stochastic depth or a dropout still knows whether it trains.
+    """
 
     def __init__(self) -> None:
         try:
@@ -130,7 +145,8 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=functions)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, self.leaves) or super().is_leaf_module(m, module_qualified_name)
+        whole = isinstance(m, self.leaves) or not any(True for _ in m.children())
+        return whole or super().is_leaf_module(m, module_qualified_name)
 
 
 def _trace(network: nn.Module) -> fx.Graph:
@@ -156,7 +172,8 @@ def _frozen_nodes(graph: fx.Graph, network: nn.Module) -> set[fx.Node]:
     # done again than stored: the ReLU at the start of a residual block whose shortcut needs the plain values.
     for node in reversed(list(graph.nodes)):
         crossing = _crossing(graph, frozen)
-        if node in crossing and node.op != "placeholder" and not _has_parameters(node, network):
+        only_tail = node in crossing and not any(user in frozen for user in node.users)
+        if only_tail and node.op != "placeholder" and not _has_parameters(node, network):
             without = _crossing(graph, frozen - {node})
             if len(without) < len(crossing):
                 frozen.discard(node)

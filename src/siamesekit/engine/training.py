@@ -17,6 +17,7 @@ from siamesekit.errors import RunError
 from siamesekit.losses.loss import Loss
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
+from siamesekit.randomness import torch_seed
 from siamesekit.triplets import Triplets
 
 
@@ -56,6 +57,7 @@ def train(
     optimizer: torch.optim.Optimizer,
     precision: Precision,
     epochs: range,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[EpochResult]:
     """Train, giving an `EpochResult` after each epoch; between two the caller may evaluate and save.
@@ -71,6 +73,7 @@ def train(
         optimizer: over the encoder's trainable parameters.
         precision: device and number format.
         epochs: which epochs to do, counted from 1.
+        seed: the run's; with the epoch it seeds torch, for dropout and the like.
         progress: is shown the batches.
 
     Raises:
@@ -78,6 +81,7 @@ def train(
     """
     for epoch in epochs:
         start = time.perf_counter()
+        torch.manual_seed(torch_seed(seed, f"epoch {epoch}"))
         encoder.train()
         figures: list[tuple[float, ...]] = []
         triplets_seen = 0

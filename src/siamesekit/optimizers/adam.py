@@ -7,13 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from siamesekit.optimizers.fused import fused_where_possible
 from siamesekit.options import OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
-
-
-def fused_where_possible(parameters: list[nn.Parameter]) -> bool | None:
-    """True where PyTorch's fused kernel takes these parameters: one pass over memory in place of several."""
-    return True if all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters) else None
 
 
 @OPTIMIZERS.register("adam")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from siamesekit.optimizers.adam import fused_where_possible
+from siamesekit.optimizers.fused import fused_where_possible
 from siamesekit.options import NonNegative, OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 

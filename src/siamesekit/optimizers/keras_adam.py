@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from siamesekit.optimizers.adam import fused_where_possible
+from siamesekit.optimizers.fused import fused_where_possible
 from siamesekit.options import OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 

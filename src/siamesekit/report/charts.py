@@ -41,7 +41,15 @@ def comparison_chart(networks: Mapping[str, Any]) -> str:
                 panel.plot(interval["value"], row, "o", color=colour, ms=8)
                 panel.annotate(f"{interval['value']:.2f}", (interval["value"], row), (0, 9), ha="center",
                                textcoords="offset points", color=colour)  # fmt: skip
-            panel.set(title=title, xlim=(-0.04, 1.06), ylim=(2.5, -0.7), yticks=range(3), yticklabels=NETWORKS.values())
+            panel.set(
+                title=title,
+                xlim=(-0.04, 1.06),
+                ylim=(2.5, -0.7),
+                yticks=range(3),
+                yticklabels=NETWORKS.values(),
+                xticks=(0, 0.25, 0.5, 0.75, 1),
+                xticklabels=("0", "", "0.5", "", "1"),
+            )
             panel.title.set_size(10)
             panel.grid(axis="x", alpha=0.25)
             panel.tick_params(axis="y", length=0)
@@ -72,7 +80,7 @@ def distance_chart(
         for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
             if len(values) > 0:
                 share = np.full(len(values), 1 / len(values))
-                counted = f"{label} ({len(values)} pairs)"
+                counted = f"{label} ({len(values):,} pairs)"
                 panel.hist(values, bins.tolist(), weights=share, color=colour, alpha=0.55, label=counted)
         panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))
         handles, labels = panel.get_legend_handles_labels()

@@ -49,13 +49,11 @@ def answer(evaluation: Mapping[str, Any]) -> str:
     trained = networks["trained"]["precision_at_1"]
     seen = "it had never seen" if evaluation["split"] == "identity" else "of which it knew other photos"
     between = "" if trained["low"] is None else f" ({trained['low']:.0%} to {trained['high']:.0%})"
-    others = [
-        f"{NETWORKS[name]} {networks[name]['precision_at_1']['value']:.0%}" for name in ("untrained", "raw_pixels")
-    ]
+    untrained, pixels = (networks[name]["precision_at_1"]["value"] for name in ("untrained", "raw_pixels"))
     return (
-        f"On {evaluation['photos']} photos of {evaluation['individuals']} individuals {seen}, the trained network put "
-        f"a photo of the right individual nearest in <strong>{trained['value']:.0%}</strong> of cases{between}; "
-        f"the network {others[0]}, {others[1]}."
+        f"On {evaluation['photos']:,} photos of {evaluation['individuals']} individuals {seen}, the trained network "
+        f"put a photo of the right individual nearest in <strong>{trained['value']:.0%}</strong> of cases{between}; "
+        f"before training it was {untrained:.0%}, and by comparing plain pixels it is {pixels:.0%}."
     )
 
 
@@ -99,8 +97,8 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
         + _table(["", *METRICS.values()], rows)
         + f"<p class=small>In brackets {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
         f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of "
-        f"{evaluation['triplets']} triplets in which the photo of the same individual is nearer than that of another. "
-        "MAP@R: how well all photos of an individual rank before all others, 1 is perfect.</p>"
+        f"{evaluation['triplets']:,} triplets in which the photo of the same individual is nearer than that of "
+        "another. MAP@R: how well all photos of an individual rank before all others, 1 is perfect.</p>"
     )
 
 
@@ -109,8 +107,9 @@ def _training(data: ReportData) -> str:
         return ""
     last = data.epochs[-1]
     seconds = sum(line["seconds"] for line in data.epochs)
+    count = f"{len(data.epochs)} epoch{'s' if len(data.epochs) > 1 else ''}"
     return (
-        f"<p>{len(data.epochs)} epochs in {_duration(seconds)}; the last one's training loss is "
+        f"<p>{count} in {_duration(seconds)}; the last one's training loss is "
         f"{last['train_loss']:.4f}, after {data.epochs[0]['train_loss']:.4f} in the first. A triplet is active while "
         "its loss is above zero: only those still teach.</p>"
         + _chart(training_chart(data.epochs), "Loss, accuracy and distances over the epochs")
@@ -132,9 +131,9 @@ def _operating_point(data: ReportData) -> str:
     if worth is not None:
         text += (
             "<p>What that threshold is worth, each time judged on individuals other than those that set it: "
-            f"of {worth['different_pairs']} pairs of different individuals "
+            f"of {worth['different_pairs']:,} pairs of different individuals "
             f"<strong>{_percent(worth['false_accept_rate'])}</strong> are called same (false accepts); "
-            f"of {worth['same_pairs']} pairs of one individual "
+            f"of {worth['same_pairs']:,} pairs of one individual "
             f"<strong>{_percent(worth['false_reject_rate'])}</strong> are called different (false rejects).</p>"
         )
     return chart + text

@@ -1,0 +1,16 @@
+"""A run's config: one typed table per stage, loaded from TOML, all its errors reported at once.
+
+```
+config.toml ─ load_config ─ Config(name, seed, data, split, encoder, distance, sampler, loss, …)
+```
+
+A table that holds a component (`[loss] name = "triplet"`) has the table's own keys and, beside them, the
+component's options, which the registry checks against the component's signature. Loading a config imports its
+plugins, and never torch on its own account.
+"""
+
+from siamesekit.config.loading import load_config
+from siamesekit.config.tables import NAMED_WEIGHTS, TABLES, ComponentTable, Config, EncoderTable
+from siamesekit.config.toml import dump_toml, line_of
+
+__all__ = ["NAMED_WEIGHTS", "TABLES", "ComponentTable", "Config", "EncoderTable", "dump_toml", "line_of", "load_config"]

@@ -1,0 +1,276 @@
+"""Loading a config: from TOML to checked tables, all errors reported at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from siamesekit.config.tables import (
+    NAMED_WEIGHTS,
+    NESTED_TABLES,
+    REQUIRED_TABLES,
+    TABLES,
+    WEIGHT_SUFFIXES,
+    Config,
+    Table,
+)
+from siamesekit.config.toml import line_of
+from siamesekit.errors import ComponentError, ConfigError, PluginError, near
+from siamesekit.plugins import load_plugin_file
+from siamesekit.registry import explain
+
+MAX_DEPTH = 50
+"""Tables and lists nested deeper than this are refused."""
+
+
+@dataclass
+class _Reading:
+    """What is collected while a config is read: the text for line numbers, the overrides, the problems."""
+
+    path: Path
+    text: str
+    overridden: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    def is_overridden(self, place: Sequence[str]) -> bool:
+        """Whether the value there, or a table around it, comes from an override."""
+        return any(".".join(place[:end]) in self.overridden for end in range(1, len(place) + 1))
+
+    def problem(self, place: Sequence[str], what: str) -> None:
+        dotted = ".".join(place)
+        if self.is_overridden(place):
+            where = f"--set {dotted}"
+        else:
+            line = line_of(self.text, place)
+            where = f"{self.path.name}:{line}  {dotted}" if line else f"{self.path.name}  {dotted}"
+        self.problems.append(f"{where}: {what}")
+
+    def base(self, place: Sequence[str]) -> Path:
+        """What a path is relative to: the config's folder, or for an override the current one."""
+        return Path.cwd() if self.is_overridden(place) else self.path.parent
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config file.
+
+    Args:
+        path: the TOML file.
+        overrides: `table.key=value` pairs, the value in TOML's spelling (a bare word is a string).
+
+    Raises:
+        ConfigError: anything wrong with it, all problems together, each with its place.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        raw = tomllib.loads(text)
+    except FileNotFoundError:
+        raise ConfigError(str(path), ["there is no such file"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [f"cannot be read: {error}"]) from None
+    except (ValueError, RecursionError) as error:  # tomllib passes on int()'s ValueError at thousands of digits
+        raise ConfigError(str(path), [f"is not TOML: {error}"]) from None
+    reading = _Reading(path.resolve(), text)
+    for override in overrides:
+        _override(raw, override, reading)
+    unusable = list(_unusable(raw))
+    if unusable:
+        for place, what in unusable:
+            reading.problem(place, what)
+        raise ConfigError(str(path), reading.problems)
+
+    plugins = _plugins(raw.get("plugins", []), reading)
+    name = _checked(raw, "name", str, reading, path.stem if path.stem != "config" else path.resolve().parent.name)
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        reading.problem(["name"], f"must be letters, digits, '.', '_' and '-', not {name!r}: it names the run's folder")
+    seed = _checked(raw, "seed", int, reading, 0)
+    if not 0 <= seed < 2**63:
+        reading.problem(["seed"], f"must be at least 0 and below 2**63, not {seed}")
+    known = ["name", "seed", "plugins", *TABLES]
+    for key in raw:
+        if key not in known:
+            reading.problem([key], f"unknown table or key{near(key, known)}; choices: {', '.join(known)}")
+    tables: dict[str, Any] = {}
+    for key, table in TABLES.items():
+        if key not in raw and key in REQUIRED_TABLES:
+            reading.problem([key], "this table is required")
+        else:
+            tables[key] = _table(table, raw.get(key, {}), (key,), reading)
+    _check_together(tables, reading)
+    if reading.problems:
+        raise ConfigError(str(path), reading.problems)
+    return Config(name=name, seed=seed, plugins=plugins, source=reading.path, **tables)
+
+
+def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What TOML's grammar lets pass and nothing can take: checked first, so that nothing after it trips over it."""
+    if depth > MAX_DEPTH:
+        yield place, f"is nested more than {MAX_DEPTH} deep"
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _unusable(inner, (*place, key), depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _unusable(inner, place, depth + 1)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield place, "must be a whole number of 64 bits, as TOML has them"
+    elif isinstance(value, date | time):
+        yield place, f"must be in quotes: {value} is TOML's date or time, which no key takes"
+    elif isinstance(value, str) and re.search("[\\0\ud800-\udfff]", value):
+        yield place, f"must be text without NUL and broken characters, not {value!r}"
+
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: _Reading) -> AnyTable | None:
+    """Validate one table; problems go into `reading` and None is returned where there are any."""
+    if not isinstance(raw, dict):
+        reading.problem(place, f"must be a table, not {json.dumps(raw, default=str)}")
+        return None
+    before = len(reading.problems)
+    own = [key for key in model.model_fields if key != "options"]
+    nested = {key: table for (*parent, key), table in NESTED_TABLES.items() if tuple(parent) == place}
+    values: dict[str, Any] = {}
+    for key, table in nested.items():
+        if key in raw:
+            values[key] = _table(table, raw[key], (*place, key), reading)
+    rest = {key: value for key, value in raw.items() if key not in own}
+    if model.registry is not None:
+        values["options"] = _options(model, raw, rest, own, place, reading)
+    else:
+        for key in rest:
+            reading.problem((*place, key), f"unknown key{near(key, own)}; choices: {', '.join(own)}")
+    plain = {key: value for key, value in raw.items() if key in own and key not in nested}
+    try:
+        checked = model.model_validate_json(json.dumps(plain, default=str))
+    except ValidationError as error:
+        for problem in error.errors():
+            reading.problem((*place, str(problem["loc"][0])), explain(dict(problem)))
+        return None
+    return checked.model_copy(update=values) if len(reading.problems) == before else None
+
+
+def _options(
+    model: type[Table], raw: dict[str, Any], rest: dict[str, Any], own: list[str], place: tuple[str, ...],
+    reading: _Reading,
+) -> dict[str, Any]:  # fmt: skip
+    """Check a component table's options; with an unknown component there is nothing to check them against."""
+    assert model.registry is not None
+    name = raw.get(model.component_key, model.model_fields[model.component_key].default)
+    if not isinstance(name, str):
+        return {}  # the table's own validation says so
+    try:
+        component = model.registry.get(name)
+    except ComponentError as error:
+        reading.problem((*place, model.component_key), str(error))
+        return {}
+    for hidden in sorted({option.name for option in component.options} & {*own}):
+        reading.problem((*place, model.component_key), f"{component.kind} {name!r} of {component.origin} has an "
+                        f"option {hidden!r}, which is this table's own key: rename the option")  # fmt: skip
+    options, problems = model.registry.check(name, rest, also=own)
+    for option, problem in problems:
+        reading.problem((*place, option), problem)
+    return {
+        key: (reading.base((*place, key)) / value).resolve() if isinstance(value, Path) else value
+        for key, value in options.items()
+    }
+
+
+def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
+    """What single tables cannot see, as far as they are there; also makes the paths of weights files absolute."""
+    split, train, save, encoder = (tables.get(key) for key in ("split", "train", "save", "encoder"))
+    if train and split and train.select == "validation" and split.validation == 0:
+        reading.problem(
+            ["train", "select"],
+            'selecting by "validation" needs individuals for it: set split.validation = 0.1',
+        )
+    if split and split.test and split.by != "identity":
+        reading.problem(["split", "test"], 'a list of test individuals needs split.by = "identity"')
+    pickle = save.pickle if save else ""
+    if pickle and (Path(pickle).name != pickle or pickle in (".", "..")):
+        reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")
+    if encoder is None:
+        return
+    weights = _weights(encoder.weights, ("encoder", "weights"), reading)
+    stand_in = encoder.stand_in
+    if stand_in is not None:
+        chosen = _weights(stand_in.weights, ("encoder", "stand_in", "weights"), reading)
+        stand_in = stand_in.model_copy(update={"weights": chosen})
+    tables["encoder"] = encoder.model_copy(update={"weights": weights, "stand_in": stand_in})
+
+
+def _weights(weights: str, place: tuple[str, ...], reading: _Reading) -> str | Path:
+    if weights in NAMED_WEIGHTS:
+        return weights
+    if not weights.endswith(WEIGHT_SUFFIXES):
+        choices = ", ".join(NAMED_WEIGHTS)
+        reading.problem(place, f"unknown weights {weights!r}{near(weights, NAMED_WEIGHTS)}; choices: {choices}, "
+                               f"or a file ({', '.join(WEIGHT_SUFFIXES)})")  # fmt: skip
+    return (reading.base(place) / weights).resolve()
+
+
+def _checked(raw: dict[str, Any], key: str, kind: type[Any], reading: _Reading, default: Any) -> Any:
+    value = raw.get(key, default)
+    if isinstance(value, kind) and not isinstance(value, bool):
+        return value
+    reading.problem([key], f"must be {'a string' if kind is str else 'a whole number'}, not {value!r}")
+    return default
+
+
+def _plugins(names: Any, reading: _Reading) -> tuple[Path, ...]:
+    """Load the plugin files that the config names: relative paths, inside the config's folder."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        reading.problem(["plugins"], f"must be a list of file names, not {names!r}")
+        return ()
+    folder = reading.path.parent
+    loaded: list[Path] = []
+    for name in names:
+        file = (folder / name).resolve()
+        if Path(name).is_absolute() or not file.is_relative_to(folder):
+            reading.problem(["plugins"], f"{name!r} must be a path inside the config's folder")
+            continue
+        if any(file.name == other.name and file != other for other in loaded):
+            reading.problem(["plugins"], f"two plugins are called {file.name!r}, and a run's folder keeps them by "
+                                         "name: rename one")  # fmt: skip
+            continue
+        try:
+            load_plugin_file(file)
+        except (PluginError, ComponentError) as error:
+            reading.problem(["plugins"], str(error))
+        loaded.append(file)
+    return tuple(loaded)
+
+
+def _override(raw: dict[str, Any], override: str, reading: _Reading) -> None:
+    """Apply one `table.key=value`."""
+    dotted, equals, value = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        reading.problems.append(f"--set {override}: must be table.key=value")
+        return
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    except (ValueError, RecursionError) as error:
+        reading.problems.append(f"--set {dotted}: {error}")
+        return
+    if isinstance(parsed, date | time):  # a bare word, too
+        parsed = value.strip()
+    table = raw
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            reading.problems.append(f"--set {override}: {key!r} is not a table")
+            return
+    table[keys[-1]] = parsed
+    reading.overridden.add(".".join(keys))

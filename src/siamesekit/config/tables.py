@@ -1,0 +1,232 @@
+"""The tables of a config, one per stage, typed: their fields are the keys that may stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+from pydantic import BaseModel, ConfigDict, Field
+
+from siamesekit.config.toml import dump_toml
+from siamesekit.options import Count, Fraction, OpenFraction
+from siamesekit.registry import DISTANCES, ENCODERS, LOSSES, OPTIMIZERS, READERS, SAMPLERS, Registry
+
+NAMED_WEIGHTS = ("imagenet", "random", "calibrated")
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+
+
+class Table(BaseModel):
+    """A stage's table: its fields are the keys that may stand in it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    registry: ClassVar[Registry | None] = None
+    component_key: ClassVar[str] = "name"
+
+
+class ComponentTable(Table):
+    """A table that names a component; the component's options stand in it beside the table's own keys."""
+
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    @property
+    def component(self) -> str:
+        """The component's registered name."""
+        return str(getattr(self, self.component_key))
+
+
+class DataStandInTable(ComponentTable):
+    """`[data.stand_in]`: the reader that takes over when the data set is not there."""
+
+    registry = READERS
+    component_key = "reader"
+    reader: str
+    hint: str = ""
+    """How to get the real data: shown wherever the stand-in is named."""
+
+
+class DataTable(ComponentTable):
+    """`[data]`: where photos come from, and the square size in pixels that the network sees."""
+
+    registry = READERS
+    component_key = "reader"
+    reader: str
+    size: Annotated[int, Ge(8)] = 128
+    fit: Literal["squash", "pad", "crop"] = "squash"
+    """A photo that is not square: squashed, padded with black, or cropped to its middle."""
+    singletons: Literal["refuse", "leave-out"] = "refuse"
+    """Individuals with a single photo make no positive pair: an error, or left out and said."""
+    stand_in: DataStandInTable | None = None
+
+
+class SplitTable(Table):
+    """`[split]`: which individuals (or photos) train, validate and test."""
+
+    by: Literal["identity", "photo"] = "identity"
+    """`identity`: test individuals are never seen in training. `photo`: every individual is in all parts."""
+    train: OpenFraction = 0.9
+    """Share of the individuals (or of each individual's photos) that train."""
+    validation: Fraction = 0.0
+    """Share of the *training* individuals (or photos) set aside to select the epoch."""
+    test: tuple[str, ...] = ()
+    """With `by = "identity"`: these individuals test, all others train; `train` is then not used."""
+
+
+class HeadTable(Table):
+    """`[encoder.head]`: dense layers from the backbone's features to the embedding."""
+
+    layers: tuple[Count, ...] = (512, 256)
+    """Units of each layer; the last is the embedding's dimension. Empty: the features are the embedding."""
+    activation: Literal["relu", "gelu", "none"] = "relu"
+    last_activation: bool = True
+    """Whether the activation also follows the last layer."""
+    batchnorm: bool = True
+    """BatchNorm after every layer but the last."""
+    normalize: bool = True
+    """Whether embeddings are scaled to length 1."""
+
+
+class EncoderStandInTable(Table):
+    """`[encoder.stand_in]`: the weights that take over when the wanted ones cannot be had."""
+
+    weights: str | Path
+    hint: str = ""
+
+
+class EncoderTable(ComponentTable):
+    """`[encoder]`: backbone, weights, and what of it trains."""
+
+    registry = ENCODERS
+    name: str
+    weights: str | Path = "imagenet"
+    """`imagenet`, `random`, `calibrated` (random, with BatchNorm statistics of the training photos) or a file."""
+    train_from: str = ""
+    """The first block that trains; everything before it is frozen. Empty: all of it trains. `head`: only the head."""
+    batchnorm: Literal["inference", "train"] = "inference"
+    """Whether BatchNorm layers that train use their stored statistics or the batch's."""
+    head: HeadTable = HeadTable()
+    stand_in: EncoderStandInTable | None = None
+
+
+class DistanceTable(ComponentTable):
+    """`[distance]`."""
+
+    registry = DISTANCES
+    name: str = "squared-euclidean"
+
+
+class SamplerTable(ComponentTable):
+    """`[sampler]`: batch_size counts what the sampler enumerates: triplets for `all-pairs`."""
+
+    registry = SAMPLERS
+    name: str = "all-pairs"
+    batch_size: Count = 128
+
+
+class LossTable(ComponentTable):
+    """`[loss]`."""
+
+    registry = LOSSES
+    name: str = "triplet"
+
+
+class OptimizerTable(ComponentTable):
+    """`[optimizer]`."""
+
+    registry = OPTIMIZERS
+    name: str = "adam"
+
+
+class TrainTable(Table):
+    """`[train]`."""
+
+    epochs: Count = 60
+    select: Literal["last", "validation"] = "last"
+    """Which epoch's weights are kept: the last, or the best on the validation individuals. Never the test's."""
+
+
+class EvaluationTable(Table):
+    """`[evaluation]`: intervals and the operating point."""
+
+    bootstrap: Annotated[int, Ge(100)] = 1000
+    """Resamples of the individuals for each interval."""
+    confidence: OpenFraction = 0.95
+    false_accept_rate: Fraction = 0.0
+    """Threshold at this share of different pairs accepted; 0: where same and different are equally likely."""
+
+
+class SaveTable(Table):
+    """`[save]`: what is written beside the standard files of a run."""
+
+    pickle: str = ""
+    """File name for a pickle of the `SiameseNetwork`; empty: none."""
+
+
+TABLES: dict[str, type[Table]] = {
+    "data": DataTable,
+    "split": SplitTable,
+    "encoder": EncoderTable,
+    "distance": DistanceTable,
+    "sampler": SamplerTable,
+    "loss": LossTable,
+    "optimizer": OptimizerTable,
+    "train": TrainTable,
+    "evaluation": EvaluationTable,
+    "save": SaveTable,
+}
+REQUIRED_TABLES = ("data", "encoder")
+NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
+    ("data", "stand_in"): DataStandInTable,
+    ("encoder", "head"): HeadTable,
+    ("encoder", "stand_in"): EncoderStandInTable,
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run's config, checked: every default filled in, every path absolute."""
+
+    name: str
+    seed: int
+    plugins: tuple[Path, ...]
+    source: Path
+    data: DataTable
+    split: SplitTable
+    encoder: EncoderTable
+    distance: DistanceTable
+    sampler: SamplerTable
+    loss: LossTable
+    optimizer: OptimizerTable
+    train: TrainTable
+    evaluation: EvaluationTable
+    save: SaveTable
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """All tables as nested plain values, defaults included, in the order of a run."""
+        return {name: _plain(getattr(self, name)) for name in TABLES}
+
+    def to_toml(self, relative_to: Path | None = None, plugins: Sequence[str] | None = None) -> str:
+        """The config as TOML, every default written out; it reruns the run.
+
+        Args:
+            relative_to: write paths relative to this folder, where they lie below its drive's root.
+            plugins: the plugin entries to write in place of this config's own, which are relative to its folder.
+        """
+        own = [path.relative_to(self.source.parent).as_posix() for path in self.plugins]
+        names = own if plugins is None else list(plugins)
+        top = {"name": self.name, "seed": self.seed, "plugins": names}
+        return dump_toml({**top, **self.tables()}, relative_to)
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    """A table as plain values: its own keys first, then its component's options, then its nested tables."""
+    own: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
+    for key in type(table).model_fields:
+        value = getattr(table, key)
+        if key == "options" or value is None:
+            continue
+        (nested if isinstance(value, Table) else own)[key] = _plain(value) if isinstance(value, Table) else value
+    return {**own, **getattr(table, "options", {}), **nested}

@@ -1,0 +1,327 @@
+"""The commands: exit codes, no tracebacks, JSON, help without delay, and the list of components."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from siamesekit import __version__
+from siamesekit.cli.app import app
+from siamesekit.errors import RunError
+from siamesekit.experiment import RunResult
+from siamesekit.registry import REGISTRIES, Component, Registry
+
+SHIPPED = [
+    pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
+    for registry in REGISTRIES
+    for component in registry.components()
+    if component.origin.startswith("siamesekit.")
+]
+PLUGIN = '''
+from siamesekit import LOSSES
+
+@LOSSES.register("mine")
+def mine(a: int, b: float = 2.0):
+    """A loss of mine."""
+'''
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    """What a test's plugins register is forgotten after it."""
+    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
+    yield
+    for registry in REGISTRIES:
+        for name in set(registry.names()) - before[registry.kind]:
+            del registry._components[name], registry._factories[name]
+
+
+def call(*arguments: object) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def spawn(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command = [sys.executable, "-m", "siamesekit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+
+def document(result: Result) -> Any:
+    """The one JSON document on stdout of a command that went well."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_version_and_help() -> None:
+    shown = spawn("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"siamesekit {__version__}\n")
+    assert {"run", "check", "compare", "embed", "list", "show"} <= set(call("--help").stdout.split())
+    assert call().exit_code == 2
+
+
+def test_help_starts_within_half_a_second_of_typer() -> None:
+    best = {"help": 9.0, "typer": 9.0}
+    commands = {"help": ["-m", "siamesekit", "--help"], "typer": ["-c", "import typer"]}
+    for _ in range(4):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True)
+            best[name] = min(best[name], time.perf_counter() - start)
+    assert best["help"] - best["typer"] < 0.5
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "losses"], ["show", "loss", "triplet"], ["check", "gone.toml"]]
+)
+def test_torch_is_not_imported_before_a_command_needs_it(arguments: list[str]) -> None:
+    code = f"import sys\nsys.argv = ['siamesekit', *{arguments!r}]\nfrom siamesekit.cli import main\n"
+    code += "try: main()\nexcept SystemExit: print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "gone.toml"], "error: 1 problem in gone.toml\n  there is no such file\n"),
+        (["check", "gone.toml", "--json"], "error: 1 problem in gone.toml\n  there is no such file\n"),
+        (["list", "losss"], "error: unknown kind 'losss' (did you mean 'losses'?); choices: readers, samplers, "
+                            "encoders, distances, losses, optimizers\n"),
+        (["list", "losses", "timm"], "error: losses have no family 'timm'; families: none\n"),
+        (["list", "encoders", "tim"], "error: encoders have no family 'tim'; families: timm\n"),
+        (["show", "loss", "triplt"], "error: unknown loss 'triplt' (did you mean 'triplet'?); choices: triplet\n"),
+        (["show", "los", "triplet"], "error: unknown kind 'los' (did you mean 'losses'?); choices: readers, samplers, "
+                                     "encoders, distances, losses, optimizers\n"),
+        (["compare", "gone", "a.png", "b.png"], "error: there is no gone and no a.png and no b.png\n"),
+        (["embed", "gone", "x", "-o", "y.foo"], "error: y.foo: the suffix says the format: .npz, .csv, .parquet\n"),
+        (["embed", "gone", "x", "-o", "gone/y.csv"], "error: gone/y.csv: there is no folder gone\n"),
+        (["embed", "gone", "x", "-o", "y.csv"], "error: there is no x\n"),
+        (["list", "--plugin", "gone.py"], "error: plugin 'gone.py': there is no file {here}/gone.py\n"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_an_error_on_stderr_and_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", expected.format(here=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trian"], "No such command 'trian'"),
+        (["check", "c.toml", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["run"], "Missing argument 'CONFIG'"),
+        (["run", "c.toml", "--frobnicate"], "No such option: --frobnicate"),
+    ],
+)
+def test_wrong_usage_is_explained_and_exit_2(arguments: list[str], expected: str) -> None:
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert expected in result.stderr
+
+
+def test_without_debug_there_is_no_traceback_and_with_it_there_is(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[los]\n")
+    plain = spawn("run", tmp_path / "c.toml")
+    assert (plain.returncode, plain.stdout) == (2, "")
+    assert plain.stderr.splitlines()[0] == f"error: 3 problems in {tmp_path / 'c.toml'}"
+    assert "Traceback" not in plain.stderr
+    debug = spawn("run", tmp_path / "c.toml", "--debug")
+    assert debug.returncode == 1
+    assert "Traceback (most recent call last)" in debug.stderr
+    assert "ConfigError: 3 problems" in debug.stderr
+
+
+def test_a_long_error_is_not_wrapped(tmp_path: Path) -> None:
+    """So that a line can be searched for, and a path copied."""
+    (tmp_path / "c.toml").write_text("x" * 300 + " = 1\n")
+    assert any(len(line) > 300 for line in spawn("run", tmp_path / "c.toml").stderr.splitlines())
+
+
+def test_work_that_fails_is_exit_1(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RunError("the loss is NaN [at] step 3")
+
+    monkeypatch.setattr("siamesekit.experiment.run", fail)
+    result = call("run", project / "config.toml")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: the loss is NaN [at] step 3\n")
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_ctrl_c_is_exit_130_without_traceback(tmp_path: Path, command: str) -> None:
+    (tmp_path / "p.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGINT)})\n")
+    (tmp_path / "c.toml").write_text('plugins = ["p.py"]\n')
+    result = spawn(command, tmp_path / "c.toml")
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "stopped\n")
+
+
+def test_after_ctrl_c_the_command_to_go_on_holds_every_option(
+    monkeypatch: pytest.MonkeyPatch, project: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "my run"
+
+    def stop(*_: object) -> None:
+        out.mkdir()
+        (out / "config.toml").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("siamesekit.experiment.run", stop)
+    config = project / "config.toml"
+    result = call("run", config, "--set", "train.epochs=9", "--set", "name=a-b", "--device", "cpu",
+                  "--out", out, "--precision", "fp32")  # fmt: skip
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "stopped\nto go on from the last complete epoch: "
+        f"siamesekit run {config} --set train.epochs=9 --set name=a-b --device cpu --precision fp32 "
+        f"--out '{out}' --resume\n"
+    )
+
+
+@pytest.mark.parametrize("columns", ["", "wide", "0", "-5"])
+def test_a_width_that_is_none_is_not_taken(columns: str) -> None:
+    listed = spawn("list", "losses", COLUMNS=columns)
+    assert listed.returncode == 0
+    assert "triplet" in listed.stdout
+
+
+def test_output_into_a_closed_pipe_is_no_traceback() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m siamesekit list encoders timm | head -n 1", shell=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("timm/")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("registry", "component"), SHIPPED)
+def test_a_shipped_component_is_listed_shown_and_says_its_shapes(registry: Registry, component: Component) -> None:
+    listed = document(call("list", registry.plural, "--json"))
+    [entry] = [entry for entry in listed[registry.plural] if entry["name"] == component.name]
+    assert entry["origin"] == component.origin
+    shown = call("show", registry.kind, component.name if not component.is_family else "timm/resnet18").stdout
+    assert shown.startswith(f"{registry.kind} {component.name}: {registry.purpose}\nfrom {component.origin}\n\n")
+    assert component.doc in shown
+    assert component.summary[:40] in call("list").stdout
+    if registry.kind == "reader":
+        assert "list of N records" in component.doc
+    elif registry.kind == "optimizer":
+        assert "any shape" in component.doc
+    else:
+        assert re.search(r"`\[[^\]]+\]`", component.doc)
+
+
+def test_list_shows_every_kind_with_its_components_and_origins() -> None:
+    lines = call("list").stdout.splitlines()
+    for registry in REGISTRIES:
+        assert any(line.split()[:1] == [registry.plural] and registry.purpose in line for line in lines)
+        for component in registry.components():
+            assert any(line.split()[:1] == [component.name] and component.origin in line for line in lines)
+
+
+def test_list_of_a_family_is_a_model_a_line() -> None:
+    models = call("list", "encoders", "timm").stdout.splitlines()
+    assert len(models) > 500
+    assert models == sorted(models)
+    assert {"timm/resnet18", "timm/vit_base_patch16_224", "timm/legacy_xception"} <= set(models)
+    assert document(call("list", "encoders", "timm", "--json")) == models
+
+
+def test_show_gives_options_with_range_and_default() -> None:
+    shown = call("show", "losses", "triplet").stdout
+    assert re.search(r"^ *margin +float ≥ 0 +1\.0 *$", shown, re.M)
+    assert re.search(r"^ *reduction +'sum' \| 'mean' +'mean' *$", shown, re.M)
+    assert "supplied by the run, not to be set: distance\n" in shown
+
+
+def test_show_and_list_as_json() -> None:
+    shown = document(call("show", "loss", "triplet", "--json"))
+    assert shown["options"] == [
+        {"name": "margin", "type": "NonNegative", "default": 1.0},
+        {"name": "reduction", "type": "Reduction", "default": "mean"},
+    ]
+    assert set(document(call("list", "--json"))) == {registry.plural for registry in REGISTRIES}
+    root = document(call("show", "reader", "folder", "--json"))["options"]
+    assert root == [{"name": "root", "type": "Path"}]
+
+
+def test_a_plugin_s_components_are_listed_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(PLUGIN)
+    shown = document(call("show", "loss", "mine", "--plugin", tmp_path / "p.py", "--json"))
+    assert shown == {
+        "name": "mine",
+        "options": [{"name": "a", "type": "int"}, {"name": "b", "type": "float", "default": 2.0}],
+        "doc": "A loss of mine.",
+        "origin": str(tmp_path / "p.py"),
+    }
+    listed = call("list", "losses", "--plugin", tmp_path / "p.py").stdout
+    assert re.search(r"^ *mine +A loss of mine\. ", listed, re.M)
+
+
+def test_check_prints_the_plan_and_writes_nothing(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = document(call("check", project / "config.toml", "--device", "cpu", "--json", "--set", "train.epochs=3"))
+    assert plan["photos"] == {"train": 16, "test": 16}
+    assert (plan["triplets"], plan["batches"], plan["steps"]) == (24, 3, 9)
+    table = call("check", project / "config.toml", "--device", "cpu").stdout
+    assert re.search(r"individuals +4 train, 4 test", table)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_as_json_is_one_document_and_the_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["run", project / "config.toml", "--device", "cpu", "--set", "train.epochs=1"]
+    result = document(call(*arguments, "--json"))
+    assert result["run"] == "runs/small"
+    written = json.loads((tmp_path / "runs/small/evaluation.json").read_text())
+    assert {key: result[key] for key in written} == written
+    assert result["stand_ins"] == []
+    again = call(*arguments)
+    assert again.exit_code == 2
+    assert again.stderr.startswith("error: runs/small exists: --resume goes on with it")
+
+
+def test_compare_and_embed_agree(finished: RunResult, project: Path, tmp_path: Path) -> None:
+    a, b = project / "photos/striped_0/0.png", project / "photos/striped_1/0.png"
+    compared = document(call("compare", finished.folder, a, b, "--device", "cpu", "--json"))
+    embedded = document(call("embed", finished.folder / "model", a, b, "-o", tmp_path / "e.npz", "--json"))
+    assert embedded == {"photos": 2, "dimensions": 16, "file": str(tmp_path / "e.npz")}
+    with np.load(tmp_path / "e.npz") as file:
+        first, second = file["embedding"].astype(np.float64)
+        assert file["path"].tolist() == [a.as_posix(), b.as_posix()]
+    assert compared["distance"] == pytest.approx(((first - second) ** 2).sum(), abs=1e-5)
+    assert compared["same"] == (compared["distance"] <= compared["threshold"])
+
+
+def test_compare_says_distance_similarity_and_verdict(finished: RunResult, project: Path) -> None:
+    photo = project / "photos/striped_0/0.png"
+    lines = call("compare", finished.folder, photo, photo, "--device", "cpu").stdout.splitlines()
+    assert lines[0] == "distance    0.0000"
+    assert re.fullmatch(r"similarity  [01]\.\d{3}", lines[1])
+    assert re.fullmatch(r"verdict     same individual \(threshold \d\.\d{4}\)", lines[2])
+
+
+def test_embed_of_a_folder_says_what_it_wrote(finished: RunResult, project: Path, tmp_path: Path) -> None:
+    result = call("embed", finished.folder, project / "photos", "-o", tmp_path / "e.csv", "--device", "cpu")
+    assert result.stdout.splitlines()[-1] == f"32 photos, 16 dimensions each: {tmp_path / 'e.csv'}"
+    header, *rows = (tmp_path / "e.csv").read_text().splitlines()
+    assert header.split(",") == ["path", *(f"e{i}" for i in range(16))]
+    assert len(rows) == 32

@@ -1,0 +1,135 @@
+"""Tables for the terminal: what stands in which cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from rich.table import Table
+
+from siamesekit.cli.shell import Shell
+from siamesekit.cli.tables import components_table, evaluation_table, options_table, plan_table
+from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction, Positive
+from siamesekit.registry import LOSSES, Component
+from siamesekit.signatures import Parameter
+
+
+def text(table: Table) -> str:
+    """The table, printed as the shell prints it."""
+    out = Shell().out
+    out.width = 200
+    with out.capture() as captured:
+        out.print(table)
+    return captured.get()
+
+
+def rows(table: Table) -> list[list[str]]:
+    """The table's cells, as printed."""
+    lines = text(table).splitlines()
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines if line.strip()]
+
+
+PLAN: dict[str, Any] = {
+    "individuals": {"train": 45, "validation": 0, "test": 5},
+    "photos": {"train": 450, "validation": 0, "test": 50},
+    "triplets": 2025,
+    "batches": 16,
+    "steps": 960,
+    "parameters": 22_000_000,
+    "trainable": 1_234_567,
+    "weights": "/data/[new]/w.pt",
+    "stand_ins": (),
+    "frozen_part": "cached",
+    "cache_bytes": 12_000_000,
+    "memory_bytes": 1_550_000_000,
+    "seconds": 119.6,
+    "device": "cpu, fp32",
+}
+
+
+def test_a_plan_is_a_line_an_item() -> None:
+    shown = dict(row for row in rows(plan_table(PLAN)) if len(row) == 2)
+    assert shown == {
+        "individuals": "45 train, 0 validation, 5 test",
+        "photos": "450 train, 0 validation, 50 test",
+        "triplets an epoch": "2025 in 16 batches",
+        "steps": "960",
+        "parameters": "1,234,567 of 22,000,000 train",
+        "weights": "/data/[new]/w.pt",
+        "frozen part": "cached (12 MB)",
+        "device": "cpu, fp32",
+        "memory, about": "1.6 GB",
+        "time, about": "120 s",
+    }
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (3599, "60 min")])
+def test_a_duration_is_in_seconds_below_two_minutes(seconds: float, shown: str) -> None:
+    assert ["time, about", shown] in rows(plan_table(PLAN | {"seconds": seconds}))
+
+
+def test_stand_ins_stand_in_the_plan_as_they_are() -> None:
+    shown = rows(plan_table(PLAN | {"stand_ins": ("reader 'flukes'", "[bold]x[/bold]")}))
+    assert ["STAND-IN", "reader 'flukes'"] in shown
+    assert ["STAND-IN", "[bold]x[/bold]"] in shown
+
+
+def test_an_evaluation_has_a_row_a_network_with_intervals() -> None:
+    known = {"value": 0.5, "low": 0.25, "high": 0.75}
+    unknown = {"value": 0.1234, "low": None, "high": None}
+    evaluation = {
+        "photos": 50,
+        "individuals": 5,
+        "triplets": 225,
+        "confidence": 0.95,
+        "networks": {
+            "trained": {"triplet_accuracy": known, "precision_at_1": unknown, "map_at_r": known},
+            "raw_pixels": {"triplet_accuracy": unknown, "precision_at_1": known, "map_at_r": unknown},
+            "other": {"triplet_accuracy": known, "precision_at_1": known, "map_at_r": known},
+        },
+    }
+    title, header, _, *body, caption = rows(evaluation_table(evaluation))
+    assert title == ["50 test photos of 5 individuals, 225 triplets"]
+    assert header == ["triplet accuracy", "P@1", "MAP@R"]
+    with_interval = "0.500 (0.250–0.750)"
+    assert body == [
+        ["trained network", with_interval, "0.123", with_interval],
+        ["raw pixels", "0.123", with_interval, "0.123"],
+        ["other", with_interval, with_interval, with_interval],
+    ]
+    assert caption == ["95% bootstrap intervals over individuals"]
+
+
+def test_components_are_listed_with_first_line_and_origin() -> None:
+    header, _, *body = rows(components_table(LOSSES))
+    assert header == ["losses", "what training minimises", "from"]
+    triplet = LOSSES.get("triplet")
+    assert ["triplet", triplet.summary, "siamesekit.losses.triplet"] in body
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "shown"),
+    [
+        (Positive, 1.0, ["float > 0", "1.0"]),
+        (NonNegative, 0.0, ["float ≥ 0", "0.0"]),
+        (Fraction, 0.5, ["float ≥ 0, ≤ 1", "0.5"]),
+        (OpenFraction, 0.5, ["float > 0, < 1", "0.5"]),
+        (Count, 3, ["int ≥ 1", "3"]),
+        (Index, 0, ["int ≥ 0", "0"]),
+        (Annotated[str, "a note"], "x", ["str", "'x'"]),
+        (Literal["a", 2], "a", ["'a' | 2", "'a'"]),
+        (Path, Path("[x]"), ["Path", repr(Path("[x]"))]),
+        (tuple[int, ...], (1, 2), ["tuple[int, ...]", "(1, 2)"]),
+        (int | None, None, ["int | None", "None"]),
+    ],
+)
+def test_an_option_is_shown_with_its_type_in_words_and_its_default(
+    annotation: Any, default: Any, shown: list[str]
+) -> None:
+    option = Parameter("x", annotation, "X", default)
+    component = Component("loss", "l", (option, Parameter("y", int, "int")), (), "doc", "here")
+    header, _, first, second = rows(options_table(component))
+    assert header == ["option", "type", "default"]
+    assert first == ["x", *shown]
+    assert second == ["y", "int", "required"]

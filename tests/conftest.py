@@ -1,0 +1,110 @@
+"""Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from siamesekit.config import Config, load_config
+from siamesekit.experiment import RunResult, run
+from siamesekit.progress import Progress
+
+INDIVIDUALS, PHOTOS, SIDE = 8, 4, 40
+SMALL = """\
+name = "small"
+seed = 5
+
+[data]
+reader = "folder"
+root = "photos"
+size = 32
+
+[split]
+train = 0.5
+
+[encoder]
+name = "timm/test_resnet"
+weights = "calibrated"
+train_from = "layer3"
+
+[encoder.head]
+layers = [32, 16]
+
+[sampler]
+photos = 4
+batch_size = 10
+
+[train]
+epochs = 2
+
+[evaluation]
+bootstrap = 100
+"""
+
+
+def draw_photo(individual: int, photo: int) -> NDArray[np.uint8]:
+    """Stripes whose colour, direction and width are the individual's; their place, the light and the noise are the
+    photo's: uint8 `[40, 40, 3]`.
+    """
+    own, here = np.random.default_rng(individual), np.random.default_rng([individual, photo])
+    colour, angle, width = own.uniform(90, 200, 3), own.uniform(0, np.pi), own.uniform(3, 9)
+    angle += here.normal(0, 0.25)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    waves = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / width + here.uniform(0, 6.3))
+    light = here.uniform(0.6, 1.3, 3)
+    noisy = colour * light * (0.6 + 0.3 * waves[..., None]) + here.normal(0, 50, (SIDE, SIDE, 3))
+    return noisy.clip(0, 255).astype(np.uint8)
+
+
+def write_photos(folder: Path, names: list[str], photos: int = PHOTOS) -> Path:
+    """A folder `INDIVIDUAL/0.png …` of drawn photos."""
+    for individual, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for photo in range(photos):
+            Image.fromarray(draw_photo(individual, photo)).save(folder / name / f"{photo}.png")
+    return folder
+
+
+class Told(Progress):
+    """Keeps what the library says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+
+@pytest.fixture
+def told() -> Told:
+    """A progress that keeps what it is told."""
+    return Told()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `config.toml` and `photos/`: eight individuals, four photos each."""
+    folder = tmp_path_factory.mktemp("project")
+    write_photos(folder / "photos", [f"striped_{number}" for number in range(INDIVIDUALS)])
+    (folder / "config.toml").write_text(SMALL)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_config(project: Path) -> Callable[..., Config]:
+    """Loads the small config with overrides: `small_config("train.epochs=1")`."""
+    return lambda *overrides: load_config(project / "config.toml", overrides)
+
+
+@pytest.fixture(scope="session")
+def finished(small_config: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A finished run of the small config, in fp32, with a pickle; not to be written to."""
+    config = small_config("save.pickle=network.pkl")
+    return run(config, tmp_path_factory.mktemp("runs") / "small", device="cpu", precision="fp32")

@@ -1,0 +1,97 @@
+"""Reader `folder`: what counts as a photo, whose it is, and in which order."""
+
+from pathlib import Path
+
+import pytest
+
+from siamesekit.data.readers.folder import SUFFIXES, folder
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, MissingDataError
+
+
+def made(root: Path, *names: str) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return root
+
+
+def test_each_photo_is_a_record_of_its_folders_individual(tmp_path: Path) -> None:
+    root = made(tmp_path, "ann/1.jpg", "bob/x.png")
+    assert folder(root) == [
+        Record("ann/1.jpg", "ann", root / "ann/1.jpg"),
+        Record("bob/x.png", "bob", root / "bob/x.png"),
+    ]
+
+
+def test_order_is_as_people_count(tmp_path: Path) -> None:
+    root = made(tmp_path, *(f"w_{w}/{p}.jpg" for w in (10, 2, 1) for p in (10, 9, 1, "b2", "b10", "a")))
+    photos = ["a", "b2", "b10", 1, 9, 10]
+    assert [record.name for record in folder(root)] == [f"w_{w}/{p}.jpg" for w in (1, 2, 10) for p in photos]
+
+
+def test_numbers_of_equal_value_have_a_fixed_order(tmp_path: Path) -> None:
+    root = made(tmp_path, "a/01.jpg", "a/1.jpg", "a/001.jpg", "a/2.jpg")
+    assert [record.name for record in folder(root)] == ["a/001.jpg", "a/01.jpg", "a/1.jpg", "a/2.jpg"]
+
+
+def test_hidden_files_and_folders_and_other_suffixes_are_left_alone(tmp_path: Path) -> None:
+    root = made(
+        tmp_path, "a/1.jpg", "a/._1.jpg", "a/.hidden/2.jpg", ".git/3.jpg", "a/notes.txt", "a/Thumbs.db", "a/jpg"
+    )
+    assert [record.name for record in folder(root)] == ["a/1.jpg"]
+
+
+def test_every_suffix_counts_in_either_case(tmp_path: Path) -> None:
+    names = [f"a/{i}{suffix}" for i, suffix in enumerate(SUFFIXES)]
+    upper = [f"a/{i}{suffix.upper()}" for i, suffix in enumerate(SUFFIXES, len(SUFFIXES))]
+    assert [record.name for record in folder(made(tmp_path, *names, *upper))] == names + upper
+
+
+def test_photos_may_lie_deeper_and_belong_to_the_top_folder(tmp_path: Path) -> None:
+    root = made(tmp_path, "a/2019/left/1.jpg", "a/2018/1.jpg", "b/1.jpg", "b/odd.jpg/2.jpg")
+    records = folder(root)
+    assert [(record.individual, record.name) for record in records] == [
+        ("a", "a/2018/1.jpg"), ("a", "a/2019/left/1.jpg"), ("b", "b/odd.jpg/2.jpg"), ("b", "b/1.jpg")
+    ]  # fmt: skip
+
+
+def test_loose_photos_are_left_out_where_there_are_individuals(tmp_path: Path) -> None:
+    root = made(tmp_path, "a/1.jpg", "loose.jpg")
+    assert [record.name for record in folder(root)] == ["a/1.jpg"]
+
+
+def test_a_link_to_a_folder_inside_an_individual_is_not_followed(tmp_path: Path) -> None:
+    root = made(tmp_path, "a/1.jpg")
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
+    assert [record.name for record in folder(root)] == ["a/1.jpg"]
+
+
+@pytest.mark.parametrize("name", ["two words", "🐋", "new\nline", "Ünï"])
+def test_names_may_be_anything(tmp_path: Path, name: str) -> None:
+    (record,) = folder(made(tmp_path, f"{name}/{name}.jpg"))
+    assert (record.individual, record.name) == (name, f"{name}/{name}.jpg")
+    assert record.source == tmp_path / name / f"{name}.jpg"
+
+
+def test_a_folder_that_is_not_there_is_missing_data(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"there is no folder .*absent: put photos at"):
+        folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [([], "no photos are in it"), (["1.jpg", "2.PNG", "x.txt"], "2 photos lie directly in it"),
+     (["a/notes.txt"], "no photos are in it")],
+    ids=["empty", "loose photos", "no photos"],
+)  # fmt: skip
+def test_a_folder_without_photos_of_individuals_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=f"{message}; photos belong into a sub-folder per individual") as caught:
+        folder(made(tmp_path, *names))
+    assert not isinstance(caught.value, MissingDataError)
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a file; a folder"):
+        folder(made(tmp_path, "file") / "file")

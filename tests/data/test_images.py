@@ -1,0 +1,306 @@
+"""Photos: every format people have, and every way in which a file is broken."""
+
+import io
+import os
+import struct
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from siamesekit.data.images import (
+    MAX_PIXELS,
+    SHOWN_FINDINGS,
+    Fit,
+    Pixels,
+    UnreadableError,
+    decode,
+    load_images,
+    read_pixels,
+    square,
+)
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+
+ORIENTATION = 0x0112
+UPRIGHT = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
+STORED: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, 1),
+    7: lambda p: np.rot90(p.transpose(1, 0, 2), 2),
+    8: lambda p: np.rot90(p, -1),
+}
+"""How a camera that writes this orientation stores an upright picture (EXIF 2.3, tag 274)."""
+
+
+def picture(height: int = 24, width: int = 32) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG whose header declares a size, with hardly any data behind it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def written(folder: Path, content: bytes, name: str = "photo.jpg") -> Path:
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+def refusal(file: Path) -> tuple[str, str]:
+    """Reason and mend."""
+    with pytest.raises(UnreadableError) as caught:
+        decode(file)
+    reason, mend = caught.value.args
+    return reason, mend
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_photos_are_turned_upright_as_their_exif_says(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](UPRIGHT)))
+    assert np.array_equal(decode(written(tmp_path, encoded(stored, "PNG", exif=exif))), UPRIGHT)
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP"])
+def test_lossless_formats_keep_every_pixel(tmp_path: Path, form: str) -> None:
+    options = {"lossless": True} if form == "WEBP" else {}
+    pixels = decode(written(tmp_path, encoded(picture(), form, **options)))
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, np.asarray(picture()))
+
+
+def one_colour(mode: str, colour: object, form: str) -> bytes:
+    return encoded(Image.new(mode, (16, 8), colour), form)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "tolerance"),
+    [
+        (one_colour("L", 77, "PNG"), (77, 77, 77), 0),
+        (one_colour("1", 1, "PNG"), (255, 255, 255), 0),
+        (one_colour("CMYK", (255, 0, 0, 0), "JPEG"), (0, 255, 255), 3),
+        (one_colour("CMYK", (0, 0, 0, 255), "JPEG"), (0, 0, 0), 3),
+        (encoded(Image.new("RGB", (16, 8), (10, 200, 30)).quantize(4), "PNG"), (10, 200, 30), 0),
+        (one_colour("I;16", 0x4DFF, "PNG"), (0x4D, 0x4D, 0x4D), 0),
+        (one_colour("I;16", 0xFFFF, "TIFF"), (255, 255, 255), 0),
+        (one_colour("F", 200.7, "TIFF"), (200, 200, 200), 0),
+        (one_colour("RGBA", (200, 100, 50, 255), "PNG"), (200, 100, 50), 0),
+        (one_colour("RGBA", (200, 100, 50, 0), "PNG"), (0, 0, 0), 0),
+        (one_colour("RGBA", (200, 100, 50, 128), "PNG"), (100, 50, 25), 1),
+        (one_colour("LA", (200, 128), "PNG"), (100, 100, 100), 1),
+        (encoded(Image.new("L", (16, 8), 9), "PNG", transparency=9), (0, 0, 0), 0),
+    ],
+    ids=["grey", "1 bit", "CMYK cyan", "CMYK black", "palette", "16-bit grey PNG", "16-bit grey TIFF", "float TIFF",
+         "opaque", "transparent", "half transparent", "half transparent grey", "transparent colour"],
+)  # fmt: skip
+def test_every_mode_becomes_the_right_colour(
+    tmp_path: Path, content: bytes, expected: tuple[int, int, int], tolerance: int
+) -> None:
+    pixels = decode(written(tmp_path, content))
+    assert pixels.shape == (8, 16, 3)
+    assert np.abs(pixels.astype(int) - expected).max() <= tolerance
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert np.array_equal(np.unique(decode(written(tmp_path, content)).reshape(-1, 3), axis=0), [[255, 0, 0]])
+
+
+@pytest.mark.parametrize("name", ["two words.jpg", "🐋.jpg", "new\nline.jpg", "ключ.JPG", "-rf.jpg", "a;b&c.jpg"])
+def test_a_name_may_be_anything(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path, encoded(picture(), "PNG"), name)
+    assert np.array_equal(decode(file), np.asarray(picture()))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kept", [0.02, 0.1, 0.5, 0.9])
+def test_a_truncated_photo_is_found(tmp_path: Path, form: str, kept: float) -> None:
+    content = encoded(picture(60, 80), form)
+    reason, mend = refusal(written(tmp_path, content[: int(kept * len(content))]))
+    assert reason.startswith(("cannot be decoded", "is not an image"))
+    assert mend.endswith(("remove it", "convert it"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "mend"),
+    [
+        (b"", "is empty (0 bytes)", "copy it again or remove it"),
+        (b"not a photo\n" * 99, "is not an image (JPEG, PNG, WEBP, BMP, TIFF, GIF)", "remove it or convert it"),
+        (b"%PDF-1.4\n", "is not an image (JPEG, PNG, WEBP, BMP, TIFF, GIF)", "remove it or convert it"),
+        (encoded(picture(), "PPM"), "is not an image (JPEG, PNG, WEBP, BMP, TIFF, GIF)", "remove it or convert it"),
+    ],
+    ids=["empty", "text", "PDF", "PPM"],
+)
+def test_what_is_not_a_photo_is_refused_with_a_mend(tmp_path: Path, content: bytes, reason: str, mend: str) -> None:
+    assert refusal(written(tmp_path, content)) == (reason, mend)
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (10_001, 10_000), (2**31 - 1, 2**31 - 1)])
+def test_a_header_that_declares_too_many_pixels_is_refused_before_decoding(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    assert width * height > MAX_PIXELS
+    start = time.monotonic()
+    reason, mend = refusal(written(tmp_path, png(width, height)))
+    assert time.monotonic() - start < 1
+    assert (reason[:12], mend) == ("is too large", "make it smaller")
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert refusal(tmp_path / "pipe.jpg") == ("is not a regular file", "remove it")
+
+
+@pytest.mark.parametrize("name", ["absent.jpg", "dangling.jpg"])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert refusal(tmp_path / name)[0] == "cannot be opened (No such file or directory)"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, encoded(picture(), "PNG"))
+    file.chmod(0)
+    assert refusal(file) == ("cannot be opened (Permission denied)", "check the file and its permissions")
+
+
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6),
+)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_photo_is_decoded_or_refused_never_anything_else(
+    tmp_path: Path, form: str, damage: list[tuple[float, int]]
+) -> None:
+    content = bytearray(encoded(picture(8, 8), form))
+    for place, byte in damage:
+        content[int(place * len(content))] = byte
+    try:
+        pixels = decode(written(tmp_path, bytes(content)))
+    except UnreadableError as error:
+        assert all(isinstance(part, str) and part for part in error.args)
+    else:
+        assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+
+
+def test_all_bad_photos_are_reported_together_and_in_order(tmp_path: Path) -> None:
+    contents = {"a.jpg": b"", "b.png": encoded(picture(), "PNG"), "c.jpg": b"text", "d.png": png(20_000, 20_000)}
+    records = [Record(name, "x", written(tmp_path, content, name)) for name, content in contents.items()]
+    with pytest.raises(DataError) as caught:
+        load_images(records, 8)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 of 4 photos cannot be used:"
+    assert lines[1] == "  a.jpg: is empty (0 bytes); copy it again or remove it"
+    assert lines[2].startswith("  c.jpg: is not an image (")
+    assert lines[3].startswith("  d.png: is too large: ")
+    assert all("; " in line for line in lines[1:])
+    assert len(lines) == 4
+
+
+def test_a_long_list_of_bad_photos_is_cut_with_a_count(tmp_path: Path) -> None:
+    records = [Record(f"{i}.jpg", "x", written(tmp_path, b"", f"{i}.jpg")) for i in range(SHOWN_FINDINGS + 7)]
+    with pytest.raises(DataError) as caught:
+        load_images(records, 8)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1 + SHOWN_FINDINGS + 1
+    assert lines[-1] == "  … and 7 more"
+
+
+def test_loaded_images_are_the_squared_pixels_channels_first(tmp_path: Path) -> None:
+    files = [written(tmp_path, encoded(picture(size, 20), "PNG"), f"{size}.png") for size in (10, 20, 30)]
+    images = load_images([Record(file.name, "x", file) for file in files], 16)
+    assert images.shape == (3, 3, 16, 16)
+    for image, file in zip(images, files, strict=True):
+        assert np.array_equal(image.permute(1, 2, 0), square(decode(file), 16, "squash"))
+
+
+def test_warning_filters_change_only_in_the_calling_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    class Noting(warnings.catch_warnings):  # type: ignore[type-arg]
+        def __enter__(self) -> None:
+            threads.append(threading.current_thread())
+            super().__enter__()
+
+    monkeypatch.setattr(warnings, "catch_warnings", Noting)
+    file = written(tmp_path, encoded(picture(), "PNG"))
+    before = list(warnings.filters)
+    load_images([Record(str(i), "x", file) for i in range(20)], 8)
+    assert warnings.filters == before
+    assert set(threads) == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
+def test_a_readers_wrong_pixels_are_refused(pixels: Pixels) -> None:
+    with pytest.raises(UnreadableError, match="its reader gave"):
+        read_pixels(Record("x", "x", lambda: pixels))
+
+
+def test_a_readers_right_pixels_are_taken() -> None:
+    assert read_pixels(Record("x", "x", lambda: UPRIGHT)) is UPRIGHT
+
+
+def halves(height: int, width: int) -> Pixels:
+    """Left half red, right half blue."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 255
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("fit", "row", "corner"),
+    [("squash", "RRRRBBBB", "R"), ("pad", "RRRRBBBB", "."), ("crop", "RRRRBBBB", "R")],
+)
+def test_fit_of_a_wide_picture(fit: Fit, row: str, corner: str) -> None:
+    names = {(255, 0, 0): "R", (0, 0, 255): "B", (0, 0, 0): "."}
+
+    def name(pixel: Pixels) -> str:
+        nearest = min(names, key=lambda colour: np.abs(pixel.astype(int) - colour).sum())
+        return names[nearest]
+
+    fitted = square(halves(40, 80), 8, fit)
+    assert fitted.shape == (8, 8, 3)
+    assert "".join(name(pixel) for pixel in fitted[4]) == row
+    assert name(fitted[0, 0]) == corner
+
+
+def test_squash_keeps_all_pad_adds_black_crop_takes_the_middle() -> None:
+    wide = np.zeros((30, 90, 3), np.uint8)
+    wide[:, 30:60] = 255  # the middle third is white
+    assert square(wide, 30, "squash").mean() == pytest.approx(255 / 3, abs=2)
+    assert square(wide, 30, "pad").mean() == pytest.approx(255 / 9, abs=2)
+    assert square(wide, 30, "crop").mean() == 255
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+def test_a_picture_of_the_right_size_is_not_touched(fit: Fit) -> None:
+    pixels = np.asarray(picture(16, 16))
+    assert np.array_equal(square(pixels, 16, fit), pixels)

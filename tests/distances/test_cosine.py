@@ -1,0 +1,52 @@
+"""Distance `cosine` against SciPy."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from siamesekit.distances.cosine import Cosine, cosine
+
+
+def rows(seed: int, count: int = 7, dim: int = 5) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(count, dim)))
+
+
+@given(st.integers(0, 1000), st.integers(1, 9), st.integers(1, 9))
+def test_equals_scipy(seed: int, count: int, dim: int) -> None:
+    a, b = rows(seed, count, dim), rows(seed + 1, 3, dim)
+    np.testing.assert_allclose(Cosine()(a[:, None], b[None]), cdist(a, b, "cosine"), atol=1e-12)
+
+
+def test_gradient_is_right() -> None:
+    assert torch.autograd.gradcheck(cosine, (rows(0).requires_grad_(), rows(1).requires_grad_()))
+
+
+def test_length_does_not_matter() -> None:
+    a, b = rows(0), rows(1)
+    np.testing.assert_allclose(cosine(3 * a, 0.1 * b), cosine(a, b), atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0, -1.0, -7.0])
+def test_stays_between_zero_and_two_in_float32(factor: float) -> None:
+    a = rows(3, 5000, 32).float()
+    distance = cosine(a, factor * a)
+    assert distance.min() >= 0
+    assert distance.max() <= 2
+    np.testing.assert_allclose(distance, 0 if factor > 0 else 2, atol=1e-6)
+
+
+def test_a_zero_vector_is_at_one_and_its_gradient_is_finite() -> None:
+    zero = torch.zeros(7, 5, dtype=torch.float64, requires_grad=True)
+    distance = cosine(zero, rows(0))
+    distance.sum().backward()
+    assert torch.equal(distance, torch.ones(7, dtype=torch.float64))
+    assert torch.isfinite(zero.grad).all()
+
+
+def test_gradient_at_zero_distance_is_zero() -> None:
+    a = rows(0).requires_grad_()
+    cosine(a, a.detach()).sum().backward()
+    assert a.grad.abs().max() < 1e-12

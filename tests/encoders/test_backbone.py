@@ -1,0 +1,121 @@
+"""Backbones: scaling, freezing, and the bounded wait for weights."""
+
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from siamesekit.encoders import backbone as module
+from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.errors import MissingWeightsError, UserError
+
+
+class Pooled(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3))
+
+
+def small() -> Backbone:
+    parts = OrderedDict(
+        stem=nn.Conv2d(3, 4, 1),
+        act=nn.ReLU(),
+        stage=nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)),
+        stage2=nn.Conv2d(4, 5, 1),
+        pool=Pooled(),
+    )
+    return Backbone(nn.Sequential(parts), 5, mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0))
+
+
+def trains(backbone: Backbone) -> list[str]:
+    return [name for name, parameter in backbone.network.named_parameters() if parameter.requires_grad]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+def test_scale_subtracts_the_mean_and_divides_by_the_deviation(dtype: torch.dtype) -> None:
+    images = torch.randint(0, 256, (2, 3, 4, 5)).to(dtype)
+    scaled = small().scale(images)
+    assert scaled.dtype == torch.float32
+    for channel, (mean, std) in enumerate([(10, 1), (20, 2), (30, 4)]):
+        np.testing.assert_allclose(scaled[:, channel], (images[:, channel].double() - mean) / std, rtol=1e-6)
+
+
+def test_forward_is_the_network_on_scaled_images() -> None:
+    backbone = small().double().eval()
+    images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    assert torch.equal(backbone(images), backbone.network(backbone.scale(images)))
+    assert backbone(images).dtype == torch.float64
+
+
+def test_scaling_constants_are_no_weights() -> None:
+    assert all(name.startswith("network.") for name in small().state_dict())
+
+
+def test_blocks_are_the_parts_with_parameters() -> None:
+    assert small().blocks() == ["stem", "stage", "stage2"]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("", ["stem", "stage.0", "stage.1", "stage2"]),
+        ("stem", ["stem", "stage.0", "stage.1", "stage2"]),
+        ("stage", ["stage.0", "stage.1", "stage2"]),
+        ("stage.1", ["stage.1", "stage2"]),
+        ("stage2", ["stage2"]),
+        ("head", []),
+    ],
+)
+def test_what_stands_before_the_block_is_frozen(block: str, expected: list[str]) -> None:
+    backbone = small()
+    backbone.freeze_before("head")
+    backbone.freeze_before(block)
+    assert trains(backbone) == [f"{part}.{kind}" for part in expected for kind in ("weight", "bias")]
+
+
+@pytest.mark.parametrize("block", ["stag", "stage.7", "act", "network"])
+def test_an_unknown_block_is_refused_with_the_choices(block: str) -> None:
+    with pytest.raises(UserError, match=f"no block '{block}'.*choices: stem, stage, stage2, head"):
+        small().freeze_before(block)
+
+
+@pytest.mark.parametrize("error", [OSError("unreachable"), RuntimeError("no weights exist"), KeyError("x")])
+def test_whatever_a_download_raises_means_missing_weights(error: Exception) -> None:
+    def create() -> nn.Module:
+        raise error
+
+    with pytest.raises(MissingWeightsError, match=f"weights of thing cannot be had: {type(error).__name__}") as caught:
+        fetch(create, "thing")
+    assert "encoder.weights =" in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("before", [None, 5.0])
+def test_no_read_may_stall_during_a_fetch_and_the_limit_is_lifted_after(
+    before: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STALL_SECONDS", 1.5)
+    limits: list[float | None] = []
+
+    def create(fail: bool) -> Callable[[], nn.Module]:
+        def made() -> nn.Module:
+            limits.append(socket.getdefaulttimeout())
+            if fail:
+                raise OSError
+            return nn.Identity()
+
+        return made
+
+    socket.setdefaulttimeout(before)
+    try:
+        assert isinstance(fetch(create(fail=False), "thing"), nn.Identity)
+        assert socket.getdefaulttimeout() == before
+        with pytest.raises(MissingWeightsError):
+            fetch(create(fail=True), "thing")
+        assert socket.getdefaulttimeout() == before
+    finally:
+        socket.setdefaulttimeout(None)
+    assert limits == [1.5, 1.5]

@@ -1,0 +1,95 @@
+"""The head: what Keras's Dense and BatchNormalization layers do, written out."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from siamesekit.encoders.head import Head, L2Normalize
+
+
+@pytest.mark.parametrize(
+    ("options", "order"),
+    [
+        ({}, ["dense1", "activation1", "batchnorm1", "dense2", "activation2", "normalize"]),
+        ({"last_activation": False}, ["dense1", "activation1", "batchnorm1", "dense2", "normalize"]),
+        ({"batchnorm": False}, ["dense1", "activation1", "dense2", "activation2", "normalize"]),
+        ({"normalize": False}, ["dense1", "activation1", "batchnorm1", "dense2", "activation2"]),
+        ({"layers": [4]}, ["dense1", "activation1", "normalize"]),
+        ({"layers": []}, ["normalize"]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_layers_stand_in_this_order(options: dict, order: list[str]) -> None:
+    assert [name for name, _ in Head(8, **options).named_children()] == order
+
+
+@pytest.mark.parametrize(("layers", "dim"), [([5, 3], 3), ([7], 7), ([], 8)])
+def test_the_embedding_has_the_last_layers_units(layers: list[int], dim: int) -> None:
+    head = Head(8, layers)
+    assert head.embedding_dim == dim
+    assert head(torch.randn(2, 8)).shape == (2, dim)
+
+
+def test_weights_are_glorot_uniform_and_biases_zero() -> None:
+    torch.manual_seed(0)
+    for dense in (module for module in Head(2048, [512, 256]) if isinstance(module, nn.Linear)):
+        bound = math.sqrt(6 / (dense.in_features + dense.out_features))
+        weights = dense.weight.detach().flatten()
+        assert weights.abs().max() <= bound
+        assert weights.abs().max() > 0.999 * bound
+        counts = np.histogram(weights.numpy(), bins=10, range=(-bound, bound))[0] / len(weights)
+        np.testing.assert_allclose(counts, 0.1, atol=0.005)
+        assert torch.equal(dense.bias, torch.zeros_like(dense.bias))
+
+
+def test_inference_equals_the_layers_written_out() -> None:
+    torch.manual_seed(0)
+    head = Head(6, [5, 4]).double().eval()
+    norm = head.batchnorm1
+    with torch.no_grad():
+        for tensor in (norm.running_mean, norm.weight, norm.bias, head.dense1.bias):
+            tensor.normal_()
+        norm.running_var.uniform_(0, 0.01)  # small, so that eps shows
+    x = np.random.default_rng(0).normal(size=(3, 6))
+    state = {name: value.numpy() for name, value in head.state_dict().items()}
+    hidden = np.maximum(x @ state["dense1.weight"].T + state["dense1.bias"], 0)
+    scale = state["batchnorm1.weight"] / np.sqrt(state["batchnorm1.running_var"] + 1e-3)
+    hidden = (hidden - state["batchnorm1.running_mean"]) * scale + state["batchnorm1.bias"]
+    out = np.maximum(hidden @ state["dense2.weight"].T + state["dense2.bias"], 0)
+    expected = out / np.sqrt(np.maximum((out**2).sum(1, keepdims=True), 1e-12))
+    np.testing.assert_allclose(head(torch.from_numpy(x)).detach(), expected, atol=1e-12)
+
+
+def test_batchnorm_moves_its_statistics_as_kerass_momentum_of_99_percent() -> None:
+    head = Head(3, [4, 2])
+    features = torch.randn(16, 3)
+    hidden = head.activation1(head.dense1(features))
+    head.train()(features)
+    np.testing.assert_allclose(head.batchnorm1.running_mean, 0.01 * hidden.mean(0).detach(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("relu", 0.0), ("gelu", -0.15865526), ("none", -1.0)])
+def test_activation_at_minus_one(activation: str, expected: float) -> None:
+    head = Head(2, [2], activation=activation, normalize=False)
+    assert head.activation1(torch.tensor(-1.0)).item() == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_normalisation_equals_its_formula(row: list[float]) -> None:
+    out = L2Normalize()(torch.tensor([row], dtype=torch.float64))
+    expected = np.array(row) / math.sqrt(max(sum(x * x for x in row), 1e-12))
+    np.testing.assert_allclose(out[0], expected, rtol=1e-12)
+
+
+def test_a_zero_row_stays_zero_with_a_finite_gradient() -> None:
+    rows = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    out = L2Normalize()(rows)
+    out.sum().backward()
+    np.testing.assert_allclose(out.detach(), [[0, 0], [0.6, 0.8]], rtol=1e-6)
+    assert torch.isfinite(rows.grad).all()

@@ -1,0 +1,226 @@
+"""The frozen part, run once per image, and each distinct image once: exactly the plain network of three images."""
+
+import warnings
+from statistics import median
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from siamesekit.artifact import Architecture, build
+from siamesekit.data.samplers.batch import batch_of
+from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.encoders.backbone import Backbone
+from siamesekit.encoders.weights import calibrate_batchnorm
+from siamesekit.engine.frozen_prefix import CHUNK, CannotCutError, cut, store
+from siamesekit.engine.precision import choose_precision
+from siamesekit.losses.triplet import Triplet
+from siamesekit.model import Encoder, SiameseNetwork
+from siamesekit.triplets import Triplets
+
+FP32 = choose_precision("cpu", "fp32")
+TRIPLETS = Triplets(torch.tensor([0, 0, 3, 5]), torch.tensor([1, 2, 4, 4]), torch.tensor([3, 5, 1, 0]))
+NETWORKS = [
+    ("timm/test_resnet", "layer3", 32),
+    ("timm/test_resnet", "layer3.0.conv2", 32),
+    ("timm/test_resnet", "", 32),
+    ("timm/test_resnet", "head", 32),
+    ("timm/resnet18", "layer3", 64),
+    ("timm/efficientnet_b0", "blocks.4", 64),
+    ("timm/mobilenetv3_small_050", "blocks.3", 64),
+    ("timm/densenet121", "features.denseblock4.denselayer3", 64),
+    ("timm/test_convnext", "stages.2", 64),
+    ("timm/test_vit", "blocks.3", 160),
+    ("timm/test_vit", "head", 160),
+    ("xception", "block11", 96),
+    ("xception", "block11.rep.4", 71),
+]
+IN_FLOAT32 = [case for case in NETWORKS if case[0] in ("timm/test_resnet", "timm/resnet18", "timm/test_vit")]
+IN_FLOAT32.append(("timm/test_convnext", "stages.2", 64))  # xception: in the parity test, with well-conditioned weights
+
+
+def drawn_images(count: int, size: int, seed: int = 1) -> Tensor:
+    """Coarse blotches: after several layers still different from each other."""
+    blotches = torch.randint(0, 256, (count, 3, 6, 6), generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(blotches.double(), size, mode="bilinear").to(torch.uint8)
+
+
+def made(name: str, train_from: str, size: int, batchnorm: str = "inference") -> Encoder:
+    """An encoder with BatchNorm statistics of the images: with random ones all images would look alike."""
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder = build(Architecture(name, {}, {"layers": [24, 16]}, batchnorm))
+    encoder.backbone.freeze_before(train_from)
+    calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(drawn_images(6, size))]))
+    return encoder.eval()
+
+
+def gradients(encoder: Encoder, objective: Tensor) -> dict[str, Tensor]:
+    encoder.zero_grad(set_to_none=True)
+    objective.backward()
+    return {name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None}
+
+
+def relative(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+def differences(encoder: Encoder, images: Tensor, cached: bool) -> tuple[float, dict[str, float]]:
+    """How far the loss and each gradient of the engine are from those of three images, relative to their size."""
+    distance = SquaredEuclidean()
+    stored = store(encoder, images, FP32)
+    assert stored.cached == cached
+    encoder.train()
+    d_ap, d_an = SiameseNetwork(encoder, distance)(*(images[index] for index in TRIPLETS))
+    plain = (d_ap - d_an + 1.0).clamp_min(0).sum()
+    expected = gradients(encoder, plain)
+
+    batch = batch_of(TRIPLETS)
+    value = Triplet(1.0, "sum", distance=distance)(
+        stored.embeddings(batch.images, FP32), torch.zeros(6), batch.triplets
+    )
+    found = gradients(encoder, value.objective)
+    assert found.keys() == expected.keys() == {name for name, p in encoder.named_parameters() if p.requires_grad}
+    whole = torch.cat([gradient.flatten() for gradient in expected.values()]).norm()
+    return relative(value.objective.detach(), plain.detach()), {
+        name: float((found[name] - gradient).norm() / (gradient.norm() + 0.1 * whole))
+        for name, gradient in expected.items()  # one that is 0 but for rounding is measured on the whole
+    }
+
+
+@pytest.mark.parametrize(("name", "train_from", "size"), NETWORKS)
+def test_loss_and_every_gradient_are_those_of_three_images(name: str, train_from: str, size: int) -> None:
+    loss, each = differences(made(name, train_from, size).double(), drawn_images(6, size), train_from != "")
+    assert loss < 1e-10
+    assert max(each.values()) < 1e-10
+
+
+@pytest.mark.parametrize(("name", "train_from", "size"), IN_FLOAT32)
+def test_and_in_float32_to_rounding(name: str, train_from: str, size: int) -> None:
+    """The median of five draws: in one of them rounding may take a value across a ReLU's kink, where gradients jump."""
+    encoder = made(name, train_from, size)
+    losses, several = zip(
+        *(differences(encoder, drawn_images(6, size, seed), train_from != "") for seed in range(1, 6)), strict=True
+    )
+    assert max(losses) < 1e-5
+    assert max(median(draw[parameter] for draw in several) for parameter in several[0]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "train_from", "size"),
+    [("timm/test_resnet", "layer3", 32), ("timm/test_efficientnet", "blocks.3", 64), ("xception", "block12", 71)],
+)
+def test_batchnorm_that_trains_sees_the_batch_and_moves_alike(name: str, train_from: str, size: int) -> None:
+    images = drawn_images(6, size)
+    plain, cached = (made(name, train_from, size, "train").double() for _ in range(2))
+    stored = store(cached, images, FP32)
+    assert stored.cached
+    plain.train()
+    cached.train()
+    before = {name: value.clone() for name, value in cached.named_buffers()}
+    ours = stored.embeddings(torch.arange(6), FP32)
+    assert relative(ours.detach(), plain(images).detach()) < 1e-10
+    moved = [name for name, value in cached.named_buffers() if not torch.equal(value, before[name])]
+    assert any("running_mean" in name and "network" in name for name in moved)
+    for name, value in plain.named_buffers():
+        torch.testing.assert_close(cached.get_buffer(name), value, rtol=1e-9, atol=1e-12)
+
+
+class Dropping(nn.Module):
+    """Stochastic depth as timm has it: a module of Python that looks whether it trains."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0 if self.training else x
+
+
+class Branching(nn.Module):
+    """A value that the frozen and the trained part both use, an in-place ReLU, an optional argument, a dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(12, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.dropping = Dropping()
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        x = self.first(x.flatten(1))
+        if scale is not None:
+            raise AssertionError("the default was not used")
+        y = torch.relu(x)
+        deeper = torch.relu_(self.second(y))
+        return (self.dropping(self.third(deeper)) + y) * x
+
+
+def branching() -> Branching:
+    torch.manual_seed(3)
+    network = Branching()
+    for parameter in (*network.first.parameters(), *network.second.parameters()):
+        parameter.requires_grad_(False)
+    return network.double()
+
+
+def test_what_both_parts_use_crosses_the_cut() -> None:
+    network, x = branching().eval(), torch.randn(5, 3, 2, 2, dtype=torch.float64)
+    prefix, tail = cut(network)
+    torch.testing.assert_close(tail(*prefix(x)), network(x), rtol=1e-12, atol=0)
+
+
+def test_dropout_still_knows_whether_it_trains() -> None:
+    encoder = Encoder(Backbone(branching(), 8, (0,) * 3, (255,) * 3).double(), nn.Identity())
+    images = drawn_images(5, 2)
+    stored = store(encoder, images, FP32)
+    assert stored.cached
+    found = []
+    for mode in (True, False):
+        encoder.train(mode)
+        found.append(stored.embeddings(torch.arange(5), FP32))
+        torch.testing.assert_close(found[-1], encoder(images), rtol=1e-12, atol=0)
+    assert not torch.equal(*found)
+
+
+def test_a_relu_is_done_again_where_that_saves_a_tensor() -> None:
+    encoder = made("xception", "block11", 71)
+    stored = store(encoder, drawn_images(2, 71), FP32)
+    assert [tensor.shape for tensor in stored.tensors] == [(2, 728, 5, 5)]
+    assert stored.bytes == 2 * 728 * 5 * 5 * 4
+
+
+def test_more_images_than_a_chunk_keep_their_order() -> None:
+    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(CHUNK + 3, 32)
+    stored = store(encoder, images, FP32)
+    chosen = torch.tensor([CHUNK + 2, 0, CHUNK, 7])
+    torch.testing.assert_close(stored.embeddings(chosen, FP32), encoder(images[chosen]), rtol=1e-5, atol=1e-6)
+
+
+class Untraceable(nn.Module):
+    """Decides by a value, which a graph cannot hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x.flatten(1))
+        return self.second(x if x.sum() > 0 else -x)
+
+
+def test_a_network_that_cannot_be_traced_runs_whole_and_says_why() -> None:
+    network = Untraceable()
+    for parameter in network.first.parameters():
+        parameter.requires_grad_(False)
+    encoder, images = Encoder(Backbone(network, 8, (0,) * 3, (255,) * 3), nn.Identity()), drawn_images(3, 2)
+    stored = store(encoder, images, FP32)
+    assert (stored.cached, "cannot be traced" in stored.why) == (False, True)
+    torch.testing.assert_close(stored.embeddings(torch.arange(3), FP32), encoder(images))
+
+
+def test_nothing_frozen_is_nothing_to_cut() -> None:
+    with pytest.raises(CannotCutError, match="trains from its first layer on"):
+        cut(made("timm/test_resnet", "", 32).backbone.network)
+
+
+def test_bf16_stores_the_frozen_part_in_bf16() -> None:
+    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(4, 32)
+    stored = store(encoder, images, choose_precision("cpu", "bf16"))
+    assert stored.tensors[0].dtype == torch.bfloat16
+    assert stored.bytes * 2 == store(encoder, images, FP32).bytes

@@ -1,0 +1,183 @@
+"""The report: self-contained, everything escaped, honest about stand-ins and about training that did not help."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamesekit.experiment import RunResult
+from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
+from siamesekit.report.html import answer, render, shortfalls
+
+NASTY = "<script>alert(1)</script>\"'&<!--"
+GOOD = {"trained": (0.9, 0.8, 0.7), "untrained": (0.6, 0.5, 0.4), "raw_pixels": (0.5, 0.4, 0.3)}
+POINT = {
+    "slope": 12.0, "intercept": -6.0, "threshold": 0.5, "criterion": NASTY, "individuals": 5,
+    "cross_fit": {
+        "folds": 10, "same_pairs": 1234, "different_pairs": 56,
+        "false_accept_rate": {"value": 0.125, "low": 0.0, "high": 0.25},
+        "false_reject_rate": {"value": 0.0625, "low": None, "high": None},
+        "accuracy": {"value": 0.9, "low": 0.8, "high": 1.0},
+    },
+}  # fmt: skip
+
+
+def interval(value: float) -> dict[str, float]:
+    return {"value": value, "low": max(value - 0.1, 0), "high": min(value + 0.1, 1)}
+
+
+def networks(values: Mapping[str, tuple[float, ...]] = GOOD) -> dict[str, Any]:
+    metrics = ("triplet_accuracy", "precision_at_1", "map_at_r")
+    return {name: {metric: interval(v) for metric, v in zip(metrics, row, strict=True)} for name, row in values.items()}
+
+
+def evaluation(**changes: Any) -> dict[str, Any]:
+    known = {"individuals": 5, "photos": 50, "triplets": 225, "confidence": 0.95, "bootstrap": 1000,
+             "split": "identity", "networks": networks(), "threshold": POINT, "notes": []}  # fmt: skip
+    return known | changes
+
+
+def picture(name: str, tone: int) -> Picture:
+    return Picture(f"{name}/0.jpg", name, np.full((16, 16, 3), tone, np.uint8))
+
+
+def epoch(number: int) -> dict[str, Any]:
+    return {"epoch": number, "train_loss": 1 / number, "test_loss": 1.0, "train_accuracy": 0.5, "test_accuracy": 0.5,
+            "d_ap_mean": 0.1, "d_an_mean": 0.2, "active_triplets": 0.5, "seconds": 1.5}  # fmt: skip
+
+
+def report(**changes: Any) -> ReportData:
+    triplets = tuple(
+        HardTriplet(picture(NASTY, 10), picture(NASTY, 100), picture("other", 200), 0.9 - 0.1 * k, 0.55)
+        for k in range(10)
+    )
+    made = ReportData(
+        name=NASTY, created="today", version="1.2.3", stand_ins=(), facts=((NASTY, NASTY),),
+        epochs=tuple(epoch(n) for n in (1, 2, 3)), evaluation=evaluation(notes=[NASTY]),
+        same=np.array([0.1, 0.2], np.float32), different=np.array([0.7, 0.9, 1.1], np.float32), hardest=triplets,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+class Page(HTMLParser):
+    """All tags with their attributes, and the text outside of `<style>`."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_nothing_is_loaded_from_elsewhere(finished: RunResult) -> None:
+    for html in (render(report()), (finished.folder / "report.html").read_text()):
+        page = Page(html)
+        loading = [value for _, attributes in page.tags for name, value in attributes.items()
+                   if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")]  # fmt: skip
+        assert len(loading) > 10
+        assert all(value.startswith(("data:image/jpeg;base64,", "#")) for value in loading)
+        assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+        assert not re.search(r"@import|url\((?!#)", html)
+
+
+def test_names_are_escaped_wherever_they_stand() -> None:
+    html = render(report(stand_ins=(StandIn(NASTY, NASTY, NASTY, NASTY, NASTY),)))
+    page = Page(html)
+    assert "<script" not in html
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert next(attributes["title"] for tag, attributes in page.tags if tag == "img") == f"{NASTY}, {NASTY}/0.jpg"
+    # title, heading, five in the stand-in, criterion, 20 captions, two facts, a note
+    assert page.text.count(NASTY) == 2 + 5 + 1 + 20 + 2 + 1
+
+
+def test_stand_ins_are_named_before_any_figure() -> None:
+    html = render(report(stand_ins=(StandIn("data", "photos", "drawings", "no folder", "ask"),)))
+    head = html[: html.index("Did training help?")]
+    for text in ("Stand-in for the data.", "photos: drawings, because no folder", "<code>ask</code>"):
+        assert text in head
+    assert "Stand-in" not in render(report())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 10])
+def test_hard_triplets_are_shown_as_pictures(count: int) -> None:
+    html = render(report(hardest=report().hardest[:count]))
+    images = [attributes["src"] for tag, attributes in Page(html).tags if tag == "img"]
+    assert len(images) == 3 * count
+    for k, uri in enumerate(images):
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+        assert abs(pixels.astype(int) - (10, 100, 200)[k % 3]).max() <= 2
+    assert ("The hardest test triplets" in html) == (count > 0)
+
+
+def test_a_triplet_is_wrong_where_the_negative_is_not_farther() -> None:
+    html = render(report())
+    assert html.count("wrong one nearer") == sum(round(0.9 - 0.1 * k, 3) >= 0.55 for k in range(10)) == 4
+    assert html.count("right one nearer") == 6
+
+
+def test_the_answer_is_given_in_a_sentence() -> None:
+    text = re.sub("<[^>]*>", "", answer(evaluation()))
+    assert text.startswith("On 50 photos of 5 individuals it had never seen,")
+    assert "in 80% of cases (70% to 90%)" in text
+    assert "50%" in text
+    assert "40%" in text
+    assert "of which it knew other photos" in answer(evaluation(split="photo"))
+
+
+@pytest.mark.parametrize(
+    ("trained", "found"),
+    [
+        ((0.9, 0.8, 0.7), []),
+        ((0.9, 0.8, 0.4), ["MAP@R: trained 0.400, untrained 0.400"]),
+        ((0.55, 0.8, 0.7), ["Triplet accuracy: trained 0.550, untrained 0.600"]),
+        (
+            (0.9, 0.3, 0.7),
+            [
+                "Nearest photo right (P@1): trained 0.300, untrained 0.500",
+                "Nearest photo right (P@1): trained 0.300, raw pixels 0.400",
+            ],
+        ),
+    ],
+)
+def test_training_that_did_not_help_is_said_exactly_where_it_did_not(
+    trained: tuple[float, ...], found: list[str]
+) -> None:
+    figures = networks(GOOD | {"trained": trained})
+    assert shortfalls(figures) == found
+    html = render(report(evaluation=evaluation(networks=figures)))
+    assert ("Training did not help everywhere." in html) == bool(found)
+    assert all(f"<li>{line}</li>" in html for line in found)
+
+
+def test_the_threshold_and_what_it_is_worth_are_told() -> None:
+    text = re.sub(r"\s+", " ", re.sub("<[^>]*>", "", render(report())))
+    assert "up to a distance of 0.5000" in text
+    assert "of 56 pairs of different individuals 12.5% (0.0%–25.0%) are called same" in text
+    assert "of 1,234 pairs of one individual 6.2% are called different" in text
+
+
+def test_without_a_threshold_the_notes_say_why() -> None:
+    html = render(report(evaluation=evaluation(threshold=None, notes=["No threshold: too few."])))
+    assert "This model ships no threshold; the notes below say why." in html
+    assert html.index("ships no threshold") < html.index("<li>No threshold: too few.</li>")
+
+
+@pytest.mark.parametrize("epochs", [1, 60])
+def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
+    html = render(report(epochs=tuple(epoch(n) for n in range(1, epochs + 1))))
+    count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    assert f"<p>{count} in {1.5 * epochs:.0f} seconds" in html
+    assert f"training loss is {1 / epochs:.4f}" in html

@@ -1,0 +1,590 @@
+"""Configs: what is read, every way to be wrong, overrides, and the way back to TOML."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from siamesekit.config import TABLES, ComponentTable, Config, dump_toml, line_of, load_config
+from siamesekit.errors import ConfigError
+from siamesekit.registry import REGISTRIES
+
+SMALL = """\
+[data]
+reader = "folder"
+root = "photos"
+
+[encoder]
+name = "xception"
+weights = "random"
+"""
+FULL = """\
+name = "full"
+seed = 3
+
+[data]
+reader = "folder"
+root = "photos"
+size = 64
+fit = "pad"
+singletons = "leave-out"
+
+[data.stand_in]
+reader = "folder"
+root = "../others"
+hint = 'say "please"'
+
+[split]
+train = 0.5
+validation = 0.25
+test = ["ann", "b c"]
+
+[encoder]
+name = "timm/resnet18"
+weights = "w/resnet.pth"
+train_from = "layer4"
+batchnorm = "train"
+
+[encoder.head]
+layers = [8]
+activation = "gelu"
+last_activation = false
+batchnorm = false
+normalize = false
+
+[encoder.stand_in]
+weights = "calibrated"
+hint = "connect"
+
+[distance]
+name = "cosine"
+
+[sampler]
+name = "all-pairs"
+photos = 4
+batch_size = 16
+
+[loss]
+name = "triplet"
+margin = 0.30000000000000004
+reduction = "sum"
+
+[optimizer]
+name = "keras-adam"
+lr = 1e-20
+epsilon = 0.1
+
+[train]
+epochs = 7
+select = "validation"
+
+[evaluation]
+bootstrap = 100
+confidence = 0.9
+false_accept_rate = 0.01
+
+[save]
+pickle = "net.pkl"
+"""
+TOP = "choices: name, seed, plugins, " + ", ".join(TABLES)
+
+Load = Callable[..., Config]
+Problems = Callable[..., list[str]]
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    """What a test's plugins register is forgotten after it."""
+    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
+    yield
+    for registry in REGISTRIES:
+        for name in set(registry.names()) - before[registry.kind]:
+            del registry._components[name], registry._factories[name]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads a text as `tmp_path/c.toml`, with overrides."""
+
+    def load(text: str, *overrides: str) -> Config:
+        (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+        return load_config(tmp_path / "c.toml", overrides)
+
+    return load
+
+
+@pytest.fixture
+def problems(load: Load) -> Problems:
+    """The problems of a text, sorted."""
+
+    def problems(text: str, *overrides: str) -> list[str]:
+        with pytest.raises(ConfigError) as error:
+            load(text, *overrides)
+        return sorted(error.value.problems)
+
+    return problems
+
+
+def test_defaults_are_filled_in(load: Load, tmp_path: Path) -> None:
+    config = load(SMALL)
+    assert (config.name, config.seed, config.plugins, config.source) == ("c", 0, (), tmp_path / "c.toml")
+    assert (config.data.component, config.data.size, config.data.stand_in) == ("folder", 128, None)
+    assert (config.loss.component, config.loss.options) == ("triplet", {"margin": 1.0, "reduction": "mean"})
+    assert config.encoder.head.layers == (512, 256)
+    assert config.optimizer.options["lr"] == 1e-3
+
+
+def test_every_key_is_read(load: Load, tmp_path: Path) -> None:
+    config = load(FULL)
+    assert config.data.stand_in is not None
+    assert config.data.stand_in.options == {"root": tmp_path.parent / "others"}
+    assert (config.split.test, config.split.validation) == (("ann", "b c"), 0.25)
+    assert config.encoder.head.model_dump() == tomllib.loads(FULL)["encoder"]["head"] | {"layers": (8,)}
+    assert config.loss.options == {"margin": 0.1 + 0.2, "reduction": "sum"}
+    assert (config.train.select, config.save.pickle) == ("validation", "net.pkl")
+
+
+def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Path) -> None:
+    for name in ("config.toml", "other.toml"):
+        (tmp_path / name).write_text(SMALL)
+    assert load_config(tmp_path / "config.toml").name == tmp_path.name
+    assert load_config(str(tmp_path / "other.toml")).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SMALL + "[los]\n", f"c.toml:8  los: unknown table or key (did you mean 'loss'?); {TOP}"),
+        ("sed = 1\n" + SMALL, f"c.toml:1  sed: unknown table or key (did you mean 'seed'?); {TOP}"),
+        (
+            SMALL + "[train]\nepoch = 3\n",
+            "c.toml:9  train.epoch: unknown key (did you mean 'epochs'?); choices: epochs, select",
+        ),
+        (
+            SMALL + "[encoder.head]\nlayer = [3]\n",
+            "c.toml:9  encoder.head.layer: unknown key (did you mean 'layers'?); "
+            "choices: layers, activation, last_activation, batchnorm, normalize",
+        ),
+        (
+            SMALL + '[loss]\nname = "tripet"\n',
+            "c.toml:9  loss.name: unknown loss 'tripet' (did you mean 'triplet'?); choices: triplet",
+        ),
+        (
+            SMALL + "[loss]\nmargn = 1\n",
+            "c.toml:9  loss.margn: unknown option of loss 'triplet' (did you mean 'margin'?); "
+            "choices: name, margin, reduction",
+        ),
+        (
+            SMALL + "[loss]\noptions = {}\n",
+            "c.toml:9  loss.options: unknown option of loss 'triplet'; choices: name, margin, reduction",
+        ),
+        (
+            SMALL + "[loss]\ndistance = 1\n",
+            "c.toml:9  loss.distance: 'distance' is supplied by the library and cannot be set",
+        ),
+        (SMALL + '[train]\nepochs = "3"\n', 'c.toml:9  train.epochs: must be a whole number, not "3"'),
+        (SMALL + "[train]\nepochs = true\n", "c.toml:9  train.epochs: must be a whole number, not true"),
+        (SMALL + "[train]\nepochs = 0\n", "c.toml:9  train.epochs: must be greater than or equal to 1, not 0"),
+        (SMALL + "[split]\ntrain = 1.0\n", "c.toml:9  split.train: must be less than 1, not 1.0"),
+        (SMALL + "[split]\ntrain = nan\n", "c.toml:9  split.train: must be a finite number, not NaN"),
+        (SMALL + "[loss]\nmargin = inf\n", "c.toml:9  loss.margin: must be a finite number, not Infinity"),
+        (SMALL + "[loss]\nmargin = -inf\n", "c.toml:9  loss.margin: must be a finite number, not -Infinity"),
+        (SMALL + '[split]\nby = "id"\n', "c.toml:9  split.by: must be 'identity' or 'photo', not \"id\""),
+        (SMALL + "[split]\ntest = [1]\n", "c.toml:9  split.test: item 0 must be a string, not 1"),
+        (SMALL + "[[loss]]\n", "c.toml  loss: must be a table, not [{}]"),
+        ("loss = 3\n" + SMALL, "c.toml:1  loss: must be a table, not 3"),
+        ("seed = 1.0\n" + SMALL, "c.toml:1  seed: must be a whole number, not 1.0"),
+        ("seed = true\n" + SMALL, "c.toml:1  seed: must be a whole number, not True"),
+        ("seed = -1\n" + SMALL, "c.toml:1  seed: must be at least 0 and below 2**63, not -1"),
+        (f"seed = {2**63}\n" + SMALL, "c.toml:1  seed: must be a whole number of 64 bits, as TOML has them"),
+        ("name = 3\n" + SMALL, "c.toml:1  name: must be a string, not 3"),
+        (
+            'name = "a/b"\n' + SMALL,
+            "c.toml:1  name: must be letters, digits, '.', '_' and '-', not 'a/b': it names the run's folder",
+        ),
+        (SMALL.replace('reader = "folder"\n', ""), "c.toml:1  data.reader: is required"),
+        (SMALL.replace('root = "photos"\n', ""), "c.toml:1  data.root: is required"),
+        (SMALL.partition("[encoder]")[0], "c.toml  encoder: this table is required"),
+        (SMALL.partition("\n\n")[2], "c.toml  data: this table is required"),
+        (
+            SMALL.replace('"random"', '"imagnet"'),
+            "c.toml:7  encoder.weights: unknown weights 'imagnet' (did you mean 'imagenet'?); "
+            "choices: imagenet, random, calibrated, or a file (.safetensors, .pth, .pt, .bin)",
+        ),
+        (
+            SMALL + '[train]\nselect = "validation"\n',
+            'c.toml:9  train.select: selecting by "validation" needs individuals for it: set split.validation = 0.1',
+        ),
+        (
+            SMALL + '[split]\nby = "photo"\ntest = ["a"]\n',
+            'c.toml:10  split.test: a list of test individuals needs split.by = "identity"',
+        ),
+        (SMALL + '[save]\npickle = "a/b"\n', "c.toml:9  save.pickle: must be a plain file name, not 'a/b'"),
+        (SMALL + '[save]\npickle = ".."\n', "c.toml:9  save.pickle: must be a plain file name, not '..'"),
+        ("plugins = 3\n" + SMALL, "c.toml:1  plugins: must be a list of file names, not 3"),
+        (
+            SMALL.replace('"photos"', '"\\u0000"'),
+            "c.toml:3  data.root: must be text without NUL and broken characters, not '\\x00'",
+        ),
+        (
+            SMALL.replace('"photos"', "2024-05-06"),
+            "c.toml:3  data.root: must be in quotes: 2024-05-06 is TOML's date or time, which no key takes",
+        ),
+        (
+            SMALL.replace('"folder"', "07:32:00"),
+            "c.toml:2  data.reader: must be in quotes: 07:32:00 is TOML's date or time, which no key takes",
+        ),
+        (SMALL + f"[split]\ntest = {'[' * 60}{']' * 60}\n", "c.toml:9  split.test: is nested more than 50 deep"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_a_way_out(problems: Problems, text: str, expected: str) -> None:
+    assert problems(text) == [expected]
+
+
+def test_a_misspelt_encoder_of_a_family_gets_near_models(problems: Problems) -> None:
+    [problem] = problems(SMALL.replace("xception", "timm/resnet81"))
+    assert problem.startswith("c.toml:6  encoder.name: unknown encoder 'timm/resnet81': timm has no model 'resnet81'")
+    assert "'resnet18'" in problem
+    assert problem.endswith("models: siamesekit list encoders timm")
+
+
+def test_all_problems_are_reported_together(problems: Problems) -> None:
+    text = (
+        'name = ""\nseed = -1\nplugins = ["gone.py"]\nextra = 1\n' + SMALL.replace('"random"', '"rnd"')
+        + '[loss]\nmargin = -1\nmargn = 2\n[train]\nepochs = 0\nbad = 1\n[save]\npickle = "/x"\n'
+    )  # fmt: skip
+    places = sorted(problem.partition(": ")[0] for problem in problems(text, "evaluation.bootstrap=1", "="))
+    assert places == sorted([
+        "--set =", "--set evaluation.bootstrap", "c.toml:11  encoder.weights", "c.toml:13  loss.margin",
+        "c.toml:14  loss.margn", "c.toml:16  train.epochs", "c.toml:17  train.bad", "c.toml:19  save.pickle",
+        "c.toml:1  name", "c.toml:2  seed", "c.toml:3  plugins", "c.toml:4  extra",
+    ])  # fmt: skip
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load_config(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"[loss\n", r"is not TOML: .*line 1"),
+        (b"a = 1\na = 2\n", r"is not TOML: .*line 2"),
+        (b"\xff\xfe", r"cannot be read: 'utf-8' codec"),
+        (b"seed = " + b"1" * 5000, r"is not TOML: .*4300 digits"),
+        (b"a = " + b"[" * 5000, r"is not TOML: maximum recursion depth"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "c.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config(tmp_path / "c.toml")
+    assert len(error.value.problems) == 1
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "expected"),
+    [
+        ("train.epochs=9", lambda c: c.train.epochs, 9),
+        (" train.epochs = 9", lambda c: c.train.epochs, 9),
+        ("loss.reduction=mean", lambda c: c.loss.options["reduction"], "mean"),
+        ('loss.reduction="mean"', lambda c: c.loss.options["reduction"], "mean"),
+        ("loss.margin=2", lambda c: c.loss.options["margin"], 2.0),
+        ("encoder.head.layers=[4, 5]", lambda c: c.encoder.head.layers, (4, 5)),
+        ("encoder.head.normalize=true", lambda c: c.encoder.head.normalize, True),
+        ('encoder.head={layers=[], activation="none"}', lambda c: c.encoder.head.layers, ()),
+        ("data.stand_in={reader='folder', root='/x'}", lambda c: c.data.stand_in.options, {"root": Path("/x")}),
+        ("encoder.stand_in.weights=random", lambda c: c.encoder.stand_in.weights, "random"),
+        ("encoder.train_from=", lambda c: c.encoder.train_from, ""),
+        ("save.pickle=a=b", lambda c: c.save.pickle, "a=b"),
+        ("name=other", lambda c: c.name, "other"),
+        ("name=2024-05-06", lambda c: c.name, "2024-05-06"),
+        ("seed=9", lambda c: c.seed, 9),
+    ],
+)
+def test_an_override_sets_a_key(load: Load, override: str, read: Callable[[Config], Any], expected: Any) -> None:
+    assert read(load(FULL)) != expected
+    assert read(load(FULL, override)) == expected
+
+
+def test_the_last_override_of_a_key_counts(load: Load) -> None:
+    assert load(SMALL + "[train]\nepochs = 5\n", "train.epochs=6", "train.epochs=7").train.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("train.epochs", "--set train.epochs: must be table.key=value"),
+        ("=3", "--set =3: must be table.key=value"),
+        ("train.=3", "--set train.=3: must be table.key=value"),
+        ("train.epochs=many", '--set train.epochs: must be a whole number, not "many"'),
+        ("train.epochs=" + "[" * 5000, "--set train.epochs: maximum recursion depth exceeded"),
+        ("train=3", "--set train: must be a table, not 3"),
+        ("train={epochs=0}", "--set train.epochs: must be greater than or equal to 1, not 0"),
+        ("loss.margn=3", "--set loss.margn: unknown option of loss 'triplet' (did you mean 'margin'?); "
+                         "choices: name, margin, reduction"),
+        ("lss.margin=3", f"c.toml  lss: unknown table or key (did you mean 'loss'?); {TOP}"),
+        ("data.reader.x=3", "--set data.reader.x=3: 'reader' is not a table"),
+        ("data.root=\udcff", "--set data.root: must be text without NUL and broken characters, not '\\udcff'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_override_is_named(problems: Problems, override: str, expected: str) -> None:
+    [problem] = problems(SMALL, override)
+    assert problem.startswith(expected)
+
+
+def test_paths_are_relative_to_the_config_and_in_overrides_to_the_current_directory(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    here = load(SMALL.replace('"random"', '"w.pt"'))
+    assert here.data.options["root"] == tmp_path / "photos"
+    assert here.encoder.weights == tmp_path / "w.pt"
+    there = load(SMALL, "data.root=../x", "encoder.weights=w.pt", "encoder.stand_in.weights=v.pt")
+    assert there.data.options["root"] == tmp_path / "x"
+    assert there.encoder.weights == tmp_path / "elsewhere" / "w.pt"
+    assert there.encoder.stand_in is not None
+    assert there.encoder.stand_in.weights == tmp_path / "elsewhere" / "v.pt"
+    whole = load(SMALL, 'data={reader="folder", root="x"}')
+    assert whole.data.options["root"] == tmp_path / "elsewhere" / "x"
+    assert load(SMALL, "data.root=/abs").data.options["root"] == Path("/abs")
+
+
+PLUGIN = """\
+from siamesekit import LOSSES
+
+@LOSSES.register("mine")
+def mine(a: int, b: float = 1.0, c: int | None = None, d: dict[str, int] = {{}}, {more}):
+    return a
+"""
+
+
+def test_a_plugin_in_the_config_s_folder_brings_its_components(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/p.py").write_text(PLUGIN.format(more="e: str = 'x'"))
+    config = load('plugins = ["sub/p.py"]\n' + SMALL + '[loss]\nname = "mine"\na = 4\nd = {"x y" = 1}\n')
+    assert config.plugins == (tmp_path / "sub/p.py",)
+    assert config.loss.options == {"a": 4, "b": 1.0, "c": None, "d": {"x y": 1}, "e": "x"}
+    assert reloaded(config, tmp_path) == config
+
+
+@pytest.mark.parametrize("name", ["../p.py", "/tmp/p.py", "sub/../../p.py", "link.py"])
+def test_a_plugin_outside_the_config_s_folder_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "p.py").write_text("raise AssertionError('must not be run')")
+    (folder / "link.py").symlink_to(tmp_path / "p.py")
+    (folder / "c.toml").write_text(f'plugins = ["{name}"]\n' + SMALL)
+    with pytest.raises(ConfigError) as error:
+        load_config(folder / "c.toml")
+    assert error.value.problems == (f"c.toml:1  plugins: {name!r} must be a path inside the config's folder",)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("x = 1\n\ny = x / 0\n", "plugin 'p.py' fails at line 3: ZeroDivisionError: division by zero"),
+        ("x = 1\nif x\n", "plugin 'p.py' fails at line 2: SyntaxError: expected ':' (p.py, line 2)"),
+        ("import sys\nsys.exit(3)\n", "plugin 'p.py' fails at line 2: SystemExit: 3"),
+        (PLUGIN.format(more="**rest"), "loss 'mine' of {file} takes rest: name every option, "
+                                       "so that a misspelt one is noticed"),
+        (PLUGIN.format(more="e: int = 1").replace("mine", "triplet"),
+         "loss 'triplet' of {file} is already registered by siamesekit.losses.triplet: choose another name"),
+        (PLUGIN.format(more="e: int = 1").replace('"mine"', '"My_Loss"'),
+         "loss name 'My_Loss' is not kebab-case (letters, digits, hyphens)"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_fails_is_named_with_its_line_or_its_fault(
+    problems: Problems, tmp_path: Path, code: str, expected: str
+) -> None:
+    (tmp_path / "p.py").write_text(code)
+    [problem] = problems('plugins = ["p.py"]\n' + SMALL)
+    assert problem == "c.toml:1  plugins: " + expected.format(file=tmp_path / "p.py")
+
+
+def test_an_option_that_a_table_s_own_key_would_hide_is_refused(problems: Problems, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(PLUGIN.format(more="name: str = 'x'"))
+    assert problems('plugins = ["p.py"]\n' + SMALL + '[loss]\nname = "mine"\na = 1\n') == [
+        f"c.toml:10  loss.name: loss 'mine' of {tmp_path / 'p.py'} has an option 'name', "
+        "which is this table's own key: rename the option"
+    ]
+
+
+def test_two_plugins_of_one_file_name_are_refused(problems: Problems, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "p.py").write_text("")
+    assert problems('plugins = ["a/p.py", "a/p.py", "b/p.py"]\n' + SMALL) == [
+        "c.toml:1  plugins: two plugins are called 'p.py', and a run's folder keeps them by name: rename one"
+    ]
+
+
+@pytest.mark.parametrize("name", ["gone.py", "a" * 300 + ".py", ".", ""])
+def test_a_plugin_that_is_no_file_is_refused(problems: Problems, name: str) -> None:
+    [problem] = problems(f'plugins = ["{name}"]\n' + SMALL)
+    assert problem.startswith("c.toml:1  plugins: plugin ")
+
+
+def test_two_plugins_that_register_one_name_are_refused(problems: Problems, tmp_path: Path) -> None:
+    for name in ("p.py", "q.py"):
+        (tmp_path / name).write_text(PLUGIN.format(more="e: int = 1"))
+    assert problems('plugins = ["p.py", "q.py"]\n' + SMALL) == [
+        f"c.toml:1  plugins: loss 'mine' of {tmp_path / 'q.py'} is already registered by {tmp_path / 'p.py'}: "
+        "choose another name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        (["a"], 1),
+        (["loss", "margin"], 4),
+        (["loss", "gone"], 3),
+        (["encoder", "head", "layers"], 6),
+        (["encoder", "head", "gone"], 7),
+        (["encoder", "head"], 7),
+        (["data", "root", "x"], 10),
+        (["gone"], None),
+        (["gone", "key"], None),
+    ],
+)
+def test_line_of_finds_the_key_or_else_its_table(place: list[str], line: int | None) -> None:
+    text = """a = 1
+# [loss]
+[ loss ]  # [train]
+"margin" = 2
+[encoder]
+head.layers = []
+[encoder.'head']
+batchnorm = true
+[data]
+root = {x = 1}
+"""
+    assert line_of(text, place) == line
+
+
+def reloaded(config: Config, folder: Path, **how: Any) -> Config:
+    """The config written as TOML into a folder, loaded again; its own file does not count."""
+    (folder / "again.toml").write_text(config.to_toml(**how), encoding="utf-8")
+    return replace(load_config(folder / "again.toml"), source=config.source)
+
+
+@pytest.mark.parametrize("text", [SMALL, FULL], ids=["small", "full"])
+def test_to_toml_loads_as_the_same_config(load: Load, tmp_path: Path, text: str) -> None:
+    config = load(text)
+    assert reloaded(config, tmp_path) == config
+    away = tmp_path / "runs/deep"
+    away.mkdir(parents=True)
+    assert reloaded(config, away, relative_to=away) == config
+
+
+@pytest.mark.parametrize("example", ["shared", "disjoint"])
+def test_to_toml_loads_as_the_same_config_for_the_examples(tmp_path: Path, example: str) -> None:
+    config = load_config(Path(__file__).parent.parent / f"examples/digits/{example}.toml")
+    assert reloaded(config, tmp_path) == config
+
+
+def test_to_toml_writes_every_default_and_relative_paths_where_asked(load: Load, tmp_path: Path) -> None:
+    config = load(SMALL)
+    written = tomllib.loads(config.to_toml(relative_to=tmp_path / "runs/r", plugins=["plugins/p.py"]))
+    assert (written["plugins"], written["name"], written["seed"]) == (["plugins/p.py"], "c", 0)
+    assert written["data"]["root"] == "../../photos"
+    for name in TABLES:
+        table = getattr(config, name)
+        own = {key for key in type(table).model_fields if key != "options" and getattr(table, key) is not None}
+        options = set(table.options) if isinstance(table, ComponentTable) else set()
+        assert set(written[name]) == own | options
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+SCALARS = TEXT | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
+
+
+@given(st.dictionaries(TEXT, VALUES, max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_dump_toml_is_read_back_exactly(values: dict[str, Any]) -> None:
+    """As JSON, so that 1, 1.0 and true, or 0.0 and -0.0, are not the same."""
+    back = tomllib.loads(dump_toml(values))
+    assert json.dumps(back, sort_keys=True) == json.dumps(values, sort_keys=True)
+
+
+def test_dump_toml_leaves_none_out_and_writes_paths_and_tuples() -> None:
+    text = dump_toml({"a": None, "p": Path("/x/y"), "t": (1, (2.0,)), "d": {"n": None}}, Path("/x/z"))
+    assert tomllib.loads(text) == {"p": "../y", "t": [1, [2.0]], "d": {}}
+
+
+def places(table: dict[str, Any], at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The places of all values and tables of a document."""
+    found = []
+    for key, value in table.items():
+        found.append((*at, key))
+        found += places(value, (*at, key)) if isinstance(value, dict) else []
+    return found
+
+
+WORDS = st.sampled_from(["timm/resnet18", "random", "x.pt", "identity", "validation", "", "..", "/", "\0", "folder"])
+ANYTHING = VALUES | WORDS | st.floats() | st.integers(-2, 200) | st.dates()
+
+
+@given(st.dictionaries(st.sampled_from(places(tomllib.loads(FULL))), ANYTHING, min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mutated_config_is_refused_or_loads_and_reloads(
+    tmp_path: Path, mutations: dict[tuple[str, ...], Any]
+) -> None:
+    document = tomllib.loads(FULL)
+    for place, value in mutations.items():
+        table = document
+        for key in place[:-1]:
+            table = table.get(key, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict):
+            table[place[-1]] = value
+    text = "".join(f"{json.dumps(key)} = {inline(value)}\n" for key, value in document.items())
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+    try:
+        config = load_config(tmp_path / "c.toml")
+    except ConfigError as error:
+        assert error.problems
+        assert all(problem.startswith("c.toml:") for problem in error.problems)
+        return
+    assert reloaded(config, tmp_path) == config
+
+
+@given(st.sampled_from(places(tomllib.loads(FULL))), st.text(max_size=20) | ANYTHING.map(str))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_override_is_refused_or_loads(tmp_path: Path, place: tuple[str, ...], value: str) -> None:
+    (tmp_path / "c.toml").write_text(FULL)
+    override = f"{'.'.join(place)}={value}"
+    try:
+        config = load_config(tmp_path / "c.toml", [override])
+    except ConfigError as error:
+        assert error.problems
+        assert all(problem.startswith(("--set ", "c.toml:")) for problem in error.problems)
+        return
+    assert reloaded(config, tmp_path) == config
+
+
+def inline(value: Any) -> str:
+    """A value in TOML's inline spelling."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{inline(key)} = {inline(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(inline(item) for item in value) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(character):08x}" for character in value) + '"'
+    return str(value).lower()  # true, nan, 1e-05

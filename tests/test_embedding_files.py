@@ -1,0 +1,84 @@
+"""Files of embeddings: the values come back, and what could not be written is refused before any work."""
+
+import builtins
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from siamesekit.embedding_files import check_output, photos_of, write_embeddings
+from siamesekit.errors import DataError, OutputError, UserError
+
+PHOTOS = [Path("a b/ü,1.jpg"), Path('quoted".png')]
+EMBEDDINGS = np.array([[0.1, -1e-38, 3.4e38], [1 / 3, 0.0, -7.0]], dtype=np.float32)
+
+
+def read_npz(file: Path) -> tuple[list[str], NDArray[np.float32]]:
+    with np.load(file, allow_pickle=False) as content:
+        assert content["embedding"].dtype == np.float32
+        return content["path"].tolist(), content["embedding"]
+
+
+def read_csv(file: Path) -> tuple[list[str], NDArray[np.float32]]:
+    with file.open(newline="", encoding="utf-8") as text:
+        header, *rows = csv.reader(text)
+    assert header == ["path", "e0", "e1", "e2"]
+    return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
+
+
+def read_parquet(file: Path) -> tuple[list[str], NDArray[np.float32]]:
+    table = pytest.importorskip("pyarrow.parquet").read_table(file).to_pydict()
+    return table["path"], np.array(table["embedding"], dtype=np.float32)
+
+
+@pytest.mark.parametrize(("suffix", "read"), [("npz", read_npz), ("csv", read_csv), ("parquet", read_parquet)])
+def test_paths_and_values_come_back_exactly(tmp_path: Path, suffix: str, read) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    file = tmp_path / f"out.{suffix}"
+    check_output(file)
+    write_embeddings(file, PHOTOS, EMBEDDINGS)
+    paths, embeddings = read(file)
+    assert paths == ["a b/ü,1.jpg", 'quoted".png']
+    np.testing.assert_array_equal(embeddings, EMBEDDINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("out.txt", "the suffix says the format"), ("none/out.csv", "there is no folder"), ("dir.npz", "is a folder")],
+)
+def test_a_file_that_could_not_be_written_is_refused(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "dir.npz").mkdir()
+    with pytest.raises(OutputError, match=says):
+        check_output(tmp_path / name)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name == "pyarrow":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(OutputError, match=r"pip install 'siamesekit\[parquet\]'"):
+        check_output(tmp_path / "out.parquet")
+
+
+def test_photos_are_the_files_named_and_those_below_folders_sorted(tmp_path: Path) -> None:
+    for name in ("in/b.JPG", "in/a/z.png", "in/notes.txt", "odd.xyz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = photos_of([tmp_path / "odd.xyz", tmp_path / "in"])
+    assert [file.relative_to(tmp_path).as_posix() for file in found] == ["odd.xyz", "in/a/z.png", "in/b.JPG"]
+
+
+def test_no_photos_and_no_such_input_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match="no photos there"):
+        photos_of([tmp_path])
+    with pytest.raises(UserError, match=r"there is no .*nowhere"):
+        photos_of([tmp_path, tmp_path / "nowhere"])

@@ -1,0 +1,350 @@
+"""The experiment: a run's folder, its figures, stand-ins, reruns, and what is refused."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from conftest import Told, write_photos
+from siamesekit import experiment
+from siamesekit.artifact import load
+from siamesekit.config import Config, load_config
+from siamesekit.engine.precision import choose_precision
+from siamesekit.errors import MissingDataError, MissingWeightsError, OutputError, RunError, WeightsError
+from siamesekit.experiment import RunResult, check, run
+from siamesekit.preparation import prepare_data, prepare_encoder
+from siamesekit.progress import Progress
+from siamesekit.results import HeldOut
+
+LoadConfig = Callable[..., Config]
+FP32 = choose_precision("cpu", "fp32")
+KEYS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "d_ap_mean", "d_an_mean",
+        "active_triplets", "images_per_second", "seconds"]  # fmt: skip
+
+
+def run32(config: Config, out: Path, **options: Any) -> RunResult:
+    return run(config, out, device="cpu", precision="fp32", **options)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def plain_figures(embeddings: NDArray[np.float64], labels: list[int], triplets: list[tuple[int, ...]]) -> list[float]:
+    """Triplet accuracy, precision at 1 and MAP@R by their definitions, photo by photo."""
+    distances = [[float(((a - b) ** 2).sum()) for b in embeddings] for a in embeddings]
+    right = [distances[a][p] < distances[a][n] for a, p, n in triplets]
+    first, average = [], []
+    for query, row in enumerate(distances):
+        others = sorted((i for i in range(len(row)) if i != query), key=lambda i: (row[i], i))
+        hits = [labels[i] == labels[query] for i in others]
+        relevant = sum(hits)
+        first.append(hits[0])
+        average.append(sum(sum(hits[: k + 1]) / (k + 1) for k in range(relevant) if hits[k]) / relevant)
+    return [float(np.mean(values)) for values in (right, first, average)]
+
+
+def test_a_run_leaves_every_file(finished: RunResult) -> None:
+    there = {file.relative_to(finished.folder).as_posix() for file in finished.folder.rglob("*") if file.is_file()}
+    assert there == {"config.toml", "manifest.json", "metrics.jsonl", "evaluation.json", "report.html", "network.pkl",
+                     "model/model.safetensors", "model/model.json", "checkpoints/latest.pt"}  # fmt: skip
+    lines = metrics(finished.folder)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(list(line) == KEYS for line in lines)
+    assert json.loads((finished.folder / "evaluation.json").read_text()) == finished.evaluation
+    assert manifest(finished.folder) == finished.manifest
+    assert finished.manifest["complete"]
+    assert finished.manifest["stand_ins"] == []
+
+
+@pytest.mark.parametrize("network", ["trained", "untrained", "raw_pixels"])
+def test_figures_are_those_computed_by_hand(finished: RunResult, small_config: LoadConfig, network: str) -> None:
+    config = small_config()
+    data = prepare_data(config, Progress())
+    test = HeldOut.of(data, config.seed)
+    files = [data.records[i].source for i in data.split.test]
+    if network == "trained":
+        embeddings = load(finished.folder).embed(files)
+    elif network == "untrained":
+        built = prepare_encoder(config, data.images[list(data.split.train)], FP32, Progress())
+        embeddings = built.encoder(data.images[list(data.split.test)]).detach()
+    else:
+        squares = [Image.open(file).resize((32, 32), Image.Resampling.BILINEAR) for file in files]
+        embeddings = torch.from_numpy(np.stack([np.asarray(square) for square in squares]) / 255).flatten(1)
+    individuals = [file.parent.name for file in files]
+    triplets = list(zip(*(index.tolist() for index in test.triplets), strict=True))
+    assert all(individuals[a] == individuals[p] != individuals[n] and a != p for a, p, n in triplets)
+    expected = plain_figures(
+        embeddings.double().numpy(), [sorted(set(individuals)).index(i) for i in individuals], triplets
+    )
+    figures = finished.evaluation["networks"][network]
+    assert [figures[name]["value"] for name in ("triplet_accuracy", "precision_at_1", "map_at_r")] == pytest.approx(
+        expected
+    )
+    if network == "trained":
+        last = metrics(finished.folder)[-1]
+        a, p, n = (embeddings[index] for index in test.triplets)
+        loss = ((a - p).square().sum(1) - (a - n).square().sum(1) + 1).clamp_min(0).mean().item()
+        assert last["test_accuracy"] == pytest.approx(expected[0])
+        assert last["test_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_test_individuals_are_not_trained_on(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config(), Progress())
+    train, test = ({data.records[i].individual for i in part} for part in (data.split.train, data.split.test))
+    assert (len(train), len(test), train & test) == (4, 4, set())
+
+
+def test_two_runs_have_equal_weights_byte_for_byte(
+    finished: RunResult, small_config: LoadConfig, tmp_path: Path
+) -> None:
+    torch.manual_seed(99)
+    again = run32(small_config(), tmp_path / "again")
+    assert weights(again.folder) == weights(finished.folder)
+    assert again.evaluation == finished.evaluation
+    other = run32(small_config("seed=6"), tmp_path / "other")
+    assert weights(other.folder) != weights(finished.folder)
+
+
+def rerun(config: Path, out: Path) -> None:
+    """Run a config in a fresh process."""
+    command = [sys.executable, "-m", "siamesekit", "run", str(config), "--out", str(out), "--precision", "fp32",
+               "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_written_config_reruns_the_run_in_a_fresh_process(finished: RunResult, tmp_path: Path) -> None:
+    rerun(finished.folder / "config.toml", tmp_path / "again")
+    assert weights(tmp_path / "again") == weights(finished.folder)
+
+
+PLUGIN = """
+import numpy as np
+from siamesekit import READERS, Record
+
+@READERS.register("test-blots")
+def blots(individuals: int = 4, *, seed: int) -> list[Record]:
+    def draw(who, photo):
+        rng = np.random.default_rng([seed, who, photo])
+        return (rng.integers(0, 128, (20, 20, 3)) + 30 * who).astype(np.uint8)
+    return [Record(f"{w}/{p}", f"b{w}", lambda w=w, p=p: draw(w, p)) for w in range(individuals) for p in range(3)]
+"""
+
+
+def test_a_run_carries_its_plugins_with_it(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "blots.py").write_text(PLUGIN)
+    text = (project / "config.toml").read_text().replace('"folder"\nroot = "photos"', '"test-blots"')
+    (tmp_path / "config.toml").write_text(text.replace("seed = 5", 'seed = 5\nplugins = ["blots.py"]'))
+    first = run32(load_config(tmp_path / "config.toml"), tmp_path / "run")
+    (tmp_path / "blots.py").unlink()
+    moved = first.folder.rename(tmp_path / "elsewhere")
+    rerun(moved / "config.toml", tmp_path / "again")
+    assert weights(tmp_path / "again") == weights(moved)
+    assert manifest(tmp_path / "again")["plugins"] == {"blots.py": sha256(PLUGIN.encode()).hexdigest()}
+
+
+def test_a_loss_out_of_range_stops_the_run_and_leaves_no_model(small_config: LoadConfig, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"the loss is nan in epoch 1.*lower optimizer\.lr"):
+        run32(small_config("optimizer.lr=1e30"), tmp_path / "run")
+    assert not manifest(tmp_path / "run")["complete"]
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_the_pickle_opens_by_pickle_alone_and_measures_like_the_artifact(finished: RunResult, project: Path) -> None:
+    model = load(finished.folder)
+    photos = [project / "photos" / name for name in ("striped_0/0.png", "striped_0/1.png", "striped_3/0.png")]
+    images = torch.stack([model.prepare(photo) for photo in photos])
+    code = (
+        "import pickle, sys, torch\n"
+        f"network = pickle.load(open({str(finished.folder / 'network.pkl')!r}, 'rb'))\n"
+        f"images = torch.tensor({images.tolist()}, dtype=torch.uint8)\n"
+        "with torch.no_grad():\n    d_ap, d_an = network(*images[:, None])\n"
+        "print(type(network).__name__, network.training, float(d_ap), float(d_an))\n"
+    )
+    done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    name, training, d_ap, d_an = done.stdout.split()
+    assert (name, training) == ("SiameseNetwork", "False")
+    anchor, positive, negative = photos
+    expected = [model.compare(anchor, positive).distance, model.compare(anchor, negative).distance]
+    assert [float(d_ap), float(d_an)] == pytest.approx(expected, rel=1e-4)
+
+
+def test_without_stand_in_a_missing_thing_is_refused_before_anything_is_written(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
+    lacking = small_config(f"data.root={tmp_path / 'none'}")
+    with pytest.raises(MissingDataError, match="there is no folder"):
+        run32(lacking, tmp_path / "run")
+    with pytest.raises(MissingWeightsError, match="there is no weights file"):
+        run32(small_config(f"encoder.weights={tmp_path / 'none.safetensors'}"), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_refuses_weights_that_run_would_refuse(small_config: LoadConfig, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeightsError):
+        check(small_config(f"encoder.weights={tmp_path / 'none.safetensors'}"))
+    save_file({"conv.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="another network's weights"):
+        check(small_config(f"encoder.weights={tmp_path / 'other.safetensors'}"))
+
+
+def test_stand_ins_are_named_everywhere_and_give_way_to_the_real_thing(
+    small_config: LoadConfig, project: Path, finished: RunResult, tmp_path: Path, told: Told
+) -> None:
+    root, file = tmp_path / "real", tmp_path / "real.safetensors"
+    config = small_config(
+        f"data.root={root}", "data.stand_in.reader=folder", f"data.stand_in.root={project / 'photos'}",
+        "data.stand_in.hint=ask the museum", f"encoder.weights={file}", "encoder.stand_in.weights=calibrated",
+        "encoder.stand_in.hint=ask the library",
+    )  # fmt: skip
+    first = run32(config, tmp_path / "first", progress=told)
+    assert weights(first.folder) == weights(finished.folder)
+    named = [(stand_in["what"], stand_in["hint"]) for stand_in in manifest(first.folder)["stand_ins"]]
+    assert named == [("data", "ask the museum"), ("weights", "ask the library")]
+    assert [warning.split(":")[0] for warning in told.warned] == ["STAND-IN data", "STAND-IN weights"]
+    report = (first.folder / "report.html").read_text()
+    head = report[: report.index("Did training help?")]
+    for text in ("Stand-in for the data", "Stand-in for the weights", "ask the museum", "ask the library"):
+        assert text in head
+    assert [each["what"] for each in load(first.folder).description["stand_ins"]] == ["data", "weights"]
+
+    write_photos(root, [f"new_{number}" for number in range(6)])
+    save_file({k: v + 0.01 for k, v in backbone_state(finished.folder).items() if v.is_floating_point()}, file)
+    told.warned.clear()
+    second = run32(config, tmp_path / "second", progress=told)
+    assert (told.warned, second.manifest["stand_ins"]) == ([], [])
+    assert second.manifest["data"]["individuals"] == 6
+    assert second.manifest["weights"]["source"] == str(file)
+    frozen = "conv1.0.weight"
+    assert torch.equal(backbone_state(second.folder)[frozen], load_file(file)[frozen])
+    assert not torch.equal(backbone_state(second.folder)[frozen], backbone_state(first.folder)[frozen])
+    assert "Stand-in" not in (second.folder / "report.html").read_text()
+
+
+def backbone_state(folder: Path) -> dict[str, torch.Tensor]:
+    prefix = "backbone.network."
+    state = load_file(folder / "model" / "model.safetensors")
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def test_a_folder_that_exists_is_refused_and_stays(small_config: LoadConfig, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError):
+            run32(small_config(), tmp_path, overwrite=overwrite)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def break_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("the lights went out")
+
+    monkeypatch.setattr(experiment, "judge", broken)
+
+
+@pytest.mark.parametrize("then", ["overwrite", "resume"])
+def test_overwrite_keeps_the_old_run_until_the_new_one_is_complete(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    out, aside = tmp_path / "run", tmp_path / ".run.replaced"
+    run32(small_config("train.epochs=1"), out)
+    old, new = weights(out), small_config("seed=7")
+    for _ in range(2):  # a second failure must not take the old run either
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the lights went out"):
+            break_in_the_middle(patch)
+            run32(new, out, overwrite=True)
+        assert weights(aside) == old
+        assert manifest(aside)["complete"]
+        assert not manifest(out)["complete"]
+    run32(new, out, **{then: True})
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert manifest(out)["complete"]
+    assert weights(out) != old
+
+
+def test_overwrite_with_a_config_that_cannot_run_leaves_the_old_run_in_place(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
+    run32(small_config("train.epochs=1"), tmp_path / "run")
+    before = manifest(tmp_path / "run")
+    with pytest.raises(MissingDataError):
+        run32(small_config(f"data.root={tmp_path / 'none'}"), tmp_path / "run", overwrite=True)
+    assert manifest(tmp_path / "run") == before
+
+
+def test_resume_names_the_keys_that_changed(small_config: LoadConfig, tmp_path: Path) -> None:
+    run32(small_config("train.epochs=1"), tmp_path / "run")
+    changed = small_config("train.epochs=3", "optimizer.lr=0.5", "encoder.head.layers=[32, 8]")
+    with pytest.raises(OutputError, match=r"changed: encoder\.head\.layers, optimizer\.lr;"):
+        run32(changed, tmp_path / "run", resume=True)
+
+
+def test_resume_with_more_epochs_goes_on(
+    finished: RunResult, small_config: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    run32(small_config("train.epochs=1"), tmp_path / "run")
+    run32(small_config("train.epochs=2"), tmp_path / "run", resume=True, progress=told)
+    assert "Going on after epoch 1" in told.said
+    assert weights(tmp_path / "run") == weights(finished.folder)
+
+
+def test_resume_with_fewer_epochs_than_done_is_refused(small_config: LoadConfig, tmp_path: Path) -> None:
+    run32(small_config("train.epochs=2"), tmp_path / "run")
+    with pytest.raises(OutputError, match="2 epochs are done"):
+        run32(small_config("train.epochs=1"), tmp_path / "run", resume=True)
+
+
+SELECTING = (
+    "train.epochs=5",
+    "train.select=validation",
+    "split.train=0.6",
+    "split.validation=0.5",
+    "optimizer.lr=0.01",
+)
+
+
+def test_selection_keeps_the_epoch_that_is_best_on_validation(small_config: LoadConfig, tmp_path: Path) -> None:
+    selected = run32(small_config(*SELECTING), tmp_path / "selected")
+    scores = [line["validation_map_at_r"] for line in metrics(selected.folder)]
+    best = int(np.argmax(scores)) + 1
+    assert best < 5, "the last epoch is not the best, or this would show nothing"
+    shorter = run32(small_config(*SELECTING, "train.select=last", f"train.epochs={best}"), tmp_path / "shorter")
+    assert weights(selected.folder) == weights(shorter.folder)
+    data = prepare_data(small_config(*SELECTING), Progress())
+    model, chosen = load(selected.folder), list(data.split.validation)
+    labels = data.labels[chosen].tolist()
+    _, _, map_at_r = plain_figures(model.embed(data.images[chosen]).double().numpy(), labels, [(0, 1, 2)])
+    assert max(scores) == pytest.approx(map_at_r)
+
+
+def test_neither_training_nor_selection_sees_the_test_part(small_config: LoadConfig, tmp_path: Path) -> None:
+    names = [f"striped_{number}" for number in range(8)]
+    config = small_config(*SELECTING, f"data.root={tmp_path / 'photos'}")
+    write_photos(tmp_path / "photos", names)
+    first = run32(config, tmp_path / "first")
+    data = prepare_data(config, Progress())
+    for i in data.split.test:
+        Image.new("RGB", (40, 40), (i, 7 * i % 256, 90)).save(data.records[i].source)
+    second = run32(config, tmp_path / "second")
+    assert weights(first.folder) == weights(second.folder)
+    assert first.evaluation["networks"] != second.evaluation["networks"]

@@ -1,0 +1,214 @@
+"""The house's floors: a module imports from its own floor and the ones below, as the files themselves say."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import siamesekit
+
+ROOT = Path(siamesekit.__file__).parent
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "registry", "signatures", "options", "config", "plugins", "files", "progress", "randomness",
+     "run_folder", ""),
+    ("encoders", "distances", "losses", "optimizers", "triplets", "metrics", "calibration"),
+    ("data", "model"),
+    ("engine", "evaluation"),
+    ("artifact", "embedding_files"),
+    ("report",),
+    ("planning", "preparation", "results", "experiment", "cli", "__main__"),
+)  # fmt: skip
+"""From the ground up; a package stands for all its modules, `""` for the package itself and its version."""
+INTERFACES = {
+    "distances.distance",
+    "losses.loss",
+    "encoders.backbone",
+    "data.records",
+    "data.samplers.batch",
+    "triplets",
+    "optimizers.fused",
+}
+"""What the components of floors 1 and 2 are written against."""
+NEIGHBOURS = {
+    ("metrics", "distances.distance"),
+    ("calibration", "metrics"),
+    ("losses", "distances.distance"),
+    ("losses", "triplets"),
+}
+"""Who may look at whom across floor 1."""
+BY_NAME: set[tuple[str, str]] = set()
+"""The only imports of a component by its module; everything else asks a registry."""
+HEAVY = {"torch", "torchvision", "timm", "safetensors", "matplotlib", "PIL", "rich", "pyarrow"}
+
+
+def modules() -> dict[str, Path]:
+    """All modules by dotted name without `siamesekit.`; a package by its own name."""
+    names = {}
+    for file in sorted(ROOT.rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return names
+
+
+MODULES = modules()
+
+
+def statements(body: list[ast.stmt], deep: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements that run; with `deep` also those inside functions."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from statements(node.orelse, deep)
+        elif deep or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for block in ("body", "orelse", "finalbody"):
+                yield from statements(getattr(node, block, []), deep)
+            for inner in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
+                yield from statements(inner.body, deep)
+
+
+@cache
+def imported(module: str, deep: bool = True) -> frozenset[str]:
+    """The full dotted names of what a module imports."""
+    found: set[str] = set()
+    for node in statements(ast.parse(MODULES[module].read_text(encoding="utf-8")).body, deep):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        else:
+            assert node.level == 0, f"{module}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def neighbours(module: str) -> set[str]:
+    """The library's own modules that a module imports."""
+    own = {name.removeprefix("siamesekit").removeprefix(".") for name in imported(module) if
+           name.partition(".")[0] == "siamesekit"}  # fmt: skip
+    return {name if name in MODULES else name.rpartition(".")[0] for name in own}
+
+
+def floor(module: str) -> int:
+    """The floor on which a module is."""
+    [found] = [number for number, names in enumerate(FLOORS) if module.partition(".")[0] in names]
+    return found
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def reached(module: str) -> set[str]:
+    """All modules that importing a module, or calling into it, brings with it."""
+    found, open_ = set(), [module]
+    while open_:
+        new = neighbours(open_.pop()) - found
+        found |= new
+        open_ += new
+    return found
+
+
+def is_component(module: str) -> bool:
+    """Whether the file registers something by a decorator."""
+    decorators = [
+        ast.unparse(decorator)
+        for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for decorator in node.decorator_list
+    ]
+    return any(".register(" in decorator for decorator in decorators)
+
+
+COMPONENTS = {name for name in MODULES if is_component(name)}
+
+
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """A test for each of these modules."""
+    return pytest.mark.parametrize("module", [pytest.param(name, id=name or "siamesekit") for name in names])
+
+
+def on(*floors: int) -> list[str]:
+    """The modules on some floors."""
+    return [name for name in MODULES if floor(name) in floors]
+
+
+def test_the_imports_are_found() -> None:
+    """The oracle itself: known imports at the top, inside a function, and under TYPE_CHECKING."""
+    assert neighbours("losses.triplet") == {"distances.distance", "losses.loss", "options", "registry", "triplets"}
+    assert "siamesekit.artifact.load" in imported("cli.app")
+    assert "siamesekit.artifact.load" not in imported("cli.app", deep=False)
+    assert "artifact" not in neighbours("cli.shell")
+    assert {"losses.triplet", "distances.cosine", "data.readers.folder", "encoders.timm"} <= COMPONENTS
+
+
+def test_every_module_has_a_floor_and_every_name_a_module() -> None:
+    assert {module for module in MODULES if not any(module.partition(".")[0] in names for names in FLOORS)} == set()
+    assert {name for names in FLOORS for name in names} <= set(MODULES)
+
+
+@each(MODULES)
+def test_a_module_imports_from_its_own_floor_and_below(module: str) -> None:
+    assert {name for name in neighbours(module) if floor(name) > floor(module)} == set()
+
+
+@each(MODULES)
+def test_of_the_package_itself_only_the_version_is_imported(module: str) -> None:
+    names = {name for name in imported(module) if name.partition(".")[0] == "siamesekit"}
+    assert {name for name in names if name.count(".") == 1 and name.split(".")[1] not in MODULES} <= {
+        "siamesekit.__version__"
+    }
+
+
+@each(MODULES)
+def test_no_module_imports_itself_by_a_detour(module: str) -> None:
+    assert module not in reached(module)
+
+
+@each(on(0))
+def test_the_ground_floor_imports_nothing_heavy(module: str) -> None:
+    assert {name.partition(".")[0] for name in imported(module)} & HEAVY == set()
+
+
+@each(["__main__", "cli", "cli.app", "cli.shell"])
+def test_the_command_line_imports_heavy_packages_only_when_a_command_runs(module: str) -> None:
+    assert {name.partition(".")[0] for name in imported(module, deep=False)} & HEAVY == set()
+
+
+@each(name for name in MODULES if within(name, "cli"))
+def test_the_command_line_computes_nothing_itself(module: str) -> None:
+    assert {name for name in neighbours(module) if floor(name) in range(1, 6)} <= {"artifact", "embedding_files"}
+
+
+@each(on(1))
+def test_floor_one_looks_across_only_at_interfaces(module: str) -> None:
+    package = module.partition(".")[0]
+    across = {name for name in neighbours(module) if floor(name) == 1 and not within(name, package)}
+    assert {(package, name) for name in across} <= NEIGHBOURS
+
+
+@each(name for name in on(1, 2) if "." in name)
+def test_siblings_on_floors_one_and_two_share_only_interfaces(module: str) -> None:
+    siblings = {name for name in neighbours(module) if within(name, module.partition(".")[0])}
+    assert {name for name in siblings - INTERFACES if (module, name) not in BY_NAME} == set()
+
+
+def test_components_are_asked_of_a_registry() -> None:
+    """Exactly these exceptions: one that is no longer needed must go from the list."""
+    direct = {(module, name) for module in MODULES for name in neighbours(module) & COMPONENTS}
+    assert direct == BY_NAME
+
+
+@pytest.mark.parametrize("module", ["artifact", "embedding_files"])
+def test_inference_reaches_nothing_that_trains(module: str) -> None:
+    training = (
+        "losses", "optimizers", "data.samplers", "data.readers", "data.splits", "engine.training",
+        "engine.checkpoints", "evaluation", "config", "plugins", "run_folder", "triplets", "report",
+    )  # fmt: skip
+    assert {name for name in reached(module) if any(within(name, package) for package in training)} == set()
+
+
+def test_embedding_files_need_no_network() -> None:
+    assert reached("embedding_files") == {"errors", "files"}

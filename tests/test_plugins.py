@@ -1,0 +1,142 @@
+"""Plugins: a file is loaded once while it is unchanged, and a failing one is named with its line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from siamesekit import plugins
+from siamesekit.errors import ComponentError, PluginError
+from siamesekit.plugins import load_installed_plugins, load_plugin_file
+from siamesekit.registry import LOSSES, REGISTRIES
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    """What a test's plugins register is forgotten after it."""
+    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
+    yield
+    for registry in REGISTRIES:
+        for name in set(registry.names()) - before[registry.kind]:
+            del registry._components[name], registry._factories[name]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A plugin that writes down each of its runs, and registers the loss `counted`."""
+    return write(tmp_path / "p.py", 1)
+
+
+def write(file: Path, value: int) -> Path:
+    log = file.with_name("log")
+    file.write_text(
+        "from siamesekit import LOSSES\n"
+        f"with open({str(log)!r}, 'a') as log: log.write('{value}')\n"
+        "@LOSSES.register('counted')\n"
+        f"def counted(x: int = {value}): return x\n"
+    )
+    return file
+
+
+def runs(file: Path) -> str:
+    """The values of the plugin's runs."""
+    return file.with_name("log").read_text()
+
+
+def test_a_file_is_run_once_however_it_is_spelt(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    for spelling in (file, Path("p.py"), file.parent / "x" / ".." / "p.py"):
+        load_plugin_file(spelling)
+    assert runs(file) == "1"
+    assert LOSSES.build("counted") == 1
+
+
+def test_a_changed_file_is_run_again_and_counts(file: Path) -> None:
+    load_plugin_file(file)
+    load_plugin_file(write(file, 2))
+    assert runs(file) == "12"
+    assert LOSSES.build("counted") == 2
+
+
+def test_files_of_one_name_are_different_plugins(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "p.py").write_text("from siamesekit import LOSSES\n"
+            f"@LOSSES.register('of-{folder}')\ndef loss(): return {folder!r}\n")  # fmt: skip
+        load_plugin_file(tmp_path / folder / "p.py")
+    assert (LOSSES.build("of-a"), LOSSES.build("of-b")) == ("a", "b")
+
+
+def test_a_plugin_s_functions_can_be_found_by_their_module_s_name(file: Path) -> None:
+    """Worker processes unpickle them by it."""
+    load_plugin_file(file)
+    counted = LOSSES._factories["counted"]
+    assert sys.modules[counted.__module__].counted is counted
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("\n\nraise ValueError('no')", "plugin 'bad.py' fails at line 3: ValueError: no"),
+        ("def f():\n    return 1 / 0\n\nf()", "plugin 'bad.py' fails at line 2: ZeroDivisionError: division by zero"),
+        ("import json\njson.loads('{')", "plugin 'bad.py' fails at line 2: JSONDecodeError: "),
+        ("x = (\n", "plugin 'bad.py' fails at line 1: SyntaxError: '(' was never closed"),
+        ("import gone_for_good", "plugin 'bad.py' fails at line 1: ModuleNotFoundError: No module named"),
+        ("import sys\n\nsys.exit('bye')", "plugin 'bad.py' fails at line 3: SystemExit: bye"),
+    ],
+)
+def test_a_failing_file_is_named_with_its_own_line(tmp_path: Path, code: str, expected: str) -> None:
+    (tmp_path / "bad.py").write_text(code)
+    with pytest.raises(PluginError) as error:
+        load_plugin_file(tmp_path / "bad.py")
+    assert str(error.value).startswith(expected)
+    assert not [name for name in sys.modules if name.startswith("siamesekit_plugin_bad")]
+
+
+def test_a_registration_s_error_comes_through_and_the_file_may_be_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("from siamesekit import LOSSES\n@LOSSES.register('Bad')\ndef f(): ...\n")
+    for _ in range(2):
+        with pytest.raises(ComponentError, match="'Bad' is not kebab-case"):
+            load_plugin_file(tmp_path / "p.py")
+
+
+def test_ctrl_c_is_not_the_plugin_s_failure(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_plugin_file(tmp_path / "p.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gone.py", "plugin 'gone.py': there is no file "),
+        ("folder", "plugin 'folder': there is no file "),
+        ("notes.txt", "plugin 'notes.txt': .*notes.txt is not a Python file"),
+        ("a" * 300, "plugin 'a+' cannot be read: File name too long"),
+    ],
+)
+def test_what_is_no_python_file_is_refused(tmp_path: Path, name: str, expected: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(PluginError, match=expected):
+        load_plugin_file(tmp_path / name)
+
+
+def test_installed_plugins_are_loaded_and_a_failing_one_takes_nothing_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good_one.py").write_text("from siamesekit import LOSSES\n@LOSSES.register('good')\ndef g(): return 7")
+    (tmp_path / "bad_one.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [EntryPoint(name, value, plugins.GROUP) for name, value in
+              [("z", "good_one"), ("b", "bad_one"), ("a", "gone_one:f")]]  # fmt: skip
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "siamesekit.plugins" else [])
+    assert load_installed_plugins() == [
+        "plugin 'a' (gone_one:f) fails: ModuleNotFoundError: No module named 'gone_one'",
+        "plugin 'b' (bad_one) fails: ZeroDivisionError: division by zero",
+    ]
+    assert LOSSES.build("good") == 7

@@ -1,0 +1,183 @@
+"""Photos and encoder before training: singletons, labels, weights, and who steps in for whom."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from conftest import Told, draw_photo, write_photos
+from siamesekit import preparation
+from siamesekit.config import Config
+from siamesekit.engine.precision import choose_precision
+from siamesekit.errors import DataError, MissingWeightsError, UserError
+from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
+from siamesekit.progress import Progress
+
+LoadConfig = Callable[..., Config]
+FP32 = choose_precision("cpu", "fp32")
+
+
+def built(config: Config, images: torch.Tensor | None = None, **options: bool) -> Built:
+    if images is None:
+        data = prepare_data(config, Progress())
+        images = data.images[list(data.split.train)]
+    return prepare_encoder(config, images, FP32, Progress(), **options)
+
+
+def with_single(root: Path) -> Path:
+    write_photos(root, [f"i{number}" for number in range(6)])
+    (root / "lonely").mkdir()
+    Image.fromarray(draw_photo(9, 0)).save(root / "lonely" / "only.png")
+    return root
+
+
+def test_labels_number_the_sorted_individuals_and_images_are_their_photos(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config("data.size=40"), Progress())
+    assert data.individuals == tuple(f"striped_{number}" for number in range(8))
+    for record, label, image in zip(data.records, data.labels, data.images, strict=True):
+        assert data.individuals[label] == record.individual
+        drawn = draw_photo(int(record.individual[-1]), int(record.name[-5]))
+        np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), drawn)
+    assert sorted(data.split.train + data.split.test) == list(range(32))
+
+
+def test_a_single_photo_is_refused_or_left_out_and_said(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = with_single(tmp_path / "photos")
+    with pytest.raises(DataError, match=r"1 individuals have a single photo.*lonely/only\.png.*leave-out"):
+        prepare_data(small_config(f"data.root={root}"), Progress())
+    data = prepare_data(small_config(f"data.root={root}", "data.singletons=leave-out"), Progress())
+    assert "lonely" not in data.individuals
+    assert data.notes == ("1 individuals with a single photo were left out: lonely/only.png",)
+
+
+def test_one_individual_is_too_few(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = write_photos(tmp_path / "photos", ["alone"])
+    with pytest.raises(DataError, match="1 individuals are there; training needs two"):
+        prepare_data(small_config(f"data.root={root}"), Progress())
+
+
+def test_the_fingerprint_changes_with_a_pixel_a_name_and_an_individual(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
+    def fingerprint(root: Path) -> str:
+        return prepare_data(small_config(f"data.root={root}", "data.size=40"), Progress()).fingerprint()
+
+    names = [f"striped_{number}" for number in range(8)]
+    root = write_photos(tmp_path / "a", names)
+    first = fingerprint(root)
+    assert first == prepare_data(small_config("data.size=40"), Progress()).fingerprint()
+    pixels = draw_photo(2, 1)
+    pixels[0, 0, 0] ^= 1
+    Image.fromarray(pixels).save(root / "striped_2" / "1.png")
+    changed = fingerprint(root)
+    Image.fromarray(draw_photo(2, 1)).save(root / "striped_2" / "1.png")
+    (root / "striped_2" / "1.png").rename(root / "striped_2" / "one.png")
+    renamed = fingerprint(root)
+    assert len({first, changed, renamed}) == 3
+
+
+def test_a_data_stand_in_says_what_why_and_how_to_get_the_real_data(
+    small_config: LoadConfig, project: Path, tmp_path: Path, told: Told
+) -> None:
+    root = tmp_path / "none"
+    stand_in = ("data.stand_in.reader=folder", f"data.stand_in.root={project / 'photos'}", "data.stand_in.hint=buy it")
+    data: Data = prepare_data(small_config(f"data.root={root}", *stand_in), told)
+    assert len(data.records) == 32
+    assert told.warned == [
+        f"STAND-IN data: reader 'folder' in place of the data of reader 'folder', because there is no folder {root}. "
+        "For the real thing: buy it"
+    ]
+
+
+def test_a_folder_that_is_there_but_unusable_has_no_stand_in(
+    small_config: LoadConfig, project: Path, tmp_path: Path
+) -> None:
+    stand_in = ("data.stand_in.reader=folder", f"data.stand_in.root={project / 'photos'}")
+    with pytest.raises(DataError, match="no photos are in it"):
+        prepare_data(small_config(f"data.root={tmp_path}", *stand_in), Progress())
+
+
+def test_weights_come_from_the_seed_alone(small_config: LoadConfig) -> None:
+    torch.manual_seed(1)
+    first = built(small_config("encoder.weights=random")).encoder.state_dict()
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    again = built(small_config("encoder.weights=random")).encoder.state_dict()
+    assert torch.equal(torch.get_rng_state(), state), "building leaves the caller's stream alone"
+    other = built(small_config("encoder.weights=random", "seed=6")).encoder.state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_calibrated_statistics_are_those_of_the_training_photos(small_config: LoadConfig) -> None:
+    config = small_config("encoder.train_from=head")
+    data = prepare_data(config, Progress())
+    images = data.images[list(data.split.train)]
+    found = built(config, images)
+    assert found.weights == {"source": "random, BatchNorm-calibrated"}
+    network = found.encoder.backbone.network
+    first = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    hook = first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(found.encoder.backbone.scale(images))
+    hook.remove()
+    torch.testing.assert_close(first.running_mean, seen[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(first.running_var, seen[0].var((0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_from_a_file_are_loaded_and_fingerprinted(small_config: LoadConfig, tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    network = built(small_config("seed=77")).encoder.backbone.network
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, file)
+    for needed in (True, False):
+        found = built(small_config(f"encoder.weights={file}"), weights_needed=needed)
+        assert all(torch.equal(state[k], v) for k, v in found.encoder.backbone.network.state_dict().items())
+        assert found.weights == {"source": str(file), "sha256": sha256(file.read_bytes()).hexdigest()}
+
+
+def test_a_plan_fetches_no_weights(small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    real = preparation.build
+
+    def watching(architecture: object, pretrained: bool = False) -> object:
+        asked.append(pretrained)
+        if pretrained:
+            raise MissingWeightsError("no network")
+        return real(architecture)
+
+    monkeypatch.setattr(preparation, "build", watching)
+    built(small_config("encoder.weights=imagenet"), weights_needed=False)
+    lacking = (f"encoder.weights={tmp_path / 'none.pth'}", "encoder.stand_in.weights=imagenet")
+    stand_in = built(small_config(*lacking), weights_needed=False).stand_in
+    assert asked == [False, False, False]
+    assert stand_in.used == "imagenet weights"
+    with pytest.raises(MissingWeightsError):
+        built(small_config("encoder.weights=imagenet"))
+
+
+@pytest.mark.parametrize(
+    ("train_from", "trains"),
+    [
+        ("", {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}),
+        ("layer3", {"layer3", "layer4"}),
+        ("layer4.0.conv2", {"layer4"}),
+        ("head", set()),
+    ],
+)
+def test_train_from_decides_what_trains(small_config: LoadConfig, train_from: str, trains: set[str]) -> None:
+    encoder = built(small_config(f"encoder.train_from={train_from}")).encoder
+    named = encoder.backbone.network.named_parameters()
+    assert {name.split(".")[0] for name, parameter in named if parameter.requires_grad} == trains
+    assert all(parameter.requires_grad for parameter in encoder.head.parameters())
+
+
+def test_an_unknown_block_is_refused_with_the_choices(small_config: LoadConfig) -> None:
+    with pytest.raises(UserError, match=r"no block 'layer9'.*choices: conv1, bn1, layer1"):
+        built(small_config("encoder.train_from=layer9"))

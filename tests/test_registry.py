@@ -1,0 +1,258 @@
+"""Registries: registration, look-up, options checked against the signature, building."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+
+from siamesekit.errors import ComponentError
+from siamesekit.options import Count, Positive
+from siamesekit.registry import REGISTRIES, Registry, explain, registry_of
+from siamesekit.signatures import Parameter
+
+
+class Made(NamedTuple):
+    """What the component `sample` makes."""
+
+    margin: float
+    mode: str
+    layers: tuple[int, ...]
+    root: Path
+    distance: object
+
+
+def sample(
+    root: Path,
+    margin: Positive = 1.0,
+    mode: Literal["sum", "mean"] = "sum",
+    layers: tuple[Count, ...] = (8,),
+    *,
+    distance: object,
+) -> Made:
+    """A component."""
+    return Made(margin, mode, layers, root, distance)
+
+
+def member(*, model: str, distance: object = None) -> str:
+    """A family's member."""
+    return model
+
+
+def member_names() -> list[str]:
+    return ["resnet18", "resnet34"]
+
+
+@pytest.fixture
+def losses() -> Registry:
+    """A registry of its own: the shipped losses, `sample` and the family `many/*`."""
+    registry = Registry("loss", "losses", "what", "siamesekit.losses", "LOSSES", frozenset({"distance"}))
+    registry.register("sample")(sample)
+    registry.register("many/*", names=f"{__name__}:member_names")(member)
+    return registry
+
+
+def check_one(losses: Registry, option: str, value: Any) -> str:
+    """The one problem of one option."""
+    _, problems = losses.check("sample", {"root": "x", option: value})
+    [(place, what)] = problems
+    assert place == option
+    return what
+
+
+def test_registered_and_shipped_components_are_listed_sorted(losses: Registry) -> None:
+    assert losses.names() == ["many/*", "sample", "triplet"]
+    assert [component.name for component in losses.components()] == losses.names()
+
+
+def test_a_component_knows_its_signature_and_origin(losses: Registry) -> None:
+    component = losses.get("sample")
+    assert [option.name for option in component.options] == ["root", "margin", "mode", "layers"]
+    assert [parameter.name for parameter in component.runtime] == ["distance"]
+    assert component.signature().startswith("root: Path, margin: Positive = 1.0, mode: Literal[")
+    assert (component.summary, component.origin) == ("A component.", __file__)
+
+
+@pytest.mark.parametrize("name", ["Triplet", "my_loss", "", "-a", "a-", "a--b", "a b", "a/b/c", "/a", "a/", "ä"])
+def test_names_that_are_not_kebab_case_are_refused(losses: Registry, name: str) -> None:
+    with pytest.raises(ComponentError, match="is not kebab-case"):
+        losses.register(name)(sample)
+    assert name not in losses.names()
+
+
+def test_a_taken_name_is_refused_and_its_owner_named(losses: Registry) -> None:
+    with pytest.raises(ComponentError) as shipped:
+        losses.register("triplet")(sample)
+    assert str(shipped.value) == (
+        f"loss 'triplet' of {__file__} is already registered by siamesekit.losses.triplet: choose another name"
+    )
+    with pytest.raises(ComponentError, match=f"already registered by {__file__}"):
+        losses.register("sample")(member)
+    assert losses.build("sample", {"root": "x"}, distance=0) == Made(1.0, "sum", (8,), Path("x"), 0)
+
+
+def test_the_same_callable_may_be_registered_again(losses: Registry) -> None:
+    """As happens when its module is loaded anew; the new one counts."""
+
+    def again(y: int = 5) -> int:
+        return y
+
+    again.__qualname__ = sample.__qualname__
+    losses.register("sample")(again)
+    assert losses.build("sample") == 5
+
+
+def test_variadic_options_are_refused(losses: Registry) -> None:
+    def stars(**options: int) -> None: ...
+
+    def star(*options: int) -> None: ...
+
+    for factory in (star, stars):
+        with pytest.raises(ComponentError, match="takes options: name every option"):
+            losses.register("open")(factory)
+    assert "open" not in losses.names()
+
+
+def test_an_option_of_unknown_type_is_refused(losses: Registry) -> None:
+    def typo(x: Flaot = 1.0, *, distance: Tensor) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    def loose(x: Any, y=None, *, distance: Tensor) -> None: ...  # type: ignore # noqa: F821
+
+    with pytest.raises(ComponentError, match="the type Flaot of option 'x' is not known"):
+        losses.register("typo")(typo)
+    losses.register("loose")(loose)
+    assert losses.check("loose", {"x": "anything"}) == ({"x": "anything", "y": None}, [])
+
+
+def test_a_family_without_names_is_refused(losses: Registry) -> None:
+    with pytest.raises(ComponentError, match=r"family 'few/\*' of .* needs names="):
+        losses.register("few/*")(member)
+
+
+def test_an_unknown_name_gets_suggestions_and_choices(losses: Registry) -> None:
+    with pytest.raises(ComponentError) as error:
+        losses.get("triplett")
+    assert str(error.value) == "unknown loss 'triplett' (did you mean 'triplet'?); choices: many/*, sample, triplet"
+
+
+def test_a_family_stands_for_its_members(losses: Registry) -> None:
+    assert losses.get("many/resnet18").name == "many/*"
+    assert losses.get("many/resnet18.some_tag").name == "many/*"
+    assert losses.build("many/resnet34") == "resnet34"
+    assert losses.family("many").members() == ["resnet18", "resnet34"]
+    assert losses.get("sample").members() == []
+
+
+@pytest.mark.parametrize("name", ["many/resnet19", "many/*", "many/"])
+def test_a_family_refuses_a_model_that_it_has_not(losses: Registry, name: str) -> None:
+    with pytest.raises(ComponentError, match=r"2 models: siamesekit list losses many$"):
+        losses.get(name)
+
+
+def test_an_unknown_family_gets_choices(losses: Registry) -> None:
+    with pytest.raises(ComponentError, match="losses have no family 'timm'; families: many"):
+        losses.family("timm")
+
+
+def test_check_fills_in_defaults_and_converts_what_toml_cannot_say(losses: Registry) -> None:
+    options, problems = losses.check("sample", {"root": "a/b", "layers": [3, 4], "margin": 2})
+    assert problems == []
+    assert options == {"root": Path("a/b"), "margin": 2.0, "mode": "sum", "layers": (3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("root", 3, "must be a string, not 3"),
+        ("margin", "1", 'must be a number, not "1"'),
+        ("margin", True, "must be a number, not true"),
+        ("margin", 0, "must be greater than 0, not 0"),
+        ("margin", float("nan"), "must be a finite number, not NaN"),
+        ("margin", float("inf"), "must be a finite number, not Infinity"),
+        ("mode", "max", "must be 'sum' or 'mean', not \"max\""),
+        ("layers", 3, "must be a list, not 3"),
+        ("layers", [3, 1.5], "item 1 must be a whole number, not 1.5"),
+        ("layers", [0], "item 0 must be greater than or equal to 1, not 0"),
+        ("distance", "x", "'distance' is supplied by the library and cannot be set"),
+    ],
+)
+def test_a_wrong_value_is_explained(losses: Registry, option: str, value: Any, expected: str) -> None:
+    assert check_one(losses, option, value) == expected
+
+
+def test_an_unknown_option_gets_suggestions_and_choices(losses: Registry) -> None:
+    _, problems = losses.check("sample", {"root": "x", "margn": 1}, also=["name"])
+    assert problems == [
+        ("margn", "unknown option of loss 'sample' (did you mean 'margin'?); choices: name, root, margin, mode, layers")
+    ]
+
+
+def test_check_gives_all_problems_together(losses: Registry) -> None:
+    _, problems = losses.check("sample", {"x": 1, "margin": -1, "mode": 2})
+    assert sorted(place for place, _ in problems) == ["margin", "mode", "root", "x"]
+    assert ("root", "is required") in problems
+
+
+@pytest.mark.parametrize("value", ["\udcff", json.loads("[" * 300 + "]" * 300)], ids=["surrogate", "deep"])
+def test_what_json_cannot_hold_is_a_problem_and_no_crash(losses: Registry, value: Any) -> None:
+    _, problems = losses.check("sample", {"root": value})
+    assert len(problems) == 1
+    assert "Invalid JSON" in problems[0][1]
+
+
+def test_build_passes_options_and_runtime_values(losses: Registry) -> None:
+    made = losses.build("sample", {"root": "a", "mode": "mean"}, distance="d", unasked="ignored")
+    assert made == Made(1.0, "mean", (8,), Path("a"), "d")
+
+
+def test_build_refuses_with_all_problems(losses: Registry) -> None:
+    with pytest.raises(ComponentError) as error:
+        losses.build("sample", {"margin": -1})
+    assert str(error.value).splitlines() == [
+        "loss 'sample' cannot be built:",
+        "  root: is required",
+        "  margin: must be greater than 0, not -1",
+    ]
+
+
+def test_build_needs_the_runtime_values(losses: Registry) -> None:
+    with pytest.raises(ComponentError, match="loss 'sample' needs distance, which is not there"):
+        losses.build("sample", {"root": "x"})
+
+
+def test_a_shipped_component_is_imported_when_it_is_built() -> None:
+    built = registry_of("loss").build("triplet", {"margin": 3}, distance="d")
+    assert (type(built).__module__, built.margin, built.distance) == ("siamesekit.losses.triplet", 3.0, "d")
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.plural)
+def test_a_registry_is_found_by_singular_and_plural(registry: Registry) -> None:
+    assert registry_of(registry.kind) is registry
+    assert registry_of(registry.plural) is registry
+
+
+def test_an_unknown_kind_gets_suggestions_and_choices() -> None:
+    with pytest.raises(ComponentError) as error:
+        registry_of("los")
+    assert str(error.value) == (
+        "unknown kind 'los' (did you mean 'losses'?); "
+        "choices: readers, samplers, encoders, distances, losses, optimizers"
+    )
+
+
+def test_a_long_value_is_shortened() -> None:
+    said = explain({"type": "x", "loc": ("k",), "msg": "Input should be a valid number", "input": "a" * 500})
+    assert said.startswith('must be a number, not "aaa')
+    assert said.endswith("...")
+    assert len(said) < 100
+
+
+def test_runtime_names_are_what_the_components_use() -> None:
+    """No registry reserves a name that its shipped components never take, but for the losses' documented ones."""
+    for registry in REGISTRIES:
+        taken = {p.name for component in registry.components() for p in component.runtime} - {"model"}
+        assert taken <= registry.runtime
+        assert not {option.name for component in registry.components() for option in component.options} & taken
+    assert isinstance(registry_of("loss").get("triplet").runtime[0], Parameter)
