@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from siamesekit.artifact import CHUNKS, SimilarityModel, build, load, save_model
 from siamesekit.artifact import Architecture as Made
-from siamesekit.artifact import SimilarityModel, build, load, save_model
 from siamesekit.errors import ArtifactError, DataError
 from siamesekit.experiment import RunResult
 from siamesekit.progress import Progress
@@ -179,11 +180,58 @@ def test_an_array_that_is_no_photo_is_refused(model: SimilarityModel, wrong: np.
         model.embed(wrong)
 
 
+def test_files_embed_as_they_do_one_by_one_whatever_their_number(model: SimilarityModel, project: Path) -> None:
+    photos = sorted((project / "photos").rglob("*.png"))
+    for number in (1, CHUNKS["cpu"], CHUNKS["cpu"] + 1, len(photos)):
+        found = model.embed_files(photos[:number], Progress())
+        torch.testing.assert_close(found, model.embed(photos[:number]), rtol=0, atol=1e-6)
+
+
+def test_a_large_jpeg_embeds_alike_alone_and_in_a_folder(model: SimilarityModel, tmp_path: Path) -> None:
+    blotches = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    file = tmp_path / "large.jpg"
+    Image.fromarray(blotches).resize((640, 480), Image.Resampling.BICUBIC).save(file)
+    alone = model.embed(file)
+    torch.testing.assert_close(model.embed_files([file], Progress()), alone, rtol=0, atol=1e-6)
+    with Image.open(file) as image:
+        in_full = model.embed(image)
+    difference = (alone - in_full).norm().item()
+    assert 0 < difference < 0.05, "decoded at a smaller scale, and nearly the same"
+
+
+def test_bf16_is_within_a_tenth_of_fp32(finished: RunResult, model: SimilarityModel, project: Path) -> None:
+    photos = sorted((project / "photos").rglob("*.png"))
+    exact = model.embed_files(photos, Progress())
+    found = load(finished.folder, device="cpu", precision="bf16").embed_files(photos, Progress())
+    assert found.dtype == torch.float32
+    difference = (found - exact).norm(dim=1)
+    assert 0 < difference.max() < 0.1
+
+
+def test_decoding_ends_when_the_network_fails(
+    model: SimilarityModel, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = sorted((project / "photos").rglob("*.png")) * 20
+    before = threading.active_count()
+
+    def fail(images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(model.encoder, "forward", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        model.embed_files(photos, Progress())
+    assert threading.active_count() == before
+
+
 def test_photos_that_cannot_be_read_are_refused(model: SimilarityModel, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(DataError, match=r"broken\.jpg: is not an image"):
         model.embed(tmp_path / "broken.jpg")
     with pytest.raises(DataError, match="1 of 1 photos cannot be used"):
         model.embed_files([tmp_path / "broken.jpg"], Progress())
-    with pytest.raises(DataError, match="no photos to embed"):
-        model.embed([])
+    for nothing in (lambda: model.embed([]), lambda: model.embed_files([], Progress())):
+        with pytest.raises(DataError, match="no photos to embed"):
+            nothing()
+    (tmp_path / "new\nline.jpg").write_bytes(b"no photo")
+    with pytest.raises(DataError, match=r"^'.*/new\\nline\.jpg': is not an image"):
+        model.embed(tmp_path / "new\nline.jpg")

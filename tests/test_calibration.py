@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from siamesekit import calibration
-from siamesekit.calibration import Calibration, Pairs, calibrate, cross_fit, pairs_of
+from siamesekit.calibration import Calibration, Pairs, calibrate, choose_pairs, cross_fit, pairs_of
+from siamesekit.distances.euclidean import Euclidean
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +24,7 @@ def case(seed: int, individuals: int = 6, photos: int = 4, noise: float = 1.0) -
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(individuals) * 10, photos)
     points = 1.5 * rng.normal(size=(individuals, 2)).repeat(photos, 0) + noise * rng.normal(size=(len(labels), 2))
-    return pairs_of(np.linalg.norm(points[:, None] - points[None], axis=-1), labels)
+    return pairs_of(torch.from_numpy(points), labels, Euclidean(), rng)
 
 
 def soft_targets(pairs: Pairs) -> tuple[Floats, Floats]:
@@ -41,12 +43,59 @@ def fitted(pairs: Pairs, rate: float = 0.0) -> Calibration:
 
 
 def test_pairs_are_all_i_below_j() -> None:
-    matrix = np.arange(16.0).reshape(4, 4)
-    pairs = pairs_of(matrix, np.array([7, 7, 8, 9]))
-    expected = [(matrix[i, j], *(np.array([7, 7, 8, 9])[[i, j]])) for i, j in combinations(range(4), 2)]
+    points, labels = np.array([[0.0], [1], [3], [7]]), np.array([7, 7, 8, 9])
+    pairs = pairs_of(torch.from_numpy(points), labels, Euclidean(), np.random.default_rng(0))
+    expected = [(abs(points[i, 0] - points[j, 0]), *labels[[i, j]]) for i, j in combinations(range(4), 2)]
     assert list(zip(pairs.distance, pairs.first, pairs.second, strict=True)) == expected
     assert pairs.same.tolist() == [True, False, False, False, False, False]
-    assert pairs.among(np.array([7, 9])).distance.tolist() == [1, 3, 7]
+    assert pairs.total == 6
+    assert pairs.among(np.array([7, 9])).distance.tolist() == [1, 7, 6]
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 12), st.integers(2, 800))
+@settings(deadline=None)
+def test_a_sample_keeps_the_same_pairs_that_fit(seed: int, photos: int, individuals: int, most: int) -> None:
+    labels = np.random.default_rng(seed).integers(individuals, size=photos)
+    i, j = choose_pairs(labels, np.random.default_rng(seed), most)
+    every = set(combinations(range(photos), 2))
+    same = {(a, b) for a, b in every if labels[a] == labels[b]}
+    chosen = list(zip(i.tolist(), j.tolist(), strict=True))
+    assert len(set(chosen)) == len(chosen)
+    assert set(chosen) <= every
+    if len(every) <= most:
+        assert set(chosen) == every
+    else:
+        kept = min(len(same), most // 2)
+        assert len(set(chosen) & same) == kept
+        assert len(chosen) == kept + min(most - kept, len(every) - len(same))
+
+
+@pytest.mark.parametrize("most", [60, 12])
+def test_every_pair_of_a_kind_is_drawn_as_often(most: int) -> None:
+    """With 60 nearly all are enumerated, with 12 they are drawn until there are enough."""
+    labels, draws = np.repeat(np.arange(7), [5, 2, 1, 4, 1, 1, 2]), 4000
+    rng, counts = np.random.default_rng(0), np.zeros((16, 16))
+    for _ in range(draws):
+        i, j = choose_pairs(labels, rng, most)
+        counts[i, j] += 1
+    i, j = np.triu_indices(16, k=1)
+    for kind in (labels[i] == labels[j], labels[i] != labels[j]):
+        of_kind = counts[i[kind], j[kind]]
+        p = of_kind.mean() / draws
+        assert abs(of_kind - of_kind.mean()).max() <= 4.5 * np.sqrt(draws * p * (1 - p)) + 1e-9
+
+
+def test_a_sample_is_of_the_distances_of_its_pairs_and_the_seed_s() -> None:
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(5000, 2)), rng.integers(800, size=5000)
+    one, again, other = (pairs_of(torch.from_numpy(points), labels, Euclidean(), np.random.default_rng(seed), 30_000)
+                         for seed in (1, 1, 2))  # fmt: skip
+    i, j = choose_pairs(labels, np.random.default_rng(1), 30_000)
+    np.testing.assert_allclose(one.distance, np.linalg.norm(points[i] - points[j], axis=1), atol=1e-12)
+    np.testing.assert_array_equal(one.same, labels[i] == labels[j])
+    assert (one.total, len(one.distance)) == (5000 * 4999 // 2, 30_000)
+    np.testing.assert_array_equal(one.distance, again.distance)
+    assert not np.array_equal(one.distance, other.distance)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -244,7 +293,7 @@ def test_no_threshold_where_the_curve_crosses_a_half_at_no_distance_that_occurs(
     for _ in range(200):
         labels = np.repeat(np.arange(4), 4)
         points = 2.5 * rng.normal(size=(16, 3)) + 0.5 * rng.normal(size=(4, 3))[labels]
-        several = pairs_of(np.linalg.norm(points[:, None] - points, axis=-1), labels)
+        several = pairs_of(torch.from_numpy(points), labels, Euclidean(), rng)
         fit = calibrate(several)
         if fit is not None:
             thresholds.append((several.distance.min(), fit.threshold, several.distance.max()))

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 
 from siamesekit.data.images import read_pixels
+from siamesekit.randomness import Streams
 from siamesekit.registry import REGISTRIES, Component, registry_of
 from siamesekit.triplets import Triplets
 
@@ -36,6 +37,17 @@ def build(component: Component, options: dict[str, object] | None = None, **runt
     return registry_of(component.kind).build(name, options or {}, **runtime)
 
 
+def every_triplet(labels: np.ndarray) -> Triplets:
+    """All triplets of photos of these individuals, by a plain loop."""
+    every = range(len(labels))
+    rows = [
+        (a, p, n)
+        for a in every for p in every for n in every
+        if a != p and labels[a] == labels[p] != labels[n]
+    ]  # fmt: skip
+    return Triplets(*torch.tensor(rows, dtype=torch.int64).reshape(-1, 3).T)
+
+
 def run_distance(component: Component) -> None:
     """Not negative, zero to itself, symmetric, and apart where rows are."""
     distance = build(component)
@@ -50,28 +62,39 @@ def run_distance(component: Component) -> None:
 
 
 def run_loss(component: Component) -> None:
-    """A step against its gradient, which is finite and not zero, lowers it."""
+    """A step against its gradient, which is finite and not zero, lowers it; with triplets and without."""
+    for triplets in (TRIPLETS, None):
+        run_loss_on(component, triplets)
+
+
+def run_loss_on(component: Component, triplets: Triplets | None) -> None:
     euclidean = registry_of("distance").build("euclidean")
     loss = build(component, distance=euclidean, embedding_dim=8, num_classes=4)
     embeddings = nn.Parameter(torch.randn(12, 8, dtype=torch.float64) * 0.1)
     labels = torch.from_numpy(LABELS)
-    before = loss(embeddings, labels, TRIPLETS)
+    before = loss(embeddings, labels, triplets)
     before.objective.backward()
-    assert torch.isfinite(before.elements).all()
+    assert torch.isfinite(before.mean)
+    assert before.mean > 0
+    assert 0 < before.active <= 1
     assert torch.isfinite(embeddings.grad).all()
     assert embeddings.grad.abs().max() > 0
-    after = loss(embeddings.detach() - 1e-4 * embeddings.grad, labels, TRIPLETS)
+    after = loss(embeddings.detach() - 1e-4 * embeddings.grad, labels, triplets)
     assert after.objective < before.objective
 
 
 def run_sampler(component: Component) -> None:
-    """An epoch has as many batches as are told, valid triplets, and every photo and every positive pair."""
+    """An epoch has as many batches as are told, valid triplets (all there are, where it names none), and every photo
+    and every positive pair.
+    """
     sampler = build(component, labels=LABELS, batch_size=5, seed=0)
     batches = list(sampler.epoch(1))
     assert len(batches) == len(sampler)
     seen: Counter[tuple[int, int]] = Counter()
     for images, triplets in batches:
         assert len(set(images.tolist())) == len(images)
+        if triplets is None:
+            triplets = every_triplet(LABELS[images])
         anchor, positive, negative = (images[index].numpy() for index in triplets)
         assert (LABELS[anchor] == LABELS[positive]).all()
         assert (LABELS[anchor] != LABELS[negative]).all()
@@ -79,6 +102,19 @@ def run_sampler(component: Component) -> None:
     assert set(seen) == {(i, j) for i, j in combinations(range(12), 2) if LABELS[i] == LABELS[j]}
     again = list(sampler.epoch(1))
     assert all(torch.equal(one.images, two.images) for one, two in zip(batches, again, strict=True))
+
+
+def run_miner(component: Component) -> None:
+    """Some of the valid triplets, none of them twice, the same every time; none where there is none."""
+    euclidean = registry_of("distance").build("euclidean")
+    miner = build(component, distance=euclidean, seed=0)
+    embeddings, labels = torch.randn(12, 8), torch.from_numpy(LABELS)
+    mined = [tuple(row) for row in torch.stack(miner(embeddings, labels), 1).tolist()]
+    assert len(set(mined)) == len(mined) > 0
+    assert set(mined) <= {tuple(row) for row in torch.stack(every_triplet(LABELS), 1).tolist()}
+    assert mined == [tuple(row) for row in torch.stack(miner(embeddings, labels), 1).tolist()]
+    for nothing in (torch.arange(12), torch.zeros(12, dtype=torch.int64)):
+        assert [index.tolist() for index in miner(embeddings, nothing)] == [[], [], []]
 
 
 def run_reader(component: Component) -> None:
@@ -136,12 +172,24 @@ def run_optimizer(component: Component) -> None:
     assert losses[-1] < losses[0] - 0.1
 
 
+def run_augmentation(component: Component) -> None:
+    """Views of the photos' shape and type, that differ between streams and are the same for the same stream."""
+    augmentation = build(component)
+    images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8).expand(20, 3, 16, 16)
+    views = augmentation(images, Streams.of(0, np.arange(20)))
+    assert (views.shape, views.dtype) == (images.shape, torch.uint8)
+    assert len({view.numpy().tobytes() for view in views}) > 1
+    assert torch.equal(augmentation(images[:5], Streams.of(0, np.arange(5))), views[:5])
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
     "distance": run_distance,
     "loss": run_loss,
+    "miner": run_miner,
     "sampler": run_sampler,
     "reader": run_reader,
     "encoder": run_encoder,
+    "augmentation": run_augmentation,
     "optimizer": run_optimizer,
 }
 

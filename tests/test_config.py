@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from siamesekit.config import TABLES, ComponentTable, Config, dump_toml, line_of, load_config
+from siamesekit.config.tables import OPTIONAL_TABLES
 from siamesekit.errors import ConfigError
 from siamesekit.registry import REGISTRIES
 
@@ -36,6 +37,7 @@ root = "photos"
 size = 64
 fit = "pad"
 singletons = "leave-out"
+memory_gib = 0.5
 
 [data.stand_in]
 reader = "folder"
@@ -71,6 +73,15 @@ name = "cosine"
 name = "all-pairs"
 photos = 4
 batch_size = 16
+
+[augmentation]
+name = "photo-id"
+rotation = 5.5
+flip = 0.5
+views = 2
+
+[miner]
+name = "batch-hard"
 
 [loss]
 name = "triplet"
@@ -137,7 +148,10 @@ def test_defaults_are_filled_in(load: Load, tmp_path: Path) -> None:
     config = load(SMALL)
     assert (config.name, config.seed, config.plugins, config.source) == ("c", 0, (), tmp_path / "c.toml")
     assert (config.data.component, config.data.size, config.data.stand_in) == ("folder", 128, None)
-    assert (config.loss.component, config.loss.options) == ("triplet", {"margin": 1.0, "reduction": "mean"})
+    assert (config.loss.component, config.loss.options) == (
+        "triplet",
+        {"margin": 1.0, "reduction": "mean", "mining": "all", "hinge": "linear"},
+    )
     assert config.encoder.head.layers == (512, 256)
     assert config.optimizer.options["lr"] == 1e-3
 
@@ -148,7 +162,9 @@ def test_every_key_is_read(load: Load, tmp_path: Path) -> None:
     assert config.data.stand_in.options == {"root": tmp_path.parent / "others"}
     assert (config.split.test, config.split.validation) == (("ann", "b c"), 0.25)
     assert config.encoder.head.model_dump() == tomllib.loads(FULL)["encoder"]["head"] | {"layers": (8,)}
-    assert config.loss.options == {"margin": 0.1 + 0.2, "reduction": "sum"}
+    assert config.loss.options == {"margin": 0.1 + 0.2, "reduction": "sum", "mining": "all", "hinge": "linear"}
+    assert config.miner is not None
+    assert (config.miner.component, config.miner.options) == ("batch-hard", {})
     assert (config.train.select, config.save.pickle) == ("validation", "net.pkl")
 
 
@@ -166,7 +182,7 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         ("sed = 1\n" + SMALL, f"c.toml:1  sed: unknown table or key (did you mean 'seed'?); {TOP}"),
         (
             SMALL + "[train]\nepoch = 3\n",
-            "c.toml:9  train.epoch: unknown key (did you mean 'epochs'?); choices: epochs, select",
+            "c.toml:9  train.epoch: unknown key (did you mean 'epochs'?); choices: epochs, select, memory_gib",
         ),
         (
             SMALL + "[encoder.head]\nlayer = [3]\n",
@@ -180,11 +196,11 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         (
             SMALL + "[loss]\nmargn = 1\n",
             "c.toml:9  loss.margn: unknown option of loss 'triplet' (did you mean 'margin'?); "
-            "choices: name, margin, reduction",
+            "choices: name, margin, reduction, mining, hinge",
         ),
         (
             SMALL + "[loss]\noptions = {}\n",
-            "c.toml:9  loss.options: unknown option of loss 'triplet'; choices: name, margin, reduction",
+            "c.toml:9  loss.options: unknown option of loss 'triplet'; choices: name, margin, reduction, mining, hinge",
         ),
         (
             SMALL + "[loss]\ndistance = 1\n",
@@ -213,6 +229,34 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         (SMALL.replace('reader = "folder"\n', ""), "c.toml:1  data.reader: is required"),
         (SMALL.replace('root = "photos"\n', ""), "c.toml:1  data.root: is required"),
         (SMALL.partition("[encoder]")[0], "c.toml  encoder: this table is required"),
+        (SMALL + "[augmentation]\n", "c.toml:8  augmentation.name: is required"),
+        (
+            SMALL + '[augmentation]\nname = "photoid"\n',
+            "c.toml:9  augmentation.name: unknown augmentation 'photoid' (did you mean 'photo-id'?); "
+            "choices: crop, flip, photo-id",
+        ),
+        (
+            SMALL + '[augmentation]\nname = "flip"\nviews = 0\n',
+            "c.toml:10  augmentation.views: must be greater than or equal to 1, not 0",
+        ),
+        (
+            SMALL + '[augmentation]\nname = "flip"\nhorizontal = 1.5\n',
+            "c.toml:10  augmentation.horizontal: must be less than or equal to 1, not 1.5",
+        ),
+        (
+            SMALL.replace("[encoder]", "memory_gib = -1\n[encoder]"),
+            "c.toml:5  data.memory_gib: must be greater than or equal to 0, not -1",
+        ),
+        (SMALL + "[miner]\n", "c.toml:8  miner.name: is required"),
+        (
+            SMALL + '[miner]\nname = "hard"\n',
+            "c.toml:9  miner.name: unknown miner 'hard' (did you mean 'semi-hard'?); "
+            "choices: all, batch-hard, semi-hard",
+        ),
+        (
+            SMALL + '[miner]\nname = "all"\nseed = 1\n',
+            "c.toml:10  miner.seed: 'seed' is supplied by the library and cannot be set",
+        ),
         (SMALL.partition("\n\n")[2], "c.toml  data: this table is required"),
         (
             SMALL.replace('"random"', '"imagnet"'),
@@ -336,7 +380,7 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
         ("train=3", "--set train: must be a table, not 3"),
         ("train={epochs=0}", "--set train.epochs: must be greater than or equal to 1, not 0"),
         ("loss.margn=3", "--set loss.margn: unknown option of loss 'triplet' (did you mean 'margin'?); "
-                         "choices: name, margin, reduction"),
+                         "choices: name, margin, reduction, mining, hinge"),
         ("lss.margin=3", f"c.toml  lss: unknown table or key (did you mean 'loss'?); {TOP}"),
         ("data.reader.x=3", "--set data.reader.x=3: 'reader' is not a table"),
         ("data.root=\udcff", "--set data.root: must be text without NUL and broken characters, not '\\udcff'"),
@@ -504,7 +548,9 @@ def test_to_toml_writes_every_default_and_relative_paths_where_asked(load: Load,
     written = tomllib.loads(config.to_toml(relative_to=tmp_path / "runs/r", plugins=["plugins/p.py"]))
     assert (written["plugins"], written["name"], written["seed"]) == (["plugins/p.py"], "c", 0)
     assert written["data"]["root"] == "../../photos"
-    for name in TABLES:
+    assert all(getattr(config, name) is None for name in OPTIONAL_TABLES)
+    assert set(written) == {"name", "seed", "plugins", *TABLES} - {*OPTIONAL_TABLES}
+    for name in {*TABLES} - {*OPTIONAL_TABLES}:
         table = getattr(config, name)
         own = {key for key in type(table).model_fields if key != "options" and getattr(table, key) is not None}
         options = set(table.options) if isinstance(table, ComponentTable) else set()

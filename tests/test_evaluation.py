@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.calibration import cross_fit, pairs_of
+from siamesekit import evaluation
+from siamesekit.calibration import Pairs, cross_fit
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.evaluation import Figures, OperatingPoint, evaluate, operating_point
 from siamesekit.randomness import generator
@@ -70,8 +71,8 @@ def test_the_operating_point_is_calibrated_and_cross_fitted_on_all_pairs() -> No
     found, notes = point()
     assert found is not None
     embeddings, labels, _ = case()
-    rows = embeddings.numpy()
-    pairs = pairs_of(((rows[:, None] - rows[None]) ** 2).sum(-1), labels)
+    rows, (i, j) = embeddings.numpy(), np.triu_indices(len(labels), k=1)
+    pairs = Pairs(((rows[i] - rows[j]) ** 2).sum(-1), labels[i], labels[j])
     expected = cross_fit(pairs, 0.0, 0.95, 50, generator(3, "cross-fit"))
     assert found.calibration.similarity(found.calibration.threshold) == pytest.approx(0.5, abs=1e-9)
     assert found.cross_fit == expected
@@ -90,6 +91,18 @@ def test_a_false_accept_rate_that_the_pairs_cannot_show_is_said() -> None:
     found, notes = point(individuals=20, rate=0.0005)
     assert len(notes) == 1
     assert notes[0].startswith(f"{different} different pairs are too few for a false-accept rate of 0.05%")
+
+
+def test_a_sample_of_pairs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MAX_PAIRS", 250)
+    found, notes = point()
+    assert found is not None
+    assert notes[0] == ("Threshold, similarity and error rates come from 250 of 276 pairs of photos, drawn at random: "
+                        "36 same, the others different.")  # fmt: skip
+    assert found.cross_fit is not None
+    assert found.cross_fit.same_pairs == 36
+    monkeypatch.setattr(evaluation, "MAX_PAIRS", 276)
+    assert len(point()[1]) == len(notes) - 1
 
 
 def test_too_few_individuals_leave_the_error_rates_unknown() -> None:

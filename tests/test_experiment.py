@@ -75,6 +75,24 @@ def test_a_run_leaves_every_file(finished: RunResult) -> None:
     assert finished.manifest["stand_ins"] == []
 
 
+@pytest.mark.parametrize(
+    "overrides", [(), ("miner.name=batch-hard",), ("miner.name=semi-hard", "loss.hinge=squared")], ids=str
+)
+def test_a_run_of_p_by_k_resumes_to_the_same_weights(
+    small_config: LoadConfig, tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    by_k = ("sampler.name=p-by-k", "sampler.individuals=2", "sampler.photos=3", *overrides)
+    run32(small_config(*by_k), tmp_path / "whole")
+    run32(small_config(*by_k, "train.epochs=1"), tmp_path / "parts")
+    run32(small_config(*by_k), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    lines = metrics(tmp_path / "whole")
+    assert [list(line) for line in lines] == [KEYS, KEYS]
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    again = load_config(tmp_path / "whole" / "config.toml")
+    assert (again.miner is None) == (not overrides)
+
+
 @pytest.mark.parametrize("network", ["trained", "untrained", "raw_pixels"])
 def test_figures_are_those_computed_by_hand(finished: RunResult, small_config: LoadConfig, network: str) -> None:
     config = small_config()

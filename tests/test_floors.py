@@ -13,20 +13,27 @@ import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "registry", "signatures", "options", "config", "plugins", "files", "progress", "randomness",
+    ("allocator", "errors", "registry", "signatures", "options", "config", "plugins", "files", "progress", "randomness",
      "run_folder", ""),
-    ("encoders", "distances", "losses", "optimizers", "triplets", "metrics", "calibration"),
+    ("encoders", "distances", "losses", "miners", "optimizers", "triplets", "retrieval", "metrics",
+     "calibration"),
     ("data", "model"),
     ("engine", "evaluation"),
     ("artifact", "embedding_files"),
     ("report",),
-    ("planning", "preparation", "results", "experiment", "cli", "__main__"),
+    ("planning", "preparation", "fitting", "results", "experiment", "cli", "__main__"),
 )  # fmt: skip
 """From the ground up; a package stands for all its modules, `""` for the package itself and its version."""
 INTERFACES = {
     "distances.distance",
     "losses.loss",
+    "losses.batch_all",
+    "miners.miner",
     "encoders.backbone",
+    "data.augmentations.augmentation",
+    "data.augmentations.warp",
+    "data.images",
+    "data.pixel_store",
     "data.records",
     "data.samplers.batch",
     "triplets",
@@ -34,10 +41,15 @@ INTERFACES = {
 }
 """What the components of floors 1 and 2 are written against."""
 NEIGHBOURS = {
+    ("retrieval", "distances.distance"),
     ("metrics", "distances.distance"),
+    ("metrics", "retrieval"),
+    ("calibration", "distances.distance"),
     ("calibration", "metrics"),
     ("losses", "distances.distance"),
     ("losses", "triplets"),
+    ("miners", "distances.distance"),
+    ("miners", "triplets"),
 }
 """Who may look at whom across floor 1."""
 BY_NAME: set[tuple[str, str]] = set()
@@ -137,7 +149,9 @@ def on(*floors: int) -> list[str]:
 
 def test_the_imports_are_found() -> None:
     """The oracle itself: known imports at the top, inside a function, and under TYPE_CHECKING."""
-    assert neighbours("losses.triplet") == {"distances.distance", "losses.loss", "options", "registry", "triplets"}
+    assert neighbours("losses.triplet") == {
+        "distances.distance", "losses.batch_all", "losses.loss", "options", "registry", "triplets"
+    }  # fmt: skip
     assert "siamesekit.artifact.load" in imported("cli.app")
     assert "siamesekit.artifact.load" not in imported("cli.app", deep=False)
     assert "artifact" not in neighbours("cli.shell")
@@ -204,7 +218,8 @@ def test_components_are_asked_of_a_registry() -> None:
 @pytest.mark.parametrize("module", ["artifact", "embedding_files"])
 def test_inference_reaches_nothing_that_trains(module: str) -> None:
     training = (
-        "losses", "optimizers", "data.samplers", "data.readers", "data.splits", "engine.training",
+        "losses", "miners", "optimizers", "data.samplers", "data.readers", "data.splits", "data.augmentations",
+        "engine.training",
         "engine.checkpoints", "evaluation", "config", "plugins", "run_folder", "triplets", "report",
     )  # fmt: skip
     assert {name for name in reached(module) if any(within(name, package) for package in training)} == set()

@@ -13,10 +13,10 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 from torch import Tensor
 
-from siamesekit import metrics
+from siamesekit import retrieval as search
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.metrics import interval, mean_with_interval, ranked, retrieval, triplet_accuracy
+from siamesekit.metrics import RetrievalMetrics, interval, mean_with_interval, per_query, retrieval, triplet_accuracy
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +35,31 @@ def by_loop(distances: Floats, labels: list[int], query: int) -> tuple[float, fl
     return float(relevances[0]), total / relevant
 
 
+def flat(found: RetrievalMetrics) -> Floats:
+    """All figures, a column each: those without a k, then per k precision, recall, average precision."""
+    by_k = [column[k] for k in found.precision_at for column in found[4:]]
+    return np.stack([*found[:4], *by_k], 1)
+
+
+def all_by_loop(distances: Floats, labels: list[int], query: int, ranks: tuple[int, ...]) -> list[float]:
+    """Every figure of one query by its definition, in the order of `flat`."""
+    others = sorted((i for i in range(len(labels)) if i != query), key=lambda i: (distances[query][i], i))
+    relevances = [labels[i] == labels[query] for i in others]
+    relevant = sum(relevances)
+    if relevant == 0:
+        return [math.nan] * (4 + 3 * len(ranks))
+
+    def gain(k: int) -> float:
+        return sum(sum(relevances[:rank]) / rank for rank in range(1, min(k, len(others)) + 1) if relevances[rank - 1])
+
+    first = relevances.index(True) + 1
+    values = [float(relevances[0]), gain(relevant) / relevant, sum(relevances[:relevant]) / relevant,
+              1 / first if first <= max(ranks) else 0.0]  # fmt: skip
+    for k in ranks:
+        values += [sum(relevances[:k]) / k, float(any(relevances[:k])), gain(k) / min(relevant, k)]
+    return values
+
+
 def case(seed: int, photos: int, individuals: int) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(size=(photos, 3))), torch.from_numpy(rng.integers(individuals, size=photos))
@@ -51,13 +76,39 @@ def test_retrieval_equals_the_loop_with_ties_and_singletons(
     found = retrieval(embeddings, labels, SquaredEuclidean())
     distances = ((embeddings.numpy()[:, None] - embeddings.numpy()[None]) ** 2).sum(-1)
     expected = [by_loop(distances, labels.tolist(), query) for query in range(photos)]
-    np.testing.assert_allclose(np.stack(found, 1), expected, atol=1e-12)
+    np.testing.assert_allclose(np.stack(found[:2], 1), expected, atol=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 25), st.integers(1, 8), st.booleans())
+@settings(deadline=None)
+def test_every_figure_equals_the_loop(seed: int, photos: int, individuals: int, coarse: bool) -> None:
+    embeddings, labels = case(seed, photos, individuals)
+    if coarse:
+        embeddings = embeddings.round()
+    distances = ((embeddings.numpy()[:, None] - embeddings.numpy()[None]) ** 2).sum(-1)
+    for ranks in ((1,), (2, 30), (1, 3, 6)):
+        found = flat(retrieval(embeddings, labels, SquaredEuclidean(), ranks))
+        expected = [all_by_loop(distances, labels.tolist(), query, ranks) for query in range(photos)]
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_individuals_of_very_different_size_are_ranked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = torch.from_numpy(
+        np.random.default_rng(0).permutation(np.repeat(np.arange(9), [1, 2, 2, 3, 5, 9, 20, 40, 70]))
+    )
+    embeddings = case(3, len(labels), 1)[0]
+    distances = ((embeddings.numpy()[:, None] - embeddings.numpy()[None]) ** 2).sum(-1)
+    monkeypatch.setattr("siamesekit.metrics.NEIGHBOURS", 300)
+    monkeypatch.setattr("siamesekit.metrics.PER_QUERY", 3)
+    found = flat(retrieval(embeddings, labels, SquaredEuclidean(), (1, 4)))
+    expected = [all_by_loop(distances, labels.tolist(), query, (1, 4)) for query in range(len(labels))]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_retrieval_equals_pytorch_metric_learning() -> None:
     embeddings, labels = case(0, 300, 20)
     calculator = AccuracyCalculator(
-        include=("precision_at_1", "mean_average_precision_at_r"),
+        include=("precision_at_1", "mean_average_precision_at_r", "r_precision"),
         knn_func=CustomKNN(LpDistance(normalize_embeddings=False)),
         kmeans_func=lambda *_: None,
         k="max_bin_count",
@@ -67,17 +118,20 @@ def test_retrieval_equals_pytorch_metric_learning() -> None:
     found = retrieval(embeddings, labels, Euclidean())
     assert found.precision_at_1.mean() == pytest.approx(expected["precision_at_1"], abs=1e-12)
     assert found.map_at_r.mean() == pytest.approx(expected["mean_average_precision_at_r"], abs=1e-12)
+    assert found.r_precision.mean() == pytest.approx(expected["r_precision"], abs=1e-12)
     assert 0.01 < found.map_at_r.mean() < 0.5
 
 
 def test_the_documented_example_gives_417_thousandths() -> None:
     relevances = [1, 0, 1, 0, 0, 1, 0, 0, 0, 1]
-    distances = torch.arange(11.0)[None]  # the query is photo 0, the others rank in their order
+    embeddings = torch.arange(11.0)[:, None]  # the query is photo 0, the others rank in their order
     labels = torch.tensor([1, *relevances])
-    found = ranked(distances, labels[:1], labels, torch.tensor([0]))
+    found = retrieval(embeddings, labels, Euclidean())
     assert found.map_at_r[0] == pytest.approx((1 + 2 / 3) / 4, abs=1e-12)
     assert round(found.map_at_r[0], 3) == 0.417
     assert found.precision_at_1[0] == 1
+    of_hits = per_query(torch.tensor([relevances]).bool(), torch.tensor([4]), (1,))
+    assert of_hits[0, :2].tolist() == [found.precision_at_1[0], found.map_at_r[0]]
 
 
 def test_of_equal_distances_the_lower_index_ranks_first() -> None:
@@ -91,13 +145,13 @@ def test_a_photo_without_a_relevant_one_has_no_value() -> None:
     assert np.isnan(found.map_at_r).tolist() == [True, False, False, True]
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 60, 1000])
-def test_the_chunk_of_queries_does_not_matter(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("memory", [1, 10_000, 60_000])
+def test_the_chunk_of_queries_does_not_matter(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, labels = case(1, 60, 9)
     expected = retrieval(embeddings, labels, Euclidean())
-    monkeypatch.setattr(metrics, "CHUNK", chunk)
+    monkeypatch.setattr(search, "MEMORY", memory)
     found = retrieval(embeddings, labels, Euclidean())
-    np.testing.assert_array_equal(np.stack(found), np.stack(expected))
+    np.testing.assert_array_equal(flat(found), flat(expected))
 
 
 def test_triplet_accuracy_is_strict() -> None:

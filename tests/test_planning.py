@@ -26,6 +26,15 @@ def test_counts_are_exact(small_config: LoadConfig) -> None:
     assert plan.stand_ins == ()
 
 
+def test_all_triplets_of_p_by_k_are_counted_and_a_miner_s_are_not_known(small_config: LoadConfig) -> None:
+    by_k = ("sampler.name=p-by-k", "sampler.individuals=2", "sampler.photos=3")  # four individuals of four photos
+    plan = check(small_config(*by_k), "cpu", "fp32")
+    assert (plan.batches, plan.steps) == (2, 4)
+    assert plan.triplets == 2 * (6 * 2 * 3)
+    mined = check(small_config(*by_k, "miner.name=batch-hard"), "cpu", "fp32")
+    assert (mined.batches, mined.triplets) == (2, None)
+
+
 def test_parameters_and_cache_are_counted(small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "TRIAL_IMAGES", 5)
     plan = check(small_config("encoder.train_from=head", "encoder.head.batchnorm=false"), "cpu", "fp32")

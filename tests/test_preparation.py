@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ LoadConfig = Callable[..., Config]
 FP32 = choose_precision("cpu", "fp32")
 
 
-def built(config: Config, images: torch.Tensor | None = None, **options: bool) -> Built:
+def built(config: Config, images: torch.Tensor | None = None, **options: Any) -> Built:
     if images is None:
         data = prepare_data(config, Progress())
         images = data.images[list(data.split.train)]
@@ -181,3 +182,34 @@ def test_train_from_decides_what_trains(small_config: LoadConfig, train_from: st
 def test_an_unknown_block_is_refused_with_the_choices(small_config: LoadConfig) -> None:
     with pytest.raises(UserError, match=r"no block 'layer9'.*choices: conv1, bn1, layer1"):
         built(small_config("encoder.train_from=layer9"))
+
+
+def test_photos_past_the_memory_are_in_a_file_and_the_same(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    held = prepare_data(small_config(), Progress())
+    assert not (tmp_path / "siamesekit").exists()
+    filed = prepare_data(small_config("data.memory_gib=1e-6"), Progress())
+    assert (tmp_path / "siamesekit").is_dir()
+    assert torch.equal(filed.images, held.images)
+    assert filed.fingerprint() == held.fingerprint()
+
+
+def test_the_fingerprint_is_over_the_pixels_channels_first(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config(), Progress())
+    digest = sha256()
+    for record in data.records:
+        digest.update(f"{record.name}\0{record.individual}\0".encode())
+    digest.update(np.ascontiguousarray(data.images.numpy()).tobytes())
+    assert data.fingerprint() == digest.hexdigest()
+
+
+def test_calibration_sees_only_the_photos_that_train(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config(), Progress())
+    among_all = built(small_config(), data.images, training=data.split.train)
+    alone = built(small_config(), data.images[list(data.split.train)])
+    for (name, one), other in zip(
+        among_all.encoder.state_dict().items(), alone.encoder.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other), name

@@ -3,11 +3,12 @@
 import binascii
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamesekit.randomness import generator, torch_seed
+from siamesekit.randomness import Streams, generator, torch_seed
 
 SEEDS = st.integers(0, 2**63 - 1)
 
@@ -41,3 +42,47 @@ def test_torch_takes_every_seed(seed: int) -> None:
     value = torch_seed(seed, "head")
     assert 0 <= value < 2**63
     assert torch.Generator().manual_seed(value).initial_seed() == value
+
+
+def test_streams_are_splitmix64() -> None:
+    """The first numbers from the state 1234567, as the generator's users publish them; and by plain whole numbers."""
+    streams = Streams(np.array([1234567, 0], dtype=np.uint64))
+    found = [streams.bits()[0].item() for _ in range(5)]
+    assert found == [
+        6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821,
+    ]  # fmt: skip
+
+
+def splitmix(state: int) -> int:
+    mask = 2**64 - 1
+    mixed = (state + 0x9E3779B97F4A7C15) & mask
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & mask
+    return mixed ^ (mixed >> 31)
+
+
+@given(SEEDS, SEEDS, st.lists(SEEDS, min_size=1, max_size=5))
+def test_a_stream_is_named_by_its_labels_alone(seed: int, epoch: int, photos: list[int]) -> None:
+    found = Streams.of(seed, epoch, photos)
+    assert len(found) == len(photos)
+    bits = found.bits().tolist()
+    for photo, own in zip(photos, bits, strict=True):
+        key = splitmix(splitmix(splitmix(splitmix(0) ^ seed) ^ epoch) ^ photo)
+        assert own == splitmix(key)
+
+
+def test_streams_are_even_and_independent() -> None:
+    streams = Streams.of(1, np.arange(20_000))
+    draws = np.stack([streams.uniform() for _ in range(4)])
+    assert (draws.min(), draws.max()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, abs=1e-3))
+    counts = np.stack([np.histogram(draw, 50, (0, 1))[0] for draw in draws])
+    assert np.abs(counts - 400).max() < 5 * 400**0.5
+    both = np.corrcoef(np.concatenate([draws, np.roll(draws, 1, axis=1)]))  # draws, and neighbouring streams
+    assert np.abs(both - np.eye(8)).max() < 5 / 20_000**0.5
+
+
+def test_streams_keep_to_their_range() -> None:
+    found = Streams.of(2, np.arange(5000)).uniform(-3, 5)
+    assert found.min() >= -3
+    assert found.max() < 5
+    assert found.mean() == pytest.approx(1, abs=0.15)

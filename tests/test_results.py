@@ -142,3 +142,15 @@ def test_the_report_s_data_are_the_distances_and_the_ten_hardest(small_config: L
     assert facts["Photos"] == "16 train, 16 test; reader folder"
     assert facts["Individuals"] == "4 train, 4 test; split by identity"
     assert "trained from layer3; random, BatchNorm-calibrated weights" in facts["Encoder"]
+    assert facts["Sampler"] == "all-pairs (photos 4), batches of 10"
+    assert "Miner" not in facts
+
+
+def test_the_report_names_a_miner_and_no_batch_size_that_is_not_used(small_config: LoadConfig, data: Data) -> None:
+    config = small_config("sampler.name=p-by-k", "miner.name=semi-hard")
+    precision = choose_precision("cpu", "fp32")
+    built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
+    test = HeldOut.of(data, config.seed)
+    shown = report_data(config, data, built, precision, test, embeddings(test.labels), Cosine(), [], {})
+    assert dict(shown.facts)["Sampler"] == "p-by-k (individuals 16, photos 4)"
+    assert dict(shown.facts)["Miner"] == "semi-hard"

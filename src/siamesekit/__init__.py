@@ -1,7 +1,7 @@
 """siamesekit: metric learning by composition.
 
-Encoders, distances, losses, samplers, readers and optimizers are plain callables in registries; a run is a
-composition of them in a TOML file. The public names below are loaded when they are first used, so importing
+Encoders, distances, losses, samplers, miners, readers, augmentations and optimizers are plain callables in registries;
+a run is a composition of them in a TOML file. The public names below are loaded when they are first used, so importing
 the package does not import torch.
 """
 
@@ -13,9 +13,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AUGMENTATIONS": "registry",
     "DISTANCES": "registry",
     "ENCODERS": "registry",
     "LOSSES": "registry",
+    "MINERS": "registry",
     "OPTIMIZERS": "registry",
     "READERS": "registry",
     "SAMPLERS": "registry",

@@ -7,7 +7,8 @@ registered components.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -21,20 +22,22 @@ from torch import Tensor
 
 from siamesekit import __version__
 from siamesekit.calibration import Calibration
-from siamesekit.data.images import Fit, UnreadableError, decode, load_images, square
+from siamesekit.data.images import Fit, UnreadableError, quiet, read_square, square
+from siamesekit.data.loading import read_chunks
 from siamesekit.data.records import Record
 from siamesekit.distances.distance import Distance
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head
-from siamesekit.engine.frozen_prefix import CHUNK
 from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
-from siamesekit.errors import ArtifactError, ComponentError, DataError
+from siamesekit.errors import ArtifactError, ComponentError, DataError, line_of_name
 from siamesekit.files import fingerprint, write_atomic, write_json
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.registry import DISTANCES, ENCODERS
 
 FORMAT = 1
+CHUNKS = {"cpu": 16, "cuda": 128}
+"""Photos embedded at a time: on a CPU few, whose activations stay in memory that is already at hand."""
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 Photo = str | Path | Image.Image | NDArray[np.uint8]
@@ -165,16 +168,15 @@ class SimilarityModel:
         """
         try:
             if isinstance(photo, str | Path):
-                pixels = decode(Path(photo))
-            else:
-                pixels = np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)
+                with quiet():
+                    return _tensor(read_square(Record("", "", Path(photo)), self.size, self.fit))
         except UnreadableError as error:
-            raise DataError(f"{photo}: {'; '.join(error.args)}") from None
+            raise DataError(f"{line_of_name(str(photo))}: {'; '.join(error.args)}") from None
+        pixels = np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise DataError(f"a photo as an array is uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
-        return torch.from_numpy(square(pixels, self.size, self.fit).transpose(2, 0, 1).copy())
+        return _tensor(square(pixels, self.size, self.fit))
 
-    @torch.inference_mode()
     def embed(self, photos: Photo | Sequence[Photo] | Tensor) -> Tensor:
         """Embeddings float32 `[N, D]`, on the CPU.
 
@@ -185,31 +187,40 @@ class SimilarityModel:
             DataError: a photo cannot be read.
         """
         if isinstance(photos, Tensor):
-            batches = photos.split(CHUNK)
-        else:
-            several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else list(photos)
-            batches = (
-                torch.stack([self.prepare(photo) for photo in several[start : start + CHUNK]])
-                for start in range(0, len(several), CHUNK)
-            )
-        embedded = []
-        for batch in batches:
-            on_device = batch.to(self.precision.device).contiguous(memory_format=torch.channels_last)
-            with self.precision.autocast():
-                embedded.append(self.encoder(on_device).float().cpu())
-        if not embedded:
-            raise DataError("no photos to embed")
-        return torch.cat(embedded)
+            return self._embed(photos.split(self._chunk))
+        several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else list(photos)
+        starts = range(0, len(several), self._chunk)
+        return self._embed(
+            torch.stack([self.prepare(photo) for photo in several[start : start + self._chunk]]) for start in starts
+        )
 
     def embed_files(self, files: Sequence[Path], progress: Progress) -> Tensor:
-        """Embeddings `[N, D]` of photo files, shown as they come.
+        """Embeddings `[N, D]` of photo files: the next ones are decoded while the network runs.
+
+        Memory does not grow with the number of photos.
 
         Raises:
             DataError: photos that cannot be read, all of them together.
         """
-        images = load_images([Record(str(file), "", file) for file in files], self.size, self.fit, progress)
-        chunks = progress.track(images.split(CHUNK), -(-len(images) // CHUNK), "Embedding", "chunks")
-        return torch.cat([self.embed(chunk) for chunk in chunks])
+        records = [Record(str(file), "", file) for file in files]
+        reading = read_chunks(records, self.size, self.fit, self._chunk, progress, "Embedding")
+        with closing(reading):
+            return self._embed(reading)
+
+    @property
+    def _chunk(self) -> int:
+        return CHUNKS[self.precision.device.type]
+
+    @torch.inference_mode()
+    def _embed(self, chunks: Iterable[Tensor]) -> Tensor:
+        embedded = []
+        with self.precision.autocast():  # one for all chunks: weights are converted once
+            for chunk in chunks:
+                on_device = chunk.to(self.precision.device).contiguous(memory_format=torch.channels_last)
+                embedded.append(self.encoder(on_device).float().cpu())
+        if not embedded:
+            raise DataError("no photos to embed")
+        return torch.cat(embedded)
 
     def compare(self, a: Photo, b: Photo) -> Comparison:
         """Distance, similarity and verdict for two photos."""
@@ -219,6 +230,11 @@ class SimilarityModel:
         if fitted is None:
             return Comparison(distance, None, None, None)
         return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance))
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Pixels `[S, S, 3]` as the network takes them, `[3, S, S]`."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
 
 def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:

@@ -12,28 +12,37 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from siamesekit.distances.distance import Distance
 from siamesekit.metrics import Floats, Interval, interval
 
 MAX_PAIRED_FOLDS = 12
 """Up to so many individuals each pair of them is held out in turn; beyond, a fold of several."""
 FOLDS = 5
+MAX_PAIRS = 2_000_000
+"""Beyond so many pairs of photos, those of 2000, a sample of so many is used."""
+CHUNK = 4096
+"""Pairs compared at a time."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs i < j of photos of held-out individuals.
+    """Pairs i < j of photos of held-out individuals.
 
     Attributes:
         distance: float64 `[P]`.
         first: int64 `[P]`, the individual of photo i.
         second: int64 `[P]`, the individual of photo j.
+        total: how many pairs the photos make, P or more; 0 where nobody counted.
     """
 
     distance: Floats
     first: NDArray[np.int64]
     second: NDArray[np.int64]
+    total: int = 0
 
     @property
     def same(self) -> NDArray[np.bool_]:
@@ -85,10 +94,88 @@ class CrossFit:
     accuracy: Interval
 
 
-def pairs_of(distances: Floats, labels: NDArray[np.int64]) -> Pairs:
-    """All pairs i < j from a matrix of distances `[N, N]` and individuals `[N]`."""
-    i, j = np.triu_indices(len(labels), k=1)
-    return Pairs(distances[i, j].astype(np.float64), labels[i], labels[j])
+def pairs_of(
+    embeddings: Tensor,
+    labels: NDArray[np.int64],
+    distance: Distance,
+    rng: np.random.Generator,
+    most: int = MAX_PAIRS,
+) -> Pairs:
+    """Pairs i < j of photos with their distances: all, or of too many a sample (`choose_pairs`).
+
+    Args:
+        embeddings: `[N, D]`.
+        labels: int64 `[N]`, the photos' individuals.
+        distance: taken pair by pair, so that no `[N, N]` is needed.
+        rng: draws the sample.
+        most: how many pairs at most.
+    """
+    i, j = choose_pairs(labels, rng, most)
+    first, second = torch.from_numpy(i), torch.from_numpy(j)
+    with torch.no_grad():
+        distances = [
+            distance(embeddings[a], embeddings[b]).double().cpu()
+            for a, b in zip(first.split(CHUNK), second.split(CHUNK), strict=True)
+        ]
+    return Pairs(torch.cat(distances).numpy(), labels[i], labels[j], len(labels) * (len(labels) - 1) // 2)
+
+
+def choose_pairs(
+    labels: NDArray[np.int64], rng: np.random.Generator, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs i < j of N photos, `[P]` and `[P]`: all if these are no more than `most`, else a random sample of `most`.
+
+    The sample keeps all same pairs, or `most` / 2 of them drawn at random where there are more; the rest are drawn
+    at random from the different pairs. Memory is O(N + most).
+    """
+    size = len(labels)
+    if size * (size - 1) // 2 <= most:
+        return np.triu_indices(size, k=1)
+    order = np.argsort(labels, kind="stable")
+    _, start, photos = np.unique(labels[order], return_index=True, return_counts=True)
+    ends = np.cumsum(photos * (photos - 1) // 2)
+    chosen = _distinct(int(ends[-1]), min(int(ends[-1]), most // 2), rng)
+    individual = np.searchsorted(ends, chosen, side="right")
+    low, high = _triangle(chosen - (ends - photos * (photos - 1) // 2)[individual])
+    same = np.stack([order[start[individual] + low], order[start[individual] + high]])
+    different = _different(labels, min(most - len(chosen), size * (size - 1) // 2 - int(ends[-1])), rng)
+    i, j = np.concatenate([same, different], axis=1)
+    return i, j
+
+
+def _different(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many distinct pairs i < j of different individuals, `[2, count]`, each set of them as likely."""
+    size = len(labels)
+    total = size * (size - 1) // 2
+    if total <= 8 * count:  # drawing until there are so many new ones would take long
+        i, j = _triangle(np.arange(total))
+        i, j = (index[labels[i] != labels[j]] for index in (i, j))
+        drawn = np.sort(rng.permutation(len(i))[:count])
+        return np.stack([i[drawn], j[drawn]])
+    found = np.empty(0, dtype=np.int64)
+    while len(found) < count:
+        pairs = rng.integers(total, size=count)
+        i, j = _triangle(pairs)
+        found = np.union1d(found, pairs[labels[i] != labels[j]])
+    return np.stack(_triangle(np.sort(rng.permutation(found)[:count])))
+
+
+def _distinct(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many of 0 … total − 1, each set of them as likely, ascending."""
+    if total <= 8 * count:
+        return np.sort(rng.permutation(total)[:count])
+    found = np.empty(0, dtype=np.int64)
+    while len(found) < count:
+        found = np.union1d(found, rng.integers(total, size=count))
+    return np.sort(rng.permutation(found)[:count])
+
+
+def _triangle(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pair i < j of a number: (0, 1), (0, 2), (1, 2), (0, 3), …, so that it is j(j − 1)/2 + i."""
+    j = ((1 + np.sqrt(1 + 8.0 * number)) / 2).astype(np.int64)
+    j -= j * (j - 1) // 2 > number  # the root may be rounded over a whole number
+    j += j * (j + 1) // 2 <= number
+    return number - j * (j - 1) // 2, j
 
 
 def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | None:

@@ -80,3 +80,8 @@ def near(word: str, choices: Iterable[str]) -> str:
     """Suggest spellings: `" (did you mean 'triplet'?)"`, or an empty string where nothing is near."""
     found = get_close_matches(word, list(choices), n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+
+
+def line_of_name(name: str) -> str:
+    """A file's name as it stands in a message: itself, or quoted with escapes where it would break the line."""
+    return name if name.isprintable() else repr(name)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.calibration import Calibration, CrossFit, calibrate, cross_fit, pairs_of
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.calibration import MAX_PAIRS, Calibration, CrossFit, calibrate, cross_fit, pairs_of
+from siamesekit.distances.distance import Distance
 from siamesekit.engine.training import triplet_distances
 from siamesekit.metrics import Interval, mean_with_interval, retrieval, triplet_accuracy
 from siamesekit.randomness import generator
@@ -97,14 +97,20 @@ def operating_point(
     resamples: int,
     seed: int,
 ) -> tuple[OperatingPoint | None, list[str]]:
-    """Threshold and similarity from photos `[N]` of individuals that did not train, and notes on their worth."""
-    pairs = pairs_of(pairwise(distance, embeddings, embeddings).double().numpy(), labels)
+    """Threshold and similarity from photos `[N]` of individuals that did not train, and notes on their worth.
+
+    They come from all pairs of photos up to `calibration.MAX_PAIRS`, else from a sample of so many, as a note says.
+    """
+    pairs = pairs_of(embeddings, labels, distance, generator(seed, "calibration pairs"), MAX_PAIRS)
     individuals = len(np.unique(labels))
     calibration = calibrate(pairs, false_accept_rate)
     if calibration is None:
         return None, ["No threshold: the distance does not tell same from different on the held-out individuals."]
     worth = cross_fit(pairs, false_accept_rate, confidence, resamples, generator(seed, "cross-fit"))
     notes = []
+    if len(pairs.distance) < pairs.total:
+        notes.append(f"Threshold, similarity and error rates come from {len(pairs.distance):,} of {pairs.total:,} "
+                     f"pairs of photos, drawn at random: {pairs.same.sum():,} same, the others different.")  # fmt: skip
     if worth is None:
         notes.append(f"The threshold's error rates are unknown: {individuals} held-out individuals are too few; four "
                      "are needed, two to set it and two to judge it.")  # fmt: skip

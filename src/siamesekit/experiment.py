@@ -23,17 +23,19 @@ from siamesekit.artifact import save_model
 from siamesekit.config import Config
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
-from siamesekit.engine.frozen_prefix import Stored, store
+from siamesekit.engine.frozen_prefix import Stored
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
 from siamesekit.engine.training import EpochResult, embed_stored, train
 from siamesekit.errors import OutputError
 from siamesekit.files import write_atomic
+from siamesekit.fitting import build_sampler, keep, make_stepper
 from siamesekit.losses.loss import Loss
 from siamesekit.metrics import retrieval
+from siamesekit.miners.miner import Miner
 from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
-from siamesekit.registry import DISTANCES, LOSSES, OPTIMIZERS, SAMPLERS
+from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS
 from siamesekit.report.html import render
 from siamesekit.results import HeldOut, judge, manifest, report_data, save_pickle, stand_ins
 from siamesekit.run_folder import REPORT, RunFolder
@@ -70,7 +72,7 @@ def check(
     progress = progress or Progress()
     chosen = choose_precision(device, precision)
     data = prepare_data(config, progress)
-    built = prepare_encoder(config, data.images[list(data.split.train)], chosen, progress, weights_needed=False)
+    built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
     return plan(config, data, built, chosen)
 
 
@@ -108,7 +110,7 @@ def run(
     data = prepare_data(config, progress)
     for note in data.notes:
         progress.say(note)
-    built = prepare_encoder(config, data.images[list(data.split.train)], chosen, progress)
+    built = prepare_encoder(config, data.images, chosen, progress, training=data.split.train)
     distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
     loss: Loss = LOSSES.build(
         config.loss.component,
@@ -125,7 +127,7 @@ def run(
     folder.write_manifest(manifest(config, data, built, chosen, {}, complete=False))
     clock.append(time.perf_counter())
 
-    stored = store(built.encoder, data.images, chosen, progress)
+    stored = keep(config, data, built, chosen, progress)
     progress.say(f"On {chosen.device.type} in {chosen.name} ({chosen.why}); {stored.why}")
     clock.append(time.perf_counter())
 
@@ -177,13 +179,10 @@ def _train(
     """Train all epochs, from the last checkpoint if there is one; after each a metrics line and a checkpoint."""
     encoder, photos = built.encoder, torch.tensor(data.split.train)
     labels = data.labels[list(data.split.train)]
-    sampler = SAMPLERS.build(
-        config.sampler.component,
-        config.sampler.options,
-        labels=labels,
-        batch_size=config.sampler.batch_size,
-        seed=config.seed,
-    )
+    sampler = build_sampler(config, labels)
+    miner: Miner | None = None
+    if config.miner is not None:
+        miner = MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
     optimizer = OPTIMIZERS.build(config.optimizer.component, config.optimizer.options, params=encoder.trainable())
     done, extra = load_checkpoint(folder.checkpoints, encoder, optimizer) or (0, {"best": -1.0})
     if done:
@@ -193,9 +192,13 @@ def _train(
                           "raise it, or start anew with --overwrite")  # fmt: skip
     lines = folder.read_metrics()[:done]
     selecting = config.train.select == "validation"
+    stepper = make_stepper(config, list(sampler.epoch(1)), encoder, stored, precision)
+    if "expected" in extra:
+        stepper.expected = extra["expected"]
+    extra["expected"] = stepper.expected
     for result in train(
-        encoder, stored, photos, torch.from_numpy(labels), sampler, distance, loss, optimizer, precision,
-        range(done + 1, config.train.epochs + 1), config.seed, progress,
+        stepper, photos, torch.from_numpy(labels), sampler, distance, loss, optimizer,
+        range(done + 1, config.train.epochs + 1), config.seed, progress, miner,
     ):  # fmt: skip
         embeddings = embed_stored(encoder, stored, test.photos, precision)
         line = _line(result, test.loss_and_accuracy(embeddings, loss, distance))
@@ -254,12 +257,14 @@ def _news(lines: list[dict[str, Any]], epochs: int) -> str:
 
 
 def _same_config(config: Config, folder: RunFolder) -> None:
-    """A run goes on with the config it began with; only the number of epochs may change."""
+    """A run goes on with the config it began with; only the number of epochs and the memory may change."""
     began = folder.read_config()
     began.get("train", {}).pop("epochs", None)
+    began.get("data", {}).pop("memory_gib", None)
     plugins = [f"plugins/{file.name}" for file in config.plugins]
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
     wanted["train"].pop("epochs")
+    wanted["data"].pop("memory_gib")
     changed = sorted(_differences(began, wanted, ""))
     if changed:
         raise OutputError(

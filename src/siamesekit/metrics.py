@@ -2,6 +2,7 @@
 
 Definitions, where usage differs: a query's candidates are all other photos; the R relevant ones are those of its
 own individual, and a query without any is left out (NaN). Of equal distances the photo of lower index ranks first.
+Where there are fewer than k other photos, the missing ranks count as misses.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import Distance
+from siamesekit.retrieval import nearest
 
-CHUNK = 512
-"""Queries ranked at a time: memory is CHUNK × N distances."""
+RANKS = (1, 5, 10)
+"""The k at which precision, recall and average precision are taken."""
+NEIGHBOURS = 1 << 23
+"""Neighbours held at a time."""
+PER_QUERY = 1024
+"""Queries whose metrics are computed at a time, in cache."""
 
 Floats = NDArray[np.float64]
 
@@ -27,35 +33,83 @@ class RetrievalMetrics(NamedTuple):
 
     Attributes:
         precision_at_1: 1 where the nearest other photo is of the same individual, else 0.
-        map_at_r: average precision over the first R ranks (Musgrave, Belongie, Lim 2020, arXiv:2003.08505).
+        map_at_r: average precision over the first R ranks (Musgrave, Belongie, Lim 2020, arXiv:2003.08505): the
+            precision at each of them that is a hit, summed, divided by R.
+        r_precision: share of hits among the first R ranks.
+        reciprocal_rank: 1 / rank of the first hit, 0 where there is none among the first max(k) ranks; its mean is
+            the MRR at max(k).
+        precision_at: by k, share of hits among the first k ranks; divided by k, also where R < k.
+        recall_at: by k, 1 where there is a hit among the first k ranks, else 0, as in cumulative match curves (CMC);
+            not the share of the R that is found.
+        average_precision_at: by k, the precision at each of the first k ranks that is a hit, summed, divided by
+            min(R, k), which is the most that can be; its mean is the MAP at k.
     """
 
     precision_at_1: Floats
     map_at_r: Floats
+    r_precision: Floats
+    reciprocal_rank: Floats
+    precision_at: dict[int, Floats]
+    recall_at: dict[int, Floats]
+    average_precision_at: dict[int, Floats]
 
 
-def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance) -> RetrievalMetrics:
-    """Rank for each photo all others by distance: embeddings `[N, D]`, labels int64 `[N]`."""
-    values = [
-        ranked(pairwise(distance, embeddings[rows], embeddings), labels[rows], labels, rows)
-        for rows in torch.arange(len(labels)).split(CHUNK)
-    ]
-    return RetrievalMetrics(*(np.concatenate(column) for column in zip(*values, strict=True)))
+def retrieval(
+    embeddings: Tensor, labels: Tensor, distance: Distance, ranks: tuple[int, ...] = RANKS
+) -> RetrievalMetrics:
+    """Rank for each photo the nearest others: embeddings `[N, D]`, labels int64 `[N]`, on one device or two.
+
+    Only as many ranks as a query needs are sought, max(R, max k); memory does not grow with N².
+
+    Args:
+        embeddings: of all photos.
+        labels: their individuals.
+        distance: what ranks.
+        ranks: the k, each at least 1.
+    """
+    labels = labels.to(embeddings.device)
+    _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
+    relevant = photos[individual] - 1
+    table = torch.full((len(labels), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
+    needed = relevant.clamp_min(max(ranks))
+    octave = needed.double().log2().ceil()  # queries that need about as many ranks are ranked together
+    for group in octave[relevant > 0].unique().tolist():
+        rows = ((octave == group) & (relevant > 0)).nonzero()[:, 0]
+        most = int(needed[rows].max())
+        for some in rows.split(max(1, NEIGHBOURS // most)):
+            found = nearest(embeddings[some], embeddings, most, distance, own=some)
+            hits = (labels[found.index] == labels[some, None]).cpu()
+            table[some.cpu()] = per_query(hits, relevant[some].cpu(), ranks)
+    first, columns = table[:, :4].T.numpy(), table[:, 4:].T.numpy()
+    by_k = (dict(zip(ranks, columns[i::3], strict=True)) for i in range(3))
+    return RetrievalMetrics(*first, *by_k)
 
 
-def ranked(distances: Tensor, query_labels: Tensor, labels: Tensor, self_index: Tensor) -> RetrievalMetrics:
-    """Metrics of Q queries from their distances `[Q, N]` to N photos, of which `self_index` `[Q]` is the query."""
-    distances = distances.clone()
-    distances[torch.arange(len(self_index)), self_index] = torch.inf
-    order = distances.argsort(dim=1, stable=True)[:, :-1]
-    hits = (labels[order] == query_labels[:, None]).double()
-    relevant = hits.sum(dim=1)
-    ranks = torch.arange(1, hits.shape[1] + 1)
-    precision = hits.cumsum(dim=1) / ranks
-    within_r = ranks <= relevant[:, None]
-    average = (precision * hits * within_r).sum(dim=1) / relevant
-    first = torch.where(relevant > 0, hits[:, 0], torch.nan)
-    return RetrievalMetrics(first.numpy(), average.numpy())
+def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
+    """The metrics of queries, from which of their nearest are hits: bool `[Q, K]`, K at least R and max k if possible.
+
+    Args:
+        hits: by rank, the nearest first.
+        relevant: int64 `[Q]`, R of each query, at least 1.
+        ranks: the k.
+
+    Returns:
+        float64 `[Q, 4 + 3 · len(ranks)]`: precision at 1, MAP@R, R-precision, reciprocal rank, and for each k
+        precision, recall and average precision.
+    """
+    result = []
+    for some, of in zip(hits.split(PER_QUERY), relevant.split(PER_QUERY), strict=True):
+        hit, rank = some.double(), torch.arange(1, some.shape[1] + 1)
+        within_r = rank <= of[:, None]
+        cumulative = hit.cumsum(dim=1)
+        gain = cumulative / rank * hit
+        reciprocal = torch.where(rank <= max(ranks), hit / rank, 0).amax(dim=1)
+        columns = [hit[:, 0], (gain * within_r).sum(dim=1) / of, (hit * within_r).sum(dim=1) / of, reciprocal]
+        for k in ranks:
+            found = cumulative[:, min(k, some.shape[1]) - 1]
+            columns += [found / k, (found > 0).double(), gain[:, :k].sum(dim=1) / of.clamp_max(k)]
+        result.append(torch.stack(columns, dim=1))
+    return torch.cat(result)
 
 
 def triplet_accuracy(d_ap: Tensor, d_an: Tensor) -> Floats:

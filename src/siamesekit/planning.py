@@ -7,18 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from siamesekit.config import Config, EncoderTable
-from siamesekit.data.samplers.batch import Sampler
-from siamesekit.engine.frozen_prefix import Stored, store
+from siamesekit.data.pixel_store import GIB
+from siamesekit.data.samplers.batch import Batch
+from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import Precision
+from siamesekit.engine.trial import chunking, memory_budget, trial
+from siamesekit.fitting import build_sampler
 from siamesekit.preparation import Built, Data
-from siamesekit.registry import SAMPLERS
+from siamesekit.triplets import count_triplets
 
 TRIAL_IMAGES = 32
 BASE_BYTES = 600_000_000
 """What Python and torch hold before any photo is read."""
+MATRICES = 8
+"""How many matrices of a batch's distances a step over all of its triplets has at a time, at most."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Plan:
     Attributes:
         individuals: number in each part.
         photos: number in each part.
-        triplets: trained on in an epoch.
+        triplets: trained on in an epoch; None where a miner chooses them.
         batches: steps in an epoch.
         steps: in the whole run.
         parameters: of the encoder.
@@ -44,7 +49,7 @@ class Plan:
 
     individuals: dict[str, int]
     photos: dict[str, int]
-    triplets: int
+    triplets: int | None
     batches: int
     steps: int
     parameters: int
@@ -61,27 +66,26 @@ class Plan:
 def plan(config: Config, data: Data, built: Built, precision: Precision) -> Plan:
     """Count the work, and estimate time and memory from one forward and backward pass of a few images."""
     labels = data.labels[list(data.split.train)]
-    sampler: Sampler = SAMPLERS.build(
-        config.sampler.component,
-        config.sampler.options,
-        labels=labels,
-        batch_size=config.sampler.batch_size,
-        seed=config.seed,
-    )
-    batches = list(sampler.epoch(1))
+    batches = list(build_sampler(config, labels).epoch(1))
     encoder = built.encoder
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
     few = data.images[:TRIAL_IMAGES]
+    views = 1 if config.augmentation is None else 1 + config.augmentation.views
+    limit = int(config.encoder.cache_gib * GIB * len(few) / (len(data.images) * views))
     start = time.perf_counter()
-    stored = store(encoder, few, precision)
-    storing = (time.perf_counter() - start) / len(few) * len(data.images) if stored.cached else 0.0
-    step_seconds, step_bytes = _trial(built, stored, precision)
+    stored = store(encoder, few, precision, limit=limit)
+    storing = (time.perf_counter() - start) / len(few) * len(data.images) * views if stored.cached else 0.0
+    cost = trial(encoder, stored, precision)
     distinct = [len(batch.images) for batch in batches]
-    cache = stored.bytes // len(few) * len(data.images)
+    cut = chunking(encoder, cost, max(distinct), memory_budget(config.train.memory_gib, precision))
+    active = min(max(distinct), cut.held + cut.size)
+    matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
+    held = data.images.numel() if data.images.numel() <= config.data.memory_gib * GIB else 0
+    cache = stored.bytes // len(few) * len(data.images) * (views if stored.cached else 1)
     return Plan(
         individuals={name: len(np.unique(data.labels[list(p)])) for name, p in data.split.parts().items()},
         photos={name: len(part) for name, part in data.split.parts().items()},
-        triplets=sum(len(batch.triplets.anchor) for batch in batches),
+        triplets=None if config.miner is not None else sum(_triplets(batch, labels) for batch in batches),
         batches=len(batches),
         steps=len(batches) * config.train.epochs,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
@@ -90,42 +94,20 @@ def plan(config: Config, data: Data, built: Built, precision: Precision) -> Plan
         stand_ins=tuple(each.used for each in (data.stand_in, built.stand_in) if each is not None),
         frozen_part=stored.why,
         cache_bytes=cache,
-        memory_bytes=BASE_BYTES + data.images.numel() + cache + max(distinct) * step_bytes + 16 * trainable,
-        seconds=storing + config.train.epochs * (sum(distinct) + len(data.split.test) / 3) * step_seconds,
+        memory_bytes=BASE_BYTES + held + cache + active * cost.bytes + matrices + 16 * trainable,
+        seconds=storing + config.train.epochs * (sum(distinct) + len(data.split.test) / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
     )
+
+
+def _triplets(batch: Batch, labels: NDArray[np.int64]) -> int:
+    """How many triplets a batch trains, those of its individuals where the sampler names none."""
+    if batch.triplets is not None:
+        return len(batch.triplets.anchor)
+    return int(count_triplets(torch.from_numpy(labels)[batch.images]))
 
 
 def _weights(encoder: EncoderTable) -> str:
     if encoder.stand_in is None:
         return str(encoder.weights)
     return f"{encoder.weights}; where they cannot be had, {encoder.stand_in.weights}"
-
-
-def _trial(built: Built, stored: Stored, precision: Precision) -> tuple[float, int]:
-    """Seconds and bytes of activations for an image, forward and backward; the weights' gradients are dropped."""
-    saved: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    encoder = built.encoder
-    encoder.train()
-    images = torch.arange(len(stored.tensors[0]))
-    seconds = float("inf")
-    for _ in range(2):  # the first pass pays for setting up
-        start = time.perf_counter()
-        saved.clear()
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            embeddings = stored.embeddings(images, precision)
-        embeddings.square().sum().backward()
-        if precision.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = min(seconds, time.perf_counter() - start)
-    encoder.zero_grad(set_to_none=True)
-    encoder.eval()
-    weights = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
-    activations = sum(size for pointer, size in saved.items() if pointer not in weights)
-    return seconds / len(images), int(1.5 * activations / len(images))  # half as much again for gradients in flight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,13 +15,14 @@ from torch import Tensor
 
 from siamesekit.artifact import Architecture, build
 from siamesekit.config import NAMED_WEIGHTS, Config
-from siamesekit.data.images import load_images
+from siamesekit.data.loading import LOADED, load_images
+from siamesekit.data.pixel_store import GIB
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Split, split_records
 from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
 from siamesekit.engine.precision import Precision
-from siamesekit.errors import DataError, MissingDataError, MissingWeightsError
+from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, line_of_name
 from siamesekit.files import fingerprint
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
@@ -38,7 +39,7 @@ class Data:
 
     Attributes:
         records: N photos.
-        images: uint8 `[N, 3, size, size]`.
+        images: uint8 `[N, 3, size, size]`, channels last; past a budget they are in a file (`empty_images`).
         individuals: the names behind the labels.
         labels: int64 `[N]`, indices into `individuals`.
         split: indices of photos.
@@ -61,7 +62,8 @@ class Data:
         digest = sha256()
         for record in self.records:
             digest.update(f"{record.name}\0{record.individual}\0".encode())
-        digest.update(self.images.numpy().tobytes())
+        for chunk in self.images.split(LOADED):
+            digest.update(chunk.numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -97,7 +99,8 @@ def prepare_data(config: Config, progress: Progress) -> Data:
         raise DataError(f"{len(individuals)} individuals are there; training needs two at the very least")
     wanted = config.split
     split = split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)
-    images = load_images(records, config.data.size, config.data.fit, progress)
+    budget = int(config.data.memory_gib * GIB)
+    images = load_images(records, config.data.size, config.data.fit, progress, budget)
     numbers = {name: number for number, name in enumerate(individuals)}
     labels = np.array([numbers[record.individual] for record in records], dtype=np.int64)
     return Data(tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes))
@@ -105,19 +108,21 @@ def prepare_data(config: Config, progress: Progress) -> Data:
 
 def prepare_encoder(
     config: Config,
-    training_images: Tensor,
+    images: Tensor,
     precision: Precision,
     progress: Progress,
     weights_needed: bool = True,
+    training: Sequence[int] | None = None,
 ) -> Built:
     """Build the encoder with its weights, freeze what does not train, move it to the device.
 
     Args:
         config: the run's.
-        training_images: uint8 `[N, 3, size, size]`, for weights that are calibrated on them.
+        images: uint8 `[N, 3, size, size]`, for weights that are calibrated on them.
         precision: device and number format.
         progress: is told of stand-ins.
         weights_needed: False builds the same network, but with random weights where they are not a file.
+        training: indices of the photos that train, and calibrate; all by default.
 
     Raises:
         MissingWeightsError: the weights cannot be had and there is no stand-in.
@@ -145,7 +150,8 @@ def prepare_encoder(
     encoder.backbone.freeze_before(table.train_from)
     encoder.eval()
     if weights == "calibrated":
-        _calibrate(encoder, training_images, precision, progress)
+        photos = torch.arange(len(images)) if training is None else torch.tensor(training)
+        _calibrate(encoder, images, photos, precision, progress)
     source = {"source": _spell(weights)}
     if weights not in NAMED_WEIGHTS:
         source["sha256"] = fingerprint(Path(weights))
@@ -179,7 +185,7 @@ def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[st
     single = [record for record in records if counts[record.individual] == 1]
     if not single:
         return records, []
-    shown = ", ".join(record.name for record in single[:SHOWN_SINGLETONS])
+    shown = ", ".join(line_of_name(record.name) for record in single[:SHOWN_SINGLETONS])
     more = f" and {len(single) - SHOWN_SINGLETONS} more" if len(single) > SHOWN_SINGLETONS else ""
     if rule == "leave-out":
         kept = [record for record in records if counts[record.individual] > 1]
@@ -197,11 +203,11 @@ def _with_weights(architecture: Architecture, weights: str | Path, seed: int) ->
     return encoder
 
 
-def _calibrate(encoder: Encoder, images: Tensor, precision: Precision, progress: Progress) -> None:
+def _calibrate(encoder: Encoder, images: Tensor, photos: Tensor, precision: Precision, progress: Progress) -> None:
     def scaled() -> Iterator[Tensor]:
-        shown = progress.track(range(len(images)), len(images), "Calibrating BatchNorm", "images")
-        for chunk in images.split(CHUNK):
-            channels_last = chunk.to(precision.device).contiguous(memory_format=torch.channels_last)
+        shown = progress.track(range(len(photos)), len(photos), "Calibrating BatchNorm", "images")
+        for chunk in photos.split(CHUNK):
+            channels_last = images[chunk].to(precision.device).contiguous(memory_format=torch.channels_last)
             yield encoder.backbone.scale(channels_last)
             for _ in range(len(chunk)):
                 next(shown, None)

@@ -295,9 +295,17 @@ DISTANCES = Registry(
     "distance", "distances", "how far two embeddings are apart", "siamesekit.distances", "DISTANCES",
     frozenset(),
 )  # fmt: skip
+MINERS = Registry(
+    "miner", "miners", "which triplets of a batch train", "siamesekit.miners", "MINERS",
+    frozenset({"distance", "seed"}),
+)  # fmt: skip
 LOSSES = Registry(
     "loss", "losses", "what training minimises", "siamesekit.losses", "LOSSES",
     frozenset({"distance", "embedding_dim", "num_classes"}),
+)  # fmt: skip
+AUGMENTATIONS = Registry(
+    "augmentation", "augmentations", "what view of a photo trains", "siamesekit.data.augmentations", "AUGMENTATIONS",
+    frozenset(),
 )  # fmt: skip
 SAMPLERS = Registry(
     "sampler", "samplers", "which photos meet in a batch", "siamesekit.data.samplers", "SAMPLERS",
@@ -312,7 +320,7 @@ OPTIMIZERS = Registry(
     frozenset({"params"}),
 )  # fmt: skip
 
-REGISTRIES: tuple[Registry, ...] = (READERS, SAMPLERS, ENCODERS, DISTANCES, LOSSES, OPTIMIZERS)
+REGISTRIES: tuple[Registry, ...] = (READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, OPTIMIZERS)
 """All registries, in the order in which a run meets them."""
 
 

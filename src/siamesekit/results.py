@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit import __version__
+from siamesekit.calibration import pairs_of
 from siamesekit.config import ComponentTable, Config
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import Distance
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.training import triplet_distances
 from siamesekit.evaluation import OperatingPoint, evaluate, operating_point
@@ -28,6 +29,7 @@ from siamesekit.losses.loss import Loss
 from siamesekit.model import SiameseNetwork
 from siamesekit.preparation import Built, Data
 from siamesekit.randomness import generator
+from siamesekit.registry import SAMPLERS
 from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
 from siamesekit.triplets import Triplets, all_pairs_triplets
 
@@ -35,7 +37,7 @@ PHOTOS_IN_TRIPLETS = 10
 """Test triplets are all pairs of each test individual's first so many photos."""
 HARDEST = 10
 MAX_DRAWN_PAIRS = 200_000
-"""Beyond so many distances a histogram is drawn of a random sample."""
+"""Beyond so many pairs a histogram is drawn of a random sample; each kind is scaled by itself."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class HeldOut:
         value = loss(embeddings, torch.from_numpy(self.labels), self.triplets)
         d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
         return {
-            "test_loss": value.elements.mean().item(),
+            "test_loss": value.mean.item(),
             "test_accuracy": (d_ap < d_an).double().mean().item(),
         }
 
@@ -205,6 +207,10 @@ def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tu
         options = ", ".join(f"{key} {value}" for key, value in table.options.items())
         return f"{table.component} ({options})" if options else table.component
 
+    batches = component(sampler)
+    if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
+        batches += f", batches of {sampler.batch_size}"
+    miner = () if config.miner is None else (("Miner", component(config.miner)),)
     return (
         ("Photos", f"{photos}; reader {data.reader}"),
         ("Individuals", f"{individuals}; split by {config.split.by}"),
@@ -212,7 +218,8 @@ def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tu
         ("Parameters", f"{trainable:,} of {parameters:,} trained"),
         ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
         ("Distance", component(config.distance)),
-        ("Sampler", f"{component(sampler)}, batches of {sampler.batch_size}"),
+        ("Sampler", batches),
+        *miner,
         ("Loss", component(config.loss)),
         ("Optimizer", component(config.optimizer)),
         ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
@@ -222,13 +229,9 @@ def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tu
 def _pair_distances(
     test: HeldOut, embeddings: Tensor, distance: Distance, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    i, j = np.triu_indices(len(test.labels), k=1)
-    if len(i) > MAX_DRAWN_PAIRS:
-        drawn = generator(seed, "histogram").choice(len(i), MAX_DRAWN_PAIRS, replace=False)
-        i, j = i[drawn], j[drawn]
-    distances = pairwise(distance, embeddings, embeddings).float().numpy()[i, j]
-    same = test.labels[i] == test.labels[j]
-    return distances[same], distances[~same]
+    pairs = pairs_of(embeddings, test.labels, distance, generator(seed, "histogram"), MAX_DRAWN_PAIRS)
+    distances = pairs.distance.astype(np.float32)
+    return distances[pairs.same], distances[~pairs.same]
 
 
 def _hardest(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[HardTriplet, ...]:

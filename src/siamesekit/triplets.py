@@ -24,6 +24,51 @@ class Triplets(NamedTuple):
     negative: Tensor
 
 
+class Positives(NamedTuple):
+    """For each of N photos the other photos of its individual, K being the most photos that an individual has.
+
+    Attributes:
+        photo: int64 `[N, K]`, the photos of the individual in ascending order; the photo itself wherever there is none.
+        there: bool `[N, K]`, which of them are another photo.
+    """
+
+    photo: Tensor
+    there: Tensor
+
+
+def individuals_of(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The photos in order of their individuals, and where each photo's individual stands in that order.
+
+    Args:
+        labels: int64 `[N]`, each photo's individual.
+
+    Returns:
+        `order`, `start` and `size`, each int64 `[N]`: the photos of photo i's individual, in ascending order, are
+        `order[start[i] : start[i] + size[i]]`.
+    """
+    order = labels.argsort(stable=True)
+    _, group, sizes = torch.unique_consecutive(labels[order], return_inverse=True, return_counts=True)
+    individual = torch.empty_like(group)
+    individual[order] = group
+    return order, (sizes.cumsum(0) - sizes)[individual], sizes[individual]
+
+
+def positives_of(labels: Tensor) -> Positives:
+    """The other photos of each photo's individual; labels int64 `[N]`."""
+    order, start, size = individuals_of(labels)
+    photos = torch.arange(len(labels), device=labels.device)[:, None]
+    column = torch.arange(int(size.max()) if len(size) else 0, device=labels.device)
+    members = order[(start[:, None] + column).clamp_max(len(order) - 1)]
+    there = (column < size[:, None]) & (members != photos)
+    return Positives(torch.where(there, members, photos), there)
+
+
+def count_triplets(labels: Tensor) -> Tensor:
+    """How many triplets photos make, int64 scalar: Σ (other photos of the individual) · (photos of all others)."""
+    _, _, size = individuals_of(labels)
+    return ((size - 1) * (len(labels) - size)).sum()
+
+
 def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Generator) -> Triplets:
     """One triplet for every pair i < j of each individual's first `photos` photos, in shuffled order.
 

@@ -99,13 +99,13 @@ def test_torch_is_not_imported_before_a_command_needs_it(arguments: list[str]) -
     [
         (["run", "gone.toml"], "error: 1 problem in gone.toml\n  there is no such file\n"),
         (["check", "gone.toml", "--json"], "error: 1 problem in gone.toml\n  there is no such file\n"),
-        (["list", "losss"], "error: unknown kind 'losss' (did you mean 'losses'?); choices: readers, samplers, "
-                            "encoders, distances, losses, optimizers\n"),
+        (["list", "losss"], "error: unknown kind 'losss' (did you mean 'losses'?); choices: readers, "
+                            "augmentations, samplers, encoders, distances, miners, losses, optimizers\n"),
         (["list", "losses", "timm"], "error: losses have no family 'timm'; families: none\n"),
         (["list", "encoders", "tim"], "error: encoders have no family 'tim'; families: timm\n"),
         (["show", "loss", "triplt"], "error: unknown loss 'triplt' (did you mean 'triplet'?); choices: triplet\n"),
-        (["show", "los", "triplet"], "error: unknown kind 'los' (did you mean 'losses'?); choices: readers, samplers, "
-                                     "encoders, distances, losses, optimizers\n"),
+        (["show", "los", "triplet"], "error: unknown kind 'los' (did you mean 'losses'?); choices: readers, "
+                                     "augmentations, samplers, encoders, distances, miners, losses, optimizers\n"),
         (["compare", "gone", "a.png", "b.png"], "error: there is no gone and no a.png and no b.png\n"),
         (["embed", "gone", "x", "-o", "y.foo"], "error: y.foo: the suffix says the format: .npz, .csv, .parquet\n"),
         (["embed", "gone", "x", "-o", "gone/y.csv"], "error: gone/y.csv: there is no folder gone\n"),
@@ -244,7 +244,7 @@ def test_list_of_a_family_is_a_model_a_line() -> None:
 def test_show_gives_options_with_range_and_default() -> None:
     shown = call("show", "losses", "triplet").stdout
     assert re.search(r"^ *margin +float ≥ 0 +1\.0 *$", shown, re.M)
-    assert re.search(r"^ *reduction +'sum' \| 'mean' +'mean' *$", shown, re.M)
+    assert re.search(r"^ *reduction +'sum' \| 'mean' \| 'mean-nonzero' +'mean' *$", shown, re.M)
     assert "supplied by the run, not to be set: distance\n" in shown
 
 
@@ -253,6 +253,8 @@ def test_show_and_list_as_json() -> None:
     assert shown["options"] == [
         {"name": "margin", "type": "NonNegative", "default": 1.0},
         {"name": "reduction", "type": "Reduction", "default": "mean"},
+        {"name": "mining", "type": "Mining", "default": "all"},
+        {"name": "hinge", "type": "Hinge", "default": "linear"},
     ]
     assert set(document(call("list", "--json"))) == {registry.plural for registry in REGISTRIES}
     root = document(call("show", "reader", "folder", "--json"))["options"]

@@ -48,6 +48,11 @@ PLAN: dict[str, Any] = {
 }
 
 
+def test_a_plan_with_a_miner_does_not_know_the_triplets() -> None:
+    shown = dict(row for row in rows(plan_table(PLAN | {"triplets": None})) if len(row) == 2)
+    assert shown["triplets an epoch"] == "chosen by the miner, in 16 batches"
+
+
 def test_a_plan_is_a_line_an_item() -> None:
     shown = dict(row for row in rows(plan_table(PLAN)) if len(row) == 2)
     assert shown == {

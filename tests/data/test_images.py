@@ -3,9 +3,7 @@
 import io
 import os
 import struct
-import threading
 import time
-import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,18 +15,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from siamesekit.data.images import (
+    DRAFT,
     MAX_PIXELS,
-    SHOWN_FINDINGS,
     Fit,
     Pixels,
     UnreadableError,
     decode,
-    load_images,
     read_pixels,
+    read_square,
     square,
 )
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError
 
 ORIENTATION = 0x0112
 UPRIGHT = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
@@ -211,53 +208,6 @@ def test_a_damaged_photo_is_decoded_or_refused_never_anything_else(
         assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
 
 
-def test_all_bad_photos_are_reported_together_and_in_order(tmp_path: Path) -> None:
-    contents = {"a.jpg": b"", "b.png": encoded(picture(), "PNG"), "c.jpg": b"text", "d.png": png(20_000, 20_000)}
-    records = [Record(name, "x", written(tmp_path, content, name)) for name, content in contents.items()]
-    with pytest.raises(DataError) as caught:
-        load_images(records, 8)
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "3 of 4 photos cannot be used:"
-    assert lines[1] == "  a.jpg: is empty (0 bytes); copy it again or remove it"
-    assert lines[2].startswith("  c.jpg: is not an image (")
-    assert lines[3].startswith("  d.png: is too large: ")
-    assert all("; " in line for line in lines[1:])
-    assert len(lines) == 4
-
-
-def test_a_long_list_of_bad_photos_is_cut_with_a_count(tmp_path: Path) -> None:
-    records = [Record(f"{i}.jpg", "x", written(tmp_path, b"", f"{i}.jpg")) for i in range(SHOWN_FINDINGS + 7)]
-    with pytest.raises(DataError) as caught:
-        load_images(records, 8)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 1 + SHOWN_FINDINGS + 1
-    assert lines[-1] == "  … and 7 more"
-
-
-def test_loaded_images_are_the_squared_pixels_channels_first(tmp_path: Path) -> None:
-    files = [written(tmp_path, encoded(picture(size, 20), "PNG"), f"{size}.png") for size in (10, 20, 30)]
-    images = load_images([Record(file.name, "x", file) for file in files], 16)
-    assert images.shape == (3, 3, 16, 16)
-    for image, file in zip(images, files, strict=True):
-        assert np.array_equal(image.permute(1, 2, 0), square(decode(file), 16, "squash"))
-
-
-def test_warning_filters_change_only_in_the_calling_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads: list[threading.Thread] = []
-
-    class Noting(warnings.catch_warnings):  # type: ignore[type-arg]
-        def __enter__(self) -> None:
-            threads.append(threading.current_thread())
-            super().__enter__()
-
-    monkeypatch.setattr(warnings, "catch_warnings", Noting)
-    file = written(tmp_path, encoded(picture(), "PNG"))
-    before = list(warnings.filters)
-    load_images([Record(str(i), "x", file) for i in range(20)], 8)
-    assert warnings.filters == before
-    assert set(threads) == {threading.current_thread()}
-
-
 @pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
 def test_a_readers_wrong_pixels_are_refused(pixels: Pixels) -> None:
     with pytest.raises(UnreadableError, match="its reader gave"):
@@ -304,3 +254,53 @@ def test_squash_keeps_all_pad_adds_black_crop_takes_the_middle() -> None:
 def test_a_picture_of_the_right_size_is_not_touched(fit: Fit) -> None:
     pixels = np.asarray(picture(16, 16))
     assert np.array_equal(square(pixels, 16, fit), pixels)
+
+
+def textured(height: int, width: int) -> Image.Image:
+    """Smooth noise, as photos are smooth where they are large: its blotches are a twelfth of its height."""
+    blotches = np.random.default_rng(1).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    return Image.fromarray(blotches).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+def test_a_large_jpeg_decoded_at_a_smaller_scale_shows_nearly_the_same(tmp_path: Path, fit: Fit) -> None:
+    file = written(tmp_path, encoded(textured(600, 800), "JPEG", quality=95))
+    small = read_square(Record("x", "x", file), 64, fit).astype(int)
+    full = square(decode(file), 64, fit).astype(int)
+    assert not np.array_equal(small, full), "it was not decoded at a smaller scale"
+    assert np.abs(small - full).mean() < 0.5
+    assert np.abs(small - full).max() <= 8
+    assert full.std() > 10, "a flat picture would show nothing"
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(4 * DRAFT * 16 - 1, 16 * DRAFT * 2 - 1), (63, 500), (500, 63), (64, 63)]
+)
+def test_a_jpeg_less_than_four_times_as_large_is_decoded_in_full(tmp_path: Path, width: int, height: int) -> None:
+    file = written(tmp_path, encoded(textured(height, width), "JPEG", quality=95))
+    assert np.array_equal(read_square(Record("x", "x", file), 16, "squash"), square(decode(file), 16, "squash"))
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_large_jpeg_is_turned_upright_too(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    upright = np.asarray(textured(480, 640))
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    file = written(tmp_path, encoded(stored, "JPEG", quality=95, exif=exif))
+    found = read_square(Record("x", "x", file), 32, "squash").astype(int)
+    assert np.abs(found - square(upright, 32, "squash")).mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_large_jpeg_in_grey_or_cmyk_keeps_its_colours(tmp_path: Path, mode: str) -> None:
+    file = written(tmp_path, encoded(textured(480, 640).convert(mode), "JPEG", quality=95))
+    found = read_square(Record("x", "x", file), 32, "squash").astype(int)
+    assert np.abs(found - square(decode(file), 32, "squash")).mean() < 1
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_truncated_large_jpeg_is_found(tmp_path: Path, kept: float) -> None:
+    content = encoded(textured(480, 640), "JPEG")
+    with pytest.raises(UnreadableError, match="cannot be decoded"):
+        read_square(Record("x", "x", written(tmp_path, content[: int(kept * len(content))])), 32, "squash")

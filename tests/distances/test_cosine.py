@@ -50,3 +50,31 @@ def test_gradient_at_zero_distance_is_zero() -> None:
     a = rows(0).requires_grad_()
     cosine(a, a.detach()).sum().backward()
     assert a.grad.abs().max() < 1e-12
+
+
+def test_pairwise_equals_scipy_and_its_gradient_is_right() -> None:
+    a, b = rows(2, 6), rows(3, 4)
+    np.testing.assert_allclose(Cosine().pairwise(a, b), cdist(a, b, "cosine"), atol=1e-12)
+    assert torch.autograd.gradcheck(Cosine().pairwise, (a.requires_grad_(), b.requires_grad_()))
+
+
+@pytest.mark.parametrize("length", [1e-3, 1.0, 1000.0])
+def test_pairwise_in_float32_is_as_exact_as_documented(length: float) -> None:
+    a = (rows(4, 200, 256) * length).float()
+    a = torch.cat([a, -3 * a[:50], a[:50]])
+    matrix = Cosine().pairwise(a, a)
+    assert matrix.min() >= 0
+    assert matrix.max() <= 2
+    np.testing.assert_allclose(matrix, cdist(a.double(), a.double(), "cosine"), rtol=0, atol=5e-7)
+
+
+def test_pairwise_has_a_zero_vector_at_one_and_finite_gradients_at_zero_distance() -> None:
+    a = torch.cat([torch.zeros(1, 5, dtype=torch.float64), rows(5, 3)])
+    a = torch.cat([a, a]).requires_grad_()
+    matrix = Cosine().pairwise(a, a)
+    assert torch.equal(matrix[0], torch.ones(8, dtype=torch.float64))
+    assert matrix[1, 5] < 1e-15
+    (gradient,) = torch.autograd.grad(matrix[1, 5], a, retain_graph=True)
+    assert gradient.abs().max() < 1e-12
+    matrix.sum().backward()
+    assert torch.isfinite(a.grad).all()

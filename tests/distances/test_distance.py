@@ -39,9 +39,20 @@ def test_takes_the_distances_own_pairwise() -> None:
 
 def test_gradient_flows_through_the_rows() -> None:
     a, b = torch.randn(3, 2, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x, y: pairwise(Euclidean(), x, y), (a.requires_grad_(), b.requires_grad_()))
+    assert torch.autograd.gradcheck(lambda x, y: pairwise(manhattan, x, y), (a.requires_grad_(), b.requires_grad_()))
 
 
 def test_no_embeddings_make_an_empty_matrix() -> None:
     assert pairwise(Cosine(), torch.randn(0, 3), torch.randn(4, 3)).tolist() == []
     assert pairwise(Cosine(), torch.randn(2, 3), torch.randn(0, 3)).tolist() == [[], []]
+
+
+@pytest.mark.parametrize("distance", [SquaredEuclidean(), Euclidean(), Cosine(), manhattan], ids=str)
+def test_lower_precision_and_autocast_do_not_reach_in(distance: Distance) -> None:
+    a, b = torch.randn(6, 64), torch.randn(4, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        full, low = pairwise(distance, a, b), pairwise(distance, a.bfloat16(), b.bfloat16())
+    assert (full.dtype, low.dtype) == (torch.float32, torch.float32)
+    np.testing.assert_allclose(full, distance(a.double()[:, None], b.double()[None]), rtol=1e-5)
+    rounded = [rows.bfloat16().double() for rows in (a, b)]
+    np.testing.assert_allclose(low, distance(rounded[0][:, None], rounded[1][None]), rtol=1e-5)

@@ -12,7 +12,8 @@ from siamesekit.data.samplers.batch import batch_of
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.weights import calibrate_batchnorm
-from siamesekit.engine.frozen_prefix import CHUNK, CannotCutError, cut, store
+from siamesekit.engine.cutting import CannotCutError, cut
+from siamesekit.engine.frozen_prefix import CHUNK, store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.losses.triplet import Triplet
 from siamesekit.model import Encoder, SiameseNetwork

@@ -1,6 +1,10 @@
 """Loss `triplet` against a plain loop and against pytorch-metric-learning."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,9 +16,11 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.reducers import BaseReducer, MeanReducer, SumReducer
 from torch import Tensor
 
+from siamesekit.distances.cosine import Cosine
+from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.losses.triplet import Reduction, Triplet, triplet_loss
+from siamesekit.losses.triplet import Hinge, Mining, Reduction, Triplet, mined, triplet_loss
 from siamesekit.triplets import Triplets
 
 
@@ -51,7 +57,13 @@ def test_equals_the_loop(seed: int, margin: float) -> None:
     expected = by_loop(embeddings, triplets, margin)
     summed = Triplet(margin, "sum", distance=SquaredEuclidean())(embeddings, labels, triplets)
     mean = Triplet(margin, "mean", distance=SquaredEuclidean())(embeddings, labels, triplets)
-    np.testing.assert_allclose(summed.elements.detach(), expected, atol=1e-12)
+    active = sum(loss > 0 for loss in expected)
+    nonzero = Triplet(margin, "mean-nonzero", distance=SquaredEuclidean())(embeddings, labels, triplets)
+    np.testing.assert_allclose(nonzero.objective.item(), sum(expected) / max(active, 1), rtol=1e-12)
+    for value in (summed, mean, nonzero):
+        assert not value.mean.requires_grad
+        np.testing.assert_allclose(value.mean.item(), sum(expected) / 20, rtol=1e-12)
+        assert value.active.item() == active / 20
     np.testing.assert_allclose(summed.objective.item(), sum(expected), rtol=1e-12)
     np.testing.assert_allclose(mean.objective.item(), sum(expected) / 20, rtol=1e-12)
 
@@ -94,3 +106,118 @@ def test_a_triplet_beyond_the_margin_costs_nothing_and_moves_nothing() -> None:
     losses.sum().backward()
     np.testing.assert_allclose(losses.detach(), [0, 0.1, 1.0], atol=1e-6)
     assert d_ap.grad.tolist() == [0, 1, 1]
+
+
+def every_triplet(labels: Tensor) -> Triplets:
+    """All triplets, by a plain loop."""
+    every = range(len(labels))
+    rows = [(a, p, n) for a, p, n in product(every, every, every) if a != p and labels[a] == labels[p] != labels[n]]
+    return Triplets(*torch.tensor(rows).reshape(-1, 3).T)
+
+
+@pytest.mark.parametrize("hinge", get_args(Hinge))
+@pytest.mark.parametrize("mining", get_args(Mining))
+@pytest.mark.parametrize("reduction", get_args(Reduction))
+@pytest.mark.parametrize("distance", [SquaredEuclidean(), Euclidean(), Cosine()], ids=lambda each: type(each).__name__)
+def test_without_triplets_it_is_over_all_of_them(
+    distance: Distance, reduction: Reduction, mining: Mining, hinge: Hinge
+) -> None:
+    embeddings, labels, _ = case(3, photos=14)
+    loss = Triplet(0.4, reduction, mining, hinge, distance=distance)
+    found, expected = loss(embeddings, labels, None), loss(embeddings, labels, every_triplet(labels))
+    assert 0 < expected.active <= 1
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
+    assert not found.mean.requires_grad
+    assert not found.active.requires_grad
+    (gradient,) = torch.autograd.grad(found.objective, embeddings)
+    (expected_gradient,) = torch.autograd.grad(expected.objective, embeddings)
+    assert expected_gradient.abs().max() > 1e-3
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("mining", "expected"), [("all", [3.0, 2.0, 1.0, 0.0]), ("hard", [3.0, 2.0]), ("semi-hard", [1.0])]
+)
+@pytest.mark.parametrize("hinge", get_args(Hinge))
+def test_mining_filters_given_triplets_and_the_hinge_squares(
+    mining: Mining, hinge: Hinge, expected: list[float]
+) -> None:
+    """On a line, the anchor at 0 and the positive at 3; negatives nearer, as far, farther, beyond the margin."""
+    embeddings = torch.tensor([[0.0], [3.0], [-2.0], [-3.0], [-4.0], [-5.0]], requires_grad=True)
+    triplets = Triplets(torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64), torch.arange(2, 6))
+    losses = [value**2 for value in expected] if hinge == "squared" else expected
+    labels = torch.tensor([0, 0, 1, 1, 1, 1])
+    found = {
+        reduction: Triplet(2.0, reduction, mining, hinge, distance=Euclidean())(embeddings, labels, triplets)
+        for reduction in get_args(Reduction)
+    }
+    nonzero = [value for value in losses if value > 0]
+    assert found["sum"].objective.item() == sum(losses)
+    assert found["mean"].objective.item() == pytest.approx(sum(losses) / len(losses))
+    assert found["mean-nonzero"].objective.item() == pytest.approx(sum(losses) / len(nonzero))
+    for value in found.values():
+        assert value.mean.item() == pytest.approx(sum(losses) / len(losses))
+        assert value.active.item() == len(nonzero) / len(losses)
+
+
+def test_mined_says_which() -> None:
+    d_ap, d_an = torch.full((5,), 1.0), torch.tensor([0.5, 1.0, 1.25, 1.5, 2.0])
+    assert mined(d_ap, d_an, 0.5, "all").tolist() == [True] * 5
+    assert mined(d_ap, d_an, 0.5, "hard").tolist() == [True, True, False, False, False]
+    assert mined(d_ap, d_an, 0.5, "semi-hard").tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("reduction", get_args(Reduction))
+@pytest.mark.parametrize("given_", [True, False], ids=["no triplet given", "no triplet in the batch"])
+def test_without_any_triplet_loss_and_gradient_are_zero(reduction: Reduction, given_: bool) -> None:
+    embeddings = torch.ones(3, 2, requires_grad=True)  # all at distance 0, where the root has no derivative
+    none = torch.zeros(0, dtype=torch.int64)
+    triplets = Triplets(none, none, none) if given_ else None
+    value = Triplet(1.0, reduction, distance=Euclidean())(embeddings, torch.arange(3), triplets)
+    value.objective.backward()
+    assert [each.item() for each in value] == [0, 0, 0]
+    assert torch.equal(embeddings.grad, torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize("triplets", [True, False], ids=["triplets", "all"])
+def test_collapsed_embeddings_have_the_margin_as_loss_and_a_finite_gradient(triplets: bool) -> None:
+    embeddings, labels, given_ = torch.ones(6, 3, requires_grad=True), torch.tensor([0, 0, 1, 1, 2, 2]), None
+    if triplets:
+        given_ = every_triplet(labels)
+    value = Triplet(0.7, distance=Euclidean())(embeddings, labels, given_)
+    value.objective.backward()
+    assert value.objective.item() == pytest.approx(0.7)
+    assert torch.isfinite(embeddings.grad).all()
+
+
+def test_half_precision_embeddings_are_measured_in_float32() -> None:
+    embeddings, labels, _ = case(5)
+    low = embeddings.detach().float().bfloat16()
+    loss = Triplet(0.5, distance=Euclidean())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss(low, labels, None).objective
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(loss(low.double(), labels, None).objective.item(), rel=1e-6)
+
+
+MEASURE = """
+import resource, sys, torch
+from siamesekit.distances.euclidean import Euclidean
+from siamesekit.losses.triplet import Triplet
+torch.set_num_threads(1)
+n = int(sys.argv[1])
+embeddings = torch.nn.functional.normalize(torch.randn(n, 128)).requires_grad_()
+Triplet(0.2, distance=Euclidean())(embeddings, torch.arange(n) // 8, None).objective.backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_the_memory_of_all_triplets_is_a_few_matrices_of_distances() -> None:
+    """At N = 2048 a matrix has 16 MiB; an index of each of the 29 million triplets alone would have 223 MiB."""
+    pytest.importorskip("resource")
+    peaks = [
+        int(subprocess.run([sys.executable, "-c", MEASURE, str(n)], capture_output=True, text=True, check=True).stdout)
+        for n in (64, 2048)
+    ]
+    assert peaks[1] - peaks[0] < 220 * 1024

@@ -150,10 +150,15 @@ def embed(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=".npz, .csv or .parquet")],
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Number.fp32,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the embeddings of photos to a file."""
+    """Write the embeddings of photos to a file.
+
+    In fp32 they are those of `compare`, and the same to rounding on every machine. With --precision auto bf16 is
+    taken where it is native: twice as fast or more, and embeddings that differ by a few per cent of their length.
+    """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.embedding_files import check_output, photos_of, write_embeddings
 
@@ -161,9 +166,11 @@ def embed(
         photos = photos_of(inputs)
         shell.require_files(run)
         shell.load_plugins(plugin)
+        from siamesekit.allocator import keep_freed_memory
         from siamesekit.artifact import load
 
-        model = load(run, device.value)
+        keep_freed_memory()
+        model = load(run, device.value, precision.value)
         embeddings = model.embed_files(photos, shell)
         write_embeddings(output, photos, embeddings.numpy())
         if as_json:

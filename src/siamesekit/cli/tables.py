@@ -33,7 +33,8 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     parts = plan["photos"]
     table.add_row("individuals", ", ".join(f"{count} {part}" for part, count in plan["individuals"].items()))
     table.add_row("photos", ", ".join(f"{count} {part}" for part, count in parts.items()))
-    table.add_row("triplets an epoch", f"{plan['triplets']} in {plan['batches']} batches")
+    triplets = "chosen by the miner," if plan["triplets"] is None else plan["triplets"]
+    table.add_row("triplets an epoch", f"{triplets} in {plan['batches']} batches")
     table.add_row("steps", str(plan["steps"]))
     table.add_row("parameters", f"{plan['trainable']:,} of {plan['parameters']:,} train")
     table.add_row("weights", plan["weights"])

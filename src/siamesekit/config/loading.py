@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from siamesekit.config.tables import (
     NAMED_WEIGHTS,
     NESTED_TABLES,
+    OPTIONAL_TABLES,
     REQUIRED_TABLES,
     TABLES,
     WEIGHT_SUFFIXES,
@@ -102,6 +103,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     for key, table in TABLES.items():
         if key not in raw and key in REQUIRED_TABLES:
             reading.problem([key], "this table is required")
+        elif key not in raw and key in OPTIONAL_TABLES:
+            tables[key] = None
         else:
             tables[key] = _table(table, raw.get(key, {}), (key,), reading)
     _check_together(tables, reading)

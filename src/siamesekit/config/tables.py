@@ -11,8 +11,18 @@ from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
-from siamesekit.options import Count, Fraction, OpenFraction
-from siamesekit.registry import DISTANCES, ENCODERS, LOSSES, OPTIMIZERS, READERS, SAMPLERS, Registry
+from siamesekit.options import Count, Fraction, NonNegative, OpenFraction
+from siamesekit.registry import (
+    AUGMENTATIONS,
+    DISTANCES,
+    ENCODERS,
+    LOSSES,
+    MINERS,
+    OPTIMIZERS,
+    READERS,
+    SAMPLERS,
+    Registry,
+)
 
 NAMED_WEIGHTS = ("imagenet", "random", "calibrated")
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -58,6 +68,8 @@ class DataTable(ComponentTable):
     """A photo that is not square: squashed, padded with black, or cropped to its middle."""
     singletons: Literal["refuse", "leave-out"] = "refuse"
     """Individuals with a single photo make no positive pair: an error, or left out and said."""
+    memory_gib: NonNegative = 2.0
+    """Decoded photos that take more GiB than this are kept in a temporary file in place of memory."""
     stand_in: DataStandInTable | None = None
 
 
@@ -72,6 +84,18 @@ class SplitTable(Table):
     """Share of the *training* individuals (or photos) set aside to select the epoch."""
     test: tuple[str, ...] = ()
     """With `by = "identity"`: these individuals test, all others train; `train` is then not used."""
+
+
+class AugmentationTable(ComponentTable):
+    """`[augmentation]`: the network trains on changing views of the training photos; all other photos stay as they are.
+
+    Without the table it trains on the photos themselves.
+    """
+
+    registry = AUGMENTATIONS
+    name: str
+    views: Count = 4
+    """Where the frozen part's output is cached: how many views of each photo, used in turn, an epoch each."""
 
 
 class HeadTable(Table):
@@ -106,6 +130,9 @@ class EncoderTable(ComponentTable):
     """The first block that trains; everything before it is frozen. Empty: all of it trains. `head`: only the head."""
     batchnorm: Literal["inference", "train"] = "inference"
     """Whether BatchNorm layers that train use their stored statistics or the batch's."""
+    cache_gib: NonNegative = 8.0
+    """GiB that the outputs of frozen parts may take in the user's cache folder, all runs' together. Where one run's
+    alone would take more, it is computed again each time. 0: always."""
     head: HeadTable = HeadTable()
     stand_in: EncoderStandInTable | None = None
 
@@ -118,11 +145,18 @@ class DistanceTable(ComponentTable):
 
 
 class SamplerTable(ComponentTable):
-    """`[sampler]`: batch_size counts what the sampler enumerates: triplets for `all-pairs`."""
+    """`[sampler]`: batch_size counts what the sampler enumerates: triplets for `all-pairs`; `p-by-k` ignores it."""
 
     registry = SAMPLERS
     name: str = "all-pairs"
     batch_size: Count = 128
+
+
+class MinerTable(ComponentTable):
+    """`[miner]`: chooses the triplets of each batch by its embeddings; without the table the sampler's are taken."""
+
+    registry = MINERS
+    name: str
 
 
 class LossTable(ComponentTable):
@@ -145,6 +179,8 @@ class TrainTable(Table):
     epochs: Count = 60
     select: Literal["last", "validation"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation individuals. Never the test's."""
+    memory_gib: NonNegative = 0.0
+    """GiB that a step's activations may take; of a larger batch some photos are encoded twice. 0: half the memory."""
 
 
 class EvaluationTable(Table):
@@ -167,9 +203,11 @@ class SaveTable(Table):
 TABLES: dict[str, type[Table]] = {
     "data": DataTable,
     "split": SplitTable,
+    "augmentation": AugmentationTable,
     "encoder": EncoderTable,
     "distance": DistanceTable,
     "sampler": SamplerTable,
+    "miner": MinerTable,
     "loss": LossTable,
     "optimizer": OptimizerTable,
     "train": TrainTable,
@@ -177,6 +215,8 @@ TABLES: dict[str, type[Table]] = {
     "save": SaveTable,
 }
 REQUIRED_TABLES = ("data", "encoder")
+OPTIONAL_TABLES = ("augmentation", "miner")
+"""Without such a table there is no such stage; without any other one its defaults hold."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
     ("encoder", "head"): HeadTable,
@@ -194,9 +234,11 @@ class Config:
     source: Path
     data: DataTable
     split: SplitTable
+    augmentation: AugmentationTable | None
     encoder: EncoderTable
     distance: DistanceTable
     sampler: SamplerTable
+    miner: MinerTable | None
     loss: LossTable
     optimizer: OptimizerTable
     train: TrainTable
@@ -204,8 +246,8 @@ class Config:
     save: SaveTable
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        """All tables as nested plain values, defaults included, in the order of a run."""
-        return {name: _plain(getattr(self, name)) for name in TABLES}
+        """All tables that are there as nested plain values, defaults included, in the order of a run."""
+        return {name: _plain(table) for name in TABLES if (table := getattr(self, name)) is not None}
 
     def to_toml(self, relative_to: Path | None = None, plugins: Sequence[str] | None = None) -> str:
         """The config as TOML, every default written out; it reruns the run.

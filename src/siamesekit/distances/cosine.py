@@ -17,6 +17,16 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 class Cosine:
     """Cosine distance 1 − cos: `[..., D]`, `[..., D]` → `[...]`, 0 (same direction) … 2 (opposite)."""
 
+    ranks_as = "cosine"
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""
         return cosine(a, b)
+
+    def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
+        """All distances, `[N, D]`, `[M, D]` → `[N, M]`, by one matrix product of the rows scaled to length 1.
+
+        Its rounding error is up to about 5e-7 in float32.
+        """
+        a, b = (F.normalize(rows, dim=1, eps=1e-8) for rows in (a, b))  # PyTorch's `cosine_similarity` has this eps
+        return (1 - a @ b.T).clamp(0, 2)

@@ -19,6 +19,8 @@ def squared_euclidean(a: Tensor, b: Tensor) -> Tensor:
 class SquaredEuclidean:
     """Squared Euclidean distance: `[..., D]`, `[..., D]` → `[...]`, at least 0; 0 … 4 for unit embeddings."""
 
+    ranks_as = "euclidean"
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""
         return squared_euclidean(a, b)

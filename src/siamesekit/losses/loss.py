@@ -14,16 +14,22 @@ class LossValue(NamedTuple):
 
     Attributes:
         objective: scalar; its gradient moves the weights.
-        elements: `[T]`, the loss of each triplet (or whatever the loss is a sum over); their mean is reported.
+        mean: scalar without gradient, the mean loss of the terms, triplets or whatever the loss is a sum over; it is
+            what is reported.
+        active: scalar without gradient, the share of the terms with a loss above 0.
     """
 
     objective: Tensor
-    elements: Tensor
+    mean: Tensor
+    active: Tensor
 
 
 class Loss(Protocol):
-    """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets of indices into them."""
+    """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets of indices into them.
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, triplets: Triplets) -> LossValue:
+    Without triplets it is over all that the individuals make.
+    """
+
+    def __call__(self, embeddings: Tensor, labels: Tensor, triplets: Triplets | None) -> LossValue:
         """The batch's loss."""
         ...

@@ -16,11 +16,11 @@ class Batch(NamedTuple):
 
     Attributes:
         images: int64 `[N]`, distinct indices into the training photos.
-        triplets: T triplets of indices into the *batch*, 0 ≤ index < N.
+        triplets: T triplets of indices into the *batch*, 0 ≤ index < N; None: all that its individuals make.
     """
 
     images: Tensor
-    triplets: Triplets
+    triplets: Triplets | None
 
 
 class Sampler(Protocol):

@@ -1,0 +1,40 @@
+"""One measurement in a process of its own: `python -m benchmarks.child MODULE:FUNCTION ARGUMENTS RESULT`.
+
+The function takes the JSON arguments and gives a dictionary, which is written to the file RESULT with the process's
+peak memory beside it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import sys
+from pathlib import Path
+
+
+def peak_mib() -> float:
+    """The most memory this process has held resident, in MiB.
+
+    Linux's VmHWM where there is one: it starts anew with the program, while ru_maxrss is inherited from the process
+    that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 1024
+
+
+def main() -> None:
+    """Call the function and write what it gives."""
+    target, arguments, result = sys.argv[1:]
+    module, _, function = target.partition(":")
+    given = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+    Path(result).write_text(json.dumps({"peak_mib": peak_mib()} | given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""(d) Embedding a folder of photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Contender, FailedError, Outcome, Row, Setting, fresh, side_by_side
+
+TITLE = "embedding a folder"
+MODEL, SIDE = "resnet50", 224
+PHOTOS, QUICK_PHOTOS = 2_000, 24
+MEASURES = (
+    f"Seconds from starting the process to its end for {PHOTOS:,} JPEG photos of 640 × 480 pixels, made for this, to "
+    f"embeddings: timm's {MODEL} with the same random weights, photos squashed to {SIDE} × {SIDE}. Peak memory is the "
+    "main process's; the peer's two workers are not in it. The peer is a script of timm, torchvision's transforms and "
+    "`DataLoader(num_workers=2, batch_size=32)` in fp32; here it is `SimilarityModel.embed_files`, in fp32 and, where "
+    'the processor multiplies bfloat16 itself, also with `precision="auto"`.'
+)
+
+
+def measure(setting: Setting) -> Outcome:
+    """Time, peak memory, and how well the embeddings agree."""
+    photos, count = setting.folder / "photos", QUICK_PHOTOS if setting.quick else PHOTOS
+    try:
+        made = fresh(Contender("photos", "benchmarks.embedding:make_photos", {"folder": str(photos), "count": count}),
+                     setting.folder)  # fmt: skip
+    except FailedError as error:
+        return Outcome([], [f"(d) the photos could not be made: {error}."])
+    setting.say(f"  {count} photos made, {made['kib']:.0f} KiB each")
+    common = {"photos": str(photos), "device": setting.device}
+    contenders = [
+        Contender("timm script", "benchmarks.embedding:script", {**common, "out": str(setting.folder / "theirs.npy")}),
+        Contender("siamesekit", "benchmarks.embedding:siamesekit",
+                  {**common, "precision": "fp32", "out": str(setting.folder / "ours.npy")}),
+    ]  # fmt: skip
+    if made["bf16"]:
+        auto = {**common, "precision": "auto", "out": str(setting.folder / "auto.npy")}
+        contenders.append(Contender("siamesekit auto", "benchmarks.embedding:siamesekit", auto))
+    theirs, *ours = side_by_side(setting, 1 if setting.quick else 2, contenders)
+    rows, notes = [], []
+    for contender, measured in zip(contenders[1:], ours, strict=True):
+        number = "auto (bf16)" if contender.arguments["precision"] == "auto" else "fp32"
+        what = f"{count:,} photos, ours in {number}"
+        rows.append(Row("d", f"{what}, s", "timm script", theirs.best("wall_s"), measured.best("wall_s")))
+        rows.append(Row("d", f"{what}, peak MiB", "timm script", theirs.most("peak_mib"), measured.most("peak_mib")))
+        if theirs.rounds and measured.rounds:
+            notes.append(f"Ours in {number}: {_agreement(setting, contender.arguments['out'])}")
+    return Outcome(rows, notes)
+
+
+def _agreement(setting: Setting, out: str) -> str:
+    arguments = {"a": str(setting.folder / "theirs.npy"), "b": out}
+    try:
+        cosines = fresh(Contender("agreement", "benchmarks.embedding:agreement", arguments), setting.folder)
+    except FailedError as error:
+        return f"embeddings could not be compared: {error}."
+    return (f"cosine between the peer's and our embedding of a photo at least {cosines['plain']:.6f}, after taking the "
+            f"mean embedding away at least {cosines['centred']:.6f}.")  # fmt: skip
+
+
+def make_photos(folder: str, count: int) -> dict[str, Any]:
+    """Draw photos: soft shapes with texture and noise, as large as a camera's JPEG of that size."""
+    import numpy as np
+    from PIL import Image
+
+    from siamesekit.engine.precision import choose_precision
+
+    Path(folder).mkdir()
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 5, (480, 640, 3)).astype(np.float32)
+
+    def soft(rows: int, columns: int) -> Image.Image:
+        values = Image.fromarray(rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8))
+        return values.resize((640, 480), Image.Resampling.BICUBIC)
+
+    for number in range(count):
+        pixels = np.asarray(Image.blend(soft(9, 12), soft(60, 80), 0.3), dtype=np.float32) + np.roll(
+            grain, number * 1009
+        )
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(f"{folder}/{number:05}.jpg", quality=90)
+    kib = sum(file.stat().st_size for file in Path(folder).iterdir()) / count / 1024
+    return {"kib": kib, "bf16": choose_precision("cpu").bf16}
+
+
+def siamesekit(photos: str, device: str, precision: Any, out: str) -> dict[str, Any]:
+    """This library's."""
+    import numpy as np
+    import torch
+
+    from siamesekit.artifact import Architecture, SimilarityModel, build
+    from siamesekit.distances.euclidean import Euclidean
+    from siamesekit.progress import Progress
+
+    torch.manual_seed(0)
+    architecture = Architecture(f"timm/{MODEL}", {}, {"layers": [], "normalize": False}, "inference")
+    model = SimilarityModel(build(architecture), Euclidean(), SIDE, "squash", None, {}, device, precision)  # type: ignore[arg-type]
+    embeddings = model.embed_files(sorted(Path(photos).iterdir()), Progress())
+    np.save(out, embeddings.numpy())
+    return device_memory(device)
+
+
+def script(photos: str, device: str, out: str) -> dict[str, Any]:
+    """What a user would write."""
+    import numpy as np
+    import timm
+    import torch
+    from PIL import Image
+    from timm.data.config import resolve_model_data_config
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision import transforms
+
+    files = sorted(Path(photos).iterdir())
+    torch.manual_seed(0)
+    model = timm.create_model(MODEL, pretrained=False, num_classes=0).eval().to(device)
+    data = resolve_model_data_config(model)
+    transform = transforms.Compose([
+        transforms.Resize((SIDE, SIDE)),
+        transforms.ToTensor(),
+        transforms.Normalize(data["mean"], data["std"]),
+    ])  # fmt: skip
+
+    class Photos(Dataset[torch.Tensor]):
+        def __len__(self) -> int:
+            return len(files)
+
+        def __getitem__(self, index: int) -> torch.Tensor:
+            tensor: torch.Tensor = transform(Image.open(files[index]).convert("RGB"))
+            return tensor
+
+    embeddings = []
+    with torch.inference_mode():
+        for batch in DataLoader(Photos(), batch_size=32, num_workers=2):
+            embeddings.append(model(batch.to(device)).cpu())
+    np.save(out, torch.cat(embeddings).numpy())
+    return device_memory(device)
+
+
+def device_memory(device: str) -> dict[str, Any]:
+    """The device's own peak, where it has one."""
+    from benchmarks.harness import device_peak
+
+    return dict(device_peak(device))
+
+
+def agreement(a: str, b: str) -> dict[str, Any]:
+    """The smallest cosines of corresponding rows of two files."""
+    import numpy as np
+
+    theirs, ours = np.load(a).astype(np.float64), np.load(b).astype(np.float64)
+
+    def least(x: Any, y: Any) -> float:
+        return float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).min())
+
+    centre = theirs.mean(0)
+    return {"plain": least(theirs, ours), "centred": least(theirs - centre, ours - centre)}

@@ -1,0 +1,101 @@
+"""docs/benchmarks.md: the table, the machine, what each row measures, and what was tried in vain."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.harness import Outcome, Setting
+
+TRIED = Path(__file__).with_name("tried.md")
+PACKAGES = (
+    "siamesekit", "torch", "torchvision", "timm", "tensorflow-cpu", "tensorflow", "tf_keras", "faiss-cpu",
+    "pytorch-metric-learning", "numpy", "pillow",
+)  # fmt: skip
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
+HEADER = ("", "quantity", "peer", "peer's", "ours", "peer's / ours")
+
+
+def page(
+    outcomes: Mapping[str, Outcome], titles: Mapping[str, str], measures: Mapping[str, str], setting: Setting, load: str
+) -> str:
+    """The whole file.
+
+    Args:
+        outcomes: of the benchmarks that ran, by letter.
+        titles: of those.
+        measures: what those measure.
+        setting: how they ran.
+        load: the machine's load average before they did.
+    """
+    parts = ["# Benchmarks", "Written by `python -m benchmarks`; not to be edited by hand."]
+    if setting.quick:
+        parts.append("**A quick run: the sizes are small and the figures mean nothing.**")
+    parts.append("Smaller is better in every row; the last column says how many times the peer's figure is ours. "
+                 "Where a peer was not run, its cell says why.")  # fmt: skip
+    parts.append(_table([HEADER, *(row.cells() for outcome in outcomes.values() for row in outcome.rows)]))
+    parts.append("## The machine")
+    parts.append(_table([("", ""), *machine(setting, load)]))
+    parts.append("## What each row measures")
+    parts.append("Every measurement is a process of its own; the contenders take turns, and of the rounds the fastest "
+                 "and, of memory, the largest counts.")  # fmt: skip
+    for letter, outcome in outcomes.items():
+        parts.append(f"### ({letter}) {titles[letter]}")
+        parts.append(measures[letter])
+        if outcome.notes:
+            parts.append("\n".join(f"- {note}" for note in outcome.notes))
+    parts.append("## Tried, did not pay")
+    return "\n\n".join(parts) + "\n\n" + TRIED.read_text(encoding="utf-8")
+
+
+def machine(setting: Setting, load: str) -> list[tuple[str, str]]:
+    """What ran the benchmarks, as label and text."""
+    info = _cpu_info()
+    flags = info.get("flags", "").split()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    there = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
+    return [
+        ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("processor", info.get("model name", platform.processor() or platform.machine())),
+        ("cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())),
+        ("instructions", there if flags else "unknown"),
+        ("memory", f"{memory:.1f} GiB"),
+        ("device", _device(setting)),
+        ("load average at the start", load),
+        ("system", f"{platform.system()} {platform.release()}"),
+        ("Python", platform.python_version()),
+        *((name, _version(name)) for name in PACKAGES),
+    ]
+
+
+def _device(setting: Setting) -> str:
+    if setting.device != "cuda":
+        return "CPU"
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_info() -> dict[str, str]:
+    file = Path("/proc/cpuinfo")
+    if not file.exists():
+        return {}
+    lines = (line.partition(":") for line in file.read_text().split("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    header, *others = ("| " + " | ".join(row) + " |" for row in rows)
+    alignment = "| " + " | ".join("---" if index < 3 else "---:" for index in range(len(rows[0]))) + " |"
+    return "\n".join([header, alignment, *others])

@@ -1,0 +1,233 @@
+"""(a) The whale experiment: an epoch of 2,025 triplets."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import (
+    ROOT,
+    Contender,
+    FailedError,
+    Outcome,
+    Row,
+    Setting,
+    device_peak,
+    fresh,
+    side_by_side,
+)
+
+TITLE = "the whale experiment"
+CONFIG = ROOT / "examples" / "whales" / "config.toml"
+EPOCHS = 60
+TRAINABLE = 9_583_800
+"""Parameters that train in the recipe; a peer that trains another number is refused."""
+QUICK = ("split.train=0.6", "data.stand_in.individuals=6", "data.stand_in.photos=4", "sampler.photos=4",
+         "sampler.batch_size=8", "data.size=71")  # fmt: skip
+MEASURES = (
+    "examples/whales/config.toml on the drawn flukes with random weights: three photos of 128 × 128 to a triplet, "
+    f"batches of 128 triplets, {TRAINABLE:,} parameters train, the rest is frozen. Ours is `siamesekit.run`; an epoch "
+    "is the median of its whole epochs. The peers are plain loops in fp32 over photos that lie ready in memory, which "
+    "send anchors, positives and negatives through the whole network in each step: Keras with its step compiled by "
+    "`tf.function`, and PyTorch with timm's legacy_xception. Theirs is **extrapolated**: the seconds of a few steps, "
+    "after one that does not count, times 2,025 / 128. The row of a run is extrapolated for both sides to 60 epochs: "
+    "ours with everything before and after training (drawing and reading the photos, the frozen part, test figures "
+    "and a checkpoint each epoch, evaluation, report), the peers with nothing but their epochs. Peak memory is each "
+    "process's own: ours over the whole run, the peers' over their few steps. Ours runs with `--precision auto`, and "
+    "in fp32 where that is something else."
+)
+
+
+def measure(setting: Setting) -> Outcome:
+    """Epoch, run and peak memory beside both peers."""
+    flukes = setting.folder / "flukes.npz"
+    overrides = ["encoder.weights=calibrated", f"data.root={setting.folder / 'none'}"]
+    overrides += QUICK if setting.quick else ()
+    drawing = Contender("flukes", "benchmarks.whales:draw", {"out": str(flukes), "overrides": overrides})
+    try:
+        drawn = fresh(drawing, setting.folder)
+    except FailedError as error:
+        return Outcome([], [f"(a) the flukes could not be drawn: {error}."])
+    batch, triplets, steps = drawn["batch"], drawn["triplets"], 1 if setting.quick else 2
+    peer = {"flukes": str(flukes), "batch": batch, "steps": steps}
+    run = {"overrides": [*overrides, f"train.epochs={1 if setting.quick else 3}"], "device": setting.device}
+    contenders = [
+        Contender("Keras", "benchmarks.whales:keras", peer, ("tensorflow", "tf_keras"),
+                  "left out: not set up for a GPU" if setting.device == "cuda" else ""),
+        Contender("PyTorch", "benchmarks.whales:pytorch", {**peer, "device": setting.device}),
+        Contender("siamesekit auto", "benchmarks.whales:siamesekit", {**run, "precision": "auto"}),
+    ]  # fmt: skip
+    if drawn[f"bf16_{setting.device}"]:
+        contenders.append(Contender("siamesekit fp32", "benchmarks.whales:siamesekit", {**run, "precision": "fp32"}))
+    measured = side_by_side(setting, 1 if setting.quick else 3, contenders)
+    rows = []
+    for contender, ours in zip(contenders[2:], measured[2:], strict=True):
+        bf16 = contender.arguments["precision"] == "auto" and len(contenders) > 3
+        number = "auto (bf16)" if bf16 else "fp32"
+        for theirs, name in zip(measured, ("Keras", "PyTorch"), strict=False):
+            epoch = theirs.best("step_s", triplets / batch)
+            whole = EPOCHS * epoch if isinstance(epoch, float) else epoch
+            rows += [
+                Row("a", f"an epoch, ours in {number}, s", name, epoch, ours.best("epoch_s")),
+                Row("a", f"{EPOCHS} epochs, ours in {number}, s", name, whole, ours.best("run_s")),
+                Row("a", f"peak MiB, ours in {number}", name, theirs.most("peak_mib"), ours.most("peak_mib")),
+            ]
+    notes = [f"{triplets:,} triplets an epoch in batches of {batch}; {steps} steps of the peers timed in each round."]
+    return Outcome(rows, notes)
+
+
+def draw(out: str, overrides: list[str]) -> dict[str, Any]:
+    """Draw the photos and plan the triplets, as the run itself does, for the peers."""
+    import numpy as np
+    import torch
+
+    from siamesekit.config import load_config
+    from siamesekit.engine.precision import choose_precision
+    from siamesekit.preparation import prepare_data
+    from siamesekit.progress import Progress
+    from siamesekit.triplets import all_pairs_triplets
+
+    config = load_config(CONFIG, overrides)
+    data = prepare_data(config, Progress())
+    train = list(data.split.train)
+    rng = np.random.default_rng(config.seed)
+    triplets = all_pairs_triplets(data.labels[train], config.sampler.options.get("photos", 10), rng)
+    np.savez(out, images=data.images[train].numpy(), triplets=torch.stack(tuple(triplets), dim=1).numpy())
+    cuda = torch.cuda.is_available() and choose_precision("cuda").bf16
+    return {
+        "triplets": len(triplets.anchor),
+        "batch": config.sampler.batch_size,
+        "bf16_cpu": choose_precision("cpu").bf16,
+        "bf16_cuda": cuda,
+    }
+
+
+def siamesekit(overrides: list[str], device: Any, precision: Any) -> dict[str, Any]:
+    """The whole run, of few epochs."""
+    import tempfile
+
+    from siamesekit import load_config, run
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(load_config(CONFIG, overrides), Path(folder) / "run", device=device, precision=precision)
+        lines = [json.loads(line) for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    seconds = result.manifest["seconds"]
+    around, training = seconds["total"] - seconds["training"], seconds["training"]
+    return {
+        "epoch_s": statistics.median(line["seconds"] for line in lines),
+        "run_s": around + EPOCHS * training / len(lines),
+        "around_s": around,
+    } | device_peak(device)
+
+
+def keras(flukes: str, batch: int, steps: int) -> dict[str, Any]:
+    """The recipe in Keras: the network and the step of tests/golden/make_keras_golden.py, weights random."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    import tensorflow as tf
+    import tf_keras
+    from tf_keras import layers
+
+    images, triplets = _photos(flukes)
+    side = images.shape[-1]
+    scaled = tf.constant(images.transpose(0, 2, 3, 1) / 127.5 - 1, dtype=tf.float32)
+    xception = tf_keras.applications.Xception(
+        weights=None, include_top=False, input_shape=(side, side, 3), pooling="avg"
+    )
+    for layer in xception.layers[:-27]:
+        layer.trainable = False
+    encoder = tf_keras.Sequential([
+        xception,
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.BatchNormalization(),
+        layers.Dense(256, activation="relu"),
+        layers.Lambda(lambda x: tf.math.l2_normalize(x, axis=1)),
+    ])  # fmt: skip
+    encoder.build((None, side, side, 3))
+    _check_trainable(sum(int(tf.size(variable)) for variable in encoder.trainable_variables))
+    optimizer = tf_keras.optimizers.Adam(learning_rate=1e-3, epsilon=0.1)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def train(anchor: Any, positive: Any, negative: Any) -> Any:
+        with tf.GradientTape() as tape:
+            a, p, n = encoder(anchor), encoder(positive), encoder(negative)
+            d_ap = tf.reduce_sum(tf.square(a - p), axis=-1)
+            d_an = tf.reduce_sum(tf.square(a - n), axis=-1)
+            loss = tf.maximum(d_ap - d_an + 1.0, 0.0)
+        gradients = tape.gradient(loss, encoder.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, encoder.trainable_variables, strict=True))
+        return loss
+
+    def step(number: int) -> float:
+        chosen = _batch(triplets, number, batch)
+        return float(tf.reduce_mean(train(*(tf.gather(scaled, index) for index in chosen.T))))
+
+    return _timed(step, steps)
+
+
+def pytorch(flukes: str, batch: int, steps: int, device: str) -> dict[str, Any]:
+    """The recipe in PyTorch, as one would write it down."""
+    import timm
+    import torch
+    from torch import nn
+
+    photos, triplets = _photos(flukes)
+    images = torch.from_numpy(photos).float() / 127.5 - 1
+    backbone = timm.create_model("legacy_xception", pretrained=False, num_classes=0)
+    frozen = True
+    for name, parameter in backbone.named_parameters():
+        frozen = frozen and not name.startswith("block11.")
+        parameter.requires_grad = not frozen
+    encoder = nn.Sequential(
+        backbone, nn.Linear(2048, 512), nn.ReLU(), nn.BatchNorm1d(512, eps=1e-3), nn.Linear(512, 256), nn.ReLU()
+    )
+    encoder.to(device).eval()  # BatchNorm in inference mode
+    trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    _check_trainable(sum(parameter.numel() for parameter in trainable))
+    optimizer = torch.optim.Adam(trainable, lr=1e-3, eps=0.1)
+
+    def step(number: int) -> float:
+        chosen = torch.from_numpy(_batch(triplets, number, batch))
+        a, p, n = (nn.functional.normalize(encoder(images[index].to(device)), dim=1) for index in chosen.T)
+        loss = ((a - p).square().sum(1) - (a - n).square().sum(1) + 1).relu().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return _timed(step, steps) | device_peak(device)
+
+
+def _photos(flukes: str) -> tuple[Any, Any]:
+    import numpy as np
+
+    with np.load(flukes) as file:
+        return file["images"], file["triplets"]
+
+
+def _batch(triplets: Any, number: int, batch: int) -> Any:
+    """The batch of that number, `[batch, 3]`, all of one size."""
+    start = number % (len(triplets) // batch) * batch
+    return triplets[start : start + batch]
+
+
+def _check_trainable(parameters: int) -> None:
+    if parameters != TRAINABLE:
+        raise ValueError(f"{parameters} parameters train in this peer, the recipe's are {TRAINABLE}")
+
+
+def _timed(step: Any, steps: int) -> dict[str, Any]:
+    """Mean seconds of a step after a first one; each step ends with its loss as a number, so nothing is pending."""
+    import math
+    import time
+
+    step(0)
+    start = time.perf_counter()
+    losses = [step(number) for number in range(1, steps + 1)]
+    seconds = time.perf_counter() - start
+    if not all(map(math.isfinite, losses)):
+        raise ValueError(f"the peer's losses are {losses}")
+    return {"step_s": seconds / steps}

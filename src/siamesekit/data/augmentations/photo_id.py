@@ -1,0 +1,149 @@
+"""Augmentation `photo-id`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from annotated_types import Ge, Le
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.data.augmentations.warp import to_bytes, warp
+from siamesekit.options import Fraction, NonNegative
+from siamesekit.randomness import Streams
+from siamesekit.registry import AUGMENTATIONS
+
+Degrees = Annotated[float, Ge(0), Le(180)]
+Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+SMALLEST_PATCH, LONGEST_PATCH = 0.02, 3.3
+"""Least area of an erased patch, as a share of the picture's; the most its sides may differ, as a ratio."""
+
+
+def move(images: Tensor, angle: Numbers, right: Numbers, down: Numbers, zoom: Numbers, mirrored: Mask) -> Tensor:
+    """Turn, shift, scale and mirror pictures float32 `[N, C, S, S]`, in one bilinear step.
+
+    Args:
+        images: the pictures.
+        angle: `[N]`, in degrees, clockwise about the middle.
+        right: `[N]`, by which share of its side a picture moves to the right, after turning and scaling.
+        down: `[N]`, and down.
+        zoom: `[N]`, above 1 to enlarge.
+        mirrored: `[N]`: left and right are exchanged first.
+    """
+    cos, sin = np.cos(np.deg2rad(angle)) / zoom, np.sin(np.deg2rad(angle)) / zoom
+    turned = np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1)  # back from the result to the picture
+    turned[:, 0] *= np.where(mirrored, -1, 1)[:, None]
+    moved = -turned @ np.stack([2 * right, 2 * down], axis=1)[:, :, None]
+    return warp(images, np.concatenate([turned, moved], axis=2))
+
+
+def relight(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """Change colours of pictures float `[N, 3, S, S]`, in this order; nothing is clipped.
+
+    Args:
+        images: the pictures.
+        brightness: `[N]`, factors of all values.
+        contrast: `[N]`, factors of each value's difference from the picture's mean grey.
+        saturation: `[N]`, factors of each value's difference from its pixel's grey.
+    """
+    weights = images.new_tensor(GREY).view(1, 3, 1, 1)
+    brightness, contrast, saturation = (factor.view(-1, 1, 1, 1) for factor in (brightness, contrast, saturation))
+    bright = images * brightness
+    mean = (bright.mean((2, 3), keepdim=True) * weights).sum(1, keepdim=True)
+    contrasted = mean + (bright - mean) * contrast
+    grey = (contrasted * weights).sum(1, keepdim=True)
+    return grey + (contrasted - grey) * saturation
+
+
+def erase(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """Cover a patch of each picture float `[N, 3, S, S]` with the picture's mean colour.
+
+    Args:
+        images: the pictures.
+        top: `[N]`, the patch's first row.
+        left: `[N]`, its first column.
+        height: `[N]`, its rows; 0 for no patch.
+        width: `[N]`, its columns.
+    """
+    at = torch.arange(images.shape[-1], device=images.device)
+    rows = (at >= top[:, None]) & (at < (top + height)[:, None])
+    columns = (at >= left[:, None]) & (at < (left + width)[:, None])
+    patch = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return torch.where(patch, images.mean((2, 3), keepdim=True), images)
+
+
+@AUGMENTATIONS.register("photo-id")
+class PhotoId:
+    """Views for telling individuals apart by photo: uint8 `[N, 3, S, S]` → `[N, 3, S, S]`.
+
+    Another camera, light and pose, and a part that is covered: turned, shifted and scaled in one bilinear step (beyond
+    the photo's edge its edge goes on), then brightness, contrast and saturation, then a patch in the photo's mean
+    colour (random erasing: Zhong et al. 2020). Mirroring is off: an individual's left is not its right.
+
+    Args:
+        rotation: up to so many degrees either way.
+        shift: up to this share of the side, each way.
+        scale: smaller or larger by a factor of up to 1 + scale, evenly in its logarithm.
+        flip: how often left and right are exchanged.
+        brightness: factor between 1 − brightness and 1 + brightness; likewise the next two.
+        contrast: of each value's difference from the photo's mean grey.
+        saturation: of each value's difference from its pixel's grey.
+        erase: how often a patch is covered.
+        erase_area: its largest area, as a share of the photo's; the smallest is 0.02 of it.
+    """
+
+    def __init__(
+        self,
+        rotation: Degrees = 10.0,
+        shift: Fraction = 0.05,
+        scale: NonNegative = 0.1,
+        flip: Fraction = 0.0,
+        brightness: Fraction = 0.2,
+        contrast: Fraction = 0.2,
+        saturation: Fraction = 0.2,
+        erase: Fraction = 0.25,
+        erase_area: Fraction = 0.15,
+    ) -> None:
+        self.rotation, self.shift, self.scale, self.flip = rotation, shift, scale, flip
+        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
+        self.erase, self.erase_area = erase, erase_area
+
+    def __call__(self, images: Tensor, streams: Streams) -> Tensor:
+        """Draws: angle, right, down, logarithm of the zoom, flip; brightness, contrast, saturation; whether a patch is
+        covered, its area, the logarithm of height over width, top and left as shares of the room that it leaves.
+        """
+
+        def on_device(values: Numbers) -> Tensor:
+            return torch.from_numpy(values).to(images.device, torch.float32)
+
+        def between(reach: float) -> Numbers:
+            return streams.uniform(-reach, reach)
+
+        moved = move(
+            images.float(),
+            between(self.rotation),
+            between(self.shift),
+            between(self.shift),
+            np.exp(between(np.log1p(self.scale))),
+            streams.uniform() < self.flip,
+        )
+        reaches = (self.brightness, self.contrast, self.saturation)
+        lit = relight(moved, *(on_device(1 + between(reach)) for reach in reaches))
+        return to_bytes(erase(lit.clamp(0, 255), *map(on_device, self._patch(streams, images.shape[-1]))))
+
+    def _patch(self, streams: Streams, size: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+        """Top, left, height and width in whole pixels, each `[N]`."""
+        covered = streams.uniform() < self.erase
+        area = streams.uniform(min(SMALLEST_PATCH, self.erase_area), self.erase_area)
+        ratio = np.exp(streams.uniform(-np.log(LONGEST_PATCH), np.log(LONGEST_PATCH)))
+        height = np.minimum(np.rint(size * np.sqrt(area * ratio)), size) * covered
+        width = np.minimum(np.rint(size * np.sqrt(area / ratio)), size)
+        top = np.floor(streams.uniform() * (size - height + 1))
+        left = np.floor(streams.uniform() * (size - width + 1))
+        return top, left, height, width

@@ -1,0 +1,161 @@
+"""Cutting a network in two: what is frozen, and what trains.
+
+The network's graph (torch.fx) is cut where the first trained parameter enters, which may be anywhere inside a block:
+`prefix` gives the tensors that cross the cut, `tail` goes on from them.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+
+class CannotCutError(Exception):
+    """Why a network has no frozen part that can be separated."""
+
+
+def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """Cut a network before its first trained parameter.
+
+    Returns:
+        `prefix`: the network's input → the tuple of tensors that cross the cut; `tail`: those → the network's
+        output. Both share the network's parameters.
+
+    Raises:
+        CannotCutError: nothing is frozen, or the network cannot be traced.
+    """
+    parameters = list(network.parameters())
+    if not parameters or parameters[0].requires_grad:
+        raise CannotCutError("the network trains from its first layer on, so nothing can be cached")
+    network = _OneInput(network)
+    graph = _trace(network)
+    frozen = _frozen_nodes(graph, network)
+    crossing = _crossing(graph, frozen)
+    prefix = _prefix(network, graph, frozen, crossing)
+    for name, module in prefix.named_modules():
+        if is_random(module):
+            raise CannotCutError(f"{type(module).__name__} {name} in the frozen part is random, so nothing is cached")
+    return prefix, _tail(network, graph, frozen, crossing)
+
+
+def whole(network: nn.Module) -> fx.GraphModule:
+    """A network as a graph, from its input to its output, sharing its parameters.
+
+    Raises:
+        CannotCutError: it cannot be traced.
+    """
+    root = _OneInput(network)
+    return fx.GraphModule(root, _trace(root))
+
+
+def is_random(module: nn.Module) -> bool:
+    """Whether a module without modules in it draws random numbers while it trains: dropout, stochastic depth."""
+    kind = type(module).__name__.lower()
+    if not any(word in kind for word in ("drop", "stochastic")) or any(True for _ in module.children()):
+        return False
+    rates = [getattr(module, name) for name in ("p", "drop_prob") if isinstance(getattr(module, name, None), float)]
+    return not rates or any(rate > 0 for rate in rates)
+
+
+class _OneInput(nn.Module):
+    """A network called with images alone: in its graph its other arguments are their defaults."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network(images)
+        return features
+
+
+class _Tracer(fx.Tracer):
+    """Goes into every module but torch's own, those that timm marks as not traceable, and those without modules in
+    them: called as a whole, a stochastic depth or a dropout still knows whether it trains.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from timm.models._features_fx import get_notrace_functions, get_notrace_modules
+
+            functions, self.leaves = tuple(get_notrace_functions()), tuple(get_notrace_modules())
+        except ImportError:  # a timm without that private list: fewer networks trace, none wrongly
+            functions, self.leaves = (), ()
+        super().__init__(autowrap_functions=functions)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        whole = isinstance(m, self.leaves) or not any(True for _ in m.children())
+        return whole or super().is_leaf_module(m, module_qualified_name)
+
+
+def _trace(network: nn.Module) -> fx.Graph:
+    try:
+        return _Tracer().trace(network)
+    except Exception as error:  # tracing runs the network's own Python, which may raise anything on a proxy
+        raise CannotCutError(f"the network cannot be traced ({error}), so nothing is cached") from error
+
+
+def _frozen_nodes(graph: fx.Graph, network: nn.Module) -> set[fx.Node]:
+    """The nodes that depend on the input and on frozen parameters only."""
+    frozen: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "output" or not all(parent in frozen for parent in node.all_input_nodes):
+            continue
+        if node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+            if any(parameter.requires_grad for parameter in module.parameters()):
+                continue
+        if node.op == "get_attr":
+            value = operator.attrgetter(str(node.target))(network)
+            if getattr(value, "requires_grad", False):
+                continue
+        frozen.add(node)
+    # A step without parameters, whose inputs cross the cut anyway and whose result only the tail uses, is cheaper
+    # done again than stored: the ReLU at the start of a residual block whose shortcut needs the plain values.
+    for node in reversed(list(graph.nodes)):
+        crossing = _crossing(graph, frozen)
+        only_tail = node in crossing and not any(user in frozen for user in node.users)
+        if only_tail and node.op != "placeholder" and not _has_parameters(node, network):
+            without = _crossing(graph, frozen - {node})
+            if len(without) < len(crossing):
+                frozen.discard(node)
+    return frozen
+
+
+def _has_parameters(node: fx.Node, network: nn.Module) -> bool:
+    if node.op == "get_attr":
+        return True
+    return node.op == "call_module" and any(True for _ in network.get_submodule(str(node.target)).parameters())
+
+
+def _crossing(graph: fx.Graph, frozen: set[fx.Node]) -> list[fx.Node]:
+    """The frozen nodes that something outside the frozen part uses, constants excepted."""
+    return [
+        node
+        for node in graph.nodes
+        if node in frozen and node.op != "get_attr" and any(user not in frozen for user in node.users)
+    ]
+
+
+def _prefix(network: nn.Module, graph: fx.Graph, frozen: set[fx.Node], crossing: list[fx.Node]) -> fx.GraphModule:
+    copy = fx.Graph()
+    made: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        if node in frozen:
+            made[node] = copy.node_copy(node, made.__getitem__)
+    copy.output(tuple(made[node] for node in crossing))
+    prefix = fx.GraphModule(network, copy)
+    prefix.graph.eliminate_dead_code()
+    prefix.recompile()
+    return prefix
+
+
+def _tail(network: nn.Module, graph: fx.Graph, frozen: set[fx.Node], crossing: list[fx.Node]) -> fx.GraphModule:
+    copy = fx.Graph()
+    made: dict[fx.Node, Any] = {node: copy.placeholder(node.name) for node in crossing}
+    for node in graph.nodes:
+        if node not in made and (node not in frozen or node.op == "get_attr"):
+            made[node] = copy.node_copy(node, made.__getitem__)
+    return fx.GraphModule(network, copy)

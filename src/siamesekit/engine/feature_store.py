@@ -1,0 +1,152 @@
+"""Feature maps on disk, kept for the next run, under a key that names all that decides their values.
+
+A feature set is a folder `KEY/` in the user's cache folder: raw tensors `0.bin`, `1.bin`, … and `header.json` with
+their shapes and SHA-256. It is written under another name and renamed when it is whole, and read only if everything
+fits; a stale or damaged value is computed again, never used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from siamesekit.files import fingerprint, write_json
+
+FORMAT = 1
+HEADER = "header.json"
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.float64, torch.bfloat16,
+                                                                torch.float16, torch.uint8, torch.int64)}  # fmt: skip
+
+
+class Layout(NamedTuple):
+    """One tensor of a feature set: its shape `[N, …]`, four-dimensional ones stored channels last."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk or in memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def view(self, flat: Tensor) -> Tensor:
+        """The tensor over its flat storage."""
+        if len(self.shape) != 4:
+            return flat.view(self.shape)
+        n, c, h, w = self.shape
+        return flat.view(n, h, w, c).permute(0, 3, 1, 2)
+
+    def empty(self) -> Tensor:
+        """Room in memory."""
+        return self.view(torch.empty(math.prod(self.shape), dtype=self.dtype))
+
+
+class FeatureStore:
+    """Feature sets below a folder, the least recently used of them removed beyond a limit.
+
+    Args:
+        folder: made when it is needed.
+        limit: bytes of all sets together.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+
+    def load(self, key: str) -> tuple[Tensor, ...] | None:
+        """The tensors under a key, mapped into memory; None where they are not there whole and undamaged."""
+        place = self.folder / key
+        try:
+            header = json.loads((place / HEADER).read_text(encoding="utf-8"))
+            layouts = [Layout(tuple(map(int, each["shape"])), DTYPES[each["dtype"]]) for each in header["tensors"]]
+            if header["format"] != FORMAT:
+                return None
+            for number, (layout, each) in enumerate(zip(layouts, header["tensors"], strict=True)):
+                file = place / f"{number}.bin"
+                if file.stat().st_size != layout.bytes or fingerprint(file) != each["sha256"]:
+                    return None
+            os.utime(place)
+            return tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def make(
+        self, key: str, layouts: Sequence[Layout], fill: Callable[[Sequence[Tensor]], object]
+    ) -> tuple[Tensor, ...]:
+        """Make the tensors of a key: `fill` writes their values.
+
+        Where the folder cannot be written, or the set is over the limit, they are in memory only.
+        """
+        if sum(layout.bytes for layout in layouts) > self.limit:
+            return _in_memory(layouts, fill)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_room(sum(layout.bytes for layout in layouts))
+            place = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder))
+        except OSError:
+            return _in_memory(layouts, fill)
+        try:
+            try:
+                for number, layout in enumerate(layouts):
+                    with (place / f"{number}.bin").open("wb") as file:
+                        if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a crash on a write
+                            os.posix_fallocate(file.fileno(), 0, layout.bytes)
+                        else:
+                            file.truncate(layout.bytes)
+            except OSError:
+                return _in_memory(layouts, fill)
+            tensors = tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
+            fill(tensors)
+            with suppress(OSError):  # what could not be kept is still in hand
+                self._keep(place, key, layouts)
+            return tensors
+        finally:
+            shutil.rmtree(place, ignore_errors=True)  # a map stays readable without its file's name
+
+    def _keep(self, place: Path, key: str, layouts: Sequence[Layout]) -> None:
+        header: dict[str, Any] = {"format": FORMAT, "tensors": []}
+        for number, layout in enumerate(layouts):
+            file = place / f"{number}.bin"
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+            described = {"shape": list(layout.shape), "dtype": str(layout.dtype).removeprefix("torch.")}
+            header["tensors"].append({**described, "sha256": fingerprint(file)})
+        write_json(place / HEADER, header)
+        shutil.rmtree(self.folder / key, ignore_errors=True)  # a damaged one of this key
+        place.rename(self.folder / key)
+
+    def _make_room(self, wanted: int) -> None:
+        """Remove the least recently used sets until `wanted` bytes more stay within the limit."""
+        sets = sorted((place for place in self.folder.iterdir() if (place / HEADER).is_file()), key=_last_used)
+        sizes = {place: sum(file.stat().st_size for file in place.iterdir()) for place in sets}
+        total = sum(sizes.values()) + wanted
+        for place in sets:
+            if total <= self.limit:
+                break
+            total -= sizes[place]
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _last_used(place: Path) -> float:
+    return place.stat().st_mtime
+
+
+def _mapped(file: Path, layout: Layout) -> Tensor:
+    flat = torch.from_file(str(file), shared=True, size=math.prod(layout.shape), dtype=layout.dtype)
+    return layout.view(flat)
+
+
+def _in_memory(layouts: Sequence[Layout], fill: Callable[[Sequence[Tensor]], object]) -> tuple[Tensor, ...]:
+    tensors = tuple(layout.empty() for layout in layouts)
+    fill(tensors)
+    return tensors

@@ -1,0 +1,156 @@
+"""A training step: a batch's loss and its exact gradient, at the least work.
+
+Where each embedding depends on its own image alone, the loss needs all embeddings of a batch at once, but the encoder
+does not need the whole batch: its gradient is a sum over images, each weighing the image's own backward pass by the
+gradient of the loss with respect to that embedding. So
+
+- images go through the encoder in chunks that fit caches and memory;
+- an image whose embedding gets no gradient (all its triplets are inactive) needs no backward pass;
+- the activations of only so many images are held for the backward pass as memory allows; the others, and those that
+  were not expected to get a gradient, are encoded again once theirs is known (gradient caching: Gao et al. 2021,
+  arXiv:2101.06983).
+
+All of that is exact (`tests/engine/test_steps.py`). Where an embedding depends on the batch (BatchNorm that trains) or
+on chance (dropout), the batch is encoded whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from siamesekit.engine.cutting import is_random
+from siamesekit.engine.frozen_prefix import Stored
+from siamesekit.engine.precision import Precision
+from siamesekit.losses.loss import LossValue
+from siamesekit.model import Encoder
+
+CHUNK = 86
+"""Images encoded at a time with gradient, unless memory asks for fewer."""
+PASSES = 3
+"""A backward pass costs about twice a forward pass, so encoding again and going back costs three."""
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How a batch is cut up.
+
+    Attributes:
+        size: images encoded at a time.
+        held: images whose activations may be held between forward and backward pass; the rest is encoded twice.
+    """
+
+    size: int = CHUNK
+    held: int = 1 << 62
+
+
+def why_whole(encoder: Encoder) -> str | None:
+    """Why an encoder's batches must be encoded whole: what makes an embedding depend on more than its image.
+
+    Returns:
+        A reason in words, or None where every embedding depends on its own image alone.
+    """
+    was_training = encoder.training
+    encoder.train()
+    try:
+        for name, module in encoder.named_modules():
+            if not module.training or any(True for _ in module.children()):
+                continue
+            if isinstance(module, _BatchNorm):
+                return f"BatchNorm {name} uses the batch's statistics"
+            if is_random(module):
+                return f"{type(module).__name__} {name} is random"
+    finally:
+        encoder.train(was_training)
+    return None
+
+
+class Stepper:
+    """Computes losses and gradients of batches of stored images.
+
+    Args:
+        encoder: what trains; gradients are added to its parameters' `grad`.
+        stored: the images, or what the frozen part makes of them.
+        precision: device and number format.
+        chunking: how batches are cut up.
+
+    Attributes:
+        whole: why batches are encoded whole, or None where they are cut up.
+        expected: bool `[N]` for the N stored images: whether each got a gradient when it was last in a batch. Only the
+            amount of work depends on it, and the rounding.
+    """
+
+    def __init__(
+        self, encoder: Encoder, stored: Stored, precision: Precision, chunking: Chunking | None = None
+    ) -> None:
+        self.encoder = encoder
+        self.stored = stored
+        self.precision = precision
+        self.chunking = chunking or Chunking()
+        self.whole = why_whole(encoder)
+        self.expected = torch.ones(stored.images, dtype=torch.bool)
+
+    def __call__(self, images: Tensor, loss: Callable[[Tensor], LossValue], epoch: int = 0) -> tuple[LossValue, Tensor]:
+        """One batch: its loss, whose gradient goes into the parameters, and its embeddings `[n, D]`, detached.
+
+        Where the loss is not finite there is no gradient.
+
+        Args:
+            images: int64 `[n]`, distinct indices into what is stored.
+            loss: of the embeddings `[n, D]`.
+            epoch: whose views of the images are taken; 0: the images as they are.
+        """
+
+        def encode(chosen: Tensor) -> Tensor:
+            return self.stored.embeddings(images[chosen], self.precision, epoch)
+
+        if self.whole is not None:
+            embeddings = self.stored.embeddings(images, self.precision, epoch)
+            value = loss(embeddings)
+            if torch.isfinite(value.objective):
+                value.objective.backward()
+            return value, embeddings.detach()
+        return self._in_chunks(images, loss, encode)
+
+    def _in_chunks(
+        self, images: Tensor, loss: Callable[[Tensor], LossValue], encode: Callable[[Tensor], Tensor]
+    ) -> tuple[LossValue, Tensor]:
+        expected = self.expected[images]
+        hold = expected.nonzero().flatten()[: self.chunking.held]
+        rest = torch.ones(len(images), dtype=torch.bool)
+        rest[hold] = False
+        chunks = hold.split(self.chunking.size) if len(hold) else ()
+        held = [encode(chunk) for chunk in chunks]
+        with torch.no_grad():
+            forgotten = rest.nonzero().flatten()
+            others = [encode(chunk) for chunk in forgotten.split(self.chunking.size) if len(chunk)]
+        order = torch.cat([*chunks, forgotten])
+        parts = torch.cat([*(part.detach() for part in held), *others])
+        embeddings = torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_()
+        value = loss(embeddings)
+        if not torch.isfinite(value.objective):
+            return value, embeddings.detach()
+        value.objective.backward()
+        gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
+        needed = (gradient != 0).any(dim=1).cpu()
+        self.expected[images] = needed
+
+        again = [torch.nonzero(needed & rest).flatten()]
+        for chunk, part in zip(chunks, held, strict=True):
+            wanted = chunk[needed[chunk]]
+            if PASSES * len(wanted) < (PASSES - 1) * len(chunk):  # encoding the few again is less work
+                again.append(wanted)
+            else:
+                part.backward(gradient[chunk.to(gradient.device)])
+        del held
+        once_more = torch.cat(again)
+        if not needed.any():  # the optimizer still moves by its momentum, on gradients of 0
+            once_more = torch.arange(1)
+        for chunk in once_more.split(self.chunking.size):
+            if len(chunk):
+                encode(chunk).backward(gradient[chunk.to(gradient.device)])
+        return value, embeddings.detach()

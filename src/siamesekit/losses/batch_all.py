@@ -1,0 +1,190 @@
+"""The triplet loss of *all* triplets of a batch, exactly, without enumerating them.
+
+An anchor's triplet (positive p, negative n) has a loss where d_an < d_ap + margin. With how many positives a negative
+has one, and with how many negatives a positive, *is* the gradient, and the loss is a sum over both counts. The
+distances are compared with the K thresholds d_ap + margin of their anchor, one threshold after the other while K is
+small, in O(N² K) time; else by bisection among the sorted ones, in O(N² log K). Either takes O(N²) memory, where
+enumeration takes O(N² K).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
+
+from siamesekit.triplets import count_triplets, positives_of
+
+Mining = Literal["all", "hard", "semi-hard"]
+Hinge = Literal["linear", "squared"]
+
+CHUNK_ELEMENTS = 1 << 18
+"""So many distances are taken at a time: their temporaries stay in the cache, and are allocated once."""
+BISECT_FROM = 128
+"""From so many photos of an individual on, bisection is faster than a comparison with each."""
+
+
+class TripletSum(NamedTuple):
+    """The loss of all triplets of a batch.
+
+    Attributes:
+        total: scalar, the sum of their losses; its gradient flows to the distances.
+        triplets: int64 scalar, how many there are.
+        active: int64 scalar, how many of them have a loss above 0.
+    """
+
+    total: Tensor
+    triplets: Tensor
+    active: Tensor
+
+
+def batch_all(
+    distances: Tensor, labels: Tensor, margin: float, mining: Mining = "all", hinge: Hinge = "linear"
+) -> TripletSum:
+    """Sum of max(d_ap − d_an + margin, 0), or of its square, over all triplets of a batch.
+
+    Equal to the sum over enumerated triplets, gradient included (`tests/losses/test_batch_all.py`).
+
+    Args:
+        distances: `[N, N]`, at least 0, between the N embeddings of the batch, float32 or float64.
+        labels: int64 `[N]`, individuals.
+        margin: at least 0, in the distances' units.
+        mining: `all` triplets; `hard`, those with d_an ≤ d_ap; `semi-hard`, those with d_ap < d_an < d_ap + margin.
+        hinge: `linear`, or `squared`.
+
+    Without any triplet the total is 0; where a distance is not finite it is NaN.
+    """
+    total, triplets, active = _BatchAll.apply(distances, labels, margin, mining, hinge)
+    return TripletSum(total, triplets, active)
+
+
+def share_ranked_right(distances: Tensor, labels: Tensor) -> Tensor:
+    """Share of all triplets with d_ap < d_an, strictly: `[N, N]`, `[N]` → float64 scalar, NaN without any triplet."""
+    wrong = batch_all(distances.detach(), labels, 0.0, "hard").triplets
+    return 1 - wrong.double() / count_triplets(labels)
+
+
+class _BatchAll(torch.autograd.Function):
+    """The sum, and in the same pass its gradient with respect to the distances."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, distances: Tensor, labels: Tensor, margin: float, mining: Mining, hinge: Hinge
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        index, there = positives_of(labels)
+        count, most = index.shape
+        slopes_of = _slopes_by_comparison if most < BISECT_FROM else _slopes_by_bisection
+        sums = distances.new_zeros(2, dtype=torch.float64)
+        active, mined = (torch.zeros((), dtype=torch.int64, device=distances.device) for _ in range(2))
+        slope = torch.zeros_like(distances)
+        step = max(1, CHUNK_ELEMENTS // max(1, count))
+        for rows in (slice(start, start + step) for start in range(0, count, step)):
+            d, held = distances[rows], there[rows]
+            d_an = d.scatter(1, index[rows], torch.inf)  # nothing reaches as far as that
+            d_ap = d.gather(1, index[rows]).masked_fill_(~held, -torch.inf)
+            chunk = slopes_of(d_ap, d_an, margin, mining, hinge, slope[rows])
+            of_positives = (chunk.slope * (d_ap + margin).masked_fill_(~held, 0)).sum(dtype=torch.float64)
+            sums += torch.stack([of_positives + (slope[rows] * d).sum(dtype=torch.float64), d.sum(dtype=torch.float64)])
+            slope[rows].scatter_add_(1, index[rows], chunk.slope)
+            active += chunk.active
+            mined += chunk.mined
+        ctx.save_for_backward(slope)
+        triplets = count_triplets(labels) if mining == "all" else mined
+        ctx.mark_non_differentiable(triplets, active)
+        # the loss is homogeneous in all d_an and d_ap + margin, so it is its gradient times those, by its degree
+        loss = (sums[0] if hinge == "linear" else sums[0] / 2).clamp_min(0)
+        return torch.where(torch.isfinite(sums[1]), loss, torch.nan).to(distances.dtype), triplets, active
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        return slope * upstream, None, None, None, None
+
+
+class _Chunk(NamedTuple):
+    """What some anchors give, beside the gradient with respect to their negatives' distances.
+
+    Attributes:
+        slope: `[A, K]`, gradient with respect to their positives' distances.
+        active: scalar, number of triplets with a loss above 0.
+        mined: scalar, number of triplets that `mining` admits; any number where it admits all.
+    """
+
+    slope: Tensor
+    active: Tensor
+    mined: Tensor
+
+
+def _slopes_by_comparison(
+    d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining, hinge: Hinge, slope: Tensor
+) -> _Chunk:
+    """Gradients of A anchors with K positives each, one positive after the other.
+
+    Args:
+        d_ap: `[A, K]`, −∞ where there is no positive.
+        d_an: `[A, N]`, ∞ where there is no negative.
+        margin: of the loss.
+        mining: of the loss.
+        hinge: of the loss.
+        slope: `[A, N]`, zeros, to which the gradient with respect to d_an is added.
+    """
+    slope_p, threshold = torch.zeros_like(d_ap), d_ap + margin
+    active, admitted = torch.empty_like(d_an), torch.empty_like(d_an)  # 0 or 1 in the distances' type: it adds fastest
+    counts = d_ap.new_zeros(2, dtype=torch.float64)
+    for k in range(d_ap.shape[1]):
+        positive = slice(k, k + 1)
+        torch.lt(d_an, threshold[:, positive], out=active)
+        if mining != "all":
+            compare = torch.le if mining == "hard" else torch.gt
+            compare(d_an, d_ap[:, positive], out=admitted)
+            active.mul_(admitted)
+        counts[0] += (per_anchor := active.sum(1)).sum()
+        if mining == "hard":
+            counts[1] += admitted.sum()
+        if hinge == "squared":
+            active.mul_((threshold[:, positive] - d_an).clamp_min_(0)).mul_(2)
+            per_anchor = active.sum(1)
+        slope_p[:, k] = per_anchor
+        slope.sub_(active)
+    return _Chunk(slope_p, counts[0].long(), counts[1 if mining == "hard" else 0].long())
+
+
+def _slopes_by_bisection(
+    d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining, hinge: Hinge, slope: Tensor
+) -> _Chunk:
+    """The same, from the places of the negatives among the sorted positives.
+
+    With a negative the positives at places `low` … `high` − 1 are active: from `low` on the threshold is above the
+    negative's distance.
+    """
+    d_ap, order = d_ap.sort(dim=1)
+    threshold = d_ap + margin
+    width = d_ap.shape[1]
+    low, high = torch.searchsorted(threshold, d_an, right=True), torch.full_like(d_an, width, dtype=torch.int64)
+    if mining != "all":
+        as_far = torch.searchsorted(d_ap, d_an)  # from here on positives are as far or farther
+        low, high = (torch.maximum(as_far, low), high) if mining == "hard" else (low, torch.maximum(as_far, low))
+    of_negative = high - low
+    active = of_negative.sum()
+    mined = (width - as_far).sum() if mining == "hard" else active
+    ones = torch.ones((), dtype=torch.float64, device=d_an.device).expand(d_an.shape)
+    of_positive = _up_to(low, ones, width) - _up_to(high, ones, width)
+    if hinge == "linear":
+        slope.sub_(of_negative)
+    else:
+        d = torch.where(of_negative > 0, d_an, 0).double()
+        t = torch.where(of_positive > 0, threshold, 0).double()
+        t_sums = pad(t.cumsum(1), (1, 0))
+        slope.sub_(2 * (t_sums.gather(1, high) - t_sums.gather(1, low) - of_negative * d))
+        of_positive = 2 * (of_positive * t - _up_to(low, d, width) + _up_to(high, d, width))
+    return _Chunk(torch.zeros_like(d_ap).scatter_(1, order, of_positive.to(d_ap.dtype)), active, mined)
+
+
+def _up_to(place: Tensor, weight: Tensor, width: int) -> Tensor:
+    """For each k < width the total weight, float64, of the entries at places ≤ k: `[A, N]` → `[A, width]`."""
+    sums = weight.new_zeros(len(place), width + 1)
+    return sums.scatter_add_(1, place, weight)[:, :width].cumsum(1)

@@ -1,0 +1,43 @@
+"""Miner `batch-hard`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.registry import MINERS
+from siamesekit.triplets import Triplets, positives_of
+
+
+def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
+    """Each anchor with its farthest positive and its nearest negative: `[N, N]`, int64 `[N]` → at most N triplets.
+
+    Hermans, Beyer, Leibe 2017 (arXiv:1703.07737), section 2. A photo without a positive or a negative is no anchor.
+    """
+    index, there = positives_of(labels)
+    anchor = (there.any(dim=1) & (labels[:, None] != labels).any(dim=1)).nonzero()[:, 0]
+    if len(anchor) == 0:
+        return Triplets(anchor, anchor, anchor)
+    index, there = index[anchor], there[anchor]
+    farthest = distances[anchor].gather(1, index).masked_fill(~there, -torch.inf).argmax(dim=1, keepdim=True)
+    others = distances[anchor].masked_fill(labels[anchor][:, None] == labels, torch.inf)
+    return Triplets(anchor, index.gather(1, farthest)[:, 0], others.argmin(dim=1))
+
+
+@MINERS.register("batch-hard")
+class BatchHard:
+    """Each photo of the batch as anchor, with its farthest positive and its nearest negative.
+
+    Embeddings `[N, D]`, individuals `[N]` → at most N triplets. Hermans, Beyer, Leibe 2017 (arXiv:1703.07737).
+
+    Args:
+        distance: supplied by the run.
+    """
+
+    def __init__(self, *, distance: Distance) -> None:
+        self.distance = distance
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+        """The triplets of embeddings `[N, D]` of individuals `[N]`."""
+        return batch_hard(pairwise(self.distance, embeddings, embeddings), labels)

@@ -1,0 +1,384 @@
+"""Exact nearest neighbours by brute force, in bounded memory: never a matrix of all distances.
+
+All queries are *scanned* against all of the gallery by a matrix product of low precision, and those photos that the
+scan's rounding error cannot exclude are compared again, row by row, by the distance itself. The bound of that error
+is a proof, not an estimate, so what comes out does not depend on the scan: not on its precision, nor on its chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamesekit.distances.distance import Distance, RanksAs
+
+MEMORY = 1 << 27
+"""Bytes of scores kept at a time, and about as many for candidates; at least one query's scores, N."""
+COLUMNS = 4096
+"""Gallery rows in one product: with its queries it stays in cache."""
+BLOCK = 32
+"""Columns of which the scan keeps the minimum; only blocks whose minimum is small enough are looked into."""
+PAIRS = 512
+"""Pairs compared again at a time: few enough to stay in cache."""
+PREPARED = 8192
+"""Rows prepared for the scan at a time."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest of the gallery for each query, by distance, equal distances by index.
+
+    Attributes:
+        index: int64 `[Q, k]`, 0 ≤ index < N.
+        distance: `[Q, k]`, ascending, float32 or float64 as the embeddings.
+    """
+
+    index: Tensor
+    distance: Tensor
+
+
+@torch.no_grad()
+def nearest(
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    distance: Distance,
+    own: Tensor | None = None,
+    *,
+    bf16: bool | None = None,
+    memory: int | None = None,
+) -> Neighbours:
+    """The k nearest of a gallery `[N, D]` for each query `[Q, D]`, exactly, on the embeddings' device.
+
+    Nearer is what `distance` says of the two rows, in the embeddings' float32 or float64 (narrower floats count as
+    float32); of equal distances the lower index is nearer, also where the tie crosses the k-th place. NaN is
+    farthest. The result depends on neither `bf16` nor `memory`.
+
+    A distance that declares `ranks_as` is scanned by matrix products; any other by its own values, a query at a time:
+    a `pairwise` of its own is not asked, since nothing is known about the rounding in it.
+
+    Args:
+        queries: embeddings.
+        gallery: embeddings, of the same type and device.
+        k: how many; all N (without the own, N − 1) where there are not so many.
+        distance: what ranks.
+        own: int64 `[Q]`, each query's own index in the gallery, which is not its neighbour.
+        bf16: scan in bfloat16, and in full precision for those queries that the bound leaves undecided; None for
+            where that is faster: on CPUs that multiply bfloat16 natively (AVX512-BF16, AMX).
+        memory: bytes of scores kept at a time; None for `MEMORY`.
+
+    Raises:
+        ValueError: the shapes do not fit, k is negative, or an own index is not in the gallery.
+    """
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
+        raise ValueError(f"queries {list(queries.shape)} and gallery {list(gallery.shape)} are not [Q, D] and [N, D]")
+    if own is not None and (own.shape != queries.shape[:1] or (own.numel() and not _within(own, len(gallery)))):
+        raise ValueError(f"own holds each query's index in the gallery, 0 … {len(gallery) - 1}")
+    if k < 0:
+        raise ValueError(f"k is {k}, not a number of neighbours")
+    if gallery.dtype not in (torch.float32, torch.float64):
+        queries, gallery = queries.float(), gallery.float()
+    k = min(k, len(gallery) - (own is not None))
+    index = torch.empty(len(queries), max(k, 0), dtype=torch.int64, device=gallery.device)
+    found = Neighbours(index, gallery.new_empty(index.shape))
+    if not index.numel():
+        return found
+    kept = _first_copies(gallery, k + (own is not None))
+    if len(kept) < len(gallery):
+        gallery = gallery[kept]
+        if own is not None:
+            place = torch.searchsorted(kept, own).clamp_max(len(kept) - 1)
+            own = torch.where(kept[place] == own, place, -1)
+    search = _Search(queries, gallery, k, distance, own, memory or MEMORY)
+    with _full_precision(gallery.device):
+        left = torch.arange(len(queries), device=gallery.device)
+        ranks_as: RanksAs | None = getattr(distance, "ranks_as", None)
+        if ranks_as is not None and (_multiplies_bf16(gallery.device) if bf16 is None else bf16):
+            left = search.into(found, left, _scan(queries, gallery, ranks_as, torch.bfloat16), 4 * k + 64)
+        if len(left):
+            scan = None if ranks_as is None else _scan(queries, gallery, ranks_as, gallery.dtype)
+            search.into(found, left, scan)
+    return Neighbours(kept[found.index], found.distance)
+
+
+class _Scan(NamedTuple):
+    """Rows whose products are scores: they order the gallery as the distance does, to within an error.
+
+    Attributes:
+        queries: `[Q, K]`.
+        gallery: `[N, K]`.
+        margin: float64 `[Q]`: of two photos whose scores differ by more, before the scores were rounded to their
+            type, the one of the lower score is strictly nearer.
+    """
+
+    queries: Tensor
+    gallery: Tensor
+    margin: Tensor
+
+
+class _Points(NamedTuple):
+    """Embeddings as points of which the scores are taken, and what rounding them costs.
+
+    Attributes:
+        rows: `[N, D]` in the scan's type.
+        norms: float64 `[N]`, of the points before they were rounded to that type.
+        residuals: float64 `[N]`, at least the distance of `rows` from the exact points.
+        offsets: float64 `[N]`: half the squared norms, for `euclidean`; 0 for `cosine`.
+    """
+
+    rows: Tensor
+    norms: Tensor
+    residuals: Tensor
+    offsets: Tensor
+
+
+def _scan(queries: Tensor, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> _Scan | None:
+    """Prepare a scan in some type; None where its error has no finite bound.
+
+    With q, g the points (embeddings, less a common centre; for the cosine divided by their lengths), the exact score
+    is |g|²/2 − q·g, which is |q − g|²/2 or 1 − cos up to a constant of the query. Against it are bounded, with
+    g̃ = g + r rounded to the type: the points' rounding, by |r_q||g̃| + |q||r_g| (Cauchy and Schwarz), the sum of K
+    products in any order, and, of the distance computed row by row, what rounding does to it. A margin is twice that.
+    """
+    working, size = torch.finfo(gallery.dtype), gallery.shape[1]
+    centre = _centre(gallery) if ranks_as == "euclidean" else None
+    q, g = (_points(rows, centre, ranks_as, dtype) for rows in (queries, gallery))
+    longest, residual, offset = (float(values.max()) for values in (g.norms + g.residuals, g.residuals, g.offsets))
+    products = torch.finfo(torch.float32).eps if dtype == torch.bfloat16 else torch.finfo(dtype).eps
+    error = q.residuals * longest + q.norms * residual
+    error += (size + 8) * products * ((q.norms + q.residuals) * longest + offset)
+    error += (size + 16) * working.eps * (((q.norms + longest) ** 2 / 2).clamp_min(ranks_as == "cosine") + offset)
+    error += 4 * size * torch.finfo(torch.float32).tiny  # what underflows, or is taken for 0 where it is that small
+    largest = float((q.norms + longest).square().max())
+    if not largest < working.max / 4 or not bool(torch.isfinite(error).all()):  # "not <" for the sake of NaN
+        return None
+    spread = (offset - float(g.offsets.min())) / 2
+    if spread <= 0.05 * float(error.median()):  # of unit embeddings the offsets are equal but for rounding
+        error += spread
+        parts: list[Tensor] = []
+    else:
+        parts = _split(g.offsets, dtype, 3 if dtype == torch.bfloat16 else 1)
+    padding = -(size + len(parts)) % 32 if parts else 0
+    columns = [column[:, None] for column in parts]
+    ones = q.rows.new_ones(len(queries), len(parts))
+    return _Scan(
+        torch.cat([-q.rows, ones, q.rows.new_zeros(len(queries), padding)], dim=1) if parts else -q.rows,
+        torch.cat([g.rows, *columns, g.rows.new_zeros(len(gallery), padding)], dim=1) if parts else g.rows,
+        2 * 1.01 * error,
+    )
+
+
+def _points(embeddings: Tensor, centre: Tensor | None, ranks_as: RanksAs, dtype: torch.dtype) -> _Points:
+    eps, size = torch.finfo(embeddings.dtype).eps, embeddings.shape[1]
+    chunks = []
+    for chunk in embeddings.split(PREPARED):
+        if ranks_as == "cosine":
+            exact, relative = F.normalize(chunk, dim=1, eps=1e-8), (size + 8) * eps  # the eps of cosine_similarity
+        else:
+            exact, relative = (chunk, 0.0) if centre is None else (chunk - centre, eps)
+        rows = exact.to(dtype)
+        norms = exact.norm(dim=1).double() * (1 + (size + 8) * eps)
+        rounding = (exact - rows).norm(dim=1).double() * (1 + (size + 8) * eps)
+        offsets = exact.double().square().sum(dim=1) / 2 if ranks_as == "euclidean" else torch.zeros_like(norms)
+        chunks.append(_Points(rows, norms, rounding + relative * norms, offsets))
+    return _Points(*(torch.cat(column) for column in zip(*chunks, strict=True)))
+
+
+def _centre(gallery: Tensor) -> Tensor | None:
+    """The mean, where taking it off makes the points much shorter, and with them the error."""
+    mean = gallery.double().mean(dim=0) if gallery.shape[0] <= PREPARED else gallery.mean(dim=0).double()
+    squares = float(torch.stack([chunk.double().square().sum() for chunk in gallery.split(PREPARED)]).sum())
+    return mean.to(gallery.dtype) if float(mean.square().sum()) > 0.5 * squares / len(gallery) else None
+
+
+def _split(values: Tensor, dtype: torch.dtype, parts: int) -> list[Tensor]:
+    """Values as a sum of so many of a narrower type, each the rest that the ones before it leave."""
+    found: list[Tensor] = []
+    for _ in range(parts):
+        found.append(values.to(dtype))
+        values = values - found[-1].double()
+    return found
+
+
+class _Search:
+    """What is sought; `into` does it, by one scan, for those queries for which that scan decides.
+
+    Of each block of columns the scan keeps the least score. The k-th smallest of these is no smaller than the k-th
+    smallest score, so only blocks whose least score is within the margin of it can hold a neighbour. A block is a
+    set of columns that lie apart, since photos of one individual often lie together.
+    """
+
+    def __init__(
+        self, queries: Tensor, gallery: Tensor, k: int, distance: Distance, own: Tensor | None, memory: int
+    ) -> None:
+        self.queries, self.gallery, self.k, self.distance, self.own, self.memory = (
+            queries, gallery, k, distance, own, memory
+        )  # fmt: skip
+        self.width = max(1, min(BLOCK, len(gallery) // (16 * k)))
+        self.blocks = max(1, min(COLUMNS, len(gallery)) // self.width)
+        """Blocks in one chunk of columns."""
+        if len(gallery) <= COLUMNS:
+            self.blocks = -(-len(gallery) // self.width)
+        self.columns = self.blocks * self.width
+        self.chunks = -(-len(gallery) // self.columns)
+
+    def into(self, found: Neighbours, rows: Tensor, scan: _Scan | None, most: int | None = None) -> Tensor:
+        """Fill in the neighbours of some queries, and return those left: with more blocks to look into than `most`.
+
+        Where the first queries are mostly left, the others are not tried.
+        """
+        dtype = self.gallery.dtype if scan is None else scan.gallery.dtype
+        at_once = max(1, min(self.memory // (self.chunks * self.columns * dtype.itemsize), len(rows)))
+        buffer = torch.empty(at_once * self.chunks * self.columns, dtype=dtype, device=self.gallery.device)
+        left = []
+        for start in range(0, len(rows), at_once):
+            chosen = rows[start : start + at_once]
+            scores = buffer[: len(chosen) * self.chunks * self.columns].view(self.chunks, len(chosen), self.columns)
+            undecided = self._candidates(found, chosen, scores, scan, most)
+            left.append(undecided)
+            if start == 0 and len(undecided) > len(chosen) / 2:
+                left.append(rows[len(chosen) :])
+                break
+        return torch.cat(left)
+
+    def _candidates(
+        self, found: Neighbours, rows: Tensor, scores: Tensor, scan: _Scan | None, most: int | None
+    ) -> Tensor:
+        minima = self._scores(rows, scores, scan)
+        kth = minima.float() if minima.dtype == torch.bfloat16 else minima
+        if kth.is_cuda:  # kthvalue is not deterministic there
+            kth = kth.topk(self.k, dim=1, largest=False).values.amax(dim=1).double()
+        else:
+            kth = kth.kthvalue(self.k, dim=1).values.double()
+        if scan is None:  # the distance's own values, which may differ in their last bits with the shape
+            eps = torch.finfo(scores.dtype).eps
+            largest = torch.where(scores.isinf(), 0, scores).abs().amax(dim=(0, 2)).double()
+            limit = kth + 2 * (self.gallery.shape[1] + 32) * eps * largest
+        else:
+            limit = kth + scan.margin[rows]
+            if scores.dtype == torch.bfloat16:  # rounding is monotone: a score within the limit stays so, rounded
+                limit = limit + kth.abs() * (1.001 / 256)
+        limit = limit.to(scores.dtype)
+        hits = (minima <= limit[:, None]).sum(dim=1)
+        order = hits.argsort(stable=True)
+        counts = hits[order].tolist()
+        decided = len(counts) if most is None else sum(count <= most for count in counts)
+        start, room = 0, max(1, self.memory // (32 * self.width))
+        while start < decided:
+            end = start + 1
+            while end < decided and (end + 1 - start) * counts[end] <= room:
+                end += 1
+            some = order[start:end]
+            self._compare(found, rows, some, scores, minima[some] <= limit[some, None], limit)
+            start = end
+        return rows[order[decided:]]
+
+    def _scores(self, rows: Tensor, scores: Tensor, scan: _Scan | None) -> Tensor:
+        """Fill in scores `[chunks, rows, columns]`, infinite for the own and beyond the gallery; the blocks' minima."""
+        queries = self.queries[rows] if scan is None else scan.queries[rows]
+        gallery = self.gallery if scan is None else scan.gallery
+        minima = scores.new_empty(len(rows), self.chunks * self.blocks)
+        chunk_of = None if self.own is None else self.own[rows] // self.columns
+        for number, part in enumerate(scores):
+            candidates = gallery[number * self.columns : (number + 1) * self.columns]
+            if scan is None:
+                for query, row in zip(queries, part, strict=True):
+                    values = self.distance(query[None], candidates)
+                    row[: len(candidates)] = torch.where(values.isnan(), torch.inf, values)
+            elif len(candidates) == self.columns:
+                torch.mm(queries, candidates.T, out=part)
+            else:
+                part[:, : len(candidates)] = queries @ candidates.T
+            part[:, len(candidates) :] = torch.inf
+            if self.own is not None and chunk_of is not None:
+                here = (chunk_of == number).nonzero()[:, 0]
+                part[here, self.own[rows[here]] % self.columns] = torch.inf
+            blocks = part.view(len(rows), self.width, self.blocks)
+            minima[:, number * self.blocks : (number + 1) * self.blocks] = blocks.amin(dim=1)
+        return minima
+
+    def _compare(
+        self, found: Neighbours, rows: Tensor, some: Tensor, scores: Tensor, hit: Tensor, limit: Tensor
+    ) -> None:
+        """Look into the blocks that are hit `[some, blocks]`, compare the candidates again, keep the k nearest."""
+        row, block = hit.nonzero(as_tuple=True)
+        chunk, first = block // self.blocks, block % self.blocks
+        within = torch.arange(self.width, device=row.device) * self.blocks
+        place = (chunk * scores.shape[1] + some[row]) * self.columns + first
+        near = scores.view(-1)[place[:, None] + within] <= limit[some[row], None]
+        hit_at, offset = near.nonzero(as_tuple=True)
+        row, column = row[hit_at], (chunk * self.columns + first)[hit_at] + within[offset]
+        real = column < len(self.gallery)
+        if self.own is not None:
+            real &= column != self.own[rows[some[row]]]
+        key = (row * len(self.gallery) + column)[real].sort().values
+        row, column = key // len(self.gallery), key % len(self.gallery)
+        counts = row.bincount(minlength=len(some))
+        place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)  # NaN sorts last
+        columns = torch.zeros_like(distances, dtype=torch.int64)
+        distances[row, place] = self._distances(rows[some[row]], column)
+        columns[row, place] = column
+        distances, order = distances.sort(dim=1, stable=True)
+        found.distance[rows[some]] = distances[:, : self.k]
+        found.index[rows[some]] = columns.gather(1, order[:, : self.k])
+
+    def _distances(self, row: Tensor, column: Tensor) -> Tensor:
+        """Of pairs, `[P]`, `[P]` → `[P]`; on a GPU, where a sum's order depends on the shape, always in one shape."""
+        result = self.gallery.new_empty(len(row))
+        for start in range(0, len(row), PAIRS):
+            a, b = row[start : start + PAIRS], column[start : start + PAIRS]
+            if self.gallery.is_cuda:
+                a, b = (F.pad(indices, (0, PAIRS - len(indices))) for indices in (a, b))
+            values = self.distance(self.queries.index_select(0, a), self.gallery.index_select(0, b))
+            result[start : start + PAIRS] = values[: len(row) - start]
+        return result
+
+
+def _first_copies(gallery: Tensor, copies: int) -> Tensor:
+    """Indices of the gallery without those rows of which that many equal ones come before: nobody's neighbours.
+
+    Else embeddings that have collapsed into one point would all be candidates of all.
+    """
+    weights = torch.arange(1, gallery.shape[1] + 1, device=gallery.device) * 0x1E3779B97F4A7C15 % (1 << 40) * 2 + 1
+    bits = torch.int32 if gallery.dtype == torch.float32 else torch.int64
+    hashes = torch.cat([
+        ((chunk + 0.0).contiguous().view(bits).long() * weights).sum(dim=1)  # wraps around; + 0.0 makes −0 a 0
+        for chunk in gallery.split(PREPARED)
+    ])  # fmt: skip
+    ordered, order = hashes.sort(stable=True)
+    maybe = (ordered[1:] == ordered[:-1]).nonzero()[:, 0] + 1
+    equal = torch.zeros(len(gallery), dtype=torch.bool, device=gallery.device)
+    for chunk in maybe.split(PREPARED):
+        equal[chunk] = (gallery[order[chunk]] == gallery[order[chunk - 1]]).all(dim=1)
+    places = torch.arange(len(gallery), device=gallery.device)
+    before = places - torch.where(equal, 0, places).cummax(0).values
+    return order[before < copies].sort().values
+
+
+def _within(index: Tensor, size: int) -> bool:
+    return int(index.min()) >= 0 and int(index.max()) < size
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    """Whether a scan in bfloat16 is known to be the faster one."""
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """No TF32 or bfloat16 in place of float32: the bounds are of what is asked for."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

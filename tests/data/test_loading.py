@@ -1,0 +1,214 @@
+"""All photos: in order, whatever the number of workers; in memory or in a file; bad ones reported together."""
+
+import os
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_images import encoded, picture, png, written
+
+from siamesekit.data import loading
+from siamesekit.data.images import Pixels, decode, square
+from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, read_chunks
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.progress import Progress
+
+
+def test_all_bad_photos_are_reported_together_and_in_order(tmp_path: Path) -> None:
+    contents = {"a.jpg": b"", "b.png": encoded(picture(), "PNG"), "c.jpg": b"text", "d.png": png(20_000, 20_000)}
+    records = [Record(name, "x", written(tmp_path, content, name)) for name, content in contents.items()]
+    with pytest.raises(DataError) as caught:
+        load_images(records, 8)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 of 4 photos cannot be used:"
+    assert lines[1] == "  a.jpg: is empty (0 bytes); copy it again or remove it"
+    assert lines[2].startswith("  c.jpg: is not an image (")
+    assert lines[3].startswith("  d.png: is too large: ")
+    assert all("; " in line for line in lines[1:])
+    assert len(lines) == 4
+
+
+def test_a_long_list_of_bad_photos_is_cut_with_a_count(tmp_path: Path) -> None:
+    records = [Record(f"{i}.jpg", "x", written(tmp_path, b"", f"{i}.jpg")) for i in range(SHOWN_FINDINGS + 7)]
+    with pytest.raises(DataError) as caught:
+        load_images(records, 8)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1 + SHOWN_FINDINGS + 1
+    assert lines[-1] == "  … and 7 more"
+
+
+def test_loaded_images_are_the_squared_pixels_channels_first(tmp_path: Path) -> None:
+    files = [written(tmp_path, encoded(picture(size, 20), "PNG"), f"{size}.png") for size in (10, 20, 30)]
+    images = load_images([Record(file.name, "x", file) for file in files], 16)
+    assert images.shape == (3, 3, 16, 16)
+    for image, file in zip(images, files, strict=True):
+        assert np.array_equal(image.permute(1, 2, 0), square(decode(file), 16, "squash"))
+
+
+def test_warning_filters_change_only_in_the_calling_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    class Noting(warnings.catch_warnings):  # type: ignore[type-arg]
+        def __enter__(self) -> None:
+            threads.append(threading.current_thread())
+            super().__enter__()
+
+    monkeypatch.setattr(warnings, "catch_warnings", Noting)
+    file = written(tmp_path, encoded(picture(), "PNG"))
+    before = list(warnings.filters)
+    load_images([Record(str(i), "x", file) for i in range(20)], 8)
+    assert warnings.filters == before
+    assert set(threads) == {threading.current_thread()}
+
+
+class Counting(Progress):
+    """Notes how many photos it has been shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+
+    def track(self, items, total, label, unit):  # type: ignore[no-untyped-def]
+        assert (total, unit) == (len(items), "photos")
+        for item in items:
+            yield item
+            self.shown.append(item)
+
+
+def drawn(number: int) -> Record:
+    """A photo that tells its number, and takes the longer to be drawn the earlier it comes."""
+
+    def draw() -> Pixels:
+        time.sleep(0.002 * (-number % 7))
+        return np.full((5, 5, 3), number % 251, np.uint8)
+
+    return Record(str(number), "x", draw)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.parametrize("count", [0, 1, LOADED, LOADED + 1, 5 * LOADED + 3])
+def test_photos_stay_in_order_with_any_number_of_workers(count: int, workers: int) -> None:
+    progress = Counting()
+    images = load_images([drawn(number) for number in range(count)], 8, progress=progress, workers=workers)
+    assert images.shape == (count, 3, 8, 8)
+    expected = (torch.arange(count) % 251).to(torch.uint8).view(-1, 1, 1, 1).expand(count, 3, 8, 8)
+    assert torch.equal(images, expected)
+    assert progress.shown == list(range(count))
+
+
+@pytest.mark.parametrize(("count", "chunk"), [(1, 4), (4, 4), (9, 4), (50, 4)])
+def test_chunks_are_the_photos_in_order(count: int, chunk: int) -> None:
+    records = [drawn(number) for number in range(count)]
+    chunks = list(read_chunks(records, 8, "squash", chunk, Progress(), "Reading"))
+    assert [len(each) for each in chunks] == [min(chunk, count - start) for start in range(0, count, chunk)]
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in chunks)
+    assert torch.equal(torch.cat(chunks), load_images(records, 8))
+
+
+def test_chunks_are_read_ahead_but_not_far() -> None:
+    drawn_so_far: list[int] = []
+
+    def record(number: int) -> Record:
+        def draw() -> Pixels:
+            drawn_so_far.append(number)
+            return np.zeros((8, 8, 3), np.uint8)
+
+        return Record(str(number), "x", draw)
+
+    chunks = read_chunks([record(number) for number in range(100)], 8, "squash", 5, Progress(), "Reading")
+    next(chunks)
+    deadline = time.monotonic() + 10
+    while len(drawn_so_far) < 5 * (1 + AHEAD) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert sorted(drawn_so_far) == list(range(5 * (1 + AHEAD)))
+    chunks.close()
+
+
+def test_closing_ends_the_reading_and_its_threads() -> None:
+    before = threading.active_count()
+    chunks = read_chunks([drawn(number) for number in range(100)], 8, "squash", 5, Progress(), "Reading")
+    next(chunks)
+    assert threading.active_count() > before
+    chunks.close()
+    assert threading.active_count() == before
+
+
+def test_after_a_bad_photo_no_chunk_is_given_but_all_bad_ones_are_told(tmp_path: Path) -> None:
+    bad = [Record(name, "x", written(tmp_path, b"", name)) for name in ("a.jpg", "b.jpg")]
+    records = [drawn(0), drawn(1), bad[0], drawn(3), drawn(4), drawn(5), bad[1]]
+    given = []
+    with pytest.raises(DataError, match=r"(?s)2 of 7 photos cannot be used:.*a\.jpg.*b\.jpg"):
+        given.extend(read_chunks(records, 8, "squash", 2, Progress(), "Reading"))
+    assert len(given) == 1
+
+
+def test_a_name_with_a_newline_stays_on_its_line(tmp_path: Path) -> None:
+    names = ["new\nline.jpg", "esc\x1b[2J.jpg", "🐋 ключ.jpg"]
+    with pytest.raises(DataError) as caught:
+        load_images([Record(name, "x", written(tmp_path, b"", name)) for name in names], 8)
+    lines = str(caught.value).split("\n")
+    assert [line.partition(": ")[0] for line in lines[1:]] == [
+        r"  'new\nline.jpg'", r"  'esc\x1b[2J.jpg'", "  🐋 ключ.jpg",
+    ]  # fmt: skip
+
+
+def test_an_error_of_a_reader_comes_through() -> None:
+    def fail() -> Pixels:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        load_images([drawn(0), Record("x", "x", fail)], 8)
+
+
+def test_past_the_budget_the_same_photos_are_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    records = [drawn(number) for number in range(2 * LOADED)]
+    size = len(records) * 3 * 8 * 8
+    held = load_images(records, 8, budget=size)
+    assert not (tmp_path / "siamesekit").exists()
+    assert torch.equal(load_images(records, 8, budget=size - 1), held)
+    assert (tmp_path / "siamesekit").is_dir()
+    assert list((tmp_path / "siamesekit").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux shows a process's maps")
+def test_the_map_is_there_as_long_as_the_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def mapped() -> bool:
+        return str(tmp_path) in Path("/proc/self/maps").read_text()
+
+    images = load_images([drawn(7)], 8, budget=0)
+    part = images[0]
+    assert mapped()
+    del images
+    assert mapped()
+    assert part.unique().tolist() == [7]
+    del part
+    assert not mapped()
+
+
+def test_a_full_disk_is_an_error_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(loading, "read_square", lambda *_: pytest.fail("a photo was read"))
+    with pytest.raises(
+        DataError, match=r"0\.0 GiB, more than data\.memory_gib.*\(No space left on device\).*XDG_CACHE"
+    ):
+        load_images([drawn(1)], 8, budget=0)
+
+
+def test_a_cache_folder_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="cannot be kept in"):
+        load_images([drawn(1)], 8, budget=0)

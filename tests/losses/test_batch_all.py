@@ -1,0 +1,180 @@
+"""Batch-all against a triple loop in float64, and against pytorch-metric-learning."""
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import TripletMarginMiner
+from pytorch_metric_learning.reducers import AvgNonZeroReducer, SumReducer
+from torch import Tensor
+
+from siamesekit.distances.distance import pairwise
+from siamesekit.distances.euclidean import Euclidean
+from siamesekit.losses import batch_all as module
+from siamesekit.losses.batch_all import Hinge, Mining, batch_all, share_ranked_right
+
+MININGS, HINGES = get_args(Mining), get_args(Hinge)
+
+
+@pytest.fixture(params=["by comparison", "by bisection"], autouse=True)
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few or many photos of an individual: both ways must hold for any number; in chunks of a few rows."""
+    monkeypatch.setattr(module, "BISECT_FROM", 10**9 if request.param == "by comparison" else 0)
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", 40)
+
+
+def by_loop(distances: Tensor, labels: Tensor, margin: float, mining: str, hinge: str) -> tuple[Tensor, int, int]:
+    """Total, triplets and active triplets, triplet by triplet; the total with gradient."""
+    total, triplets, active = distances.new_zeros(()), 0, 0
+    every = range(len(labels))
+    for a in every:
+        for p in every:
+            for n in every:
+                if a == p or labels[a] != labels[p] or labels[a] == labels[n]:
+                    continue
+                d_ap, d_an = distances[a, p], distances[a, n]
+                if mining == "hard" and d_an > d_ap:
+                    continue
+                if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
+                    continue
+                loss = (d_ap - d_an + margin).clamp_min(0)
+                total = total + (loss if hinge == "linear" else loss**2)
+                triplets += 1
+                active += int(loss > 0)
+    return total, triplets, active
+
+
+def agrees(distances: Tensor, labels: Tensor, margin: float, mining: Mining, hinge: Hinge) -> int:
+    """Asserts equality with the loop; gives the number of active triplets."""
+    distances = distances.clone().requires_grad_()
+    expected, triplets, active = by_loop(distances, labels, margin, mining, hinge)
+    found = batch_all(distances, labels, margin, mining, hinge)
+    (gradient,) = torch.autograd.grad(found.total, distances)
+    assert (found.triplets.item(), found.active.item()) == (triplets, active)
+    np.testing.assert_allclose(found.total.item(), expected.item(), rtol=1e-12, atol=1e-12)
+    if expected.requires_grad:
+        (expected_gradient,) = torch.autograd.grad(expected, distances)
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+    else:
+        assert not gradient.any()
+    return active
+
+
+def distances_of(seed: int, photos: int) -> Tensor:
+    """Not symmetric, which a matrix of distances need not be."""
+    return torch.from_numpy(np.random.default_rng(seed).uniform(0, 2, size=(photos, photos)))
+
+
+@pytest.mark.parametrize("hinge", HINGES)
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize(
+    "labels",
+    [[3, 1, 1, 0, 3, 1, 1, 2, 0, 1, 3], [0] * 6 + [1], [0, 0, 1, 1, 2, 2, 3, 3]],
+    ids=["uneven, with a singleton", "all but one", "pairs"],
+)
+def test_equals_the_triple_loop(mining: Mining, hinge: Hinge, labels: list[int]) -> None:
+    assert agrees(distances_of(1, len(labels)), torch.tensor(labels), 0.5, mining, hinge) > 0
+
+
+@given(
+    st.lists(st.integers(-2, 3), min_size=1, max_size=9), st.integers(0, 10_000), st.floats(0, 3),
+    st.sampled_from(MININGS), st.sampled_from(HINGES),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_equals_the_triple_loop_for_any_individuals(
+    labels: list[int], seed: int, margin: float, mining: Mining, hinge: Hinge
+) -> None:
+    agrees(distances_of(seed, len(labels)), torch.tensor(labels), margin, mining, hinge)
+
+
+@given(
+    st.integers(0, 10_000), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.sampled_from(MININGS), st.sampled_from(HINGES)
+)
+@settings(deadline=None, max_examples=60)
+def test_ties_are_counted_as_the_loop_does(seed: int, margin: float, mining: Mining, hinge: Hinge) -> None:
+    """Distances of quarters, exact in float64: d_an often equals d_ap or d_ap + margin."""
+    distances = torch.from_numpy(np.random.default_rng(seed).integers(0, 5, size=(8, 8)) / 4)
+    agrees(distances, torch.tensor([0, 0, 0, 1, 1, 1, 2, 3]), margin, mining, hinge)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize(
+    "labels", [[], [4], [7] * 5, [0, 1, 2, 3]], ids=["nothing", "one photo", "one individual", "singletons"]
+)
+def test_without_a_triplet_loss_and_gradient_are_zero(labels: list[int], mining: Mining) -> None:
+    distances = distances_of(0, len(labels)).requires_grad_()
+    found = batch_all(distances, torch.tensor(labels, dtype=torch.int64), 1.0, mining)
+    found.total.backward()
+    assert [value.item() for value in found] == [0, 0, 0]
+    assert torch.equal(distances.grad, torch.zeros_like(distances))
+
+
+@pytest.mark.parametrize(("mining", "kind"), [("all", "all"), ("hard", "hard"), ("semi-hard", "semihard")])
+@pytest.mark.parametrize("reducer", [SumReducer(), AvgNonZeroReducer()], ids=["sum", "mean-nonzero"])
+def test_value_and_gradient_equal_pytorch_metric_learning(
+    mining: Mining, kind: str, reducer: SumReducer | AvgNonZeroReducer
+) -> None:
+    rng = np.random.default_rng(3)
+    embeddings = torch.from_numpy(rng.normal(size=(30, 6))).requires_grad_()
+    labels = torch.from_numpy(rng.integers(0, 7, size=30))
+    plain = LpDistance(normalize_embeddings=False)
+    triplets = TripletMarginMiner(margin=0.8, type_of_triplets=kind, distance=plain)(embeddings, labels)
+    expected = TripletMarginLoss(margin=0.8, distance=plain, reducer=reducer)(embeddings, labels, triplets)
+    found = batch_all(pairwise(Euclidean(), embeddings, embeddings), labels, 0.8, mining)
+    objective = found.total if isinstance(reducer, SumReducer) else found.total / found.active
+    assert found.active > 100
+    assert objective.item() == pytest.approx(expected.item(), rel=1e-12)
+    (gradient,) = torch.autograd.grad(objective, embeddings)
+    (expected_gradient,) = torch.autograd.grad(expected, embeddings)
+    assert expected_gradient.abs().max() > 0.01
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("hinge", HINGES)
+@pytest.mark.parametrize("mining", MININGS)
+def test_gradient_is_right_numerically(mining: Mining, hinge: Hinge) -> None:
+    """Where a triplet does not leave its class within the step, which no random one does."""
+    distances = distances_of(4, 9).requires_grad_()
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 3])
+    assert torch.autograd.gradcheck(lambda d: batch_all(d, labels, 0.4, mining, hinge).total, (distances,))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("place", [(0, 1), (0, 3), (2, 2)], ids=["positive", "negative", "itself"])
+def test_a_distance_that_is_not_finite_makes_the_loss_nan(value: float, place: tuple[int, int]) -> None:
+    distances = distances_of(5, 6)
+    distances[place] = value
+    assert batch_all(distances, torch.tensor([0, 0, 0, 1, 1, 1]), 0.2).total.isnan()
+
+
+def test_the_gradient_scales_with_what_comes_after() -> None:
+    distances, labels = distances_of(6, 6).requires_grad_(), torch.tensor([0, 0, 0, 1, 1, 1])
+    (once,) = torch.autograd.grad(batch_all(distances, labels, 0.3).total, distances)
+    (thrice,) = torch.autograd.grad(-3 * batch_all(distances, labels, 0.3).total, distances)
+    assert once.any()
+    assert torch.equal(thrice, -3 * once)
+
+
+@pytest.mark.parametrize("hinge", HINGES)
+@pytest.mark.parametrize("mining", MININGS)
+def test_float32_is_as_near_to_float64_as_float32_is(mining: Mining, hinge: Hinge) -> None:
+    rng = np.random.default_rng(7)
+    distances, labels = torch.from_numpy(rng.uniform(0, 2, (200, 200))), torch.from_numpy(rng.integers(0, 20, 200))
+    found = [
+        batch_all(distances.to(dtype), labels, 0.2, mining, hinge).total for dtype in (torch.float32, torch.float64)
+    ]
+    assert found[0].dtype == torch.float32
+    assert found[0].item() == pytest.approx(found[1].item(), rel=2e-5)
+
+
+def test_share_ranked_right_is_strict() -> None:
+    distances = torch.tensor([[0, 0.5, 0.5, 0.75], [0.25, 0, 0.1, 9], [9, 9, 0, 9], [9, 9, 9, 0]])
+    labels = torch.tensor([0, 0, 1, 2])  # two triplets of each of the first two photos; a tie, right, wrong, right
+    assert share_ranked_right(distances, labels).item() == 0.5
+    assert share_ranked_right(distances, torch.arange(4)).isnan()
