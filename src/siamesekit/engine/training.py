@@ -146,7 +146,7 @@ def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, precision: Pr
 
 def triplet_distances(embeddings: Tensor, triplets: Triplets, distance: Distance) -> tuple[Tensor, Tensor]:
     """d_ap and d_an, each `[T]`, of triplets of embeddings `[N, D]`."""
-    anchor, positive, negative = (embeddings[index] for index in triplets)
+    anchor, positive, negative = (embeddings.index_select(0, index) for index in triplets)
     return distance(anchor, positive), distance(anchor, negative)
 
 

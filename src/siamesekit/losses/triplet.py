@@ -74,7 +74,8 @@ class Triplet:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""
         if triplets is None:
             return self._of_all(embeddings, labels)
-        anchor, positive, negative = (embeddings[index] for index in triplets)
+        # index_select: the gradient of embeddings[index] is summed in an order that differs from run to run
+        anchor, positive, negative = (embeddings.index_select(0, index) for index in triplets)
         d_ap, d_an = self.distance(anchor, positive), self.distance(anchor, negative)
         losses = triplet_loss(d_ap, d_an, self.margin)
         if self.hinge == "squared":
