@@ -1,6 +1,6 @@
 """Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,15 @@ epochs = 2
 [evaluation]
 bootstrap = 100
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache folder of this process and its children: not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 def draw_photo(individual: int, photo: int) -> NDArray[np.uint8]:

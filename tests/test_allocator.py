@@ -32,3 +32,29 @@ def faults(how: str) -> int:
 def test_freed_memory_is_used_again_without_asking_the_system() -> None:
     assert faults("keep") < 200
     assert faults("leave") > 2000, "or the first would show nothing"
+
+
+GAPS = """
+from siamesekit.allocator import return_freed_memory
+
+
+def resident() -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
+
+
+blocks = [bytearray(60_000) for _ in range(4000)]
+full = resident()
+kept = blocks[1::40]
+del blocks
+before = resident()
+print(return_freed_memory(), full, before, resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_memory_in_gaps_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, timeout=60, check=True)
+    answer, full, before, after = done.stdout.split()
+    assert answer == "True"
+    assert int(after) < int(before) - 100 < int(full)

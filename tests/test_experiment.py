@@ -14,13 +14,21 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from conftest import Told, write_photos
 from siamesekit import experiment
 from siamesekit.artifact import load
 from siamesekit.config import Config, load_config
 from siamesekit.engine.precision import choose_precision
-from siamesekit.errors import MissingDataError, MissingWeightsError, OutputError, RunError, WeightsError
+from siamesekit.errors import (
+    MissingDataError,
+    MissingWeightsError,
+    OutputError,
+    RunError,
+    UserError,
+    WeightsError,
+)
 from siamesekit.experiment import RunResult, check, run
 from siamesekit.preparation import prepare_data, prepare_encoder
 from siamesekit.progress import Progress
@@ -366,3 +374,41 @@ def test_neither_training_nor_selection_sees_the_test_part(small_config: LoadCon
     second = run32(config, tmp_path / "second")
     assert weights(first.folder) == weights(second.folder)
     assert first.evaluation["networks"] != second.evaluation["networks"]
+
+
+def tensors(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize("change", ["train.memory_gib=0.001", "encoder.cache_gib=0"])
+def test_memory_changes_only_the_rounding(
+    finished: RunResult, small_config: LoadConfig, tmp_path: Path, change: str
+) -> None:
+    run32(small_config(change), tmp_path / "run")
+    for name, value in tensors(tmp_path / "run").items():
+        expected = tensors(finished.folder)[name]
+        assert torch.allclose(value, expected, rtol=1e-4, atol=1e-5), name
+
+
+def test_a_batch_that_cannot_be_cut_up_and_does_not_fit_is_refused(small_config: LoadConfig, tmp_path: Path) -> None:
+    config = small_config("encoder.batchnorm=train", "train.memory_gib=0.0001")
+    with pytest.raises(UserError, match=r"raise train\.memory_gib"):
+        check(config, "cpu", "fp32")
+    with pytest.raises(UserError, match=r"raise train\.memory_gib"):
+        run32(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_augmented_training_is_repeatable_and_differs_from_plain(
+    finished: RunResult, small_config: LoadConfig, tmp_path: Path, cached: bool
+) -> None:
+    options = ["augmentation.name=photo-id", "augmentation.views=2", f"encoder.cache_gib={1.0 if cached else 0.0}"]
+    first = run32(small_config(*options), tmp_path / "first")
+    second = run32(small_config(*options), tmp_path / "second")
+    assert weights(first.folder) == weights(second.folder)
+    assert weights(first.folder) != weights(finished.folder)
+    assert first.evaluation["networks"]["untrained"] == finished.evaluation["networks"]["untrained"]
+    run32(small_config(*options, "train.epochs=1"), tmp_path / "parts")
+    run32(small_config(*options), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(first.folder)

@@ -19,12 +19,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from siamesekit.allocator import return_freed_memory
 from siamesekit.artifact import save_model
 from siamesekit.config import Config
+from siamesekit.data.samplers.batch import Sampler
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
-from siamesekit.engine.frozen_prefix import Stored
-from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
+from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
+from siamesekit.engine.steps import Stepper
 from siamesekit.engine.training import EpochResult, embed_stored, train
 from siamesekit.errors import OutputError
 from siamesekit.files import write_atomic
@@ -33,7 +35,7 @@ from siamesekit.losses.loss import Loss
 from siamesekit.metrics import retrieval
 from siamesekit.miners.miner import Miner
 from siamesekit.planning import Plan, plan
-from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
+from siamesekit.preparation import Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
 from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS
 from siamesekit.report.html import render
@@ -119,21 +121,23 @@ def run(
         embedding_dim=built.encoder.head.embedding_dim,
         num_classes=len(set(data.labels[list(data.split.train)])),
     )
+    clock.append(time.perf_counter())
+
+    stored = keep(config, data, built, chosen, progress)
+    progress.say(f"On {chosen.device.type} in {chosen.name} ({chosen.why}); {stored.why}")
+    sampler = build_sampler(config, data.labels[list(data.split.train)])
+    stepper = make_stepper(config, list(sampler.epoch(1)), built.encoder, stored, chosen)
+    test = HeldOut.of(data, config.seed)
+    untrained = embed_stored(built.encoder, stored, test.photos, chosen)
+    clock.append(time.perf_counter())
+
     folder.claim(resume, overwrite)
     if folder.replaced is not None:
         progress.say(f"The run that was here waits in {folder.replaced} until this one is complete")
     plugins = {f"plugins/{file.name}": file.read_bytes() for file in config.plugins}
     folder.write_config(config.to_toml(relative_to=folder.path, plugins=list(plugins)), plugins)
     folder.write_manifest(manifest(config, data, built, chosen, {}, complete=False))
-    clock.append(time.perf_counter())
-
-    stored = keep(config, data, built, chosen, progress)
-    progress.say(f"On {chosen.device.type} in {chosen.name} ({chosen.why}); {stored.why}")
-    clock.append(time.perf_counter())
-
-    test = HeldOut.of(data, config.seed)
-    untrained = embed_stored(built.encoder, stored, test.photos, chosen)
-    epochs = _train(config, data, built, stored, chosen, distance, loss, folder, test, progress)
+    epochs = _train(config, data, stepper, sampler, distance, loss, folder, test, progress)
     clock.append(time.perf_counter())
 
     trained = embed_stored(built.encoder, stored, test.photos, chosen)
@@ -167,9 +171,8 @@ def run(
 def _train(
     config: Config,
     data: Data,
-    built: Built,
-    stored: Stored,
-    precision: Precision,
+    stepper: Stepper,
+    sampler: Sampler,
     distance: Distance,
     loss: Loss,
     folder: RunFolder,
@@ -177,9 +180,8 @@ def _train(
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Train all epochs, from the last checkpoint if there is one; after each a metrics line and a checkpoint."""
-    encoder, photos = built.encoder, torch.tensor(data.split.train)
-    labels = data.labels[list(data.split.train)]
-    sampler = build_sampler(config, labels)
+    encoder, stored, precision = stepper.encoder, stepper.stored, stepper.precision
+    photos, labels = torch.tensor(data.split.train), torch.from_numpy(data.labels[list(data.split.train)])
     miner: Miner | None = None
     if config.miner is not None:
         miner = MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
@@ -192,33 +194,35 @@ def _train(
                           "raise it, or start anew with --overwrite")  # fmt: skip
     lines = folder.read_metrics()[:done]
     selecting = config.train.select == "validation"
-    stepper = make_stepper(config, list(sampler.epoch(1)), encoder, stored, precision)
     if "expected" in extra:
         stepper.expected = extra["expected"]
     extra["expected"] = stepper.expected
     for result in train(
-        stepper, photos, torch.from_numpy(labels), sampler, distance, loss, optimizer,
+        stepper, photos, labels, sampler, distance, loss, optimizer,
         range(done + 1, config.train.epochs + 1), config.seed, progress, miner,
     ):  # fmt: skip
+        return_freed_memory()
         embeddings = embed_stored(encoder, stored, test.photos, precision)
         line = _line(result, test.loss_and_accuracy(embeddings, loss, distance))
         if selecting:
-            line["validation_map_at_r"] = score = _validation_score(data, stored, built, precision, distance)
+            line["validation_map_at_r"] = score = _validation_score(data, stepper, distance)
             if score > extra["best"]:
                 extra["best"] = score
                 _save_best(folder, encoder)
         lines.append(line)
         folder.write_metrics(lines)
         save_checkpoint(folder.checkpoints, encoder, optimizer, result.epoch, extra)
+        return_freed_memory()
         progress.say(_news(lines, config.train.epochs))
     if selecting:
         encoder.load_state_dict(load_file(folder.checkpoints / BEST))
     return lines
 
 
-def _validation_score(data: Data, stored: Stored, built: Built, precision: Precision, distance: Distance) -> float:
+def _validation_score(data: Data, stepper: Stepper, distance: Distance) -> float:
     """MAP@R on the validation photos."""
-    embeddings = embed_stored(built.encoder, stored, torch.tensor(data.split.validation), precision)
+    photos = torch.tensor(data.split.validation)
+    embeddings = embed_stored(stepper.encoder, stepper.stored, photos, stepper.precision)
     labels = torch.from_numpy(data.labels[list(data.split.validation)])
     return float(np.nanmean(retrieval(embeddings, labels, distance).map_at_r))
 
@@ -261,10 +265,12 @@ def _same_config(config: Config, folder: RunFolder) -> None:
     began = folder.read_config()
     began.get("train", {}).pop("epochs", None)
     began.get("data", {}).pop("memory_gib", None)
+    began.get("encoder", {}).pop("cache_gib", None)
     plugins = [f"plugins/{file.name}" for file in config.plugins]
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
     wanted["train"].pop("epochs")
     wanted["data"].pop("memory_gib")
+    wanted["encoder"].pop("cache_gib")
     changed = sorted(_differences(began, wanted, ""))
     if changed:
         raise OutputError(

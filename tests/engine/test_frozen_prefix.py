@@ -1,6 +1,7 @@
 """The frozen part, run once per image, and each distinct image once: exactly the plain network of three images."""
 
 import warnings
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -12,8 +13,10 @@ from siamesekit.data.samplers.batch import batch_of
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.weights import calibrate_batchnorm
+from siamesekit.engine import frozen_prefix
 from siamesekit.engine.cutting import CannotCutError, cut
-from siamesekit.engine.frozen_prefix import CHUNK, store
+from siamesekit.engine.feature_store import FeatureStore
+from siamesekit.engine.frozen_prefix import CHUNK, Stored, Views, store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.losses.triplet import Triplet
 from siamesekit.model import Encoder, SiameseNetwork
@@ -225,3 +228,100 @@ def test_bf16_stores_the_frozen_part_in_bf16() -> None:
     stored = store(encoder, images, choose_precision("cpu", "bf16"))
     assert stored.tensors[0].dtype == torch.bfloat16
     assert stored.bytes * 2 == store(encoder, images, FP32).bytes
+
+
+def brighter(images: Tensor, photos: Tensor, epoch: int, view: int) -> Tensor:
+    """A view that tells which one it is."""
+    shift = 7 * (view + 1) + 40 * epoch
+    return (images.int() + shift + photos.to(images.device)[:, None, None, None]).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("train_from", ["layer3", ""])
+def test_an_epoch_takes_its_own_view_of_each_photo(train_from: str) -> None:
+    encoder, images = made("timm/test_resnet", train_from, 32).double(), drawn_images(6, 32)
+    views = Views(torch.tensor([1, 4, 5]), 2, brighter)
+    stored = store(encoder, images, FP32, views=views)
+    assert stored.cached == (train_from != "")
+    chosen = torch.tensor([5, 1])
+    for epoch in (1, 2, 3):
+        number, made_in = ((epoch - 1) % 2, 0) if stored.cached else (0, epoch)
+        expected = encoder(brighter(images[chosen], chosen, made_in, number))
+        assert relative(stored.embeddings(chosen, FP32, epoch).detach(), expected.detach()) < 1e-10
+    assert relative(stored.embeddings(chosen, FP32).detach(), encoder(images[chosen]).detach()) < 1e-10
+
+
+def test_a_second_run_takes_what_the_first_left_bit_for_bit(tmp_path: Path) -> None:
+    features, images = FeatureStore(tmp_path, 2**30), drawn_images(6, 32)
+    first = store(made("timm/test_resnet", "layer3", 32), images, FP32, features=features)
+    second = store(made("timm/test_resnet", "layer3", 32), images, FP32, features=features)
+    assert "as an earlier run left it" not in first.why and "as an earlier run left it" in second.why
+    assert all(torch.equal(a, b) for a, b in zip(first.tensors, second.tensors, strict=True))
+
+
+def changed(what: str) -> Stored:
+    """What `store` gives after one thing has changed."""
+    images = drawn_images(6, 32)
+    encoder = made("timm/test_resnet", "layer2" if what == "cut" else "layer3", 32)
+    precision = choose_precision("cpu", "bf16" if what == "precision" else "fp32")
+    views = None
+    if what == "a pixel":
+        images[3, 1, 4, 5] ^= 1
+    if what == "order":
+        images = images.flip(0)
+    if what == "a frozen weight":
+        with torch.no_grad():
+            next(encoder.backbone.network.parameters()).view(-1)[0] += 1e-6
+    if what == "a statistic":
+        next(m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)).running_mean[0] += 1e-6
+    if what == "epsilon":
+        next(m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)).eps *= 2
+    if what == "scaling":
+        encoder.backbone.mean += 1
+    if what == "views":
+        views = Views(torch.tensor([0]), 1, brighter)
+    if what == "a trained weight":
+        with torch.no_grad():
+            list(encoder.backbone.network.parameters())[-1].view(-1)[0] += 1
+    return store(encoder, images, precision, views=views, features=FeatureStore(FOLDER, 2**30))
+
+
+FOLDER = Path()
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["a pixel", "order", "a frozen weight", "a statistic", "epsilon", "scaling", "precision", "cut", "views", "threads",
+     "a version", "own code"],
+)  # fmt: skip
+def test_what_is_stale_is_computed_again(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "FOLDER", tmp_path)
+    changed("nothing")
+    assert "earlier run" in changed("nothing").why
+    assert "earlier run" in changed("a trained weight").why, "what trains has no part in it"
+    if what == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    if what == "a version":
+        monkeypatch.setattr(frozen_prefix, "version", lambda library: "0.0")
+    if what == "own code":
+        monkeypatch.setattr(frozen_prefix, "_own_code", lambda: "other")
+    assert "earlier run" not in changed(what).why
+
+
+def test_over_the_limit_nothing_is_cached_and_results_are_the_same() -> None:
+    encoder, images = made("timm/test_resnet", "layer3", 32).double(), drawn_images(6, 32)
+    size = store(encoder, images, FP32).bytes
+    limited = store(encoder, images, FP32, limit=size - 1)
+    assert not limited.cached and "more than the limit" in limited.why
+    assert store(encoder, images, FP32, limit=size).cached
+    found = limited.embeddings(torch.arange(6), FP32).detach()
+    assert relative(found, encoder(images).detach()) < 1e-10
+
+
+def test_dropout_in_the_frozen_part_is_named_and_nothing_is_cached() -> None:
+    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(6, 32)
+    encoder.backbone.network.layer1.add_module("drop", nn.Dropout(0.5))
+    stored = store(encoder, images, FP32)
+    assert not stored.cached
+    assert stored.why == "Dropout network.layer1.drop in the frozen part is random, so nothing is cached"
+    encoder.backbone.network.layer1.drop.p = 0.0
+    assert store(encoder, images, FP32).cached

@@ -221,3 +221,15 @@ def test_the_memory_of_all_triplets_is_a_few_matrices_of_distances() -> None:
         for n in (64, 2048)
     ]
     assert peaks[1] - peaks[0] < 220 * 1024
+
+
+def test_the_gradient_is_summed_in_the_same_order_every_time() -> None:
+    """Bit for bit, where many triplets share an image and several threads could add to its gradient at once."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(6, 64, generator=generator).requires_grad_()
+    triplets = Triplets(*(torch.randint(6, (60_000,), generator=generator) for _ in range(3)))
+    loss = Triplet(1.0, "sum", distance=SquaredEuclidean())
+    first, *others = (
+        torch.autograd.grad(loss(embeddings, torch.zeros(6), triplets).objective, embeddings)[0] for _ in range(8)
+    )
+    assert all(torch.equal(first, other) for other in others)

@@ -1,0 +1,94 @@
+"""Feature maps on disk: whole and true, or computed again."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from siamesekit.engine.feature_store import HEADER, FeatureStore, Layout
+
+LAYOUTS = [Layout((5, 3, 2, 4), torch.bfloat16), Layout((5, 7), torch.float32)]
+VALUES = (torch.arange(120).view(5, 3, 2, 4).bfloat16(), torch.arange(35).view(5, 7).float())
+GIB = 2**30
+
+
+def fill(tensors: Sequence[Tensor]) -> None:
+    for tensor, value in zip(tensors, VALUES, strict=True):
+        tensor.copy_(value)
+
+
+def never(tensors: Sequence[Tensor]) -> None:
+    raise AssertionError("computed again")
+
+
+def same(tensors: tuple[Tensor, ...] | None) -> bool:
+    return tensors is not None and all(torch.equal(a, b) for a, b in zip(tensors, VALUES, strict=True))
+
+
+def test_what_was_made_is_loaded_as_it_was_channels_last(tmp_path: Path) -> None:
+    made = FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill)
+    loaded = FeatureStore(tmp_path, GIB).load("k")
+    assert same(made) and same(loaded)
+    assert loaded is not None and loaded[0].is_contiguous(memory_format=torch.channels_last)
+    assert sorted(file.name for file in (tmp_path / "k").iterdir()) == ["0.bin", "1.bin", HEADER]
+    assert [place.name for place in tmp_path.iterdir()] == ["k"]
+
+
+def test_another_key_is_not_there(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, GIB)
+    store.make("k", LAYOUTS, fill)
+    assert store.load("l") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda place: (place / HEADER).unlink(),
+        lambda place: (place / HEADER).write_text("{"),
+        lambda place: (place / HEADER).write_text("[]"),
+        lambda place: (place / HEADER).write_text(json.dumps({"format": 1, "tensors": [{"shape": [5], "dtype": "x"}]})),
+        lambda place: (place / "0.bin").unlink(),
+        lambda place: (place / "0.bin").write_bytes((place / "0.bin").read_bytes()[:-1]),
+        lambda place: (place / "1.bin").write_bytes(bytes([*(place / "1.bin").read_bytes()[:-1], 7])),
+        lambda place: (place / HEADER).write_text((place / HEADER).read_text().replace('"format": 1', '"format": 2')),
+    ],
+    ids=["no header", "half a header", "a list", "unknown type", "missing", "short", "a changed byte", "format"],
+)
+def test_a_damaged_set_is_not_loaded_and_is_replaced(tmp_path: Path, damage) -> None:
+    store = FeatureStore(tmp_path, GIB)
+    store.make("k", LAYOUTS, fill)
+    damage(tmp_path / "k")
+    assert store.load("k") is None
+    assert same(store.make("k", LAYOUTS, fill))
+    assert same(store.load("k"))
+
+
+def test_a_failing_computation_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="computed again"):
+        FeatureStore(tmp_path, GIB).make("k", LAYOUTS, never)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_recently_used_sets_make_room(tmp_path: Path) -> None:
+    FeatureStore(tmp_path, GIB).make("a", LAYOUTS, fill)
+    size = sum(file.stat().st_size for file in (tmp_path / "a").iterdir())
+    store = FeatureStore(tmp_path, int(2.2 * size))  # room for two sets and not for three
+    for number, key in enumerate("ab"):
+        store.make(key, LAYOUTS, fill)
+        os.utime(tmp_path / key, (number, number))
+    assert store.load("a") is not None  # used just now
+    store.make("d", LAYOUTS, fill)
+    kept = {place.name for place in tmp_path.iterdir()}
+    assert "a" in kept and "d" in kept and "b" not in kept
+
+
+def test_beyond_the_limit_or_without_a_folder_values_are_in_memory(tmp_path: Path) -> None:
+    assert same(FeatureStore(tmp_path / "small", 10).make("k", LAYOUTS, fill))
+    assert not (tmp_path / "small").exists()
+    (tmp_path / "file").write_text("in the way")
+    assert same(FeatureStore(tmp_path / "file", GIB).make("k", LAYOUTS, fill))
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -1,0 +1,144 @@
+"""A step's loss and gradient, however the batch is cut up: those of the whole batch."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from siamesekit.artifact import Architecture, build
+from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.encoders.weights import calibrate_batchnorm
+from siamesekit.engine.frozen_prefix import Stored, store
+from siamesekit.engine.precision import choose_precision
+from siamesekit.engine.steps import Chunking, Stepper, why_whole
+from siamesekit.losses.loss import LossValue
+from siamesekit.losses.triplet import Triplet
+from siamesekit.model import Encoder
+from siamesekit.triplets import Triplets
+
+FP32 = choose_precision("cpu", "fp32")
+IMAGES = 14
+TRIPLETS = Triplets(torch.tensor([0, 0, 3, 5, 8]), torch.tensor([3, 5, 1, 0, 10]), torch.tensor([1, 2, 4, 6, 9]))
+
+
+def images() -> Tensor:
+    blotches = torch.randint(0, 256, (IMAGES, 3, 6, 6), generator=torch.Generator().manual_seed(1))
+    return nn.functional.interpolate(blotches.double(), 32, mode="bilinear").to(torch.uint8)
+
+
+def made(batchnorm: str = "inference", train_from: str = "layer3") -> tuple[Encoder, Stored]:
+    torch.manual_seed(0)
+    encoder = build(Architecture("timm/test_resnet", {}, {"layers": [24, 16]}, batchnorm))
+    calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(images())]))
+    encoder.backbone.freeze_before(train_from)
+    encoder.double()
+    stored = store(encoder, images(), FP32)
+    return encoder.train(), stored
+
+
+def triplet_loss(embeddings: Tensor, margin: float = 0.4) -> LossValue:
+    loss = Triplet(margin, "sum", distance=SquaredEuclidean())
+    return loss(embeddings, torch.zeros(len(embeddings)), TRIPLETS)
+
+
+def gradients(encoder: Encoder) -> list[Tensor]:
+    return [parameter.grad.clone() for parameter in encoder.trainable() if parameter.grad is not None]
+
+
+def plain(encoder: Encoder, stored: Stored) -> tuple[float, list[Tensor]]:
+    """The loss of the whole batch and its gradients, by autograd alone."""
+    encoder.zero_grad(set_to_none=True)
+    value = triplet_loss(stored.embeddings(torch.arange(IMAGES), FP32))
+    value.objective.backward()
+    return value.objective.item(), gradients(encoder)
+
+
+@pytest.mark.parametrize("train_from", ["layer3", "head", ""])
+@pytest.mark.parametrize("expected", ["all", "none", "some", "wrong"])
+@pytest.mark.parametrize(("size", "held"), [(100, 100), (4, 100), (3, 5), (1, 0), (5, 1)])
+def test_loss_and_gradient_do_not_depend_on_the_cut(size: int, held: int, expected: str, train_from: str) -> None:
+    encoder, stored = made(train_from=train_from)
+    loss, grads = plain(encoder, stored)
+    stepper = Stepper(encoder, stored, FP32, Chunking(size, held))
+    assert stepper.whole is None
+    if expected != "all":
+        stepper.expected[:] = False
+    if expected == "some":
+        stepper.expected[::3] = True
+    if expected == "wrong":  # images without a triplet
+        stepper.expected[11:] = True
+    encoder.zero_grad(set_to_none=True)
+    value, embeddings = stepper(torch.arange(IMAGES), triplet_loss)
+    assert value.objective.item() == pytest.approx(loss, rel=1e-12)
+    torch.testing.assert_close(embeddings, stored.embeddings(torch.arange(IMAGES), FP32).detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients(encoder), grads, rtol=1e-10, atol=1e-13)
+
+
+def test_only_images_with_a_gradient_are_expected_next_time() -> None:
+    encoder, stored = made()
+    stepper = Stepper(encoder, stored, FP32)
+    value, _ = stepper(torch.arange(IMAGES), triplet_loss)
+    d = stored.embeddings(torch.arange(IMAGES), FP32).detach()
+    anchor, positive, negative = (d[index] for index in TRIPLETS)
+    active = (anchor - positive).square().sum(1) - (anchor - negative).square().sum(1) + 0.4 > 0
+    assert 0 < active.sum() < len(active), "the case must have both kinds"
+    wanted = torch.zeros(IMAGES, dtype=torch.bool)
+    for index in TRIPLETS:
+        wanted[index[active]] = True
+    assert torch.equal(stepper.expected, wanted)
+    assert value.active.item() == pytest.approx(active.double().mean().item())
+
+
+def test_images_without_a_gradient_are_not_gone_through_backwards() -> None:
+    encoder, stored = made()
+    counted: list[int] = []
+
+    def embed(tensors: object) -> Tensor:
+        out = stored.embed(tensors)  # type: ignore[arg-type]
+        if out.requires_grad:
+            out.register_hook(lambda gradient: counted.append(len(gradient)))
+        return out
+
+    watched = Stored(stored.tensors, embed, stored.why, stored.cached, stored.images)
+    stepper = Stepper(encoder, watched, FP32)
+    stepper(torch.arange(IMAGES), triplet_loss)
+    needed = int(stepper.expected.sum())
+    counted.clear()
+    stepper(torch.arange(IMAGES), triplet_loss)
+    assert sum(counted) == needed < IMAGES
+
+
+def test_where_no_triplet_is_active_the_gradient_is_zero_and_not_missing() -> None:
+    encoder, stored = made()
+    stepper = Stepper(encoder, stored, FP32)
+    value, _ = stepper(torch.arange(IMAGES), lambda embeddings: triplet_loss(embeddings, margin=0.0))
+    encoder.zero_grad(set_to_none=True)
+    value, _ = stepper(torch.arange(IMAGES), lambda e: LossValue((e * 0).sum(), e.sum() * 0, e.sum() * 0))
+    assert value.objective.item() == 0
+    assert all(p.grad is not None and not p.grad.any() for p in encoder.trainable())
+
+
+def test_a_loss_that_is_not_finite_gives_no_gradient() -> None:
+    encoder, stored = made()
+    value, _ = Stepper(encoder, stored, FP32)(
+        torch.arange(IMAGES), lambda e: LossValue(e.sum() * torch.nan, e.sum(), e.sum())
+    )
+    assert torch.isnan(value.objective)
+    assert all(parameter.grad is None for parameter in encoder.trainable())
+
+
+def test_batches_are_encoded_whole_where_embeddings_depend_on_the_batch_or_on_chance() -> None:
+    encoder, stored = made("train")
+    reason = why_whole(encoder)
+    assert reason is not None and "uses the batch's statistics" in reason
+    loss, grads = plain(encoder, stored)
+    encoder, stored = made("train")
+    value, _ = Stepper(encoder, stored, FP32, Chunking(3, 4))(torch.arange(IMAGES), triplet_loss)
+    assert value.objective.item() == pytest.approx(loss, rel=1e-12)
+    torch.testing.assert_close(gradients(encoder), grads, rtol=1e-10, atol=1e-13)
+
+    encoder, _ = made()
+    assert why_whole(encoder) is None
+    encoder.head.add_module("dropout", nn.Dropout(0.1))
+    assert why_whole(encoder) == "Dropout head.dropout is random"
+    encoder.head.dropout.p = 0.0
+    assert why_whole(encoder) is None
