@@ -14,8 +14,8 @@ MEASURES = (
     f"Seconds from starting the process to its end for {PHOTOS:,} JPEG photos of 640 × 480 pixels, made for this, to "
     f"embeddings: timm's {MODEL} with the same random weights, photos squashed to {SIDE} × {SIDE}. Peak memory is the "
     "main process's; the peer's two workers are not in it. The peer is a script of timm, torchvision's transforms and "
-    "`DataLoader(num_workers=2, batch_size=32)` in fp32; here it is `SimilarityModel.embed_files`, in fp32 and, where "
-    'the processor multiplies bfloat16 itself, also with `precision="auto"`.'
+    "`DataLoader(num_workers=2, batch_size=32)` in fp32; here it is what `siamesekit embed` calls, in fp32 and, where "
+    "the processor multiplies bfloat16 itself, also with `--precision auto`."
 )
 
 
@@ -88,10 +88,12 @@ def siamesekit(photos: str, device: str, precision: Any, out: str) -> dict[str, 
     import numpy as np
     import torch
 
+    from siamesekit.allocator import keep_freed_memory
     from siamesekit.artifact import Architecture, SimilarityModel, build
     from siamesekit.distances.euclidean import Euclidean
     from siamesekit.progress import Progress
 
+    keep_freed_memory()  # as the command does
     torch.manual_seed(0)
     architecture = Architecture(f"timm/{MODEL}", {}, {"layers": [], "normalize": False}, "inference")
     model = SimilarityModel(build(architecture), Euclidean(), SIDE, "squash", None, {}, device, precision)  # type: ignore[arg-type]
