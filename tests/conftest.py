@@ -11,6 +11,7 @@ from PIL import Image
 from siamesekit.config import Config, load_config
 from siamesekit.experiment import RunResult, run
 from siamesekit.progress import Progress
+from siamesekit.registry import REGISTRIES
 
 INDIVIDUALS, PHOTOS, SIDE = 8, 4, 40
 SMALL = """\
@@ -52,6 +53,16 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture
+def no_traces() -> Iterator[None]:
+    """What a test's plugins register is forgotten after it: for `pytest.mark.usefixtures`."""
+    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
+    yield
+    for registry in REGISTRIES:
+        for name in set(registry.names()) - before[registry.kind]:
+            del registry._components[name], registry._factories[name]
 
 
 def draw_photo(individual: int, photo: int) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from siamesekit.config import TABLES, ComponentTable, Config, dump_toml, line_of, load_config
 from siamesekit.config.tables import OPTIONAL_TABLES
 from siamesekit.errors import ConfigError
-from siamesekit.registry import REGISTRIES
 
 SMALL = """\
 [data]
@@ -111,14 +110,7 @@ Load = Callable[..., Config]
 Problems = Callable[..., list[str]]
 
 
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    """What a test's plugins register is forgotten after it."""
-    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
-    yield
-    for registry in REGISTRIES:
-        for name in set(registry.names()) - before[registry.kind]:
-            del registry._components[name], registry._factories[name]
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -12,17 +11,9 @@ import pytest
 from siamesekit import plugins
 from siamesekit.errors import ComponentError, PluginError
 from siamesekit.plugins import load_installed_plugins, load_plugin_file
-from siamesekit.registry import LOSSES, REGISTRIES
+from siamesekit.registry import LOSSES
 
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    """What a test's plugins register is forgotten after it."""
-    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
-    yield
-    for registry in REGISTRIES:
-        for name in set(registry.names()) - before[registry.kind]:
-            del registry._components[name], registry._factories[name]
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siamesekit.distances.distance import Distance, RanksAs
+from siamesekit.processor import multiplies_bf16
 
 MEMORY = 1 << 27
 """Bytes of scores kept at a time, and about as many for candidates; at least one query's scores, N."""
@@ -368,8 +369,7 @@ def _within(index: Tensor, size: int) -> bool:
 
 def _multiplies_bf16(device: torch.device) -> bool:
     """Whether a scan in bfloat16 is known to be the faster one."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return device.type == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return device.type == "cpu" and multiplies_bf16()
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,7 @@ def mine(a: int, b: float = 2.0):
 '''
 
 
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    """What a test's plugins register is forgotten after it."""
-    before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
-    yield
-    for registry in REGISTRIES:
-        for name in set(registry.names()) - before[registry.kind]:
-            del registry._components[name], registry._factories[name]
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 def call(*arguments: object) -> Result:

@@ -10,7 +10,7 @@ from siamesekit.errors import UserError
 
 @pytest.mark.parametrize(("native", "name"), [(True, "bf16"), (False, "fp32")])
 def test_auto_takes_bf16_where_the_cpu_multiplies_it(monkeypatch: pytest.MonkeyPatch, native: bool, name: str) -> None:
-    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: native)
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda: native)
     chosen = choose_precision("cpu", "auto")
     assert (chosen.name, chosen.device.type) == (name, "cpu")
     assert chosen.why == ("native bf16 products" if native else "no native bf16 products")

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from siamesekit.artifact import Architecture, build
+from siamesekit.data.pixel_store import GIB
 from siamesekit.engine import trial as module
 from siamesekit.engine.frozen_prefix import Stored, store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.steps import CHUNK, Chunking
-from siamesekit.engine.trial import GIB, Cost, chunking, memory_budget, trial
+from siamesekit.engine.trial import Cost, chunking, memory_budget, trial
 from siamesekit.errors import UserError
 from siamesekit.model import Encoder
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from siamesekit.processor import has_amx
+
 FOLDED = "folded_{}"
 
 
@@ -58,7 +60,7 @@ class FoldedConv(nn.Module):
 
 def products_pay() -> bool:
     """Whether 1 × 1 convolutions are faster as matrix products on this CPU: with AMX tiles they are."""
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+    return has_amx()
 
 
 def fold(module: fx.GraphModule, products: bool = False) -> fx.GraphModule:

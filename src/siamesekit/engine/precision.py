@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from siamesekit.errors import UserError
+from siamesekit.processor import multiplies_bf16
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 PrecisionChoice = Literal["auto", "fp32", "bf16"]
@@ -53,13 +54,7 @@ def choose_precision(device: DeviceChoice = "auto", precision: PrecisionChoice =
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    native = torch.cuda.get_device_capability(chosen) >= (8, 0) if chosen.type == "cuda" else _cpu_has_bf16()
+    native = torch.cuda.get_device_capability(chosen) >= (8, 0) if chosen.type == "cuda" else multiplies_bf16()
     if precision == "auto":
         return Precision(chosen, native, "native bf16 products" if native else "no native bf16 products")
     return Precision(chosen, precision == "bf16", f"--precision {precision}")
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself; elsewhere bf16 is emulated and slower than fp32."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.frozen_prefix import Stored
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.steps import CHUNK, Chunking, why_whole
@@ -18,7 +19,6 @@ from siamesekit.model import Encoder
 IMAGES = 32
 IN_FLIGHT = 1.5
 """Gradients on their way back take about half as much again as what was saved for them."""
-GIB = 2**30
 
 
 class Cost(NamedTuple):
