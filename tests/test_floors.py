@@ -15,7 +15,7 @@ ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("allocator", "errors", "registry", "signatures", "options", "config", "plugins", "files", "progress", "randomness",
      "run_folder", ""),
-    ("encoders", "distances", "losses", "miners", "optimizers", "triplets", "processor", "retrieval", "metrics",
+    ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "triplets", "processor", "retrieval", "metrics",
      "calibration"),
     ("data", "model"),
     ("engine", "evaluation"),
@@ -38,6 +38,7 @@ INTERFACES = {
     "data.samplers.batch",
     "triplets",
     "optimizers.fused",
+    "schedules.schedule",
 }
 """What the components of floors 1 and 2 are written against."""
 NEIGHBOURS = {

@@ -238,7 +238,7 @@ def test_an_unknown_kind_gets_suggestions_and_choices() -> None:
         registry_of("los")
     assert str(error.value) == (
         "unknown kind 'los' (did you mean 'losses'?); "
-        "choices: readers, augmentations, samplers, encoders, distances, miners, losses, optimizers"
+        "choices: readers, augmentations, samplers, encoders, distances, miners, losses, optimizers, schedules"
     )
 
 

@@ -1,4 +1,4 @@
-"""The types that options are made of: a number with its range, a path, a choice.
+"""The types that options are made of: a number with its range, a path, a choice, another component.
 
 A component's signature is its schema, so a range is written where the parameter is:
 `margin: Positive = 1.0`. Choices are `typing.Literal`s.
@@ -6,10 +6,34 @@ A component's signature is its schema, so a range is written where the parameter
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
+
+@dataclass(frozen=True)
+class Nested:
+    """Marks an option that is itself a component, in a table of its own: `[loss.distance]` with `name = "…"`.
+
+    The callable receives the component, built with the same runtime values; with `list[Any]` a list of them, from
+    `[[augmentation.steps]]`.
+
+    Attributes:
+        kind: the component's kind, as in `siamesekit show KIND NAME`.
+    """
+
+    kind: str
+
+
+ADistance = Annotated[Any, Nested("distance")]
+"""A distance of its own table."""
+ALoss = Annotated[Any, Nested("loss")]
+"""A loss of its own table."""
+AMiner = Annotated[Any, Nested("miner")]
+"""A miner of its own table."""
+Augmentations = Annotated[list[Any], Nested("augmentation")]
+"""Augmentations, a table each."""
 
 Positive = Annotated[float, Gt(0)]
 """A number above 0."""
@@ -26,4 +50,18 @@ Several = Annotated[int, Ge(2)]
 Index = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
 
-__all__ = ["Count", "Fraction", "Index", "NonNegative", "OpenFraction", "Path", "Positive", "Several"]
+__all__ = [
+    "ADistance",
+    "ALoss",
+    "AMiner",
+    "Augmentations",
+    "Count",
+    "Fraction",
+    "Index",
+    "Nested",
+    "NonNegative",
+    "OpenFraction",
+    "Path",
+    "Positive",
+    "Several",
+]

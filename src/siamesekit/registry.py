@@ -309,18 +309,24 @@ AUGMENTATIONS = Registry(
 )  # fmt: skip
 SAMPLERS = Registry(
     "sampler", "samplers", "which photos meet in a batch", "siamesekit.data.samplers", "SAMPLERS",
-    frozenset({"labels", "batch_size", "seed"}),
+    frozenset({"labels", "groups", "batch_size", "seed"}),
 )  # fmt: skip
 READERS = Registry(
     "reader", "readers", "where photos and individuals come from", "siamesekit.data.readers", "READERS",
     frozenset({"seed"}),
+)  # fmt: skip
+SCHEDULES = Registry(
+    "schedule", "schedules", "how the learning rate goes", "siamesekit.schedules", "SCHEDULES",
+    frozenset({"steps", "steps_per_epoch", "lr"}),
 )  # fmt: skip
 OPTIMIZERS = Registry(
     "optimizer", "optimizers", "how weights move", "siamesekit.optimizers", "OPTIMIZERS",
     frozenset({"params"}),
 )  # fmt: skip
 
-REGISTRIES: tuple[Registry, ...] = (READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, OPTIMIZERS)
+REGISTRIES: tuple[Registry, ...] = (
+    READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, OPTIMIZERS, SCHEDULES,
+)  # fmt: skip
 """All registries, in the order in which a run meets them."""
 
 

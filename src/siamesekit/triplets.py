@@ -1,4 +1,4 @@
-"""Triplets: which images are anchor, positive and negative."""
+"""Triplets and pairs: which images are anchor, positive and negative."""
 
 from __future__ import annotations
 
@@ -22,6 +22,26 @@ class Triplets(NamedTuple):
     anchor: Tensor
     positive: Tensor
     negative: Tensor
+
+
+class Pairs(NamedTuple):
+    """P positive and Q negative pairs as indices into a list of N images.
+
+    Attributes:
+        anchor: int64 `[P]`, 0 ≤ index < N.
+        positive: int64 `[P]`, another image of the anchor's individual.
+        other_anchor: int64 `[Q]`, anchors of the negative pairs.
+        negative: int64 `[Q]`, an image of another individual.
+    """
+
+    anchor: Tensor
+    positive: Tensor
+    other_anchor: Tensor
+    negative: Tensor
+
+
+Tuples = Triplets | Pairs
+"""What a miner chooses and a loss is over."""
 
 
 class Positives(NamedTuple):
@@ -67,6 +87,41 @@ def count_triplets(labels: Tensor) -> Tensor:
     """How many triplets photos make, int64 scalar: Σ (other photos of the individual) · (photos of all others)."""
     _, _, size = individuals_of(labels)
     return ((size - 1) * (len(labels) - size)).sum()
+
+
+def all_pairs(labels: Tensor) -> Pairs:
+    """All pairs of a batch, both ways round, by anchor: labels int64 `[N]` → `[P]` and `[Q]`, P + Q = N (N − 1)."""
+    same = labels[:, None] == labels
+    positive = same.clone().fill_diagonal_(False).nonzero(as_tuple=True)
+    return Pairs(*positive, *(~same).nonzero(as_tuple=True))
+
+
+def as_pairs(tuples: Tuples | None, labels: Tensor) -> Pairs:
+    """The pairs that a loss of pairs is over: all of the batch without tuples; of triplets each distinct pair once.
+
+    Args:
+        tuples: triplets, pairs, or None for all.
+        labels: int64 `[N]`, individuals.
+    """
+    if tuples is None:
+        return all_pairs(labels)
+    if isinstance(tuples, Pairs):
+        return tuples
+    positive = torch.stack([tuples.anchor, tuples.positive], dim=1).unique(dim=0)
+    negative = torch.stack([tuples.anchor, tuples.negative], dim=1).unique(dim=0)
+    return Pairs(*positive.unbind(1), *negative.unbind(1))
+
+
+def as_triplets(tuples: Tuples | None) -> Triplets | None:
+    """The triplets that a loss of triplets is over: of pairs every positive with every negative pair of its anchor.
+
+    None, all triplets of the batch, stays None.
+    """
+    if tuples is None or isinstance(tuples, Triplets):
+        return tuples
+    meets = (tuples.anchor[:, None] == tuples.other_anchor).nonzero()
+    positive, negative = meets.unbind(1)
+    return Triplets(tuples.anchor[positive], tuples.positive[positive], tuples.negative[negative])
 
 
 def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Generator) -> Triplets:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Tuples
 
 
 class LossValue(NamedTuple):
@@ -25,11 +25,21 @@ class LossValue(NamedTuple):
 
 
 class Loss(Protocol):
-    """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets of indices into them.
+    """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets or pairs of indices into them.
 
-    Without triplets it is over all that the individuals make.
+    Without tuples it is over all that the individuals make. In training the individuals are numbered 0 … C − 1, C being
+    `num_classes`.
+
+    A loss may be a `torch.nn.Module`. Then its parameters train beside the encoder's, its `state_dict` is kept in
+    checkpoints, and in `eval()` mode a call changes nothing in it.
+
+    It may have attributes, which say what it cannot be combined with (`siamesekit.compatibility`):
+
+    - `by_class = True`: it compares embeddings with something it holds for each training individual (proxies, class
+      weights), so it has no value for individuals that did not train, and takes no miner's tuples.
+    - `measures_by = "cosine"`: it fixes its own measure; the run's distance must rank as that does.
     """
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, triplets: Triplets | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
         """The batch's loss."""
         ...

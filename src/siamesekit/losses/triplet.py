@@ -12,7 +12,7 @@ from siamesekit.losses.batch_all import batch_all
 from siamesekit.losses.loss import LossValue
 from siamesekit.options import NonNegative
 from siamesekit.registry import LOSSES
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Tuples, as_triplets
 
 Reduction = Literal["sum", "mean", "mean-nonzero"]
 # the same as in batch_all.py: an option's type has to be known without importing torch
@@ -70,8 +70,9 @@ class Triplet:
         self.hinge: Hinge = hinge
         self.distance = distance
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, triplets: Triplets | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""
+        triplets = as_triplets(tuples)
         if triplets is None:
             return self._of_all(embeddings, labels)
         # index_select: the gradient of embeddings[index] is summed in an order that differs from run to run
