@@ -1,0 +1,39 @@
+"""Loss `gulls-margin-ranking`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.losses.loss import LossValue
+from siamesekit.options import NonNegative
+from siamesekit.registry import LOSSES
+from siamesekit.triplets import Tuples, as_pairs
+
+
+@LOSSES.register("gulls-margin-ranking")
+class MarginRanking:
+    """Every positive pair nearer than every negative pair on average, by a margin: one number for a whole batch.
+
+    Embeddings `[N, D]`, individuals `[N]`, pairs → max(mean d⁺ − mean d⁻ + margin, 0).
+
+    Args:
+        margin: in the distance's units.
+        distance: supplied by the run.
+    """
+
+    def __init__(self, margin: NonNegative = 0.5, *, distance: Distance) -> None:
+        self.margin = margin
+        self.distance = distance
+
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+        """The batch's loss."""
+        pairs = as_pairs(tuples, labels)
+        distances = pairwise(self.distance, embeddings, embeddings)
+        positive = distances[pairs.anchor, pairs.positive]
+        negative = distances[pairs.other_anchor, pairs.negative]
+        if len(positive) == 0 or len(negative) == 0:
+            nothing = embeddings.sum() * 0
+            return LossValue(nothing, nothing.detach(), nothing.detach())
+        loss = (positive.mean() - negative.mean() + self.margin).clamp_min(0)
+        return LossValue(loss, loss.detach(), (loss.detach() > 0).double())

@@ -1,0 +1,31 @@
+"""Miner `gulls-nearest-negative`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.registry import MINERS
+from siamesekit.triplets import Triplets, positives_of
+
+
+@MINERS.register("gulls-nearest-negative")
+class NearestNegative:
+    """Every positive pair with its anchor's nearest negative: embeddings `[N, D]`, individuals `[N]` → triplets.
+
+    Args:
+        distance: supplied by the run.
+    """
+
+    def __init__(self, *, distance: Distance) -> None:
+        self.distance = distance
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+        """One triplet for each positive pair, both ways round; none where all photos are of one individual."""
+        index, there = positives_of(labels)
+        other = labels[:, None] != labels
+        anchor, column = (there & other.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
+        distances = pairwise(self.distance, embeddings, embeddings).masked_fill(~other, torch.inf)
+        nearest = distances.argmin(dim=1) if len(labels) else labels
+        return Triplets(anchor, index[anchor, column], nearest[anchor])
