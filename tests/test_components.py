@@ -1,13 +1,17 @@
-"""Every component of every registry is built with its defaults and really run.
+"""Every component of every registry is built with its defaults and really run, and goes through a config file.
 
 A new component is found by itself; a new kind needs a runner here, and fails until it has one.
 """
 
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,26 +19,66 @@ import torch
 from PIL import Image
 from torch import nn
 
+from siamesekit.config import TABLES, Config, dump_toml, load_config
 from siamesekit.data.images import read_pixels
+from siamesekit.data.samplers.batch import Batch, Sampler
+from siamesekit.errors import ConfigError
 from siamesekit.randomness import Streams
 from siamesekit.registry import REGISTRIES, Component, registry_of
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Pairs, Triplets, Tuples
 
-FAMILY_MEMBERS = {"timm/*": "timm/test_resnet"}
+FAMILY_MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/shufflenet_v2_x0_5"}
 """A small model to stand for each family."""
 LABELS = np.repeat(np.arange(4), 3)
 TRIPLETS = Triplets(*torch.tensor([(a, a + 1, (a + 3) % 12) for a in (0, 1, 3, 4, 6, 7, 9, 10)]).T)
+PAIRS = Pairs(TRIPLETS.anchor, TRIPLETS.positive, TRIPLETS.anchor, TRIPLETS.negative)
+NO_METRICS = {"dot"}
+"""Distances that may be below 0, and are not 0 of a point from itself."""
+INNER: dict[str, dict[str, object]] = {"cross-batch-memory": {"loss": {"name": "contrastive"}}}
+"""Options without which a component cannot be."""
+NEEDED: dict[str, dict[str, object]] = {
+    "torch/cosine-annealing-warm-restarts": {"T_0": 3},
+    "torch/cyclic": {"base_lr": 0.001, "max_lr": 0.01},
+    "torch/exponential": {"gamma": 0.9},
+    "torch/multi-step": {"milestones": [2, 5]},
+    "torch/one-cycle": {"max_lr": 0.01},
+    "torch/step": {"step_size": 3},
+    "pml/cross-batch-memory": {"loss": {"name": "pml/contrastive"}, "memory_size": 64},
+    "pml/multiple": {"losses": [{"name": "pml/contrastive"}, {"name": "pml/proxy-anchor"}]},
+    "pml/ranked-list": {"margin": 0.8, "Tn": 10.0},
+    "pml/self-supervised": {"loss": {"name": "pml/nt-xent"}},
+    "pml/class-weighted": {"weights": [1.0, 2.0, 0.5, 1.0]},
+    "pml/threshold": {"low": 0.01},
+    "pml/sparse-centers": {"centers_per_class": 2},
+    "pml/fixed-set-of-triplets": {"num_triplets": 11},
+    "pml/hierarchical": {"samples_per_class": 3},
+    "pml/m-per-class": {"m": 3},
+    "sequence": {"steps": [{"name": "flip"}, {"name": "crop", "smallest": 0.8}]},
+    "torchvision/color-jitter": {"brightness": 0.5},
+    "torchvision/gaussian-blur": {"kernel_size": 3},
+    "torchvision/jpeg": {"quality": [5, 60]},
+    "torchvision/random-adjust-sharpness": {"sharpness_factor": 3.0},
+    "torchvision/random-affine": {"degrees": 30.0},
+    "torchvision/random-crop": {"padding": 4},
+    "torchvision/random-grayscale": {"p": 0.5},
+    "torchvision/random-posterize": {"bits": 2},
+    "torchvision/random-rotation": {"degrees": 30.0},
+    "torchvision/random-solarize": {"threshold": 100.0},
+}
+"""Options that a component requires, or without which it does nothing."""
 SHIPPED = [
-    component
+    member
     for registry in REGISTRIES
     for component in registry.components()
     if component.origin.startswith("siamesekit.")
+    for member in (map(component.member, component.members()) if component.members_from else [component])
 ]
+"""All components, and all members of families whose members have options of their own."""
 
 
 def build(component: Component, options: dict[str, object] | None = None, **runtime: object) -> object:
     name = FAMILY_MEMBERS.get(component.name, component.name)
-    return registry_of(component.kind).build(name, options or {}, **runtime)
+    return registry_of(component.kind).build(name, options or NEEDED.get(component.name) or {}, **runtime)
 
 
 def every_triplet(labels: np.ndarray) -> Triplets:
@@ -49,46 +93,94 @@ def every_triplet(labels: np.ndarray) -> Triplets:
 
 
 def run_distance(component: Component) -> None:
-    """Not negative, zero to itself, symmetric, and apart where rows are."""
+    """Symmetric, smaller where one comes nearer, and, but for `NO_METRICS`, above 0 but to itself, where it is 0."""
     distance = build(component)
     a, b = torch.randn(50, 8), torch.randn(50, 8)
     apart = distance(a, b)
     assert apart.shape == (50,)
-    assert apart.min() > 0
-    assert distance(a, a).min() >= 0
-    np.testing.assert_allclose(distance(a, a), 0, atol=1e-6)
-    np.testing.assert_allclose(apart, distance(b, a), rtol=1e-6)
+    if component.name in NO_METRICS:
+        assert apart.min() < 0
+    else:
+        assert apart.min() > 0
+        assert distance(a, a).min() >= 0
+        np.testing.assert_allclose(distance(a, a), 0, atol=1e-6)
+    unit_a, unit_b = nn.functional.normalize(a), nn.functional.normalize(b)
+    assert (distance(unit_a, (unit_a + unit_b) / 2) < distance(unit_a, unit_b)).all()
+    np.testing.assert_allclose(apart, distance(b, a), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(distance(a[:, None], b[None])[range(50), range(50)], apart, rtol=1e-4, atol=1e-6)
 
 
 def run_loss(component: Component) -> None:
-    """A step against its gradient, which is finite and not zero, lowers it; with triplets and without."""
-    for triplets in (TRIPLETS, None):
-        run_loss_on(component, triplets)
+    """A step against its gradient, which is finite and not zero, lowers it; with triplets, with pairs, and without."""
+    for tuples in (TRIPLETS, PAIRS, None):
+        run_loss_on(component, tuples)
 
 
-def run_loss_on(component: Component, triplets: Triplets | None) -> None:
+def run_loss_on(component: Component, tuples: Tuples | None) -> None:
     euclidean = registry_of("distance").build("euclidean")
-    loss = build(component, distance=euclidean, embedding_dim=8, num_classes=4)
+    loss = build(component, INNER.get(component.name), distance=euclidean, embedding_dim=8, num_classes=4)
+    as_new = deepcopy(loss)
     embeddings = nn.Parameter(torch.randn(12, 8, dtype=torch.float64) * 0.1)
     labels = torch.from_numpy(LABELS)
-    before = loss(embeddings, labels, triplets)
+    before = loss(embeddings, labels, tuples)
+    assert before.objective.dtype == torch.float64
     before.objective.backward()
     assert torch.isfinite(before.mean)
     assert before.mean > 0
     assert 0 < before.active <= 1
+    assert not before.mean.requires_grad
     assert torch.isfinite(embeddings.grad).all()
     assert embeddings.grad.abs().max() > 0
-    after = loss(embeddings.detach() - 1e-4 * embeddings.grad, labels, triplets)
+    after = as_new(embeddings.detach() - 1e-4 * embeddings.grad, labels, tuples)
     assert after.objective < before.objective
+    if isinstance(loss, nn.Module):
+        run_module(component, loss, embeddings.detach(), labels, tuples)
+
+
+def run_module(
+    component: Component, loss: nn.Module, embeddings: torch.Tensor, labels: torch.Tensor, tuples: Tuples | None
+) -> None:
+    """Its parameters have gradients, in `eval()` mode it stays as it is, and its state is all that it remembers."""
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in loss.parameters())
+    kept = deepcopy(loss.state_dict())
+    loss.eval()(embeddings * 2, labels, tuples)
+    assert all(torch.equal(value, kept[name]) for name, value in loss.state_dict().items())
+    other = build(
+        component, INNER.get(component.name), distance=registry_of("distance").build("euclidean"), embedding_dim=8,
+        num_classes=4,
+    )  # fmt: skip
+    other.load_state_dict(kept)
+    found = [each.train()(embeddings.flip(0), labels, tuples).objective for each in (loss, other)]
+    assert torch.equal(*found)
 
 
 def run_sampler(component: Component) -> None:
     """An epoch has as many batches as are told, valid triplets (all there are, where it names none), and every photo
-    and every positive pair.
+    and every positive pair, also after it was given embeddings, where it wants some, and from its state.
     """
-    sampler = build(component, labels=LABELS, batch_size=5, seed=0)
-    batches = list(sampler.epoch(1))
+    runtime = {"labels": LABELS, "groups": LABELS // 2, "batch_size": 5, "seed": 0}
+    runtime["distance"] = registry_of("distance").build("euclidean")
+    sampler = build(component, **runtime)
+    batches = epoch_of(sampler, 1)
+    if hasattr(sampler, "mine"):
+        embeddings, asked = torch.randn(12, 8), []
+        for epoch in range(1, 6):
+            sampler.mine(epoch, lambda: asked.append(None) or embeddings)
+            batches = epoch_of(sampler, epoch)
+        assert asked
+        resumed = build(component, **runtime)
+        resumed.load_state_dict(sampler.state_dict())
+        again = epoch_of(resumed, 5)
+    else:
+        again = epoch_of(build(component, **runtime), 1)
+    for one, two in zip(batches, again, strict=True):
+        assert torch.equal(one.images, two.images)
+        assert one.triplets is two.triplets or all(map(torch.equal, one.triplets, two.triplets))
+
+
+def epoch_of(sampler: Sampler, epoch: int) -> list[Batch]:
+    """The batches of an epoch, found right."""
+    batches = list(sampler.epoch(epoch))
     assert len(batches) == len(sampler)
     seen: Counter[tuple[int, int]] = Counter()
     for images, triplets in batches:
@@ -100,21 +192,31 @@ def run_sampler(component: Component) -> None:
         assert (LABELS[anchor] != LABELS[negative]).all()
         seen.update((min(a, p), max(a, p)) for a, p in zip(anchor.tolist(), positive.tolist(), strict=True))
     assert set(seen) == {(i, j) for i, j in combinations(range(12), 2) if LABELS[i] == LABELS[j]}
-    again = list(sampler.epoch(1))
-    assert all(torch.equal(one.images, two.images) for one, two in zip(batches, again, strict=True))
+    return batches
 
 
 def run_miner(component: Component) -> None:
-    """Some of the valid triplets, none of them twice, the same every time; none where there is none."""
+    """Some of the valid triplets or pairs, none of them twice, the same from the same random numbers; none where there
+    is none.
+    """
     euclidean = registry_of("distance").build("euclidean")
     miner = build(component, distance=euclidean, seed=0)
     embeddings, labels = torch.randn(12, 8), torch.from_numpy(LABELS)
-    mined = [tuple(row) for row in torch.stack(miner(embeddings, labels), 1).tolist()]
-    assert len(set(mined)) == len(mined) > 0
-    assert set(mined) <= {tuple(row) for row in torch.stack(every_triplet(LABELS), 1).tolist()}
-    assert mined == [tuple(row) for row in torch.stack(miner(embeddings, labels), 1).tolist()]
+    valid = {tuple(row) for row in torch.stack(every_triplet(LABELS), 1).tolist()}
+    found = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        tuples = miner(embeddings, labels)
+        found.append([index.tolist() for index in tuples])
+        kinds = [tuples] if isinstance(tuples, Triplets) else [tuples[:2], tuples[2:]]
+        for kind, places in zip(kinds, [(0, 1, 2)] if len(kinds) == 1 else [(0, 1), (0, 2)], strict=True):
+            rows = [tuple(row) for row in torch.stack(kind, 1).tolist()]
+            assert len(set(rows)) == len(rows) > 0
+            assert set(rows) <= {tuple(row[place] for place in places) for row in valid}
+    assert found[0] == found[1]
     for nothing in (torch.arange(12), torch.zeros(12, dtype=torch.int64)):
-        assert [index.tolist() for index in miner(embeddings, nothing)] == [[], [], []]
+        tuples = miner(embeddings, nothing)
+        assert len(tuples[-1] if isinstance(tuples, Triplets) or len(nothing.unique()) == 1 else tuples[1]) == 0
 
 
 def run_reader(component: Component) -> None:
@@ -125,7 +227,11 @@ def run_reader(component: Component) -> None:
             (root / individual).mkdir()
             for photo in range(3):
                 Image.new("RGB", (12, 8), (photo * 50, 100, 200)).save(root / individual / f"{photo}.png")
-        required = {option.name: str(root) for option in component.options if option.required}
+        table = root / "photos.csv"
+        photos = [f"{individual}/{photo}.png,{individual}" for individual in ("ann", "bob") for photo in range(3)]
+        table.write_text("\n".join(["photo,individual", *photos]))
+        places = {"root": str(root), "file": str(table)}
+        required = {option.name: places[option.name] for option in component.options if option.required}
         records = build(component, required, seed=0)
         names = [record.name for record in records]
         assert len(set(names)) == len(names) >= 4
@@ -157,19 +263,53 @@ def run_encoder(component: Component) -> None:
     assert (trainable[0], trainable[-1]) == (len(list(backbone.parameters())), 0)
 
 
+def members(component: Component) -> list[Component]:
+    """The component; of a family whose members have options of their own, each of those."""
+    if component.members_from is None:
+        return [component]
+    return [component.member(name) for name in component.members()]
+
+
 def run_optimizer(component: Component) -> None:
-    """Steps lower a convex loss."""
-    parameter = nn.Parameter(torch.tensor([3.0, -2.0]))
-    optimizer = build(component, params=[parameter])
-    losses = []
+    """Each: steps lower a convex loss, each group's at its own learning rate."""
+    for member in members(component):
+        run_one_optimizer(member)
+
+
+def run_one_optimizer(component: Component) -> None:
+    fast, slow = nn.Parameter(torch.tensor([3.0, -2.0])), nn.Parameter(torch.tensor([3.0, -2.0]))
+    optimizer = build(component, params=[{"params": [fast]}, {"params": [slow], "lr": 1e-9}])
+    before, losses = slow.detach().clone(), []
     for _ in range(50):
         optimizer.zero_grad()
-        loss = (parameter**2).sum()
+        loss = (fast**2).sum() + (slow**2).sum()
         losses.append(loss.item())
         loss.backward()
         optimizer.step()
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0] - 0.1
+    assert losses[-1] < losses[0] - 0.01
+    assert losses[1] < losses[0]
+    moved = [(parameter.detach() - before).abs().max().item() for parameter in (slow, fast)]
+    assert moved[0] < 0.1 * moved[1], component.name
+
+
+def run_schedule(component: Component) -> None:
+    """Each: finite factors of at least 0, not all 0, the same in whatever order steps are asked; for one step, too."""
+    for member in members(component):
+        for steps, steps_per_epoch in ((60, 6), (1, 1)):
+            run_one_schedule(member, steps, steps_per_epoch)
+
+
+def run_one_schedule(component: Component, steps: int, steps_per_epoch: int) -> None:
+    options = NEEDED.get(component.name, {})
+
+    def made() -> Callable[[int], float]:
+        return build(component, options, steps=steps, steps_per_epoch=steps_per_epoch, lr=0.01)
+
+    factors = [made()(step) for step in range(steps)]
+    assert all(np.isfinite(factor) and factor >= 0 for factor in factors)
+    assert max(factors) > 0
+    backwards = made()
+    assert [backwards(step) for step in reversed(range(steps))] == factors[::-1]
 
 
 def run_augmentation(component: Component) -> None:
@@ -182,6 +322,106 @@ def run_augmentation(component: Component) -> None:
     assert torch.equal(augmentation(images[:5], Streams.of(0, np.arange(5))), views[:5])
 
 
+def run_pml_distance(component: Component) -> None:
+    """Zero to itself to its own 1e-6, apart where rows are, and its matrix holds its rows."""
+    distance = build(component)
+    a, b = torch.randn(50, 8), torch.randn(50, 8)
+    assert distance(a, b).min() > 0
+    np.testing.assert_allclose(distance(a, a), 0, atol=1e-5)
+    np.testing.assert_allclose(distance.pairwise(a, b).diagonal(), distance(a, b), rtol=1e-4, atol=1e-5)
+
+
+def run_pml_loss(component: Component) -> None:
+    """A finite gradient that is not zero, and a step against it that lowers the loss; with tuples where it takes them.
+
+    On four individuals with four photos each; `tests/losses/test_pml_losses.py` has the values.
+    """
+    labels = torch.arange(4).repeat_interleave(4)
+    rows = [(a, a ^ 1, (a + 4) % 16) for a in range(16)]
+    triplets = Triplets(*torch.tensor(rows).T)
+    loss = build(component, embedding_dim=8, num_classes=4)
+    for tuples in (triplets, Pairs(*triplets[:2], triplets.anchor, triplets.negative), None):
+        if tuples is not None and not loss.takes_tuples:
+            continue
+        as_new = deepcopy(loss)
+        embeddings = nn.Parameter(torch.randn(16, 8, dtype=torch.float64))
+        before = deepcopy(loss)(embeddings, labels, tuples)
+        before.objective.backward()
+        assert torch.isfinite(before.objective)
+        assert before.mean == before.objective
+        assert torch.isfinite(embeddings.grad).all()
+        assert embeddings.grad.abs().max() > 0
+        after = as_new(embeddings.detach() - 1e-5 * embeddings.grad, labels, tuples)
+        assert after.objective < before.objective
+    kept = deepcopy(loss.state_dict())
+    loss.eval()(embeddings, labels, None)
+    assert str(loss.state_dict()) == str(kept)
+
+
+def run_pml_miner(component: Component) -> None:
+    """Valid triplets or pairs, the same for the same state of torch's generator."""
+    miner = build(component)
+    embeddings, labels = torch.randn(12, 8), torch.from_numpy(LABELS)
+    state = torch.get_rng_state()
+    mined = miner(embeddings, labels)
+    torch.set_rng_state(state)
+    assert all(torch.equal(one, two) for one, two in zip(mined, miner(embeddings, labels), strict=True))
+    assert len(mined[0]) > 0
+    negative = mined[2:] if isinstance(mined, Pairs) else (mined[0], mined[2])
+    assert (labels[mined[0]] == labels[mined[1]]).all()
+    assert (mined[0] != mined[1]).all()
+    assert (labels[negative[0]] != labels[negative[1]]).all()
+
+
+def run_pml_sampler(component: Component) -> None:
+    """As many batches as are told, of distinct photos with at least one triplet, the same every time."""
+    sampler = build(component, labels=LABELS, groups=LABELS // 2, batch_size=6, seed=0)
+    batches = list(sampler.epoch(1))
+    assert len(batches) == len(sampler) > 0
+    for (images, triplets), again in zip(batches, sampler.epoch(1), strict=True):
+        assert torch.equal(images, again.images)
+        assert len(set(images.tolist())) == len(images)
+        anchor, positive, negative = (images[i].numpy() for i in triplets or every_triplet(LABELS[images]))
+        assert len(anchor) > 0
+        assert (LABELS[anchor] == LABELS[positive]).all()
+        assert (LABELS[anchor] != LABELS[negative]).all()
+
+
+def run_transform(component: Component) -> None:
+    """Views of the photos' shape and type that differ from the photos, each from its own stream."""
+    augmentation = build(component)
+    images = torch.randint(40, 200, (12, 3, 24, 24), dtype=torch.uint8)
+    views = augmentation(images, Streams.of(0, np.arange(12)))
+    assert (views.shape, views.dtype) == (images.shape, torch.uint8)
+    assert not torch.equal(views, images)
+    assert torch.equal(augmentation(images[3:5], Streams.of(0, np.arange(3, 5))), views[3:5])
+
+
+def run_reducer(component: Component) -> None:
+    """Terms of 0.5 and 1, of one anchor each, become one number that has a gradient."""
+    reducer = build(component)
+    terms = nn.Parameter(torch.tensor([0.5, 1.0]))
+    info = {"losses": terms, "indices": torch.arange(2), "reduction_type": "element", "divisor": 2}
+    embeddings, labels = torch.randn(2, 8), torch.arange(2)
+    value = reducer({"loss": info}, embeddings, labels)
+    value.backward()
+    assert value.shape == ()
+    assert value > 0
+    assert (terms.grad > 0).all()
+
+
+def run_regularizer(component: Component) -> None:
+    """Rows become one finite number above 0 that has a gradient."""
+    regularizer = build(component, embedding_dim=8, num_classes=4)
+    rows = nn.Parameter(torch.randn(8, 8))
+    value = regularizer(rows)
+    value.backward()
+    assert value.shape == ()
+    assert value > 0
+    assert torch.isfinite(rows.grad).all()
+    assert rows.grad.abs().max() > 0
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
     "distance": run_distance,
     "loss": run_loss,
@@ -191,14 +431,101 @@ RUNNERS: dict[str, Callable[[Component], None]] = {
     "encoder": run_encoder,
     "augmentation": run_augmentation,
     "optimizer": run_optimizer,
+    "schedule": run_schedule,
+    "reducer": run_reducer,
+    "regularizer": run_regularizer,
 }
+RUNNERS_OF_FAMILIES: dict[tuple[str, str], Callable[[Component], None]] = {
+    ("distance", "pml/*"): run_pml_distance,
+    ("loss", "pml/*"): run_pml_loss,
+    ("miner", "pml/*"): run_pml_miner,
+    ("sampler", "pml/*"): run_pml_sampler,
+    ("augmentation", "torchvision/*"): run_transform,
+}
+"""Where another package's components keep another promise than ours."""
 
 
 @pytest.mark.parametrize("component", SHIPPED, ids=lambda component: f"{component.kind}-{component.name}")
 def test_component_runs(component: Component) -> None:
     assert component.kind in RUNNERS, f"write a runner for components of kind {component.kind!r}"
     torch.manual_seed(0)
-    RUNNERS[component.kind](component)
+    RUNNERS_OF_FAMILIES.get((component.kind, component.family), RUNNERS[component.kind])(component)
+
+
+def required_of(component: Component) -> dict[str, Any]:
+    """A value for each option without a default, and those without which it does nothing."""
+    given = NEEDED.get(component.name) or INNER.get(component.name) or {}
+    return given | {option.name: "x" for option in component.options if option.required and option.name not in given}
+
+
+def written(component: Component, options: dict[str, Any], folder: Path) -> Config:
+    """A config that names the component with these options, in the table where it belongs, loaded from a file."""
+    name = FAMILY_MEMBERS.get(component.name, component.name)
+    table = {"reader" if component.kind == "reader" else "name": name, **options}
+    document: dict[str, Any] = {"data": {"reader": "folder", "root": "photos"}, "encoder": {"name": "xception"}}
+    document |= {
+        "reader": {"data": table},
+        "reducer": {"loss": {"name": "pml/triplet-margin", "reducer": table}},
+        "regularizer": {"loss": {"name": "pml/triplet-margin", "embedding_regularizer": table}},
+    }.get(component.kind, {component.kind: table})
+    (folder / "c.toml").write_text(dump_toml(document), encoding="utf-8")
+    return load_config(folder / "c.toml")
+
+
+def named(component: Component) -> str:
+    return f"{component.kind}-{component.name}"
+
+
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
+def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
+    component: Component, tmp_path: Path
+) -> None:
+    """At its defaults it is the same config as without them, and the config that a run writes is that again."""
+    required = required_of(component)
+    every = {option.name: option.default for option in component.options if not option.required} | required
+    config = written(component, every, tmp_path)
+    assert config == written(component, required, tmp_path)
+    text = config.to_toml()
+    (tmp_path / "again.toml").write_text(text, encoding="utf-8")
+    assert replace(load_config(tmp_path / "again.toml"), source=config.source) == config
+    place = {"reader": ["data"], "reducer": ["loss", "reducer"], "regularizer": ["loss", "embedding_regularizer"]}
+    table = tomllib.loads(text)
+    for key in place.get(component.kind, [component.kind]):
+        table = table[key]
+    assert {option.name for option in component.options} - set(table) == {
+        option.name for option in component.options if every[option.name] is None
+    }
+
+
+def misspelt(name: str) -> list[str]:
+    """A name with a letter doubled, and with one left out."""
+    return [name[0] + name, *([name[:-1]] if len(name) > 1 else [])]
+
+
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
+def test_every_misspelt_option_is_caught_with_the_right_one_or_the_choices(
+    component: Component, tmp_path: Path
+) -> None:
+    names = [option.name for option in component.options]
+    own = set(TABLES[component.kind].model_fields) if component.kind in TABLES else {"name"}
+    required = required_of(component)
+    for option in component.options:
+        for wrong in misspelt(option.name):
+            if wrong in names or wrong in own:
+                continue
+            given = {key: value for key, value in required.items() if key != option.name}
+            with pytest.raises(ConfigError) as error:
+                written(component, {**given, wrong: 1}, tmp_path)
+            [problem] = [problem for problem in error.value.problems if f".{wrong}: unknown option" in problem]
+            assert "did you mean" in problem
+            assert repr(option.name) in problem.partition("(did you mean ")[2].partition("?)")[0]
+            assert set(names) <= set(problem.rpartition("choices: ")[2].split(", "))
+            missing = [other for other in error.value.problems if other != problem]
+            assert len(missing) == option.required
+            assert all(other.endswith(f".{option.name}: is required") for other in missing)
+    if not names:
+        with pytest.raises(ConfigError, match=r"\.nonsense: unknown option of "):
+            written(component, {"nonsense": 1}, tmp_path)
 
 
 def test_every_registry_has_components_here() -> None:

@@ -2,13 +2,16 @@
 
 import builtins
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siamesekit.embedding_files import check_output, photos_of, write_embeddings
+from siamesekit.embedding_files import check_output, photos_of, spreadsheet_cell, text_of_cell, write_embeddings
 from siamesekit.errors import DataError, OutputError, UserError
 
 PHOTOS = [Path("a b/ü,1.jpg"), Path('quoted".png')]
@@ -25,7 +28,7 @@ def read_csv(file: Path) -> tuple[list[str], NDArray[np.float32]]:
     with file.open(newline="", encoding="utf-8") as text:
         header, *rows = csv.reader(text)
     assert header == ["path", "e0", "e1", "e2"]
-    return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
+    return [text_of_cell(row[0]) for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
 
 
 def read_parquet(file: Path) -> tuple[list[str], NDArray[np.float32]]:
@@ -82,3 +85,56 @@ def test_no_photos_and_no_such_input_are_told_apart(tmp_path: Path) -> None:
         photos_of([tmp_path])
     with pytest.raises(UserError, match=r"there is no .*nowhere"):
         photos_of([tmp_path, tmp_path / "nowhere"])
+
+
+HOSTILE = [
+    "=HYPERLINK(A1).jpg", "+1.jpg", "-1+2.jpg", "@SUM(1).jpg", "\tx.jpg", "\rx.jpg", "\nx.jpg", "'quoted'.jpg",
+    "''.jpg", "a\nb\r\nc.jpg", 'say "x",1.jpg', "a;=1+1.jpg", "🐋 é \u202e.jpg", "plain.jpg", "<b>&amp;.jpg", " =1.jpg",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "read"), [("npz", read_npz), ("csv", read_csv), ("parquet", read_parquet)])
+def test_hostile_names_come_back_exactly(tmp_path: Path, suffix: str, read) -> None:
+    values = np.random.default_rng(0).normal(size=(len(HOSTILE), 3)).astype(np.float32)
+    file = tmp_path / f"out.{suffix}"
+    write_embeddings(file, [Path(name) for name in HOSTILE], values)
+    names, embeddings = read(file)
+    assert names == HOSTILE
+    np.testing.assert_array_equal(embeddings, values)
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
+    values = -np.ones((len(HOSTILE), 2), dtype=np.float32)
+    write_embeddings(tmp_path / "out.csv", [Path(name) for name in HOSTILE], values)
+    for delimiter in ",;\t":  # a spreadsheet takes the one of its country
+        with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as text:
+            rows = list(csv.reader(text, delimiter=delimiter))[1:]
+        assert len(rows) == len(HOSTILE)
+        for row in rows:
+            assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+            if delimiter == ",":
+                assert row[1:] == ["-1", "-1"], "a negative number is no formula"
+            else:
+                assert len(row) == 1
+
+
+@given(st.text())
+def test_every_text_comes_back_from_its_cell_and_no_two_share_one(text: str) -> None:
+    cell = spreadsheet_cell(text)
+    assert text_of_cell(cell) == text
+    assert cell in (text, "'" + text)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+@pytest.mark.parametrize(("suffix", "read"), [("csv", read_csv), ("parquet", read_parquet)])
+def test_a_name_that_is_not_utf_8_stands_as_escapes(tmp_path: Path, suffix: str, read) -> None:
+    write_embeddings(tmp_path / f"out.{suffix}", [Path(os.fsdecode(b"caf\xe9.jpg"))], np.ones((1, 3), np.float32))
+    assert read(tmp_path / f"out.{suffix}")[0] == [r"caf\udce9.jpg"]
+
+
+def test_an_npz_holds_no_pickle(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"caf\xe9.jpg"), "🐋.jpg"]
+    write_embeddings(tmp_path / "out.npz", [Path(name) for name in names], np.ones((2, 3), np.float32))
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as content:
+        assert {name: content[name].dtype.kind for name in content.files} == {"path": "U", "embedding": "f"}
+        assert content["path"].tolist() == names

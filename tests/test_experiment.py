@@ -37,7 +37,8 @@ from siamesekit.results import HeldOut
 LoadConfig = Callable[..., Config]
 FP32 = choose_precision("cpu", "fp32")
 KEYS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "d_ap_mean", "d_an_mean",
-        "active_triplets", "images_per_second", "seconds"]  # fmt: skip
+        "active_triplets", "empty_batches", "embedding_variance", "gradient_norm", "lr", "images_per_second",
+        "seconds"]  # fmt: skip
 
 
 def run32(config: Config, out: Path, **options: Any) -> RunResult:
@@ -387,7 +388,8 @@ def test_memory_changes_only_the_rounding(
     run32(small_config(change), tmp_path / "run")
     for name, value in tensors(tmp_path / "run").items():
         expected = tensors(finished.folder)[name]
-        assert torch.allclose(value, expected, rtol=1e-4, atol=1e-5), name
+        # a twentieth of one of Adam's steps: where a gradient is as good as 0, rounding decides its sign
+        assert torch.allclose(value, expected, rtol=1e-4, atol=5e-5), name
 
 
 def test_a_batch_that_cannot_be_cut_up_and_does_not_fit_is_refused(small_config: LoadConfig, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,32 +15,43 @@ import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("allocator", "errors", "registry", "signatures", "options", "config", "plugins", "files", "progress", "randomness",
-     "run_folder", ""),
-    ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "triplets", "processor", "retrieval", "metrics",
-     "calibration"),
+    ("adapted", "allocator", "errors", "stopping", "registry", "components", "nested", "problems", "signatures",
+     "options", "config", "plugins", "files", "json_files", "progress", "randomness", "run_folder", ""),
+    ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "reducers", "regularizers", "pml",
+     "triplets", "processor", "retrieval", "metrics", "calibration"),
     ("data", "model"),
-    ("engine", "evaluation"),
-    ("artifact", "embedding_files"),
+    ("engine", "evaluation", "doctor"),
+    ("artifact", "artifact_description", "embedding_files"),
     ("report",),
-    ("planning", "preparation", "fitting", "results", "experiment", "cli", "__main__"),
+    ("compatibility", "planning", "preparation", "fitting", "learning", "results", "experiment", "projects",
+     "photo_survey", "project_config", "cli",
+     "__main__"),
 )  # fmt: skip
 """From the ground up; a package stands for all its modules, `""` for the package itself and its version."""
 INTERFACES = {
     "distances.distance",
     "losses.loss",
     "losses.batch_all",
+    "losses.class_cosines",
+    "losses.each_triplet",
+    "losses.log_sum_exp",
+    "losses.pair_distances",
     "miners.miner",
     "encoders.backbone",
     "data.augmentations.augmentation",
     "data.augmentations.warp",
     "data.images",
+    "data.photo_files",
+    "data.photo_headers",
     "data.pixel_store",
+    "data.quiet",
     "data.records",
     "data.samplers.batch",
+    "data.samplers.dealing",
     "triplets",
     "optimizers.fused",
     "schedules.schedule",
+    "schedules.warmup",
 }
 """What the components of floors 1 and 2 are written against."""
 NEIGHBOURS = {
@@ -50,8 +63,16 @@ NEIGHBOURS = {
     ("calibration", "metrics"),
     ("losses", "distances.distance"),
     ("losses", "triplets"),
+    ("losses", "miners.miner"),
     ("miners", "distances.distance"),
     ("miners", "triplets"),
+    ("pml", "distances.distance"),
+    ("pml", "triplets"),
+    ("distances", "pml"),
+    ("losses", "pml"),
+    ("miners", "pml"),
+    ("reducers", "pml"),
+    ("regularizers", "pml"),
 }
 """Who may look at whom across floor 1."""
 BY_NAME: set[tuple[str, str]] = set()
@@ -152,7 +173,8 @@ def on(*floors: int) -> list[str]:
 def test_the_imports_are_found() -> None:
     """The oracle itself: known imports at the top, inside a function, and under TYPE_CHECKING."""
     assert neighbours("losses.triplet") == {
-        "distances.distance", "losses.batch_all", "losses.loss", "options", "registry", "triplets"
+        "distances.distance", "losses.batch_all", "losses.each_triplet", "losses.log_sum_exp", "losses.loss",
+        "losses.pair_distances", "options", "registry", "triplets"
     }  # fmt: skip
     assert "siamesekit.artifact.load" in imported("cli.app")
     assert "siamesekit.artifact.load" not in imported("cli.app", deep=False)
@@ -163,6 +185,17 @@ def test_the_imports_are_found() -> None:
 def test_every_module_has_a_floor_and_every_name_a_module() -> None:
     assert {module for module in MODULES if not any(module.partition(".")[0] in names for names in FLOORS)} == set()
     assert {name for names in FLOORS for name in names} <= set(MODULES)
+
+
+def test_contributing_has_the_same_floors() -> None:
+    """Each row of its table names the modules of a floor, packages with a slash; the package itself goes without."""
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[2] for line in text.splitlines() if re.match(r"\| \d, ", line)]
+    told = [set(re.findall(r"`([^`]+)`", row)) for row in rows]
+    packages = {name for name, file in MODULES.items() if file.name == "__init__.py"}
+    assert told == [
+        {f"{name}/" if name in packages else name for name in names if name not in ("", "__main__")} for names in FLOORS
+    ]
 
 
 @each(MODULES)
@@ -209,6 +242,27 @@ def test_floor_one_looks_across_only_at_interfaces(module: str) -> None:
 def test_siblings_on_floors_one_and_two_share_only_interfaces(module: str) -> None:
     siblings = {name for name in neighbours(module) if within(name, module.partition(".")[0])}
     assert {name for name in siblings - INTERFACES if (module, name) not in BY_NAME} == set()
+
+
+@each(name for name in MODULES if within(name, "adapted"))
+def test_other_packages_sources_are_read_and_nothing_of_them_imported(module: str) -> None:
+    """So that a config is checked without them: only the standard library and the ground floor."""
+    others = {name.partition(".")[0] for name in imported(module)} - sys.stdlib_module_names
+    assert others <= {"siamesekit", "annotated_types"}
+    assert {name for name in neighbours(module) if not within(name, "adapted")} <= {
+        "components", "errors", "options", "signatures"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("package", ["pytorch_metric_learning", "torchvision"])
+def test_another_package_is_imported_at_its_seam_only(package: str) -> None:
+    """pytorch-metric-learning's classes are met in the seam and the families of its kinds, nowhere else."""
+    seams = {
+        "pytorch_metric_learning": {"pml", "losses.pml", "data.samplers.pml"},
+        "torchvision": {"data.augmentations.torchvision", "encoders.torchvision"},
+    }
+    found = {module for module in MODULES if package in {name.partition(".")[0] for name in imported(module)}}
+    assert found and found <= seams[package]
 
 
 def test_components_are_asked_of_a_registry() -> None:

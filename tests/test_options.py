@@ -29,8 +29,9 @@ def accepts(kind: Any, value: object) -> bool:
         (options.Count, [1, 10**6], [0, -1]),
         (options.Several, [2, 10**6], [1, 0, -2]),
         (options.Index, [0, 10**6], [-1]),
+        (options.Limited, [1, 10**6], [0, 10**6 + 1]),
     ],
-    ids=["Positive", "NonNegative", "Fraction", "OpenFraction", "Count", "Several", "Index"],
+    ids=["Positive", "NonNegative", "Fraction", "OpenFraction", "Count", "Several", "Index", "Limited"],
 )
 def test_a_range_takes_what_is_inside_and_nothing_else(kind: Any, inside: list[float], outside: list[float]) -> None:
     assert [value for value in inside if not accepts(kind, value)] == []

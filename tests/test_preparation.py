@@ -1,5 +1,6 @@
 """Photos and encoder before training: singletons, labels, weights, and who steps in for whom."""
 
+import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +56,87 @@ def test_a_single_photo_is_refused_or_left_out_and_said(small_config: LoadConfig
     data = prepare_data(small_config(f"data.root={root}", "data.singletons=leave-out"), Progress())
     assert "lonely" not in data.individuals
     assert data.notes == ("1 individuals with a single photo were left out: lonely/only.png",)
+
+
+def with_bad(root: Path, *bad: str) -> Path:
+    """Six individuals of four photos each, some of which are emptied."""
+    write_photos(root, [f"i{number}" for number in range(6)])
+    for name in bad:
+        (root / name).write_bytes(b"")
+    return root
+
+
+def test_bad_photos_are_told_all_at_once_with_the_way_out(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = with_bad(tmp_path / "photos", "i0/1.png", "i3/0.png")
+    with pytest.raises(DataError) as caught:
+        prepare_data(small_config(f"data.root={root}"), Progress())
+    assert str(caught.value) == (
+        "2 of 24 photos cannot be used:\n"
+        "  i0/1.png: is empty (0 bytes); copy it again or remove it\n"
+        "  i3/0.png: is empty (0 bytes); copy it again or remove it\n"
+        "mend them, or train on the rest with --skip-bad"
+    )
+
+
+def test_the_rest_is_what_it_would_be_without_the_bad_photos(
+    small_config: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    bad = ["i0/0.png", "i0/1.png", "i3/2.png", "i5/3.png"]
+    root = with_bad(tmp_path / "photos", *bad)
+    data = prepare_data(small_config(f"data.root={root}"), told, skip_bad=True)
+    assert [finding.name for finding in data.left_out] == bad
+    assert {finding.reason for finding in data.left_out} == {"is empty (0 bytes)"}
+    assert data.notes == (f"4 of 24 photos cannot be used and were left out: {', '.join(bad)}",)
+    [warned] = told.warned
+    assert warned.startswith("4 of 24 photos cannot be used:\n  i0/0.png: is empty")
+    assert warned.endswith("\nthey are left out")
+    for name in bad:
+        (root / name).unlink()
+    clean = prepare_data(small_config(f"data.root={root}"), Progress())
+    assert (data.records, data.split, data.individuals) == (clean.records, clean.split, clean.individuals)
+    assert torch.equal(data.images, clean.images)
+    assert np.array_equal(data.labels, clean.labels)
+    assert data.fingerprint() == clean.fingerprint()
+    assert clean.left_out == ()
+
+
+def test_who_is_left_with_one_photo_is_a_singleton(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = with_bad(tmp_path / "photos", "i2/0.png", "i2/1.png", "i2/3.png", "i4/2.png")
+    where = f"data.root={root}"
+    with pytest.raises(DataError, match=r"1 individuals have a single photo.*i2/2\.png.*leave-out"):
+        prepare_data(small_config(where), Progress(), skip_bad=True)
+    data = prepare_data(small_config(where, "data.singletons=leave-out"), Progress(), skip_bad=True)
+    assert "i2" not in data.individuals
+    assert [note.partition(":")[0] for note in data.notes] == [
+        "4 of 24 photos cannot be used and were left out", "1 individuals with a single photo were left out"
+    ]  # fmt: skip
+    assert len(data.records) == len(data.images) == len(data.labels) == 19
+    for record, image in zip(data.records, data.images, strict=True):
+        alone = Image.open(record.source).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        assert np.array_equal(image.permute(1, 2, 0), np.asarray(alone)), record.name
+
+
+def test_an_individual_without_any_good_photo_is_gone(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = with_bad(tmp_path / "photos", *(f"i1/{photo}.png" for photo in range(4)))
+    data = prepare_data(small_config(f"data.root={root}"), Progress(), skip_bad=True)
+    assert data.individuals == ("i0", "i2", "i3", "i4", "i5")
+
+
+def test_when_all_are_bad_nothing_is_left_to_train_on(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
+    root = with_bad(tmp_path / "photos", *(f"i{i}/{photo}.png" for i in range(6) for photo in range(4)))
+    with pytest.raises(DataError, match="0 individuals are there"):
+        prepare_data(small_config(f"data.root={root}"), told, skip_bad=True)
+    assert "… and 4 more" in told.warned[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_not_utf8_is_a_name(small_config: LoadConfig, tmp_path: Path) -> None:
+    root = with_bad(tmp_path / "photos")
+    odd = os.fsdecode(b"caf\xe9.png")
+    (root / "i0" / "1.png").rename(root / "i0" / odd)
+    data = prepare_data(small_config(f"data.root={root}"), Progress())
+    assert f"i0/{odd}" in {record.name for record in data.records}
+    assert len(data.fingerprint()) == 64
 
 
 def test_one_individual_is_too_few(small_config: LoadConfig, tmp_path: Path) -> None:
@@ -213,3 +295,24 @@ def test_calibration_sees_only_the_photos_that_train(small_config: LoadConfig) -
         among_all.encoder.state_dict().items(), alone.encoder.state_dict().values(), strict=True
     ):
         assert torch.equal(one, other), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 8 TiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12000096000192 bytes"),
+        RuntimeError("Storage size calculation overflowed with sizes=[4611686018427387904, 3, 3, 3]"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_does_not_fit_into_memory_is_the_config_s_fault(error: Exception) -> None:
+    with pytest.raises(UserError) as told, preparation.memory_for("encoder 'x'", "take a smaller one"):
+        raise error
+    assert str(told.value) == f"encoder 'x' does not fit into memory: take a smaller one ({error})"
+
+
+def test_other_errors_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), preparation.memory_for("encoder 'x'", "smaller"):
+        raise RuntimeError("shapes differ")

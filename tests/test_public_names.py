@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import siamesekit
+from siamesekit.registry import REGISTRIES
 
 HEAVY = ("torch", "timm", "torchvision", "matplotlib")
 BASE = '[data]\nreader = "folder"\nroot = "x"\n[encoder]\nname = "timm/resnet18"\nweights = "random"\n'
@@ -26,10 +28,24 @@ def test_all_is_sorted_and_each_name_loads() -> None:
     assert dir(siamesekit) == siamesekit.__all__
     for name in siamesekit.__all__:
         value = getattr(siamesekit, name)
-        assert name == "__version__" or value.__doc__ or name.isupper()
+        assert value.purpose if name.isupper() else value.__doc__
         assert name not in siamesekit._PUBLIC or value is getattr(
             sys.modules[f"siamesekit.{siamesekit._PUBLIC[name]}"], name
         )
+
+
+def test_type_checkers_see_the_same_names_at_the_same_places() -> None:
+    tree = ast.parse(Path(siamesekit.__file__).read_text(encoding="utf-8"))
+    [seen] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for node in seen.body if isinstance(node, ast.ImportFrom)]
+    assert all(alias.asname == alias.name for node in imports for alias in node.names)  # else it is not exported
+    found = {alias.name: str(node.module) for node in imports for alias in node.names}
+    assert found == {name: f"siamesekit.{module}" for name, module in siamesekit._PUBLIC.items()}
+
+
+def test_every_registry_is_public() -> None:
+    assert {id(getattr(siamesekit, registry.variable)) for registry in REGISTRIES} == set(map(id, REGISTRIES))
+    assert {registry.variable for registry in REGISTRIES} <= set(siamesekit.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

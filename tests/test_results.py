@@ -7,12 +7,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.config import Config
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.engine.precision import choose_precision
+from siamesekit.losses.loss import LossValue
 from siamesekit.losses.triplet import Triplet
 from siamesekit.preparation import Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
@@ -61,6 +62,52 @@ def test_loss_and_accuracy_are_means_over_the_triplets(data: Data) -> None:
     found = test.loss_and_accuracy(embedded, Triplet(0.3, "sum", distance=distance), distance)
     assert 0 < np.mean(right) < 1
     assert found == pytest.approx({"test_loss": np.mean(losses), "test_accuracy": np.mean(right)}, rel=1e-5)
+
+
+class Centres(nn.Module):
+    """The squared distance from a centre of each class, in training mode ten times as much."""
+
+    by_class = True
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.arange(6.0 * classes).reshape(classes, 6) / 10)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: object) -> LossValue:
+        assert tuples is None
+        objective = (embeddings - self.centres[labels]).square().sum(1).mean() * (10 if self.training else 1)
+        return LossValue(objective, objective.detach(), torch.ones(()))
+
+
+def test_a_loss_by_class_is_null_for_individuals_that_did_not_train(data: Data) -> None:
+    test, distance = HeldOut.of(data, seed=5), SquaredEuclidean()
+    assert test.classes is None
+    found = test.loss_and_accuracy(embeddings(test.labels), Centres(4), distance)
+    assert found["test_loss"] is None
+    assert 0 < found["test_accuracy"] < 1
+
+
+def test_a_loss_by_class_numbers_individuals_that_trained_as_training_does(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config('split.by="photo"'), Progress())
+    keep = [i for i in range(len(data.labels)) if data.labels[i] not in (0, 3)]  # so that numbers differ from labels
+    split = replace(data.split, **{
+        name: tuple(i for i in part if i in keep) for name, part in data.split.parts().items()
+    })  # fmt: skip
+    test = HeldOut.of(replace(data, split=split), seed=5)
+    numbers = {label: number for number, label in enumerate(sorted({data.labels[i] for i in split.train}))}
+    assert test.classes.tolist() == [numbers[data.labels[i]] for i in split.test]
+    assert test.classes.tolist() != test.labels.tolist()
+    embedded, loss = embeddings(test.labels), Centres(6)
+    centres = loss.centres.detach()[test.classes]
+    expected = sum(float(((a - b) ** 2).sum()) for a, b in zip(embedded, centres, strict=True)) / len(embedded)
+    found = test.loss_and_accuracy(embedded, loss.train(), SquaredEuclidean())
+    assert found["test_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_test_loss_that_is_not_finite_is_null(data: Data) -> None:
+    test, distance = HeldOut.of(data, seed=5), SquaredEuclidean()
+    broken = embeddings(test.labels) * torch.inf
+    assert test.loss_and_accuracy(broken, Triplet(distance=distance), distance)["test_loss"] is None
 
 
 def test_the_threshold_depends_on_held_out_individuals_alone(small_config: LoadConfig, data: Data) -> None:
@@ -119,8 +166,9 @@ def test_the_report_s_data_are_the_distances_and_the_ten_hardest(small_config: L
     test, distance = HeldOut.of(data, config.seed), Cosine()
     embedded = embeddings(test.labels)
     shown = report_data(
-        config, data, built, precision, test, embedded, distance, [], judged(config, data, embeddings(data.labels))
-    )
+        config, data, built, precision, test, embedded, distance, Triplet(distance=distance), [],
+        judged(config, data, embeddings(data.labels)),
+    )  # fmt: skip
 
     pairs = list(combinations(range(16), 2))
     same = [float(1 - embedded[i] @ embedded[j]) for i, j in pairs if test.labels[i] == test.labels[j]]
@@ -151,6 +199,25 @@ def test_the_report_names_a_miner_and_no_batch_size_that_is_not_used(small_confi
     precision = choose_precision("cpu", "fp32")
     built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
     test = HeldOut.of(data, config.seed)
-    shown = report_data(config, data, built, precision, test, embeddings(test.labels), Cosine(), [], {})
+    shown = report_data(config, data, built, precision, test, embeddings(test.labels), Cosine(), object(), [], {})
     assert dict(shown.facts)["Sampler"] == "p-by-k (individuals 16, photos 4)"
     assert dict(shown.facts)["Miner"] == "semi-hard"
+
+
+def test_the_report_names_how_the_weights_move_and_what_the_doctor_finds(small_config: LoadConfig, data: Data) -> None:
+    config = small_config(
+        "schedule.name=step", "optimizer.layer_decay=0.5", "optimizer.clip_norm=2.0", "train.average=0.99",
+        "loss.optimizer.name=sgd",
+    )  # fmt: skip
+    precision = choose_precision("cpu", "fp32")
+    built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
+    test, distance = HeldOut.of(data, config.seed), SquaredEuclidean()
+    lines = [{"epoch": epoch, "train_loss": 0.5, "embedding_variance": 0.0} for epoch in range(1, 5)]
+    loss = Triplet(0.5, distance=distance)
+    shown = report_data(config, data, built, precision, test, embeddings(test.labels), distance, loss, lines, {})
+    facts = dict(shown.facts)
+    assert facts["Schedule"] == "step (every 20, gamma 0.1)"
+    assert facts["Optimizer"].endswith("layer by layer 0.5 times the rate, gradients clipped to 2.0, weights averaged "
+                                       "with decay 0.99")  # fmt: skip
+    assert facts["Optimizer of the loss"].startswith("sgd (lr 0.01")
+    assert [(finding.name, finding.first, finding.last) for finding in shown.findings] == [("collapse", 1, 4)]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -122,6 +123,31 @@ def test_ties_across_the_kth_place_go_to_the_lower_index() -> None:
     found = nearest(torch.zeros(1, 1), gallery, 3, Euclidean())
     assert found.index.tolist() == [[4, 1, 2]]
     assert found.distance.tolist() == [[0.5, 1, 1]]
+
+
+class ReversedScan:
+    """A negated dot product that sums the other way round where it is asked a query at a time, as the scan does."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        terms = (a * b).unbind(-1)
+        return -reduce(torch.add, terms[::-1] if len(a) == 1 else terms)
+
+
+@pytest.mark.parametrize("lost", [0.0, torch.nan, torch.inf], ids=str)
+def test_values_of_either_sign_that_cancel_are_compared_again(lost: float) -> None:
+    """The terms are a million times as large as their sums, which differ with the order by more than their last bits;
+    of a photo that is not finite only its own rank may suffer.
+    """
+    queries, gallery = normal(20, 64, seed=1), normal(300, 64, seed=2)
+    gallery[:, 32:] = -gallery[:, :32] + 1e-6 * normal(300, 32, seed=3)
+    queries[:, 32:] = queries[:, :32]
+    gallery[7] = lost
+    values = torch.stack([ReversedScan()(query.expand(300, -1), gallery) for query in queries])
+    scanned = torch.stack([ReversedScan()(query[None], gallery) for query in queries])
+    expected = values.nan_to_num(torch.inf).argsort(dim=1, stable=True)[:, :5]
+    if lost == 0:
+        assert not torch.equal(scanned.argsort(dim=1, stable=True)[:, :5], expected), "the scan alone would be wrong"
+    assert torch.equal(nearest(queries, gallery, 5, ReversedScan()).index, expected)
 
 
 def test_copies_that_are_left_out_are_left_out_for_their_own_queries_too() -> None:

@@ -9,8 +9,29 @@ from typing import Annotated, Any, Literal
 import pytest
 from annotated_types import Gt
 
+from siamesekit.options import (
+    ADistance,
+    AReducer,
+    Augmentations,
+    Count,
+    Fraction,
+    Index,
+    Losses,
+    Nested,
+    NonNegative,
+    OpenFraction,
+    Positive,
+)
 from siamesekit.registry import REGISTRIES, Component, Registry
-from siamesekit.signatures import REQUIRED, Parameter, SourceComponent, live_parameters, options_model, read_source
+from siamesekit.signatures import (
+    REQUIRED,
+    Parameter,
+    SourceComponent,
+    in_words,
+    live_parameters,
+    options_model,
+    read_source,
+)
 
 SHIPPED = [
     pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
@@ -40,7 +61,7 @@ def plain(x: Annotated[int, Gt(LIMIT)], mode: Mode = "a", *, distance: Weird = N
         x: what.
     """
 
-@LOSSES.register("classy", names="a:b")
+@LOSSES.register("classy", names="a:b", members="c:d")
 class Classy:
     def __init__(self, on: bool = True, *rest: int, **more: int) -> None: ...
 
@@ -96,6 +117,7 @@ def test_a_file_is_read_and_not_run(tmp_path: Path) -> None:
     plain, classy, bare = read_source(file, "LOSSES")
     assert (plain.name, classy.name, bare.name) == ("plain", "classy", "bare")
     assert (plain.qualname, classy.qualname, classy.names) == ("plain", "Classy", "a:b")
+    assert (classy.members, plain.names, plain.members) == ("c:d", None, None)
     assert plain.doc == "First line.\n\nArgs:\n    x: what."
     assert plain.parameters == [
         Parameter("x", Annotated[int, Gt(4)], "Annotated[int, Gt(LIMIT)]"),
@@ -125,6 +147,62 @@ def test_a_class_without_a_constructor_has_no_parameters() -> None:
 def test_parameters_are_shown_as_they_are_written() -> None:
     assert str(Parameter("margin", float, "Positive", 1.0)) == "margin: Positive = 1.0"
     assert str(Parameter("root", Path, "Path")) == "root: Path"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind", "many"),
+    [
+        (ADistance, "distance", False),
+        (ADistance | None, "distance", False),
+        (None | AReducer, "reducer", False),
+        (Losses, "loss", True),
+        (Augmentations | None, "augmentation", True),
+        (Positive, None, False),
+        (Positive | None, None, False),
+        (list[float] | None, None, False),
+        (Literal["a"] | Count, None, False),
+        (tuple[float, float], None, False),
+        (Any, None, False),
+    ],
+    ids=str,
+)
+def test_a_parameter_knows_whether_it_is_a_component_or_several(annotation: Any, kind: str | None, many: bool) -> None:
+    parameter = Parameter("x", annotation, "")
+    assert parameter.nested == (None if kind is None else Nested(kind))
+    assert parameter.many == many
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (Positive, "float > 0"),
+        (NonNegative, "float ≥ 0"),
+        (Fraction, "float ≥ 0, ≤ 1"),
+        (OpenFraction, "float > 0, < 1"),
+        (Count, "int ≥ 1"),
+        (Index, "int ≥ 0"),
+        (Annotated[str, "a note"], "str"),
+        (Literal["a", 2], "'a' | 2"),
+        (Literal["all"] | Count, "'all' | int ≥ 1"),
+        (Path | None, "Path | None"),
+        (tuple[int, ...], "tuple[int, …]"),
+        (tuple[Positive, Count], "tuple[float > 0, int ≥ 1]"),
+        (list[Index], "list[int ≥ 0]"),
+        (ADistance | None, "table of a distance | None"),
+        (Augmentations, "tables of augmentations"),
+        (Annotated[Any, Nested("augmentation")], "table of an augmentation"),
+        (Losses, "tables of losses"),
+        (Any, "Any"),
+    ],
+    ids=str,
+)
+def test_a_type_is_told_in_words(annotation: Any, words: str) -> None:
+    assert in_words(annotation) == words
+
+
+def test_options_that_are_components_are_not_in_the_model() -> None:
+    options = (Parameter("distance", ADistance | None, "", None), Parameter("p", int, "int"))
+    assert [value for _, value in options_model("x", options).model_validate({"p": 3})] == [3]
 
 
 @pytest.mark.parametrize("name", ["_private", "copy", "model_config", "schema", "self", "x"])

@@ -1,13 +1,26 @@
 """Triplets: the order that every unpacking relies on, and the negatives of all pairs."""
 
-from itertools import product
+from collections import Counter
+from itertools import combinations, product
 
 import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamesekit.triplets import Triplets, all_pairs_triplets, count_triplets, individuals_of, positives_of
+from siamesekit.triplets import (
+    Pairs,
+    Triplets,
+    all_pairs,
+    all_pairs_triplets,
+    as_pairs,
+    as_triplets,
+    count_triplets,
+    individuals_of,
+    pair_of,
+    positives_of,
+    random_triplets,
+)
 
 Labels = st.lists(st.integers(-3, 3), max_size=12)
 
@@ -55,3 +68,104 @@ def test_triplets_are_counted_as_a_loop_counts_them(labels: list[int]) -> None:
     every = range(len(labels))
     found = sum(a != p and labels[a] == labels[p] != labels[n] for a, p, n in product(every, every, every))
     assert count_triplets(torch.tensor(labels, dtype=torch.int64)) == found
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=10)
+
+
+def rows(*columns: torch.Tensor) -> list[tuple[int, ...]]:
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def columns(pairs: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    first, second = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(1)
+    return first, second
+
+
+@given(Labels)
+def test_all_pairs_are_those_of_a_loop_in_its_order(labels: list[int]) -> None:
+    every = [(i, j) for i, j in product(range(len(labels)), repeat=2) if i != j]
+    anchor, positive, other_anchor, negative = all_pairs(torch.tensor(labels, dtype=torch.int64))
+    assert rows(anchor, positive) == [(i, j) for i, j in every if labels[i] == labels[j]]
+    assert rows(other_anchor, negative) == [(i, j) for i, j in every if labels[i] != labels[j]]
+
+
+@given(Labels)
+def test_without_tuples_the_pairs_are_all_and_pairs_stay_what_they_are(labels: list[int]) -> None:
+    individuals = torch.tensor(labels, dtype=torch.int64)
+    every = all_pairs(individuals)
+    assert all(torch.equal(one, two) for one, two in zip(as_pairs(None, individuals), every, strict=True))
+    assert as_pairs(every, individuals) is every
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=12))
+def test_of_triplets_each_pair_is_taken_once(triplets: list[tuple[int, int, int]]) -> None:
+    chosen = Triplets(*torch.tensor(triplets, dtype=torch.int64).reshape(-1, 3).unbind(1))
+    anchor, positive, other_anchor, negative = as_pairs(chosen, torch.zeros(4, dtype=torch.int64))
+    assert rows(anchor, positive) == sorted({(a, p) for a, p, _ in triplets})
+    assert rows(other_anchor, negative) == sorted({(a, n) for a, _, n in triplets})
+
+
+@given(PAIRS, PAIRS)
+def test_of_pairs_every_positive_meets_every_negative_of_its_anchor(
+    positives: list[tuple[int, int]], negatives: list[tuple[int, int]]
+) -> None:
+    found = as_triplets(Pairs(*columns(positives), *columns(negatives)))
+    expected = [(a, p, n) for a, p in positives for b, n in negatives if a == b]
+    assert Counter(rows(*found)) == Counter(expected)
+
+
+def test_triplets_and_none_stay_what_they_are() -> None:
+    triplets = Triplets(*torch.tensor([[0], [1], [2]]))
+    assert as_triplets(triplets) is triplets
+    assert as_triplets(None) is None
+
+
+@given(st.lists(st.integers(1, 7), min_size=2, max_size=6), st.integers(0, 99), st.integers(0, 90))
+def test_random_triplets_are_valid_and_pairs_come_equally_often(counts: list[int], seed: int, count: int) -> None:
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)) * 3 - 4, counts))
+    pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
+    found = random_triplets(labels, count, np.random.default_rng(seed))
+    rows = torch.stack(list(found), 1).tolist()
+    assert len(rows) == ((count or len(pairs)) if pairs else 0)
+    for anchor, positive, negative in rows:
+        assert anchor != positive
+        assert labels[anchor] == labels[positive] != labels[negative]
+    often = Counter(tuple(sorted(row[:2])) for row in rows)
+    for pair in pairs:
+        assert len(rows) // len(pairs) <= often[pair] <= -(-len(rows) // len(pairs))
+
+
+def test_random_triplets_draw_pairs_sides_and_negatives_uniformly() -> None:
+    """40,000 triplets of 780 + 1 + 28 pairs; the negatives as those of `all_pairs_triplets`."""
+    labels = np.repeat([0, 1, 2], [40, 2, 8])
+    drawn = [random_triplets(labels, 100, np.random.default_rng(seed)) for seed in range(400)]
+    anchor, positive, negative = (torch.cat([each[i] for each in drawn]).numpy() for i in range(3))
+    np.testing.assert_allclose((anchor < positive).mean(), 0.5, atol=0.015)
+    share = np.bincount(labels[anchor], minlength=3) / len(anchor)
+    np.testing.assert_allclose(share, np.array([780, 1, 28]) / 809, atol=0.004)
+    of_first = np.bincount(negative[labels[anchor] == 0], minlength=50)[40:] / (labels[anchor] == 0).sum()
+    np.testing.assert_allclose(of_first, [1 / 4] * 2 + [1 / 16] * 8, atol=0.01)
+
+
+def test_random_triplets_of_a_huge_individual_need_no_list_of_its_pairs() -> None:
+    """200,000 photos make 2 · 10^10 pairs, whose numbers would be 160 GB."""
+    labels = np.r_[np.zeros(200_000, dtype=np.int64), 1]
+    anchor, positive, negative = random_triplets(labels, 10, np.random.default_rng(0))
+    assert len(set(zip(anchor.tolist(), positive.tolist(), strict=True))) == 10
+    assert set(negative.tolist()) == {200_000}
+
+
+def test_random_triplets_without_a_pair_or_a_negative_are_none() -> None:
+    for labels in ([], [0, 1, 2], [5, 5, 5]):
+        found = random_triplets(np.array(labels, dtype=np.int64), 7, np.random.default_rng(0))
+        assert [index.tolist() for index in found] == [[], [], []]
+
+
+def test_pairs_are_numbered_column_by_column() -> None:
+    expected = [(i, j) for j in range(60) for i in range(j)]
+    assert list(zip(*(index.tolist() for index in pair_of(np.arange(len(expected)))), strict=True)) == expected
+    huge = np.array([2**25 * (2**25 - 1) // 2 - 1, 2**25 * (2**25 - 1) // 2])
+    i, j = pair_of(huge)
+    assert ((i >= 0) & (i < j)).all()
+    assert [int(b) * (int(b) - 1) // 2 + int(a) for a, b in zip(i, j, strict=True)] == huge.tolist()

@@ -1,17 +1,17 @@
 """The artifact: a trained model that needs no config. `model/model.safetensors` and `model/model.json`.
 
 Reading one runs no code of its own: weights are safetensors, the rest is JSON, and the network is built from
-registered components.
+registered components. An artifact may come from anyone: it is checked before memory is taken for it
+(docs/threat-model.md).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from siamesekit import __version__
+from siamesekit.artifact_description import FORMAT, EncoderTable, read_description
 from siamesekit.calibration import Calibration
 from siamesekit.data.images import Fit, UnreadableError, quiet, read_square, square
 from siamesekit.data.loading import read_chunks
@@ -28,14 +30,14 @@ from siamesekit.data.records import Record
 from siamesekit.distances.distance import Distance
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head
+from siamesekit.encoders.weights import Layout, safetensors_layouts
 from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
-from siamesekit.errors import ArtifactError, ComponentError, DataError, line_of_name
+from siamesekit.errors import ArtifactError, ComponentError, DataError, WeightsError, line_of_name
 from siamesekit.files import fingerprint, write_atomic, write_json
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.registry import DISTANCES, ENCODERS
 
-FORMAT = 1
 CHUNKS = {"cpu": 16, "cuda": 128}
 """Photos embedded at a time: on a CPU few, whose activations stay in memory that is already at hand."""
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -59,7 +61,7 @@ class Comparison:
     """Two photos compared.
 
     Attributes:
-        distance: at least 0; smaller is nearer.
+        distance: smaller is nearer; at least 0, except by `dot`.
         similarity: probability 0 … 1 that both show one individual, were same and different as frequent; None where
             the model ships no calibration.
         threshold: the distance up to which the verdict is "same", or None.
@@ -248,32 +250,103 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     Raises:
         ArtifactError: there is none, it is damaged, or it needs a plugin that is not loaded.
     """
-    folder = Path(run)
+    root = Path(run)
+    folder = root if (root / DESCRIPTION).is_file() else root / "model"
+    shown = line_of_name(str(folder))
     if not (folder / DESCRIPTION).is_file():
-        folder = folder / "model"
-    if not (folder / DESCRIPTION).is_file():
-        raise ArtifactError(f"there is no model in {run}: {folder / DESCRIPTION} is missing; did the run finish?")
+        raise ArtifactError(f"there is no model in {line_of_name(str(run))}: {shown}/{DESCRIPTION} is missing; "
+                            "did the run finish?")  # fmt: skip
+    description = read_description(folder / DESCRIPTION, inside=root)
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
-            raise ArtifactError(f"{folder} has format {description['format']}, this version reads {FORMAT}")
-        if fingerprint(folder / WEIGHTS) != description["weights_sha256"]:
-            raise ArtifactError(f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 differs")
-        spec = description["encoder"]
-        distance = DISTANCES.build(description["distance"]["name"], description["distance"]["options"])
-        encoder = build(Architecture(spec["name"], spec["options"], spec["head"], spec["batchnorm"]))
-        encoder.backbone.mean.copy_(torch.tensor(spec["mean"]).view(1, 3, 1, 1))
-        encoder.backbone.std.copy_(torch.tensor(spec["std"]).view(1, 3, 1, 1))
-        encoder.load_state_dict(load_file(folder / WEIGHTS))
-        point = description["operating_point"]
-        numbers = None if point is None else [float(point[key]) for key in ("slope", "intercept", "threshold")]
-        calibration = None if numbers is None else Calibration(*numbers)
-        size, fit = int(description["input"]["size"]), description["input"]["fit"]
-        if fit not in get_args(Fit):
-            raise ValueError(f"input.fit is {fit!r}")
+        distance: Distance = DISTANCES.build(description.distance.name, description.distance.options)
+        encoder = _network(description.encoder, description.weights_sha256, folder / WEIGHTS, root)
     except ComponentError as error:
-        raise ArtifactError(f"{folder} needs a component that is not there: {error}; if a plugin has it, "
+        raise ArtifactError(f"{shown} needs a component that is not there: {error}; if a plugin has it, "
                             "load that first (--plugin FILE)") from None  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ArtifactError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
-    return SimilarityModel(encoder, distance, size, fit, calibration, description, device, precision)
+    except WeightsError as error:
+        raise ArtifactError(f"{shown} is damaged: {error}") from error
+    point, photos = description.operating_point, description.input
+    calibration = None if point is None else Calibration(point.slope, point.intercept, point.threshold)
+    plain = description.model_dump()
+    return SimilarityModel(encoder, distance, photos.size, photos.fit, calibration, plain, device, precision)
+
+
+def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> Encoder:
+    """The encoder with its weights; no memory is taken for it before the file has proved to hold exactly it.
+
+    Raises:
+        ArtifactError: the file holds other tensors, or is not the one that was saved.
+        ComponentError: a component is not there.
+        WeightsError: the file cannot be read.
+    """
+    layouts = safetensors_layouts(weights, inside)
+    architecture = Architecture(spec.name, spec.options, spec.head, spec.batchnorm)
+    shown = line_of_name(str(weights))
+    outline = _outline(architecture, shown)
+    if outline is not None:
+        _same_tensors(shown, outline, layouts)
+    if fingerprint(weights) != sha256:
+        raise ArtifactError(f"{shown} is not the file that was saved: its SHA-256 differs; copy the model's folder "
+                            "again")  # fmt: skip
+    encoder = build(architecture)
+    if outline is None:
+        _same_tensors(shown, encoder, layouts)
+    encoder.load_state_dict(load_file(weights))
+    encoder.backbone.mean.copy_(torch.tensor(spec.mean).view(1, 3, 1, 1))
+    encoder.backbone.std.copy_(torch.tensor(spec.std).view(1, 3, 1, 1))
+    return encoder
+
+
+def _outline(architecture: Architecture, shown: str) -> Encoder | None:
+    """The encoder without memory for its tensors; None for a plugin's that cannot be built so.
+
+    Raises:
+        ArtifactError: it cannot be built.
+        ComponentError: a component is not there.
+    """
+    for mode in (torch.device("meta"), _EmptyOnMeta()):  # some networks compute with small tensors of their own
+        try:
+            with mode:
+                return build(architecture)
+        except ComponentError:
+            raise
+        except Exception as error:  # what a network raises is its own affair
+            failure = error
+    if ENCODERS.get(architecture.encoder).origin.startswith("siamesekit."):
+        raise ArtifactError(f"{shown}: encoder {architecture.encoder!r} cannot be built: {type(failure).__name__}: "
+                            f"{failure}") from failure  # fmt: skip
+    return None
+
+
+class _EmptyOnMeta(TorchFunctionMode):
+    """`torch.empty`, of which layers make their weights, takes no memory; all other tensors are real."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call `func`, on the meta device where it is `torch.empty`."""
+        return func(*args, **({**(kwargs or {}), "device": "meta"} if func is torch.empty else kwargs or {}))
+
+
+def _same_tensors(shown: str, encoder: Encoder, layouts: Mapping[str, Layout]) -> None:
+    """Names, shapes and types in the file are the network's.
+
+    Raises:
+        ArtifactError: naming the first five that are not.
+    """
+    own = {name: Layout(tuple(value.shape), value.dtype) for name, value in encoder.state_dict().items()}
+    problems = [f"{name} is not in the file" for name in own if name not in layouts]
+    problems += [f"the network has no {line_of_name(name[:100])}" for name in layouts if name not in own]
+    problems += [
+        f"{name} is {_told(layouts[name])} in the file and {_told(layout)} in the network"
+        for name, layout in own.items()
+        if name in layouts and layouts[name] != layout
+    ]
+    if problems:
+        first = "\n".join(f"  {problem}" for problem in problems[:5])
+        raise ArtifactError(f"{shown} holds another network's weights than {DESCRIPTION} describes, {len(problems)} "
+                            f"differences; copy the model's folder again:\n{first}")  # fmt: skip
+
+
+def _told(layout: Layout) -> str:
+    return f"{str(layout.dtype).removeprefix('torch.')} {list(layout.shape)}"

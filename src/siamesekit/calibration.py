@@ -51,7 +51,7 @@ class Pairs:
         return same
 
     def among(self, individuals: NDArray[np.int64]) -> Pairs:
-        """The pairs both of whose photos are of these individuals."""
+        """The pairs both of whose photos are of these individuals, int64 `[I]`."""
         kept = np.isin(self.first, individuals) & np.isin(self.second, individuals)
         return Pairs(self.distance[kept], self.first[kept], self.second[kept])
 

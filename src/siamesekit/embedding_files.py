@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from siamesekit.files import write_atomic
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""How a cell begins that a spreadsheet would not show as it is."""
 
 
 def check_output(path: Path) -> None:
@@ -57,25 +58,45 @@ def photos_of(inputs: Iterable[Path]) -> list[Path]:
     return photos
 
 
+def spreadsheet_cell(text: str) -> str:
+    """Text as a cell that no spreadsheet takes for a formula.
+
+    A cell that begins with `=`, `+`, `-`, `@`, a tab, a line's end or an apostrophe gets an apostrophe in front
+    (OWASP, "CSV Injection"). `text_of_cell` takes it away, so nothing is lost.
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `spreadsheet_cell` was given: without the one apostrophe in front, where there is one."""
+    return cell.removeprefix("'")
+
+
 def write_embeddings(path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32]) -> None:
     """Write embeddings `[N, D]` with the photos' paths.
 
-    `.npz` has arrays `path` (strings `[N]`) and `embedding` (float32 `[N, D]`); `.csv` and `.parquet` have a row a
-    photo: `path`, then `e0` … (in `.parquet` one list column `embedding`).
+    `.npz` has arrays `path` (strings `[N]`) and `embedding` (float32 `[N, D]`), readable with `allow_pickle=False`;
+    `.csv` and `.parquet` have a row a photo: `path`, then `e0` … (in `.parquet` one list column `embedding`).
+
+    In `.csv` paths are quoted and are `spreadsheet_cell`s: take an apostrophe at the front away. A file name that is
+    not UTF-8 stands in `.csv` and `.parquet` with its bytes as escapes, `caf\\udce9.jpg`.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     names = [photo.as_posix() for photo in photos]
     if path.suffix == ".npz":
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, path=np.array(names), embedding=embeddings)
+        np.savez_compressed(buffer, path=np.array(names, dtype=np.str_), embedding=embeddings)
         write_atomic(path, buffer.getvalue())
-    elif path.suffix == ".csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", *(f"e{i}" for i in range(embeddings.shape[1]))])
-        writer.writerows(
-            [name, *(f"{value:.9g}" for value in row)] for name, row in zip(names, embeddings, strict=True)
-        )
-        write_atomic(path, text.getvalue())
+        return
+    names = [name.encode("utf-8", "backslashreplace").decode("utf-8") for name in names]
+    if path.suffix == ".csv":
+        lines = [",".join(["path", *(f"e{i}" for i in range(embeddings.shape[1]))])]
+        for name, row in zip(names, embeddings, strict=True):
+            quoted = spreadsheet_cell(name).replace('"', '""')
+            lines.append(",".join([f'"{quoted}"', *(f"{value:.9g}" for value in row)]))
+        write_atomic(path, "\n".join([*lines, ""]))
     else:
         import pyarrow
         import pyarrow.parquet

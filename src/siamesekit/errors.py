@@ -21,6 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_PROBLEM = 4000
+"""Characters that are shown of a config's problem: all choices of a kind take some thousand."""
+
 
 class SiamesekitError(Exception):
     """Root of all errors raised on purpose: a message says what, where, and what to do."""
@@ -35,7 +38,7 @@ class ConfigError(UserError):
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
         self.source = source
-        self.problems = tuple(problems)
+        self.problems = tuple(map(in_one_line, problems))
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         super().__init__(f"{count} in {source}\n" + "\n".join(f"  {problem}" for problem in self.problems))
 
@@ -80,6 +83,13 @@ def near(word: str, choices: Iterable[str]) -> str:
     """Suggest spellings: `" (did you mean 'triplet'?)"`, or an empty string where nothing is near."""
     found = get_close_matches(word, list(choices), n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+
+
+def in_one_line(text: str) -> str:
+    """A message that quotes anything: what would break the line, or act on a terminal, as escapes, and not too long."""
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    half = LONGEST_PROBLEM // 2
+    return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:half]} … {shown[-half:]}"
 
 
 def line_of_name(name: str) -> str:

@@ -1,42 +1,211 @@
-"""From a config and what has been prepared to what trains: stored feature maps, the sampler, the stepper."""
+"""From a config and what has been prepared to what trains: stored feature maps, sampler, loss, stepper, optimizers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.config import Config
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.pixel_store import GIB, cache_folder
 from siamesekit.data.samplers.batch import Batch, Sampler
+from siamesekit.distances.distance import Distance
+from siamesekit.engine.averaging import WeightAverage
+from siamesekit.engine.checkpoints import Stateful
+from siamesekit.engine.descent import Descent
 from siamesekit.engine.feature_store import FeatureStore
 from siamesekit.engine.frozen_prefix import Stored, Views, store
+from siamesekit.engine.layer_rates import layer_groups
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.trial import chunking, memory_budget, trial
+from siamesekit.errors import UserError
+from siamesekit.losses.loss import Loss
+from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.preparation import Built, Data
 from siamesekit.progress import Progress
-from siamesekit.registry import AUGMENTATIONS, SAMPLERS
+from siamesekit.randomness import torch_seed
+from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES
+from siamesekit.schedules.schedule import Schedule
 
 FROZEN = "frozen"
 """The cache folder's part for feature maps."""
 
 
-def build_sampler(config: Config, labels: NDArray[np.int64]) -> Sampler:
-    """The sampler over the training photos, of individuals `[N]`."""
+@dataclass(frozen=True)
+class Training:
+    """What training is made of, built and put together.
+
+    Attributes:
+        stepper: losses and gradients of batches.
+        labels: int64 `[N]`, individuals of the training photos, numbered 0 … C − 1.
+        sampler: batches over the N training photos.
+        distance: of the run.
+        loss: in the device's memory.
+        miner: where there is one.
+        descent: moves what trains.
+    """
+
+    stepper: Stepper
+    labels: Tensor
+    sampler: Sampler
+    distance: Distance
+    loss: Loss
+    miner: Miner | None
+    descent: Descent
+
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint keeps."""
+        found: dict[str, Stateful] = {"encoder": self.stepper.encoder, "descent": self.descent}
+        for name, part in (("loss", self.loss), ("sampler", self.sampler), ("miner", self.miner)):
+            if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
+                found[name] = cast(Stateful, part)
+        return found
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a batch is made into a loss by, built and fitting together.
+
+    Attributes:
+        distance: of the run.
+        loss: in the device's memory.
+        miner: where there is one.
+        batches: an epoch's, as planned: to measure by.
+    """
+
+    distance: Distance
+    loss: Loss
+    miner: Miner | None
+    batches: Sequence[Batch]
+
+
+def build_recipe(config: Config, data: Data, encoder: Encoder, precision: Precision) -> Recipe:
+    """Distance, loss, miner and planned batches.
+
+    Raises:
+        ComponentError: the sampler needs what the data does not have.
+        UserError: the loss has an optimizer of its own and nothing for it to move.
+    """
+    distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
+    return Recipe(
+        distance,
+        build_loss(config, data, encoder, distance, precision),
+        build_miner(config, distance, precision),
+        planned_batches(config, data, encoder, distance),
+    )
+
+
+def training_labels(data: Data) -> NDArray[np.int64]:
+    """Individuals of the training photos, numbered 0 … C − 1 among themselves: int64 `[N]`."""
+    return np.unique(data.labels[list(data.split.train)], return_inverse=True)[1].astype(np.int64)
+
+
+def build_loss(config: Config, data: Data, encoder: Encoder, distance: Distance, precision: Precision) -> Loss:
+    """The loss, in the device's memory; what it draws for its parameters comes from the seed.
+
+    Raises:
+        UserError: it has an optimizer of its own and nothing for it to move.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(torch_seed(config.seed, "loss"))
+        loss: Loss = LOSSES.build(
+            config.loss.component,
+            config.loss.options,
+            distance=distance,
+            embedding_dim=encoder.head.embedding_dim,
+            num_classes=int(training_labels(data).max()) + 1,
+            seed=config.seed,
+        )
+    if isinstance(loss, nn.Module):
+        loss.to(precision.device)
+    if config.loss.optimizer is not None and not _trained(loss):
+        raise UserError(f"loss.optimizer: loss {config.loss.component!r} has no parameters to train: remove the table")
+    return loss
+
+
+def build_miner(config: Config, distance: Distance, precision: Precision) -> Miner | None:
+    """The miner that the config names, in the device's memory."""
+    if config.miner is None:
+        return None
+    miner: Miner = MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
+    if isinstance(miner, nn.Module):
+        miner.to(precision.device)
+    return miner
+
+
+def build_sampler(config: Config, data: Data, distance: Distance) -> Sampler:
+    """The sampler over the training photos.
+
+    Raises:
+        ComponentError: it needs what the data does not have.
+    """
+    groups = data.groups()
     sampler: Sampler = SAMPLERS.build(
         config.sampler.component,
         config.sampler.options,
-        labels=labels,
+        labels=training_labels(data),
+        groups=None if groups is None else groups[list(data.split.train)],
         batch_size=config.sampler.batch_size,
+        distance=distance,
         seed=config.seed,
     )
     return sampler
+
+
+def planned_batches(config: Config, data: Data, encoder: Encoder, distance: Distance) -> list[Batch]:
+    """An epoch's batches, to measure by; a sampler that plans by embeddings is given random ones."""
+    sampler = build_sampler(config, data, distance)
+    if (mine := getattr(sampler, "mine", None)) is not None:
+        random = torch.Generator().manual_seed(torch_seed(config.seed, "planned embeddings"))
+        shape = len(data.split.train), cast(int, encoder.head.embedding_dim)
+        mine(1, lambda: torch.randn(shape, generator=random))
+    return list(sampler.epoch(1))
+
+
+def build_descent(config: Config, encoder: Encoder, loss: Loss, batches: int) -> Descent:
+    """Optimizers, schedule, clipping and average.
+
+    Args:
+        config: the run's.
+        encoder: what trains of it moves.
+        loss: its parameters move too, where it has some.
+        batches: of an epoch.
+    """
+    table = config.optimizer
+    rates: list[float] | None = None
+    params: list[Any] = encoder.trainable()
+    if table.layer_decay < 1:
+        params, rates = layer_groups(encoder, table.layer_decay)
+    optimizer: torch.optim.Optimizer = OPTIMIZERS.build(table.component, table.options, params=params)
+    lr = float(optimizer.param_groups[0]["lr"])
+    of_loss: torch.optim.Optimizer | None = None
+    if trained := _trained(loss):
+        own = config.loss.optimizer or table
+        of_loss = OPTIMIZERS.build(own.component, own.options, params=trained)
+    schedule: Schedule | None = None
+    if config.schedule is not None:
+        schedule = SCHEDULES.build(
+            config.schedule.component, config.schedule.options,
+            steps=batches * config.train.epochs, steps_per_epoch=batches, lr=lr,
+        )  # fmt: skip
+    average: WeightAverage | None = None
+    if config.train.average > 0:
+        modules = [encoder.train(), *([loss.train()] if isinstance(loss, nn.Module) else [])]
+        average = WeightAverage(modules, config.train.average)
+    return Descent(optimizer, of_loss, schedule, table.clip_norm, average, rates)
+
+
+def _trained(loss: Loss) -> list[nn.Parameter]:
+    """The loss's own parameters."""
+    return [p for p in loss.parameters() if p.requires_grad] if isinstance(loss, nn.Module) else []
 
 
 def keep(config: Config, data: Data, built: Built, precision: Precision, progress: Progress) -> Stored:
@@ -47,7 +216,7 @@ def keep(config: Config, data: Data, built: Built, precision: Precision, progres
 
 
 def make_stepper(
-    config: Config, batches: Sequence[Batch], encoder: Encoder, stored: Stored, precision: Precision
+    config: Config, batches: Sequence[Batch], encoder: Encoder, stored: Stored, precision: Precision, progress: Progress
 ) -> Stepper:
     """What computes losses and gradients, its batches cut up so that they fit into memory.
 
@@ -56,7 +225,29 @@ def make_stepper(
     """
     largest = max(len(batch.images) for batch in batches)
     budget = memory_budget(config.train.memory_gib, precision)
-    return Stepper(encoder, stored, precision, chunking(encoder, trial(encoder, stored, precision), largest, budget))
+    chunks = chunking(encoder, trial(encoder, stored, precision), largest, budget)
+    return Stepper(encoder, stored, precision, chunks, progress.say)
+
+
+def build_training(
+    config: Config, data: Data, built: Built, stored: Stored, recipe: Recipe, precision: Precision, progress: Progress
+) -> Training:
+    """All that training takes.
+
+    Raises:
+        UserError: batches do not fit into memory and cannot be cut up.
+    """
+    encoder = built.encoder
+    sampler = build_sampler(config, data, recipe.distance)
+    return Training(
+        stepper=make_stepper(config, recipe.batches, encoder, stored, precision, progress),
+        labels=torch.from_numpy(training_labels(data)),
+        sampler=sampler,
+        distance=recipe.distance,
+        loss=recipe.loss,
+        miner=recipe.miner,
+        descent=build_descent(config, encoder, recipe.loss, len(sampler)),
+    )
 
 
 def views_of(config: Config, data: Data) -> Views | None:

@@ -66,6 +66,14 @@ def retrieval(
         labels: their individuals.
         distance: what ranks.
         ranks: the k, each at least 1.
+
+    >>> from siamesekit.distances.euclidean import euclidean
+    >>> place = torch.tensor([[0.0], [1.0], [3.0], [3.5]])  # on a line
+    >>> figures = retrieval(place, torch.tensor([5, 5, 8, 8]), euclidean, ranks=(1, 2))
+    >>> figures.precision_at_1
+    array([1., 1., 1., 1.])
+    >>> figures.precision_at[2]
+    array([0.5, 0.5, 0.5, 0.5])
     """
     labels = labels.to(embeddings.device)
     _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
@@ -113,7 +121,11 @@ def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
 
 
 def triplet_accuracy(d_ap: Tensor, d_an: Tensor) -> Floats:
-    """1 where d_ap < d_an, strictly, else 0: `[T]`, `[T]` → float64 `[T]`."""
+    """1 where d_ap < d_an, strictly, else 0: `[T]`, `[T]` → float64 `[T]`.
+
+    >>> triplet_accuracy(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 2.0]))
+    array([1., 0., 0.])
+    """
     return (d_ap < d_an).double().numpy()
 
 

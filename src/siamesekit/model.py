@@ -95,7 +95,7 @@ class SiameseNetwork(nn.Module):
         self.distance_layer = DistanceLayer(distance)
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> TripletDistances:
-        """Embed and measure."""
+        """Embed and measure images, each `[T, 3, H, W]`."""
         distances: TripletDistances = self.distance_layer(
             self.encoder(anchor), self.encoder(positive), self.encoder(negative)
         )

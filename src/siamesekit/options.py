@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 
+
 @dataclass(frozen=True)
 class Nested:
     """Marks an option that is itself a component, in a table of its own: `[loss.distance]` with `name = "…"`.
@@ -32,6 +33,12 @@ ALoss = Annotated[Any, Nested("loss")]
 """A loss of its own table."""
 AMiner = Annotated[Any, Nested("miner")]
 """A miner of its own table."""
+AReducer = Annotated[Any, Nested("reducer")]
+"""A reducer of its own table."""
+ARegularizer = Annotated[Any, Nested("regularizer")]
+"""A regularizer of its own table."""
+Losses = Annotated[list[Any], Nested("loss")]
+"""Losses, a table each."""
 Augmentations = Annotated[list[Any], Nested("augmentation")]
 """Augmentations, a table each."""
 
@@ -47,6 +54,8 @@ Count = Annotated[int, Ge(1)]
 """A whole number of at least 1."""
 Several = Annotated[int, Ge(2)]
 """A whole number of at least 2."""
+Limited = Annotated[int, Ge(1), Le(1_000_000)]
+"""A whole number from 1 to a million: of things that each take memory or time."""
 Index = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
 
@@ -54,10 +63,14 @@ __all__ = [
     "ADistance",
     "ALoss",
     "AMiner",
+    "AReducer",
+    "ARegularizer",
     "Augmentations",
     "Count",
     "Fraction",
     "Index",
+    "Limited",
+    "Losses",
     "Nested",
     "NonNegative",
     "OpenFraction",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,17 @@ from siamesekit.data.samplers.batch import Batch
 from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.trial import chunking, memory_budget, trial
-from siamesekit.fitting import build_sampler
-from siamesekit.preparation import Built, Data
+from siamesekit.fitting import training_labels
+from siamesekit.preparation import Built, Data, memory_for
 from siamesekit.triplets import count_triplets
 
 TRIAL_IMAGES = 32
 BASE_BYTES = 600_000_000
 """What Python and torch hold before any photo is read."""
+WEIGHT_BYTES = 16
+"""Of a weight that trains: itself, its gradient, and two moments of it."""
+AVERAGE_BYTES = 8
+"""Of a weight's average: itself, and the weight while the average is in its place."""
 MATRICES = 8
 """How many matrices of a batch's distances a step over all of its triplets has at a time, at most."""
 
@@ -63,23 +68,35 @@ class Plan:
     device: str
 
 
-def plan(config: Config, data: Data, built: Built, precision: Precision) -> Plan:
-    """Count the work, and estimate time and memory from one forward and backward pass of a few images."""
-    labels = data.labels[list(data.split.train)]
-    batches = list(build_sampler(config, labels).epoch(1))
+def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], precision: Precision) -> Plan:
+    """Count the work, and estimate time and memory from one forward and backward pass of a few images.
+
+    Args:
+        config: the run's.
+        data: the run's.
+        built: the encoder.
+        batches: an epoch's, as planned.
+        precision: device and number format.
+
+    Raises:
+        UserError: the pass does not fit into memory.
+    """
+    labels = training_labels(data)
     encoder = built.encoder
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
     few = data.images[:TRIAL_IMAGES]
     views = 1 if config.augmentation is None else 1 + config.augmentation.views
     limit = int(config.encoder.cache_gib * GIB * len(few) / (len(data.images) * views))
     start = time.perf_counter()
-    stored = store(encoder, few, precision, limit=limit)
-    storing = (time.perf_counter() - start) / len(few) * len(data.images) * views if stored.cached else 0.0
-    cost = trial(encoder, stored, precision)
+    with memory_for(f"a pass over {len(few)} photos", "lower data.size, or take a smaller encoder"):
+        stored = store(encoder, few, precision, limit=limit)
+        storing = (time.perf_counter() - start) / len(few) * len(data.images) * views if stored.cached else 0.0
+        cost = trial(encoder, stored, precision)
     distinct = [len(batch.images) for batch in batches]
     cut = chunking(encoder, cost, max(distinct), memory_budget(config.train.memory_gib, precision))
     active = min(max(distinct), cut.held + cut.size)
     matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
+    moved = WEIGHT_BYTES + (AVERAGE_BYTES if config.train.average > 0 else 0)
     held = data.images.numel() if data.images.numel() <= config.data.memory_gib * GIB else 0
     cache = stored.bytes // len(few) * len(data.images) * (views if stored.cached else 1)
     return Plan(
@@ -94,7 +111,7 @@ def plan(config: Config, data: Data, built: Built, precision: Precision) -> Plan
         stand_ins=tuple(each.used for each in (data.stand_in, built.stand_in) if each is not None),
         frozen_part=stored.why,
         cache_bytes=cache,
-        memory_bytes=BASE_BYTES + held + cache + active * cost.bytes + matrices + 16 * trainable,
+        memory_bytes=BASE_BYTES + held + cache + active * cost.bytes + matrices + moved * trainable,
         seconds=storing + config.train.epochs * (sum(distinct) + len(data.split.test) / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +17,14 @@ from torch import Tensor
 
 from siamesekit.artifact import Architecture, build
 from siamesekit.config import NAMED_WEIGHTS, Config
-from siamesekit.data.loading import LOADED, load_images
-from siamesekit.data.pixel_store import GIB
+from siamesekit.data.loading import LOADED, Finding, load_usable, report
+from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Split, split_records
 from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
 from siamesekit.engine.precision import Precision
-from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, line_of_name
+from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, line_of_name
 from siamesekit.files import fingerprint
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
@@ -31,6 +33,8 @@ from siamesekit.registry import READERS
 from siamesekit.report.data import StandIn
 
 SHOWN_SINGLETONS = 10
+TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed")
+"""What torch says where memory is not enough."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Data:
         split: indices of photos.
         reader: the reader that gave them.
         stand_in: what took the place of the wanted data, if anything did.
-        notes: what was left out.
+        notes: what was left out, in words.
+        left_out: photos that cannot be used, where `skip_bad` passed over them.
     """
 
     records: tuple[Record, ...]
@@ -56,12 +61,19 @@ class Data:
     reader: str
     stand_in: StandIn | None
     notes: tuple[str, ...]
+    left_out: tuple[Finding, ...] = ()
+
+    def groups(self) -> NDArray[np.int64] | None:
+        """The photos' groups, numbered, int64 `[N]`; None where the reader gives none."""
+        names = [record.group for record in self.records]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64) if any(names) else None
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, individuals and pixels, as the network sees them."""
+        """SHA-256 over names, individuals, groups where there are some, and pixels, as the network sees them."""
         digest = sha256()
         for record in self.records:
-            digest.update(f"{record.name}\0{record.individual}\0".encode())
+            told = f"{record.name}\0{record.individual}\0" + (f"{record.group}\0" if record.group else "")
+            digest.update(told.encode(errors="surrogateescape"))
         for chunk in self.images.split(LOADED):
             digest.update(chunk.numpy().tobytes())
         return digest.hexdigest()
@@ -84,8 +96,14 @@ class Built:
     stand_in: StandIn | None
 
 
-def prepare_data(config: Config, progress: Progress) -> Data:
-    """Read, split and decode the photos.
+def prepare_data(config: Config, progress: Progress, skip_bad: bool = False) -> Data:
+    """Read, decode and split the photos.
+
+    Args:
+        config: the run's.
+        progress: is shown the photos, and told of a stand-in.
+        skip_bad: pass over photos that cannot be used; without it they are an error. Individuals that are left with
+            a single photo are treated as `data.singletons` says.
 
     Raises:
         DataError: the photos cannot be used as asked.
@@ -94,16 +112,25 @@ def prepare_data(config: Config, progress: Progress) -> Data:
     if stand_in is not None:
         progress.warn(announce(stand_in))
     records, notes = _singletons(records, config.data.singletons)
-    individuals = individuals_of(records)
-    if len(individuals) < 2:
-        raise DataError(f"{len(individuals)} individuals are there; training needs two at the very least")
-    wanted = config.split
-    split = split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)
+    split = _split(records, config)  # before anything is decoded: what it refuses need not be waited for
     budget = int(config.data.memory_gib * GIB)
-    images = load_images(records, config.data.size, config.data.fit, progress, budget)
+    images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
+    if findings:
+        told = report(findings, len(records))
+        if not skip_bad:
+            raise DataError(f"{told}\nmend them, or train on the rest with --skip-bad")
+        progress.warn(f"{told}\nthey are left out")
+        notes.append(_left_out(findings, len(records)))
+        usable = [records[number] for number in kept]
+        records, singles = _singletons(usable, config.data.singletons)
+        notes += singles
+        names = {record.name for record in records}
+        images = keep_only(images, [number for number, record in enumerate(usable) if record.name in names])
+        split = _split(records, config)
+    individuals = individuals_of(records)
     numbers = {name: number for number, name in enumerate(individuals)}
     labels = np.array([numbers[record.individual] for record in records], dtype=np.int64)
-    return Data(tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes))
+    return Data(tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes), findings)
 
 
 def prepare_encoder(
@@ -158,6 +185,25 @@ def prepare_encoder(
     return Built(encoder, architecture, source, stand_in)
 
 
+@contextmanager
+def memory_for(what: str, advice: str) -> Iterator[None]:
+    """A block of work whose want of memory is the config's fault.
+
+    Args:
+        what: takes the memory.
+        advice: what to change.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not TOO_MUCH.search(str(error)):
+            raise
+        raise UserError(f"{what} does not fit into memory: {advice} ({error})") from error
+
+
 def announce(stand_in: StandIn) -> str:
     """A stand-in in one line."""
     return (f"STAND-IN {stand_in.what}: {stand_in.used} in place of {stand_in.wanted}, because {stand_in.why}. "
@@ -194,10 +240,26 @@ def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[st
                     'photos of them, or set data.singletons = "leave-out"')  # fmt: skip
 
 
+def _left_out(findings: Sequence[Finding], photos: int) -> str:
+    """Photos that cannot be used, in one line."""
+    shown = ", ".join(line_of_name(finding.name) for finding in findings[:SHOWN_SINGLETONS])
+    more = f" and {len(findings) - SHOWN_SINGLETONS} more" if len(findings) > SHOWN_SINGLETONS else ""
+    return f"{len(findings)} of {photos} photos cannot be used and were left out: {shown}{more}"
+
+
+def _split(records: Sequence[Record], config: Config) -> Split:
+    individuals = individuals_of(records)
+    if len(individuals) < 2:
+        raise DataError(f"{len(individuals)} individuals are there; training needs two at the very least")
+    wanted = config.split
+    return split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)
+
+
 def _with_weights(architecture: Architecture, weights: str | Path, seed: int) -> Encoder:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder = build(architecture, pretrained=weights == "imagenet")
+        with memory_for(f"encoder {architecture.encoder!r}", "lower encoder.head.layers or the encoder's own options"):
+            encoder = build(architecture, pretrained=weights == "imagenet")
     if weights not in NAMED_WEIGHTS:
         load_weights(encoder.backbone, Path(weights))
     return encoder

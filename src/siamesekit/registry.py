@@ -20,68 +20,24 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from siamesekit.components import Component, Member, refuse_parameters
 from siamesekit.errors import ComponentError, near
-from siamesekit.signatures import Parameter, live_parameters, options_model, read_source
+from siamesekit.nested import build_nested, check_nested
+from siamesekit.signatures import REQUIRED, Parameter, live_parameters, read_source
+
+__all__ = [
+    "AUGMENTATIONS", "DISTANCES", "ENCODERS", "LOSSES", "MINERS", "OPTIMIZERS", "READERS", "REDUCERS", "REGISTRIES",
+    "REGULARIZERS", "SAMPLERS", "SCHEDULES", "Component", "Member", "Registry", "registry_of",
+]  # fmt: skip
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-_WORDS = {
-    "Input should be": "must be",
-    "a valid integer": "a whole number",
-    "a valid array": "a list",
-    "a valid ": "a ",
-}
-"""Pydantic's words and ours."""
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/(\*|[\w.-]+))?")
-
-
-@dataclass(frozen=True)
-class Component:
-    """One registered component: its name, options, runtime values, docstring and where it comes from."""
-
-    kind: str
-    name: str
-    options: tuple[Parameter, ...]
-    runtime: tuple[Parameter, ...]
-    doc: str
-    origin: str
-    """A module's name, or a plugin file's path."""
-    names: str | None = None
-    """Of a family `prefix/*`: `module:function` that lists the models' names."""
-    qualname: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The docstring's first line."""
-        return self.doc.partition("\n")[0]
-
-    @property
-    def is_family(self) -> bool:
-        """Whether the name stands for many models: `timm/*`."""
-        return self.name.endswith("/*")
-
-    def signature(self) -> str:
-        """The options as they would be written: `margin: Positive = 1.0, …`."""
-        return ", ".join(str(option) for option in self.options)
-
-    def model(self) -> type[BaseModel]:
-        """The pydantic model of the options."""
-        return options_model(self.name, self.options)
-
-    def members(self) -> list[str]:
-        """The models of a family, without its prefix; empty for a single component."""
-        if self.names is None:
-            return []
-        module, _, function = self.names.partition(":")
-        return list(getattr(importlib.import_module(module), function)())
 
 
 @dataclass
@@ -107,12 +63,18 @@ class Registry:
     _factories: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     _shipped_read: bool = field(default=False, repr=False)
 
-    def register(self, name: str, *, names: str | None = None) -> Callable[[Factory], Factory]:
-        """Register the decorated callable under `name` (kebab-case; `prefix/*` for a family of models).
+    def register(
+        self, name: str, *, names: str | None = None, members: str | None = None
+    ) -> Callable[[Factory], Factory]:
+        """Register the decorated callable under `name` (kebab-case; `prefix/*` for a family).
 
         Args:
             name: as a config names it.
-            names: of a family, `module:function` that lists the models' names.
+            names: of a family of models, `module:function` that lists their names, or maps them to the tags of their
+                weights (an empty tuple: not known); the callable takes `model`. A name with `*` stands for all of its
+                form.
+            members: of a family whose members have options of their own, `module:function` that gives a `Member` for
+                each name; the callable takes `model` and `options`.
 
         Raises:
             ComponentError: the name is malformed or taken, or the signature has `*args` or `**kwargs`, which would
@@ -128,14 +90,14 @@ class Registry:
             owner = self._components.get(name)
             if not _NAME.fullmatch(name):
                 raise ComponentError(f"{self.kind} name {name!r} is not kebab-case (letters, digits, hyphens)")
-            if name.endswith("/*") and names is None:
+            if name.endswith("/*") and names is None and members is None:
                 raise ComponentError(f"{self.kind} family {name!r} of {origin} needs names=\"MODULE:FUNCTION\", "
                                      "which lists its models")  # fmt: skip
             if owner is not None and (owner.origin, owner.qualname) != (origin, factory.__qualname__):
                 raise ComponentError(
                     f"{self.kind} {name!r} of {origin} is already registered by {owner.origin}: choose another name"
                 )
-            self._add(name, live_parameters(factory), inspect.getdoc(factory) or "", origin, names,
+            self._add(name, live_parameters(factory), inspect.getdoc(factory) or "", origin, names, members,
                       factory.__qualname__)  # fmt: skip
             self._factories[name] = factory
             return factory
@@ -165,13 +127,11 @@ class Registry:
             return self._components[name]
         if family is None:
             choices = ", ".join(self.names()) or "none"
-            raise ComponentError(f"unknown {self.kind} {name!r}{near(name, self.names())}; choices: {choices}")
-        members = family.members()
-        if model.partition(".")[0] not in members:
-            hint = near(model, members)
-            raise ComponentError(f"unknown {self.kind} {name!r}: {prefix} has no model {model!r}{hint}; "
-                                 f"{len(members)} models: siamesekit list {self.plural} {prefix}")  # fmt: skip
-        return family
+            raise ComponentError(f"unknown {self.kind} {name!r}{self._near(name)}; choices: {choices}")
+        problem = family.refuse(model)
+        if problem:
+            raise ComponentError(f"unknown {self.kind} {name!r}: {problem}")
+        return family.member(model)
 
     def family(self, prefix: str) -> Component:
         """The family `prefix/*`.
@@ -198,25 +158,30 @@ class Registry:
             All options with defaults filled in, and the problems as pairs (option, what is wrong).
         """
         component = self.get(name)
-        known = [option.name for option in component.options]
+        by_name = {option.name: option for option in component.options}
         problems: list[tuple[str, str]] = []
         for key in options:
+            if key in by_name:
+                continue
             if key in self.runtime:
                 problems.append((key, f"{key!r} is supplied by the library and cannot be set"))
-            elif key not in known:
-                choices = ", ".join([*also, *known])
-                problems.append((key, f"unknown option of {self.kind} {name!r}{near(key, [*also, *known])}; "
+            else:
+                choices = ", ".join([*also, *by_name])
+                problems.append((key, f"unknown option of {self.kind} {name!r}{near(key, [*also, *by_name])}; "
                                       f"choices: {choices}"))  # fmt: skip
-        given = {key: value for key, value in options.items() if key in known}
-        try:
-            model = component.model().model_validate_json(json.dumps(given, default=str))
-        except ValidationError as error:
-            problems += [(str(next(iter(e["loc"]), "options")), explain(dict(e))) for e in error.errors()]
+        resolved, wrong = component.check_plain({key: value for key, value in options.items() if key in by_name})
+        problems += wrong
+        for option in component.options:
+            if option.nested is not None:
+                registry, value = registry_of(option.nested.kind), options.get(option.name, REQUIRED)
+                resolved[option.name], wrong = check_nested(option, value, registry)
+                problems += wrong
+        if problems:
             return dict(options), problems
-        return dict(zip(known, (value for _, value in model), strict=True)), problems
+        return {option.name: resolved[option.name] for option in component.options}, problems
 
     def build(self, name: str, options: Mapping[str, Any] | None = None, **runtime: Any) -> Any:
-        """Build a component from options and the runtime values that its signature asks for.
+        """Build a component, and those nested in it, from options and the runtime values that its signature asks for.
 
         Raises:
             ComponentError: unknown name or option, wrong type or value, or a runtime value that is lacking.
@@ -226,40 +191,46 @@ class Registry:
         if problems:
             lines = "\n".join(f"  {option}: {problem}" for option, problem in problems)
             raise ComponentError(f"{self.kind} {name!r} cannot be built:\n{lines}")
-        if component.is_family:
+        for option in component.options:
+            if option.nested is not None and resolved[option.name] is not None:
+                registry = registry_of(option.nested.kind)
+                resolved[option.name] = build_nested(option, resolved[option.name], registry, runtime)
+        if component.family:
+            resolved = {"options": resolved}
+        if component.is_family or component.family:
             runtime["model"] = name.partition("/")[2]
         supplied = {p.name: runtime[p.name] for p in component.runtime if p.name in runtime}
-        lacking = [p.name for p in component.runtime if p.name not in runtime and p.required]
+        lacking = [p.name for p in component.runtime if p.name not in runtime and p.required and p.name != "options"]
         if lacking:
             raise ComponentError(f"{self.kind} {name!r} needs {', '.join(lacking)}, which is not there")
-        if component.name not in self._factories:
+        registered = component.family or component.name
+        if registered not in self._factories:
             importlib.import_module(component.origin)
-        return self._factories[component.name](**resolved, **supplied)
+        return self._factories[registered](**resolved, **supplied)
+
+    def _near(self, name: str) -> str:
+        """Near matches of a name that is not there, families' members included."""
+        members = [f"{family.name.removesuffix('*')}{member}" for family in self.components() if family.is_family
+                   for member in family.members()]  # fmt: skip
+        plain = [member for member in members if member.partition("/")[2] == name]
+        return f" (did you mean {plain[0]!r}?)" if plain else near(name, [*self.names(), *members])
 
     def _add(
-        self, name: str, parameters: list[Parameter], doc: str, origin: str, names: str | None, qualname: str
-    ) -> None:
-        for parameter in parameters:
-            if parameter.variadic:
-                raise ComponentError(
-                    f"{self.kind} {name!r} of {origin} takes {parameter.name}: name every option, "
-                    "so that a misspelt one is noticed"
-                )
-        runtime = self.runtime | ({"model"} if name.endswith("/*") else set())
-        for parameter in parameters:
-            if parameter.name not in runtime and parameter.annotation is Any and "Any" not in parameter.shown:
-                raise ComponentError(
-                    f"{self.kind} {name!r} of {origin}: the type {parameter.shown} of option {parameter.name!r} is "
-                    "not known: import it where the code runs, not for type checking only"
-                )
+        self, name: str, parameters: list[Parameter], doc: str, origin: str, names: str | None, members: str | None,
+        qualname: str,
+    ) -> None:  # fmt: skip
+        runtime = self.runtime | ({"model"} if name.endswith("/*") else set()) | ({"options"} if members else set())
+        refuse_parameters(f"{self.kind} {name!r} of {origin}", parameters, runtime)
         self._components[name] = Component(
             kind=self.kind,
+            plural=self.plural,
             name=name,
             options=tuple(p for p in parameters if p.name not in runtime),
             runtime=tuple(p for p in parameters if p.name in runtime),
             doc=doc,
             origin=origin,
             names=names,
+            members_from=members,
             qualname=qualname,
         )
 
@@ -271,20 +242,7 @@ class Registry:
         for file in sorted(folder.glob("[!_]*.py")):
             for found in read_source(file, self.variable):
                 self._add(found.name, found.parameters, found.doc, f"{self.package}.{file.stem}", found.names,
-                          found.qualname)  # fmt: skip
-
-
-def explain(error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors in our words, with the value that was given."""
-    if error["type"] == "missing":
-        return "is required"
-    inner = ".".join(str(part) for part in error["loc"][1:])
-    what = str(error["msg"])
-    for theirs, ours in _WORDS.items():
-        what = what.replace(theirs, ours)
-    given = json.dumps(error.get("input"), default=str)
-    shown = given if len(given) <= 60 else given[:57] + "..."
-    return f"{'item ' + inner + ' ' if inner else ''}{what}, not {shown}"
+                          found.members, found.qualname)  # fmt: skip
 
 
 ENCODERS = Registry(
@@ -309,11 +267,19 @@ AUGMENTATIONS = Registry(
 )  # fmt: skip
 SAMPLERS = Registry(
     "sampler", "samplers", "which photos meet in a batch", "siamesekit.data.samplers", "SAMPLERS",
-    frozenset({"labels", "groups", "batch_size", "seed"}),
+    frozenset({"labels", "groups", "batch_size", "seed", "distance"}),
 )  # fmt: skip
 READERS = Registry(
     "reader", "readers", "where photos and individuals come from", "siamesekit.data.readers", "READERS",
     frozenset({"seed"}),
+)  # fmt: skip
+REDUCERS = Registry(
+    "reducer", "reducers", "from a loss's terms to one number", "siamesekit.reducers", "REDUCERS",
+    frozenset(),
+)  # fmt: skip
+REGULARIZERS = Registry(
+    "regularizer", "regularizers", "what a loss adds for embeddings or weights", "siamesekit.regularizers",
+    "REGULARIZERS", frozenset({"embedding_dim", "num_classes"}),
 )  # fmt: skip
 SCHEDULES = Registry(
     "schedule", "schedules", "how the learning rate goes", "siamesekit.schedules", "SCHEDULES",
@@ -325,7 +291,8 @@ OPTIMIZERS = Registry(
 )  # fmt: skip
 
 REGISTRIES: tuple[Registry, ...] = (
-    READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, OPTIMIZERS, SCHEDULES,
+    READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS, OPTIMIZERS,
+    SCHEDULES,
 )  # fmt: skip
 """All registries, in the order in which a run meets them."""
 

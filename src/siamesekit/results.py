@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import platform
 from collections.abc import Mapping, Sequence
@@ -9,20 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit import __version__
 from siamesekit.calibration import pairs_of
 from siamesekit.config import ComponentTable, Config
 from siamesekit.distances.distance import Distance
+from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.training import triplet_distances
+from siamesekit.errors import line_of_name
 from siamesekit.evaluation import OperatingPoint, evaluate, operating_point
 from siamesekit.files import write_atomic
 from siamesekit.losses.loss import Loss
@@ -48,27 +52,49 @@ class HeldOut:
         photos: int64 `[N]`, indices into the data set.
         labels: int64 `[N]`, their individuals.
         triplets: all pairs of each individual's first photos, each with one random negative; indices into the N.
+        classes: int64 `[N]`, their individuals' numbers 0 … C − 1 among the training individuals; None where some of
+            them did not train.
     """
 
     photos: Tensor
     labels: NDArray[np.int64]
     triplets: Triplets
+    classes: NDArray[np.int64] | None
 
     @classmethod
     def of(cls, data: Data, seed: int) -> HeldOut:
         """The test part of a data set."""
         labels = data.labels[list(data.split.test)]
         triplets = all_pairs_triplets(labels, PHOTOS_IN_TRIPLETS, generator(seed, "test triplets"))
-        return cls(torch.tensor(data.split.test), labels, triplets)
+        trained = np.unique(data.labels[list(data.split.train)])
+        classes = np.searchsorted(trained, labels) if np.isin(labels, trained).all() else None
+        return cls(torch.tensor(data.split.test), labels, triplets, classes)
 
-    def loss_and_accuracy(self, embeddings: Tensor, loss: Loss, distance: Distance) -> dict[str, float]:
-        """Mean loss, and share of triplets with d_ap < d_an, of embeddings `[N, D]`."""
-        value = loss(embeddings, torch.from_numpy(self.labels), self.triplets)
+    def loss_and_accuracy(self, embeddings: Tensor, loss: Loss, distance: Distance) -> dict[str, float | None]:
+        """Mean loss, and share of triplets with d_ap < d_an, of embeddings `[N, D]`.
+
+        The loss is None where it is by class and the individuals did not train.
+        """
         d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
         return {
-            "test_loss": value.mean.item(),
+            "test_loss": self._loss(embeddings, loss),
             "test_accuracy": (d_ap < d_an).double().mean().item(),
         }
+
+    @torch.no_grad()
+    def _loss(self, embeddings: Tensor, loss: Loss) -> float | None:
+        by_class = bool(getattr(loss, "by_class", False))
+        labels = self.classes if by_class else self.labels
+        if labels is None:
+            return None
+        device = embeddings.device
+        if isinstance(loss, nn.Module):
+            loss.eval()
+            device = next(chain(loss.parameters(), loss.buffers()), embeddings).device
+        triplets = Triplets(*(index.to(device) for index in self.triplets))
+        tuples = triplets if getattr(loss, "takes_tuples", not by_class) else None
+        mean = loss(embeddings.to(device), torch.from_numpy(labels).to(device), tuples).mean.item()
+        return mean if math.isfinite(mean) else None  # JSON has no other number
 
 
 def judge(
@@ -134,6 +160,7 @@ def manifest(
             "individuals": len(data.individuals),
             "photos": len(data.records),
             "split": {name: len(part) for name, part in data.split.parts().items()},
+            "left_out": [{"photo": line_of_name(finding.name), "reason": finding.reason} for finding in data.left_out],
             "sha256": data.fingerprint(),
         },
         "weights": dict(built.weights),
@@ -174,10 +201,11 @@ def report_data(
     test: HeldOut,
     trained: Tensor,
     distance: Distance,
+    loss: Loss,
     epochs: Sequence[Mapping[str, Any]],
     evaluation: Mapping[str, Any],
 ) -> ReportData:
-    """What the report shows."""
+    """What the report shows; `trained` are the test photos' embeddings `[N, D]`."""
     same, different = _pair_distances(test, trained, distance, config.seed)
     return ReportData(
         name=config.name,
@@ -186,6 +214,7 @@ def report_data(
         stand_ins=stand_ins(data, built),
         facts=_facts(config, data, built, precision),
         epochs=tuple(epochs),
+        findings=tuple(diagnose(epochs, margin_of(loss))),
         evaluation=evaluation,
         same=same,
         different=different,
@@ -211,6 +240,15 @@ def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tu
     if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
         batches += f", batches of {sampler.batch_size}"
     miner = () if config.miner is None else (("Miner", component(config.miner)),)
+    schedule = () if config.schedule is None else (("Schedule", component(config.schedule)),)
+    own = () if config.loss.optimizer is None else (("Optimizer of the loss", component(config.loss.optimizer)),)
+    optimizer = component(config.optimizer)
+    if config.optimizer.layer_decay < 1:
+        optimizer += f", layer by layer {config.optimizer.layer_decay} times the rate"
+    if config.optimizer.clip_norm > 0:
+        optimizer += f", gradients clipped to {config.optimizer.clip_norm}"
+    if config.train.average > 0:
+        optimizer += f", weights averaged with decay {config.train.average}"
     return (
         ("Photos", f"{photos}; reader {data.reader}"),
         ("Individuals", f"{individuals}; split by {config.split.by}"),
@@ -221,7 +259,9 @@ def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tu
         ("Sampler", batches),
         *miner,
         ("Loss", component(config.loss)),
-        ("Optimizer", component(config.optimizer)),
+        ("Optimizer", optimizer),
+        *own,
+        *schedule,
         ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
     )
 

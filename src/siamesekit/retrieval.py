@@ -76,6 +76,16 @@ def nearest(
 
     Raises:
         ValueError: the shapes do not fit, k is negative, or an own index is not in the gallery.
+
+    >>> from siamesekit.distances.euclidean import euclidean
+    >>> gallery = torch.tensor([[0.0], [10.0], [4.0]])
+    >>> found = nearest(torch.tensor([[3.0], [9.0]]), gallery, 2, euclidean)
+    >>> found.index
+    tensor([[2, 0],
+            [1, 2]])
+    >>> found.distance
+    tensor([[1., 3.],
+            [1., 5.]])
     """
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"queries {list(queries.shape)} and gallery {list(gallery.shape)} are not [Q, D] and [N, D]")
@@ -259,7 +269,13 @@ class _Search:
             kth = kth.kthvalue(self.k, dim=1).values.double()
         if scan is None:  # the distance's own values, which may differ in their last bits with the shape
             eps = torch.finfo(scores.dtype).eps
-            largest = torch.where(scores.isinf(), 0, scores).abs().amax(dim=(0, 2)).double()
+            finite = torch.where(scores.isinf(), 0, scores)
+            largest = finite.abs().amax(dim=(0, 2)).double()
+            if bool(
+                (finite < 0).any()
+            ):  # a sum of terms of either sign, which rounds by the terms' size, not by its own
+                norms = (side.norm(dim=1).double().nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
+                largest = largest.maximum(next(norms) * next(norms).max())
             limit = kth + 2 * (self.gallery.shape[1] + 32) * eps * largest
         else:
             limit = kth + scan.margin[rows]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from siamesekit.errors import ArtifactError, OutputError
-from siamesekit.files import write_atomic, write_json
+from siamesekit.files import PREFIX, held, write_atomic, write_json
+from siamesekit.json_files import read_json, read_json_lines
 
 CONFIG, MANIFEST, METRICS, EVALUATION, REPORT = (
     "config.toml", "manifest.json", "metrics.jsonl", "evaluation.json", "report.html",
@@ -92,12 +95,42 @@ class RunFolder:
             shutil.rmtree(self.replaced)
             self.replaced = None
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process: a second run into it is refused; a process that died holds nothing.
+
+        The lock is a file beside the folder, `.NAME.lock`, gone afterwards.
+
+        Raises:
+            OutputError: another process holds it, or it cannot be made.
+        """
+        path = self.path.resolve()
+        lock = path.with_name(f".{path.name}.lock")
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            handle = held(lock)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be locked: {error.strerror}; choose another --out") from None
+        if handle is None:
+            raise OutputError(
+                f"{self.path} is another run's that is going on now: wait for it, or choose another --out"
+            )
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+            os.close(handle)
+
     def write_config(self, text: str, plugins: Mapping[str, bytes]) -> None:
-        """Write the resolved config, and beside it the plugin files as they were."""
+        """Write the resolved config, and beside it the plugin files as they were.
+
+        The config comes first: with it a folder is a run's, and can be resumed or overwritten.
+        """
+        write_atomic(self.path / CONFIG, text)
         for name, content in plugins.items():
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.path / name, content)
-        write_atomic(self.path / CONFIG, text)
 
     def read_config(self) -> dict[str, Any]:
         """The resolved config as plain tables."""
@@ -110,20 +143,38 @@ class RunFolder:
         """Write manifest.json."""
         write_json(self.path / MANIFEST, manifest)
 
+    def read_manifest(self) -> dict[str, Any] | None:
+        """manifest.json; None where there is none.
+
+        Raises:
+            ArtifactError: it cannot be read.
+        """
+        if not (self.path / MANIFEST).exists():
+            return None
+        manifest = read_json(self.path / MANIFEST, inside=self.path)
+        if not isinstance(manifest, dict):
+            raise ArtifactError(f"{self.path / MANIFEST} is damaged: it is not a table")
+        return manifest
+
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Write evaluation.json."""
         write_json(self.path / EVALUATION, evaluation)
 
     def write_metrics(self, lines: list[dict[str, Any]]) -> None:
         """Write metrics.jsonl: a line per epoch, all of them anew, so that it is always whole."""
-        write_atomic(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in lines))
+        write_atomic(self.path / METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; none where there is no such file."""
+        """The lines of metrics.jsonl; none where there is no such file.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
         file = self.path / METRICS
         if not file.exists():
             return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return read_json_lines(file)
 
     def _is_empty(self) -> bool:
-        return self.path.is_dir() and not any(self.path.iterdir())
+        """Whether nothing is there, but for what a write has left that was cut off."""
+        return self.path.is_dir() and all(entry.name.startswith(PREFIX) for entry in self.path.iterdir())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from siamesekit.options import Nested
 
 _NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options"}
 """Modules that an option's type may come from."""
@@ -45,6 +48,21 @@ class Parameter:
         """Whether it has no default."""
         return self.default is REQUIRED
 
+    @property
+    def nested(self) -> Nested | None:
+        """What kind of component the option is, where it is one."""
+        return next((mark for part in self._parts() for mark in getattr(part, "__metadata__", ())
+                     if isinstance(mark, Nested)), None)  # fmt: skip
+
+    @property
+    def many(self) -> bool:
+        """Whether the option is a list of components."""
+        return any(typing.get_origin(getattr(part, "__origin__", None)) is list for part in self._parts())
+
+    def _parts(self) -> tuple[Any, ...]:
+        union = typing.get_origin(self.annotation) in (typing.Union, types.UnionType)
+        return typing.get_args(self.annotation) if union else (self.annotation,)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default!r}")
 
@@ -57,6 +75,7 @@ class SourceComponent:
     parameters: list[Parameter]
     doc: str
     names: str | None
+    members: str | None
     qualname: str
 
 
@@ -98,14 +117,21 @@ def read_source(file: Path, registry: str) -> list[SourceComponent]:
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             registration = _registration(node, registry)
             if registration is not None:
-                name, names = registration
+                name, words = registration
                 doc = inspect.cleandoc(ast.get_docstring(node) or "")
-                found.append(SourceComponent(name, _source_parameters(node, namespace), doc, names, node.name))
+                parameters = _source_parameters(node, namespace)
+                found.append(
+                    SourceComponent(name, parameters, doc, words.get("names"), words.get("members"), node.name)
+                )
     return found
 
 
 def options_model(name: str, options: tuple[Parameter, ...]) -> type[BaseModel]:
-    """A strict pydantic model of the options: unknown keys forbidden, NaN and infinity refused."""
+    """A strict pydantic model of the options: unknown keys forbidden, NaN and infinity refused.
+
+    Options that are components are left out: their tables are checked against their own signatures.
+    """
+    options = tuple(option for option in options if option.nested is None)
     # Aliases, because pydantic keeps names such as `copy` and `_any` from fields, and an option may have any name.
     fields: dict[str, Any] = {
         f"option{number}": (option.annotation, Field(... if option.required else option.default, alias=option.name))
@@ -115,7 +141,7 @@ def options_model(name: str, options: tuple[Parameter, ...]) -> type[BaseModel]:
     return create_model(name, __config__=config, **fields)
 
 
-def _registration(node: ast.FunctionDef | ast.ClassDef, registry: str) -> tuple[str, str | None] | None:
+def _registration(node: ast.FunctionDef | ast.ClassDef, registry: str) -> tuple[str, dict[str, Any]] | None:
     for decorator in node.decorator_list:
         match decorator:
             case ast.Call(
@@ -123,8 +149,7 @@ def _registration(node: ast.FunctionDef | ast.ClassDef, registry: str) -> tuple[
                 args=[ast.Constant(value=str(name))],
                 keywords=keywords,
             ) if variable == registry:
-                given = {word.arg: ast.literal_eval(word.value) for word in keywords}
-                return name, given.get("names")
+                return name, {word.arg: ast.literal_eval(word.value) for word in keywords if word.arg}
     return None
 
 
@@ -162,9 +187,31 @@ def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:
 
 
 def _spell(annotation: Any) -> str:
-    if annotation is inspect.Parameter.empty:
-        return "Any"
-    return annotation.__name__ if isinstance(annotation, type) else str(typing.cast(Any, annotation))
+    return "Any" if annotation is inspect.Parameter.empty else in_words(annotation)
+
+
+def in_words(annotation: Any) -> str:
+    """A type as people read it: ranges and choices spelt out, a nested component by its kind."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        base, *marks = inner
+        kinds = [mark.kind for mark in marks if isinstance(mark, Nested)]
+        if kinds:
+            plural = f"{kinds[0]}es" if kinds[0].endswith("s") else f"{kinds[0]}s"
+            article = "an" if kinds[0][0] in "aeiou" else "a"
+            return f"tables of {plural}" if typing.get_origin(base) is list else f"table of {article} {kinds[0]}"
+        signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+        limits = [f"{sign} {getattr(mark, key)}" for mark in marks for key, sign in signs.items() if hasattr(mark, key)]
+        return f"{in_words(base)} {', '.join(limits)}".strip()
+    if origin is typing.Literal:
+        return " | ".join(repr(choice) for choice in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(in_words(part) for part in inner)
+    if origin in (tuple, list):
+        return f"{origin.__name__}[{', '.join('…' if part is ... else in_words(part) for part in inner)}]"
+    if annotation is type(None):
+        return "None"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")
 
 
 def _execute(statements: list[Any], namespace: dict[str, Any]) -> None:

@@ -74,7 +74,12 @@ def individuals_of(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def positives_of(labels: Tensor) -> Positives:
-    """The other photos of each photo's individual; labels int64 `[N]`."""
+    """The other photos of each photo's individual; labels int64 `[N]`.
+
+    >>> photo, there = positives_of(torch.tensor([7, 5, 7]))
+    >>> photo[there]  # of photo 0 photo 2, of photo 2 photo 0; photo 1 is alone
+    tensor([2, 0])
+    """
     order, start, size = individuals_of(labels)
     photos = torch.arange(len(labels), device=labels.device)[:, None]
     column = torch.arange(int(size.max()) if len(size) else 0, device=labels.device)
@@ -84,13 +89,26 @@ def positives_of(labels: Tensor) -> Positives:
 
 
 def count_triplets(labels: Tensor) -> Tensor:
-    """How many triplets photos make, int64 scalar: Σ (other photos of the individual) · (photos of all others)."""
+    """How many triplets photos make: labels int64 `[N]` → int64 scalar.
+
+    Σ (other photos of the individual) · (photos of all others), over the photos.
+
+    >>> count_triplets(torch.tensor([0, 0, 1]))  # two anchors, the one negative for both
+    tensor(2)
+    """
     _, _, size = individuals_of(labels)
     return ((size - 1) * (len(labels) - size)).sum()
 
 
 def all_pairs(labels: Tensor) -> Pairs:
-    """All pairs of a batch, both ways round, by anchor: labels int64 `[N]` → `[P]` and `[Q]`, P + Q = N (N − 1)."""
+    """All pairs of a batch, both ways round, by anchor: labels int64 `[N]` → `[P]` and `[Q]`, P + Q = N (N − 1).
+
+    >>> pairs = all_pairs(torch.tensor([0, 0, 1]))
+    >>> pairs.anchor, pairs.positive
+    (tensor([0, 1]), tensor([1, 0]))
+    >>> pairs.other_anchor, pairs.negative
+    (tensor([0, 1, 2, 2]), tensor([2, 2, 0, 1]))
+    """
     same = labels[:, None] == labels
     positive = same.clone().fill_diagonal_(False).nonzero(as_tuple=True)
     return Pairs(*positive, *(~same).nonzero(as_tuple=True))
@@ -102,6 +120,11 @@ def as_pairs(tuples: Tuples | None, labels: Tensor) -> Pairs:
     Args:
         tuples: triplets, pairs, or None for all.
         labels: int64 `[N]`, individuals.
+
+    >>> triplets = Triplets(torch.tensor([0, 0]), torch.tensor([1, 1]), torch.tensor([2, 3]))
+    >>> pairs = as_pairs(triplets, torch.tensor([0, 0, 1, 1]))
+    >>> pairs.positive, pairs.negative  # the positive pair is in both triplets, and counts once
+    (tensor([1]), tensor([2, 3]))
     """
     if tuples is None:
         return all_pairs(labels)
@@ -115,13 +138,21 @@ def as_pairs(tuples: Tuples | None, labels: Tensor) -> Pairs:
 def as_triplets(tuples: Tuples | None) -> Triplets | None:
     """The triplets that a loss of triplets is over: of pairs every positive with every negative pair of its anchor.
 
-    None, all triplets of the batch, stays None.
+    None, all triplets of the batch, stays None. O(P + Q + T) memory, indices `[P]`, `[Q]` → `[T]`.
+
+    >>> other_anchor, negative = torch.tensor([0, 0]), torch.tensor([2, 3])
+    >>> as_triplets(Pairs(torch.tensor([0]), torch.tensor([1]), other_anchor, negative))
+    Triplets(anchor=tensor([0, 0]), positive=tensor([1, 1]), negative=tensor([2, 3]))
     """
     if tuples is None or isinstance(tuples, Triplets):
         return tuples
-    meets = (tuples.anchor[:, None] == tuples.other_anchor).nonzero()
-    positive, negative = meets.unbind(1)
-    return Triplets(tuples.anchor[positive], tuples.positive[positive], tuples.negative[negative])
+    anchor = tuples.anchor.contiguous()
+    other_anchor, order = tuples.other_anchor.sort(stable=True)
+    first = torch.searchsorted(other_anchor, anchor)
+    negatives = torch.searchsorted(other_anchor, anchor, right=True) - first
+    pair = torch.arange(len(negatives), device=order.device).repeat_interleave(negatives)
+    place = torch.arange(len(pair), device=order.device) - (negatives.cumsum(0) - negatives)[pair] + first[pair]
+    return Triplets(anchor[pair], tuples.positive[pair], tuples.negative[order[place]])
 
 
 def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Generator) -> Triplets:
@@ -145,3 +176,45 @@ def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Ge
                 rows.append((mine[i], mine[j], theirs[rng.integers(len(theirs))]))
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)[rng.permutation(len(rows))]
     return Triplets(*torch.from_numpy(table).T.contiguous())
+
+
+def random_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> Triplets:
+    """So many triplets at random, of which each positive pair has as many as any other, or one more.
+
+    Which photo of a pair is the anchor is random; the negative is a random photo of a random other individual. Memory
+    is O(N + count), and more only where `count` is a large part of all pairs.
+
+    Args:
+        labels: int64 `[N]`, each photo's individual.
+        count: T; 0 for as many as there are positive pairs. Without a positive pair or a negative there are none.
+        rng: draws them, and their order.
+    """
+    order = np.argsort(labels, kind="stable")
+    _, start, size = np.unique(labels[order], return_index=True, return_counts=True)
+    ends = np.cumsum(size * (size - 1) // 2)
+    pairs = int(ends[-1]) if len(size) > 1 else 0
+    if pairs == 0:
+        return Triplets(*torch.empty(3, 0, dtype=torch.int64))
+    count = count or pairs
+    rounds = [rng.choice(pairs, min(pairs, count - done), replace=False) for done in range(0, count, pairs)]
+    number = np.concatenate(rounds)
+    own = np.searchsorted(ends, number, side="right")
+    low, high = pair_of(number - (ends - size * (size - 1) // 2)[own])
+    swapped = rng.random(count) < 0.5
+    anchor, positive = np.where(swapped, high, low), np.where(swapped, low, high)
+    other = rng.integers(len(size) - 1, size=count)
+    other += other >= own
+    table = order[np.stack([start[own] + anchor, start[own] + positive, start[other] + rng.integers(size[other])])]
+    return Triplets(*torch.from_numpy(table))
+
+
+def pair_of(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pair i < j of a number, `[P]` → `[P]`, `[P]`: (0, 1), (0, 2), (1, 2), (0, 3), …, it is j(j − 1)/2 + i.
+
+    >>> pair_of(np.array([0, 1, 2, 3]))
+    (array([0, 0, 1, 0]), array([1, 2, 2, 3]))
+    """
+    j = ((1 + np.sqrt(1 + 8.0 * number)) / 2).astype(np.int64)
+    j -= j * (j - 1) // 2 > number  # the root may be rounded over a whole number
+    j += j * (j + 1) // 2 <= number
+    return number - j * (j - 1) // 2, j

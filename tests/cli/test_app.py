@@ -21,7 +21,8 @@ from siamesekit import __version__
 from siamesekit.cli.app import app
 from siamesekit.errors import RunError
 from siamesekit.experiment import RunResult
-from siamesekit.registry import REGISTRIES, Component, Registry
+from siamesekit.registry import ENCODERS, LOSSES, REGISTRIES, Component, Registry
+from siamesekit.signatures import in_words
 
 SHIPPED = [
     pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
@@ -29,6 +30,9 @@ SHIPPED = [
     for component in registry.components()
     if component.origin.startswith("siamesekit.")
 ]
+KINDS = ", ".join(registry.plural for registry in REGISTRIES)
+FAMILIES = ", ".join(name.removesuffix("/*") for name in ENCODERS.names() if name.endswith("/*"))
+LOSS_NAMES = ", ".join(LOSSES.names())
 PLUGIN = '''
 from siamesekit import LOSSES
 
@@ -61,7 +65,7 @@ def document(result: Result) -> Any:
 def test_version_and_help() -> None:
     shown = spawn("--version")
     assert (shown.returncode, shown.stdout) == (0, f"siamesekit {__version__}\n")
-    assert {"run", "check", "compare", "embed", "list", "show"} <= set(call("--help").stdout.split())
+    assert {"init", "run", "check", "compare", "embed", "list", "show", "schema"} <= set(call("--help").stdout.split())
     assert call().exit_code == 2
 
 
@@ -91,13 +95,13 @@ def test_torch_is_not_imported_before_a_command_needs_it(arguments: list[str]) -
     [
         (["run", "gone.toml"], "error: 1 problem in gone.toml\n  there is no such file\n"),
         (["check", "gone.toml", "--json"], "error: 1 problem in gone.toml\n  there is no such file\n"),
-        (["list", "losss"], "error: unknown kind 'losss' (did you mean 'losses'?); choices: readers, "
-                            "augmentations, samplers, encoders, distances, miners, losses, optimizers\n"),
-        (["list", "losses", "timm"], "error: losses have no family 'timm'; families: none\n"),
-        (["list", "encoders", "tim"], "error: encoders have no family 'tim'; families: timm\n"),
-        (["show", "loss", "triplt"], "error: unknown loss 'triplt' (did you mean 'triplet'?); choices: triplet\n"),
-        (["show", "los", "triplet"], "error: unknown kind 'los' (did you mean 'losses'?); choices: readers, "
-                                     "augmentations, samplers, encoders, distances, miners, losses, optimizers\n"),
+        (["list", "losss"], f"error: unknown kind 'losss' (did you mean 'losses'?); choices: {KINDS}\n"),
+        (["list", "losses", "timm"], "error: losses have no family 'timm'; families: pml\n"),
+        (["list", "readers", "timm"], "error: readers have no family 'timm'; families: none\n"),
+        (["list", "encoders", "tim"], f"error: encoders have no family 'tim'; families: {FAMILIES}\n"),
+        (["show", "loss", "triplt"], "error: unknown loss 'triplt' (did you mean 'triplet'?); "
+                                     f"choices: {LOSS_NAMES}\n"),
+        (["show", "los", "triplet"], f"error: unknown kind 'los' (did you mean 'losses'?); choices: {KINDS}\n"),
         (["compare", "gone", "a.png", "b.png"], "error: there is no gone and no a.png and no b.png\n"),
         (["embed", "gone", "x", "-o", "y.foo"], "error: y.foo: the suffix says the format: .npz, .csv, .parquet\n"),
         (["embed", "gone", "x", "-o", "gone/y.csv"], "error: gone/y.csv: there is no folder gone\n"),
@@ -142,7 +146,7 @@ def test_without_debug_there_is_no_traceback_and_with_it_there_is(tmp_path: Path
 
 def test_a_long_error_is_not_wrapped(tmp_path: Path) -> None:
     """So that a line can be searched for, and a path copied."""
-    (tmp_path / "c.toml").write_text("x" * 300 + " = 1\n")
+    (tmp_path / "c.toml").write_text(f'name = "{"x " * 200}"\n')
     assert any(len(line) > 300 for line in spawn("run", tmp_path / "c.toml").stderr.splitlines())
 
 
@@ -205,14 +209,18 @@ def test_a_shipped_component_is_listed_shown_and_says_its_shapes(registry: Regis
     listed = document(call("list", registry.plural, "--json"))
     [entry] = [entry for entry in listed[registry.plural] if entry["name"] == component.name]
     assert entry["origin"] == component.origin
-    shown = call("show", registry.kind, component.name if not component.is_family else "timm/resnet18").stdout
-    assert shown.startswith(f"{registry.kind} {component.name}: {registry.purpose}\nfrom {component.origin}\n\n")
-    assert component.doc in shown
+    name = f"{component.name.removesuffix('*')}{component.members()[0]}" if component.is_family else component.name
+    told = registry.get(name)
+    shown = call("show", registry.kind, name).stdout
+    assert shown.startswith(f"{registry.kind} {name}: {registry.purpose}\nfrom {component.origin}\n")
+    assert told.doc in shown
     assert component.summary[:40] in call("list").stdout
     if registry.kind == "reader":
         assert "list of N records" in component.doc
     elif registry.kind == "optimizer":
         assert "any shape" in component.doc
+    elif registry.kind == "schedule":
+        assert "tep → factor" in component.doc
     else:
         assert re.search(r"`\[[^\]]+\]`", component.doc)
 
@@ -228,7 +236,8 @@ def test_list_shows_every_kind_with_its_components_and_origins() -> None:
 def test_list_of_a_family_is_a_model_a_line() -> None:
     models = call("list", "encoders", "timm").stdout.splitlines()
     assert len(models) > 500
-    assert models == sorted(models)
+    named = [model for model in models if "*" not in model]
+    assert named == sorted(named)
     assert {"timm/resnet18", "timm/vit_base_patch16_224", "timm/legacy_xception"} <= set(models)
     assert document(call("list", "encoders", "timm", "--json")) == models
 
@@ -242,26 +251,35 @@ def test_show_gives_options_with_range_and_default() -> None:
 
 def test_show_and_list_as_json() -> None:
     shown = document(call("show", "loss", "triplet", "--json"))
-    assert shown["options"] == [
-        {"name": "margin", "type": "NonNegative", "default": 1.0},
-        {"name": "reduction", "type": "Reduction", "default": "mean"},
-        {"name": "mining", "type": "Mining", "default": "all"},
-        {"name": "hinge", "type": "Hinge", "default": "linear"},
+    assert [(option["name"], option["type"], option["default"]) for option in shown["options"]] == [
+        (option.name, in_words(option.annotation), option.default) for option in LOSSES.get("triplet").options
     ]
+    assert ("margin", "float ≥ 0", 1.0) in [(o["name"], o["type"], o["default"]) for o in shown["options"]]
     assert set(document(call("list", "--json"))) == {registry.plural for registry in REGISTRIES}
-    root = document(call("show", "reader", "folder", "--json"))["options"]
-    assert root == [{"name": "root", "type": "Path"}]
+    root, *_ = document(call("show", "reader", "folder", "--json"))["options"]
+    assert (root["name"], root["type"]) == ("root", "Path")
+    assert "default" not in root
+
+
+def test_show_of_a_family_s_member_is_of_that_member() -> None:
+    shown = call("show", "loss", "pml/triplet-margin").stdout
+    assert re.search(r"^ *margin +float +0\.05 *$", shown, re.M)
+    assert re.search(r"^ *distance +table of a distance \| None +None *$", shown, re.M)
+    assert re.search(r"^ *losses +tables of losses +required *$", call("show", "loss", "pml/multiple").stdout, re.M)
+    assert "`TripletMarginLoss` of pytorch-metric-learning" in shown
+    described = document(call("show", "optimizer", "torch/sgd", "--json"))
+    assert described["name"] == "torch/sgd"
+    assert ("nesterov", "bool", False) in [(o["name"], o["type"], o.get("default")) for o in described["options"]]
 
 
 def test_a_plugin_s_components_are_listed_and_shown(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(PLUGIN)
     shown = document(call("show", "loss", "mine", "--plugin", tmp_path / "p.py", "--json"))
-    assert shown == {
-        "name": "mine",
-        "options": [{"name": "a", "type": "int"}, {"name": "b", "type": "float", "default": 2.0}],
-        "doc": "A loss of mine.",
-        "origin": str(tmp_path / "p.py"),
-    }
+    assert (shown["name"], shown["doc"], shown["origin"]) == ("mine", "A loss of mine.", str(tmp_path / "p.py"))
+    assert [(option["name"], option["type"], option.get("default")) for option in shown["options"]] == [
+        ("a", "int", None),
+        ("b", "float", 2.0),
+    ]
     listed = call("list", "losses", "--plugin", tmp_path / "p.py").stdout
     assert re.search(r"^ *mine +A loss of mine\. ", listed, re.M)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.tables import components_table, evaluation_table, options_table, plan_table
-from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction, Positive
+from siamesekit.options import ADistance, Augmentations, Count, Fraction, Index, NonNegative, OpenFraction, Positive
 from siamesekit.registry import LOSSES, Component
 from siamesekit.signatures import Parameter
 
@@ -125,8 +125,11 @@ def test_components_are_listed_with_first_line_and_origin() -> None:
         (Annotated[str, "a note"], "x", ["str", "'x'"]),
         (Literal["a", 2], "a", ["'a' | 2", "'a'"]),
         (Path, Path("[x]"), ["Path", repr(Path("[x]"))]),
-        (tuple[int, ...], (1, 2), ["tuple[int, ...]", "(1, 2)"]),
+        (tuple[int, ...], (1, 2), ["tuple[int, …]", "(1, 2)"]),
         (int | None, None, ["int | None", "None"]),
+        (Literal["all"] | Count, "all", ["'all' | int ≥ 1", "'all'"]),
+        (ADistance | None, None, ["table of a distance | None", "None"]),
+        (Augmentations, (), ["tables of augmentations", "()"]),
     ],
 )
 def test_an_option_is_shown_with_its_type_in_words_and_its_default(

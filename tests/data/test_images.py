@@ -16,7 +16,6 @@ from PIL import Image
 
 from siamesekit.data.images import (
     DRAFT,
-    MAX_PIXELS,
     Fit,
     Pixels,
     UnreadableError,
@@ -25,6 +24,7 @@ from siamesekit.data.images import (
     read_square,
     square,
 )
+from siamesekit.data.photo_headers import MAX_PIXELS
 from siamesekit.data.records import Record
 
 ORIENTATION = 0x0112

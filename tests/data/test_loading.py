@@ -13,7 +13,7 @@ from test_images import encoded, picture, png, written
 
 from siamesekit.data import loading
 from siamesekit.data.images import Pixels, decode, square
-from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, read_chunks
+from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, load_usable, read_chunks
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress
@@ -145,6 +145,27 @@ def test_after_a_bad_photo_no_chunk_is_given_but_all_bad_ones_are_told(tmp_path:
     with pytest.raises(DataError, match=r"(?s)2 of 7 photos cannot be used:.*a\.jpg.*b\.jpg"):
         given.extend(read_chunks(records, 8, "squash", 2, Progress(), "Reading"))
     assert len(given) == 1
+
+
+@pytest.mark.parametrize("budget", [2**30, 0])
+def test_usable_photos_are_told_from_the_others(tmp_path: Path, budget: int) -> None:
+    bad = {0, 5, LOADED - 1, LOADED, 2 * LOADED + 1}
+    empty = written(tmp_path, b"", "empty.jpg")
+    count = 2 * LOADED + 2
+    records = [Record(f"bad {n}", "x", empty) if n in bad else drawn(n) for n in range(count)]
+    progress = Counting()
+    images, kept, findings = load_usable(records, 8, progress=progress, budget=budget, workers=3)
+    assert kept == tuple(n for n in range(count) if n not in bad)
+    assert torch.equal(images, load_images([drawn(n) for n in kept], 8))
+    assert [(finding.name, finding.reason) for finding in findings] == [
+        (f"bad {n}", "is empty (0 bytes)") for n in sorted(bad)
+    ]
+    assert progress.shown == list(range(count)), "bad ones count too"
+
+
+def test_where_all_are_bad_none_is_usable(tmp_path: Path) -> None:
+    images, kept, findings = load_usable([Record("x", "x", written(tmp_path, b"", "x"))] * 3, 8)
+    assert (images.shape, kept, len(findings)) == ((0, 3, 8, 8), (), 3)
 
 
 def test_a_name_with_a_newline_stays_on_its_line(tmp_path: Path) -> None:

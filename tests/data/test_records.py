@@ -17,3 +17,9 @@ def test_a_record_cannot_be_changed() -> None:
     record = Record("a/1.jpg", "a", Path("x"))
     with pytest.raises(AttributeError):
         record.name = "b"  # type: ignore[misc]
+
+
+def test_a_group_is_optional_and_part_of_what_a_record_is() -> None:
+    without = Record("a/1.jpg", "a", Path("x"))
+    assert without.group == ""
+    assert without == Record("a/1.jpg", "a", Path("x"), "") != Record("a/1.jpg", "a", Path("x"), "north")

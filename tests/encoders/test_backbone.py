@@ -82,6 +82,23 @@ def test_an_unknown_block_is_refused_with_the_choices(block: str) -> None:
         small().freeze_before(block)
 
 
+def test_an_unknown_part_of_a_block_is_refused_with_the_blocks_own_parts() -> None:
+    with pytest.raises(UserError) as caught:
+        small().freeze_before("stage.7")
+    assert str(caught.value) == (
+        "encoder.train_from: the network has no block 'stage.7' (did you mean 'stage.1' or 'stage.0' or 'stage'?); "
+        "choices: stem, stage, stage2, head; inside stage: stage.0, stage.1"
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (5, 4), (5, 5)])
+def test_a_network_of_one_size_refuses_others(shape: tuple[int, int]) -> None:
+    one_size = Backbone(small().network, 5, (0.0,) * 3, (1.0,) * 3, size=4)
+    assert one_size(torch.zeros(2, 3, 4, 4)).shape == (2, 5)
+    with pytest.raises(UserError, match=rf"data.size: .* 4 × 4 pixels only, not of {shape[0]} × {shape[1]}: set"):
+        one_size(torch.zeros(2, 3, *shape))
+
+
 @pytest.mark.parametrize("error", [OSError("unreachable"), RuntimeError("no weights exist"), KeyError("x")])
 def test_whatever_a_download_raises_means_missing_weights(error: Exception) -> None:
     def create() -> nn.Module:

@@ -1,15 +1,22 @@
 """The head: what Keras's Dense and BatchNormalization layers do, written out."""
 
 import math
+from inspect import signature
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import nn
 
+from siamesekit.config.tables import HeadTable
+from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head, L2Normalize
+from siamesekit.engine.steps import why_whole
+from siamesekit.model import Encoder
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,27 @@ from siamesekit.encoders.head import Head, L2Normalize
         ({"normalize": False}, ["dense1", "activation1", "batchnorm1", "dense2", "activation2"]),
         ({"layers": [4]}, ["dense1", "activation1", "normalize"]),
         ({"layers": []}, ["normalize"]),
+        (
+            {"dropout": 0.5, "layers": [4, 3, 2]},
+            [
+                "dense1",
+                "activation1",
+                "batchnorm1",
+                "dropout1",
+                "dense2",
+                "activation2",
+                "batchnorm2",
+                "dropout2",
+                "dense3",
+                "activation3",
+                "normalize",
+            ],
+        ),
+        (
+            {"dropout": 0.5, "batchnorm": False},
+            ["dense1", "activation1", "dropout1", "dense2", "activation2", "normalize"],
+        ),
+        ({"dropout": 0.5, "layers": [4]}, ["dense1", "activation1", "normalize"]),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -73,7 +101,10 @@ def test_batchnorm_moves_its_statistics_as_kerass_momentum_of_99_percent() -> No
     np.testing.assert_allclose(head.batchnorm1.running_mean, 0.01 * hidden.mean(0).detach(), rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize(("activation", "expected"), [("relu", 0.0), ("gelu", -0.15865526), ("none", -1.0)])
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [("relu", 0.0), ("gelu", -0.15865526), ("silu", -0.26894142), ("tanh", -0.76159416), ("none", -1.0)],
+)  # fmt: skip
 def test_activation_at_minus_one(activation: str, expected: float) -> None:
     head = Head(2, [2], activation=activation, normalize=False)
     assert head.activation1(torch.tensor(-1.0)).item() == pytest.approx(expected, abs=1e-6)
@@ -93,3 +124,52 @@ def test_a_zero_row_stays_zero_with_a_finite_gradient() -> None:
     out.sum().backward()
     np.testing.assert_allclose(out.detach(), [[0, 0], [0.6, 0.8]], rtol=1e-6)
     assert torch.isfinite(rows.grad).all()
+
+
+def test_the_configs_table_has_the_heads_options_types_and_defaults() -> None:
+    hints = get_type_hints(Head.__init__)
+    assert get_args(HeadTable.model_fields["activation"].annotation) == get_args(hints["activation"])
+    defaults = {name: p.default for name, p in signature(Head).parameters.items() if name != "num_features"}
+    assert HeadTable().model_dump() == defaults
+    for activation in get_args(hints["activation"]):
+        Head(4, [3], activation=activation)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_a_share_of_dropout_is_below_one(dropout: float) -> None:
+    with pytest.raises(ValidationError, match="dropout"):
+        HeadTable(dropout=dropout)
+
+
+def test_dropout_takes_its_share_of_hidden_outputs_and_scales_the_rest() -> None:
+    """After BatchNorm, so that the statistics are those of all outputs; the embedding's own numbers are not dropped."""
+    torch.manual_seed(0)
+    head = Head(3, [4000, 2], dropout=0.25, normalize=False).train()
+    features = torch.randn(16, 3)
+    seen: dict[str, torch.Tensor] = {}
+    for name in ("batchnorm1", "dropout1", "activation2"):
+        head.get_submodule(name).register_forward_hook(lambda m, i, o, name=name: seen.__setitem__(name, o.detach()))
+    assert torch.equal(head(features).detach(), seen["activation2"])
+    kept = seen["dropout1"] != 0
+    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.01)
+    np.testing.assert_allclose(seen["dropout1"][kept], seen["batchnorm1"][kept] / 0.75, rtol=1e-5)
+
+
+def test_dropout_makes_batches_be_encoded_whole_and_rests_in_inference() -> None:
+    def encoder(dropout: float) -> Encoder:
+        backbone = Backbone(nn.Sequential(nn.Flatten(), nn.Linear(12, 6)), 6, (0.0,) * 3, (1.0,) * 3)
+        torch.manual_seed(0)
+        return Encoder(backbone, Head(6, [5, 4], dropout=dropout))
+
+    images = torch.rand(3, 3, 2, 2)
+    assert why_whole(encoder(0.0)) is None
+    dropping = encoder(0.5)
+    assert why_whole(dropping) == "Dropout head.dropout1 is random"
+    dropping.backbone.freeze_before("head")
+    assert why_whole(dropping) == "Dropout head.dropout1 is random", "with a frozen backbone too"
+    dropping.train()
+    assert not torch.equal(dropping(images), dropping(images))
+    dropping.eval()
+    without = encoder(0.0).eval()
+    without.load_state_dict(dropping.state_dict())
+    assert torch.equal(dropping(images), without(images))

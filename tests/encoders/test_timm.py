@@ -1,15 +1,22 @@
-"""Encoders `timm/*`: features, scaling, and weights that cannot be had."""
+"""Encoders `timm/*`: features, scaling, models of the hub, and weights that cannot be had."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from timm.models import save_for_hf
 
 from siamesekit.encoders import backbone
 from siamesekit.encoders.backbone import Backbone
@@ -62,7 +69,7 @@ def test_a_weights_tag_takes_that_weights_scaling() -> None:
 
 
 def test_an_unknown_model_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(ComponentError, match=r"no model 'resnet1'.*resnet18"):
+    with pytest.raises(ComponentError, match=r"timm has no 'resnet1'.*resnet18"):
         ENCODERS.build("timm/resnet1", pretrained=False)
 
 
@@ -88,3 +95,138 @@ def test_a_model_without_any_pretrained_weights_says_so(closed_hub: None) -> Non
     assert not timm.is_model_pretrained("cs3darknet_s")
     with pytest.raises(MissingWeightsError, match="No pretrained weights exist"):
         timm_backbone(model="cs3darknet_s", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "choices"), [("test_resnet.nonsense", "r160_in1k"), ("qwen3_vit_88m_enc.qwen3_5_0_8", "qwen3_5_0_8b")]
+)
+def test_an_unknown_tag_is_refused_with_the_choices(model: str, choices: str) -> None:
+    """Where timm's sources do not tell the tags, as of the second one, only timm itself knows."""
+    name, _, tag = model.partition(".")
+    with pytest.raises(ComponentError, match=rf"{name} has no weights '{tag}'.*; choices: {choices}$"):
+        timm_backbone(model=model)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A Hugging Face hub with the models in a folder, `ORG/NAME/file`."""
+
+    root: Path
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def answer(self, body: bool) -> None:
+        self.asked.append(self.path)
+        file = self.root / self.path.lstrip("/").replace("resolve/main/", "")
+        content = file.read_bytes() if file.is_file() else b""
+        self.send_response(200 if content or self.path == "/" else 404)
+        if not content:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("ETag", f'"{sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model as timm would push it, `fluke/tiny`, whose scaling and number of classes are its own."""
+    torch.manual_seed(3)
+    network = timm.create_model("test_resnet", num_classes=7)
+    network.pretrained_cfg.update(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    folder = tmp_path_factory.mktemp("hub")
+    save_for_hf(network, folder / "fluke" / "tiny", safe_serialization=True)
+    return folder
+
+
+@pytest.fixture
+def hub(hub_model: Path) -> Iterator[type[Hub]]:
+    """That hub, serving; its `endpoint` is where."""
+    handler = type("Served", (Hub,), {"root": hub_model, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    handler.endpoint = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+HUB_CLIENT = """
+import sys, torch
+from siamesekit.registry import ENCODERS
+for pretrained in (True, False):
+    made = ENCODERS.build("timm/hf-hub:fluke/tiny", pretrained=pretrained).eval()
+    images = torch.arange(3 * 64 * 64, dtype=torch.int32).remainder(256).to(torch.uint8).view(1, 3, 64, 64)
+    torch.save((made.num_features, made.mean, made.std, made.network.state_dict(), made(images).detach()),
+               f"{sys.argv[1]}/{pretrained}.pt")
+"""
+
+
+def test_a_hub_model_has_the_hubs_weights_and_scaling_and_then_comes_from_the_cache(
+    hub: type[Hub], closed_hub: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    cache = tmp_path / "hf"
+    environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(cache), "no_proxy": "127.0.0.1"}  # type: ignore[attr-defined]
+    command = [sys.executable, "-c", HUB_CLIENT, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "/fluke/tiny/resolve/main/model.safetensors" in hub.asked
+    torch.manual_seed(3)
+    stored = timm.create_model("test_resnet", num_classes=7)
+    stored.reset_classifier(0)
+    images = torch.arange(3 * 64 * 64, dtype=torch.int32).remainder(256).to(torch.uint8).view(1, 3, 64, 64)
+    mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7)))
+    expected = stored.eval()((images / 255 - mean) / std).detach()
+    num_features, own_mean, own_std, state, features = torch.load(tmp_path / "True.pt")
+    assert num_features == expected.shape[1]
+    np.testing.assert_allclose(own_mean, 255 * mean, rtol=1e-6)
+    np.testing.assert_allclose(own_std, 255 * std, rtol=1e-6)
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
+    random = torch.load(tmp_path / "False.pt")
+    assert random[3].keys() == state.keys()
+    assert not torch.equal(random[4], features), "without pretrained weights only config.json is used"
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+    again = built("timm/hf-hub:fluke/tiny")
+    assert again.num_features == num_features
+    cached = timm_backbone(model="hf-hub:fluke/tiny", pretrained=True).network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in cached.items())
+
+
+def test_a_hub_whose_files_stand_still_is_given_up_within_the_bound(
+    hub: type[Hub], closed_hub: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Event()
+    plain = hub.answer
+    monkeypatch.setattr(hub, "answer", lambda self, body: plain(self, body) if self.path == "/" else over.wait(30))
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backbone, "STALL_SECONDS", 1.0)
+    start = time.monotonic()
+    with pytest.raises(MissingWeightsError, match="timm/hf-hub:fluke/tiny cannot be had"):
+        timm_backbone(model="hf-hub:fluke/tiny", pretrained=True)
+    over.set()
+    assert 0.9 < time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_hub_model_without_a_network_says_what_to_do(closed_hub: socket.socket, pretrained: bool) -> None:
+    start = time.monotonic()
+    with pytest.raises(MissingWeightsError, match=r"weights of timm/hf-hub:fluke/tiny cannot be had: .*") as caught:
+        timm_backbone(model="hf-hub:fluke/tiny", pretrained=pretrained)
+    assert str(caught.value).endswith(
+        "; check the model's name on huggingface.co and connect to the network once: from then on the model is in the "
+        "hub's cache (HF_HOME)"
+    )
+    assert time.monotonic() - start < 3

@@ -1,8 +1,13 @@
 """Weights from files, good and bad, and BatchNorm statistics from photos."""
 
+import ast
+import copy
+import json
+import os
 import pickle
+import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +16,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import siamesekit
+from siamesekit.encoders import weights
 from siamesekit.encoders.backbone import Backbone
-from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
+from siamesekit.encoders.weights import DTYPES, Layout, calibrate_batchnorm, load_weights, safetensors_layouts
 from siamesekit.errors import MissingWeightsError, WeightsError
 
 
@@ -172,3 +179,199 @@ def test_calibration_is_the_mean_over_batches_of_the_batch_statistics() -> None:
         assert not norm.training
         assert norm.momentum == 0.1
     assert all(map(torch.equal, parameters, network.parameters()))
+
+
+def header_only(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    """A safetensors file as bytes, its header whatever it is."""
+    text = json.dumps(header).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "a header of 0 bytes in a file of 0"),
+        (b"1234567", "not a whole safetensors file"),
+        (header_only({"a": ONE}, b"1234", length=2**64 - 1), "a header of 18,446,744,073,709,551,615 bytes in a file"),
+        (header_only({"a": ONE}, b"1234", length=10**8), "a header of 100,000,000 bytes in a file of"),
+        (b"\0\0\0\2\0\0\0\0" + b" " * (2**25 + 1), "a header of 33,554,432 bytes"),
+        (header_only({"a": ONE}), "not a whole safetensors file"),
+        (header_only({"a": ONE}, b"12345"), "not a whole safetensors file"),
+        (header_only({"a": {**ONE, "shape": [10**9, 10**9]}}, b"1234"), "not a whole safetensors file"),
+        (header_only({"a": {**ONE, "shape": [2**63, 2]}}, b"1234"), "not a whole safetensors file"),
+        (header_only({"a": {**ONE, "data_offsets": [0, 2**40]}}, b"1234"), "not a whole safetensors file"),
+        (header_only({"a": {**ONE, "data_offsets": [4, 0]}}, b"1234"), "not a whole safetensors file"),
+        (header_only({"a": ONE, "b": ONE}, b"1234"), "not a whole safetensors file"),
+        (header_only([]), "not a whole safetensors file"),
+    ],
+)
+def test_a_header_that_contradicts_its_file_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(content)
+    for read in (lambda: safetensors_layouts(file), lambda: load_weights(small(2), file)):
+        with pytest.raises(WeightsError, match=says):
+            read()
+
+
+def test_layouts_are_those_of_the_tensors_and_nothing_is_read_but_the_header(tmp_path: Path) -> None:
+    tensors = {f"t{number}": torch.zeros(number, 2, dtype=dtype) for number, dtype in enumerate(DTYPES.values())}
+    file = saved(tmp_path / "w.safetensors", tensors)
+    assert safetensors_layouts(file) == {name: Layout(tuple(t.shape), t.dtype) for name, t in tensors.items()}
+    os.truncate(file, 8 + int.from_bytes(file.read_bytes()[:8], "little"))
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        safetensors_layouts(file)
+    file.write_bytes(header_only({"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}, b"1234"))
+    assert safetensors_layouts(file) == {"a": Layout((4,), None)}
+
+
+def test_a_file_that_cannot_be_mapped_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the fuzzer: 100 GiB, sparse, under a limit of memory."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError("Cannot allocate memory (os error 12)")
+
+    monkeypatch.setattr(weights, "safe_open", refuse)
+    with pytest.raises(WeightsError, match="larger than this process may map into memory"):
+        safetensors_layouts(saved(tmp_path / "w.safetensors", state()))
+
+
+def archive(file: Path, change: Callable[[zipfile.ZipInfo, bytes], tuple[zipfile.ZipInfo, bytes, int]]) -> Path:
+    """A `.pth` with its archive's parts changed: (part, content, compression)."""
+    torch.save(state(), file)
+    with zipfile.ZipFile(file) as old:
+        parts = [(info, old.read(info)) for info in old.infolist()]
+    with zipfile.ZipFile(file, "w") as new:
+        for info, content in parts:
+            changed, content, compression = change(info, content)
+            new.writestr(changed, content, compression)
+    return file
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """64 MiB in a file of 66 KiB: compressed parts, which torch.save never writes and torch.load would unpack."""
+    same = archive(tmp_path / "same.pth", lambda info, content: (info, content, zipfile.ZIP_STORED))
+    load_weights(small(2), same)
+    bomb = archive(
+        tmp_path / "w.pth",
+        lambda info, content: (
+            info, content + bytes(64 << 20) if "data.pkl" in info.filename else content, zipfile.ZIP_DEFLATED,
+        ),
+    )  # fmt: skip
+    assert bomb.stat().st_size < 200_000
+    with pytest.raises(WeightsError, match=r"w\.pth cannot be read as plain weights \(it is compressed"):
+        load_weights(small(2), bomb)
+
+
+def test_parts_that_overlap_are_refused(tmp_path: Path) -> None:
+    """A directory of many entries that all name one part: it would unpack to more than the file holds."""
+    file = tmp_path / "w.pth"
+    with zipfile.ZipFile(file, "w") as new:
+        new.writestr("w/data/0", bytes(100_000))
+        first = new.filelist[0]
+        for number in range(1, 50):
+            again = copy.copy(first)
+            again.filename = f"w/data/{number}"
+            new.filelist.append(again)
+    with pytest.raises(WeightsError, match="it unpacks to more than it holds"):
+        load_weights(small(2), file)
+
+
+def test_a_pickle_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = saved(tmp_path / "w.pth", state())
+    monkeypatch.setattr(weights, "MAX_HEADER", 100)
+    with pytest.raises(WeightsError, match="its pickle has more than 100 bytes"):
+        load_weights(small(2), file)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "says"),
+    [
+        (lambda t: t.to("meta"), "is no plain tensor in the file"),
+        (lambda t: t.to_sparse(), "is no plain tensor in the file"),
+        (lambda t: t.to(torch.complex64), "is torch.complex64 in the file and torch.float32"),
+        (lambda t: t.to(torch.int32), "is torch.int32 in the file and torch.float32"),
+        (lambda t: torch.zeros(1).expand(10**9, 10**9), "is \\[1000000000, 1000000000\\] in the file"),
+    ],
+    ids=["without data", "sparse", "complex", "whole numbers", "expanded"],
+)
+def test_tensors_that_are_not_what_the_network_has_are_refused(
+    tmp_path: Path, tensor: Callable[[Tensor], Tensor], says: str
+) -> None:
+    tensors = state()
+    file = saved(tmp_path / "w.pth", tensors | {"conv.weight": tensor(tensors["conv.weight"])})
+    with pytest.raises(WeightsError, match=f"conv.weight {says}"):
+        load_weights(small(2), file)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_half_precision_is_taken(tmp_path: Path, suffix: str) -> None:
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state().items()}
+    backbone = small(2)
+    load_weights(backbone, saved(tmp_path / f"w{suffix}", halves))
+    torch.testing.assert_close(backbone(IMAGES), small(1)(IMAGES), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_does_not_hang(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"w{suffix}")
+    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+    for name in ("w", "zero"):
+        with pytest.raises(MissingWeightsError, match="no weights file"):
+            load_weights(small(2), tmp_path / f"{name}{suffix}")
+    with pytest.raises(WeightsError, match="cannot be read: not a plain file"):
+        safetensors_layouts(tmp_path / f"w{suffix}")
+
+
+def test_an_old_file_without_an_archive_is_read_and_only_as_plain_weights(tmp_path: Path) -> None:
+    file = tmp_path / "w.pth"
+    torch.save(state(), file, _use_new_zipfile_serialization=False)
+    backbone = small(2)
+    load_weights(backbone, file)
+    assert torch.equal(backbone(IMAGES), small(1)(IMAGES))
+    torch.save({**state(), "evil": Malicious(tmp_path / "ran")}, file, _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match="files that need code to be run are not loaded"):
+        load_weights(small(2), file)
+    assert not (tmp_path / "ran").exists()
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def unsafe_reads(source: str) -> list[str]:
+    """What in a source file could run code out of a file that it reads."""
+    tree = ast.parse(source)
+    found = []
+    for call in calls(tree):
+        name = ast.unparse(call.func)
+        words = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        if name in ("torch.load", "load_state_dict_from_url") and words.get("weights_only") != "True":
+            found.append(name)
+        if name in ("np.load", "numpy.load") and words.get("allow_pickle") != "False":
+            found.append(name)
+        if name.startswith(("pickle.", "cPickle.", "dill.", "joblib.", "shelve.", "marshal.", "torch.jit.load")) and (
+            name.partition(".")[2] not in ("dump", "dumps")
+        ):
+            found.append(name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "dill", "joblib", "shelve", "marshal"):
+            found += [f"{node.module}.{alias.name}" for alias in node.names if alias.name not in ("dump", "dumps")]
+        if isinstance(node, ast.ImportFrom) and node.module == "torch":
+            found += ["torch.load" for alias in node.names if alias.name == "load"]
+    return found
+
+
+def test_the_package_reads_no_pickle() -> None:
+    """The seed's pickle is written and never read; `torch.load` always with `weights_only=True`."""
+    sources = {file: file.read_text(encoding="utf-8") for file in Path(siamesekit.__file__).parent.rglob("*.py")}
+    assert {file.name: found for file, text in sources.items() if (found := unsafe_reads(text))} == {}
+    assert any("pickle.dumps" in text for text in sources.values()), "the seed's pickle is still written"
+    assert any("weights_only=True" in text for text in sources.values())
+    for bad in ("pickle.load(f)", "torch.load(f)", "torch.load(f, weights_only=False)", "from pickle import loads",
+                "np.load(f)", "np.load(f, allow_pickle=True)", "pickle.Unpickler(f)",
+                "from torch import load"):  # fmt: skip
+        assert unsafe_reads(bad), f"the check must notice {bad}"

@@ -1,5 +1,7 @@
 """A step's loss and gradient, however the batch is cut up: those of the whole batch."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -142,3 +144,40 @@ def test_batches_are_encoded_whole_where_embeddings_depend_on_the_batch_or_on_ch
     assert why_whole(encoder) == "Dropout head.dropout is random"
     encoder.head.dropout.p = 0.0
     assert why_whole(encoder) is None
+
+
+def test_a_loss_that_depends_on_nothing_gives_no_gradient() -> None:
+    for batchnorm in ("inference", "train"):
+        encoder, stored = made(batchnorm)
+        value, embeddings = Stepper(encoder, stored, FP32)(
+            torch.arange(IMAGES), lambda e: LossValue(e.new_zeros(()), e.new_zeros(()), e.new_zeros(()))
+        )
+        assert value.objective.item() == 0
+        assert embeddings.shape == (IMAGES, 16)
+        assert all(parameter.grad is None for parameter in encoder.trainable())
+
+
+@pytest.mark.parametrize(("size", "held"), [(100, 100), (4, 100), (3, 5), (1, 0)])
+def test_the_gradient_of_a_loss_s_own_parameters_does_not_depend_on_the_cut(size: int, held: int) -> None:
+    encoder, stored = made()
+    start = torch.linspace(-1, 1, 5 * 16, dtype=torch.float64).reshape(5, 16)
+    individuals = torch.arange(IMAGES) % 5
+
+    def gradient(proxies: nn.Parameter, run: Callable[[Callable[[Tensor], LossValue]], object]) -> list[Tensor]:
+        def loss(embeddings: Tensor) -> LossValue:
+            logits = -(embeddings[:, None] - proxies).square().sum(-1)
+            objective = nn.functional.cross_entropy(logits, individuals)
+            return LossValue(objective, objective.detach(), objective.detach())
+
+        encoder.zero_grad(set_to_none=True)
+        run(loss)
+        return [proxies.grad, *gradients(encoder)]
+
+    def whole(loss: Callable[[Tensor], LossValue]) -> None:
+        loss(stored.embeddings(torch.arange(IMAGES), FP32)).objective.backward()
+
+    stepper = Stepper(encoder, stored, FP32, Chunking(size, held))
+    ours = gradient(nn.Parameter(start.clone()), lambda loss: stepper(torch.arange(IMAGES), loss))
+    expected = gradient(nn.Parameter(start.clone()), whole)
+    assert expected[0].abs().max() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-13)

@@ -1,26 +1,29 @@
 """The training loop against a plain one, written out here."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.artifact import Architecture, build
 from siamesekit.data.samplers.batch import Batch, Sampler
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.engine import training
+from siamesekit.engine.averaging import WeightAverage
+from siamesekit.engine.descent import Descent
 from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.steps import Stepper
-from siamesekit.engine.training import EpochResult, embed_stored, ranking, train
+from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, ranking, train
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.triplet import Triplet
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Pairs, Triplets, as_triplets
 
 FP32 = choose_precision("cpu", "fp32")
 PHOTOS = torch.tensor([7, 2, 5, 0, 3])
@@ -82,21 +85,21 @@ class OneAfterAnother:
 
 def trained(
     encoder: Encoder, epochs: int = 2, loss: object = None, lr: float = 0.05, seed: int = 0,
-    sampler: Sampler | None = None, miner: Miner | None = None,
+    sampler: Sampler | None = None, miner: Miner | None = None, average: WeightAverage | None = None,
 ) -> list[EpochResult]:  # fmt: skip
-    optimizer = torch.optim.SGD(encoder.trainable(), lr=lr)
+    descent = Descent(torch.optim.SGD(encoder.trainable(), lr=lr), average=average)
     stored = store(encoder, images(), FP32)
     distance = SquaredEuclidean()
     loss = loss or Triplet(margin=0.7, distance=distance)
     steps = train(
-        Stepper(encoder, stored, FP32), PHOTOS, LABELS, sampler or TwoBatches(), distance, loss, optimizer,
-        range(1, epochs + 1), seed, miner=miner,
+        Stepper(encoder, stored, FP32), PHOTOS, LABELS, sampler or TwoBatches(), distance, loss, descent,
+        range(1, epochs + 1), seed, miner=miner, names=[f"photo {number}" for number in PHOTOS.tolist()],
     )  # fmt: skip
     return list(steps)
 
 
 def plain_loop(encoder: Encoder, epochs: int) -> list[list[float]]:
-    """Loss, accuracy, mean distances and active share of each epoch, image by image and number by number."""
+    """Loss, accuracy, mean distances, active share, variance and gradient norm of each epoch, number by number."""
     optimizer = torch.optim.SGD(encoder.trainable(), lr=0.05)
     photos, found = images()[PHOTOS], []
     for _ in range(epochs):
@@ -111,15 +114,19 @@ def plain_loop(encoder: Encoder, epochs: int) -> list[list[float]]:
                 an.append(((anchor - negative) ** 2).sum())
             losses = [torch.relu(x - y + 0.7) for x, y in zip(ap, an, strict=True)]
             count = len(losses)
+            optimizer.zero_grad()
+            (sum(losses) / count).backward()
+            vectors = [embedding.detach().double() for embedding in embedded.values()]
+            middle = sum(vectors) / len(vectors)
             rows.append([
                 sum(x.item() for x in losses) / count,
                 sum(x.item() < y.item() for x, y in zip(ap, an, strict=True)) / count,
                 sum(x.item() for x in ap) / count,
                 sum(x.item() for x in an) / count,
                 sum(x.item() > 0 for x in losses) / count,
+                sum(((v - middle) ** 2).sum().item() for v in vectors) / sum((v**2).sum().item() for v in vectors),
+                math.sqrt(sum((p.grad.double() ** 2).sum().item() for p in encoder.trainable())),
             ])  # fmt: skip
-            optimizer.zero_grad()
-            (sum(losses) / count).backward()
             optimizer.step()
         found.append([sum(column) / len(rows) for column in zip(*rows, strict=True)])
     return found
@@ -129,8 +136,9 @@ def test_figures_and_weights_are_those_of_a_plain_loop() -> None:
     ours, plain = made(), made()
     results, expected = trained(ours, epochs=3), plain_loop(plain, epochs=3)
     for epoch, (result, row) in enumerate(zip(results, expected, strict=True), 1):
-        figures = [result.loss, result.accuracy, result.d_ap_mean, result.d_an_mean, result.active_triplets]
-        assert result.epoch == epoch
+        figures = [result.loss, result.accuracy, result.d_ap_mean, result.d_an_mean, result.active_triplets,
+                   result.embedding_variance, result.gradient_norm]  # fmt: skip
+        assert (result.epoch, result.lr, result.empty_batches) == (epoch, 0.05, 0.0)
         assert figures == pytest.approx(row, rel=1e-4, abs=1e-6)
     assert expected[0][0] != pytest.approx(expected[-1][0], rel=1e-2), "the loop must learn, or it would show nothing"
     for name, value in plain.state_dict().items():
@@ -169,7 +177,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoilt() -> None
     def broken(embeddings: Tensor, labels: Tensor, triplets: Triplets) -> LossValue:
         return LossValue(embeddings.sum() * math.nan, torch.zeros(()), torch.zeros(()))
 
-    with pytest.raises(RunError, match=r"the loss is nan in epoch 1.*lower optimizer\.lr"):
+    names = r"photo 7, photo 2, photo 5, photo 3"
+    with pytest.raises(RunError, match=rf"the loss is nan in epoch 1, batch 1 \(photos {names}\).*lower optimizer\.lr"):
         trained(encoder, loss=broken)
     assert all(torch.equal(now, then) for now, then in zip(encoder.parameters(), before, strict=True))
 
@@ -278,3 +287,161 @@ def test_batches_without_a_triplet_count_for_no_figure() -> None:
     assert (both[0].loss, both[0].accuracy, both[0].d_an_mean) == (one[0].loss, one[0].accuracy, one[0].d_an_mean)
     with pytest.raises(RunError, match="no batch of epoch 1 holds a triplet"):
         trained(made(), 1, sampler=alone)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoilt() -> None:
+    encoder = made()
+    before = [parameter.clone() for parameter in encoder.parameters()]
+
+    def steep(embeddings: Tensor, labels: Tensor, triplets: Triplets) -> LossValue:
+        return LossValue((embeddings * 0).abs().sqrt().sum(), torch.zeros(()), torch.zeros(()))
+
+    with pytest.raises(RunError, match="the gradient is nan in epoch 1, batch 1"):
+        trained(encoder, loss=steep)
+    assert all(torch.equal(now, then) for now, then in zip(encoder.parameters(), before, strict=True))
+
+
+def test_an_error_names_ten_photos_and_counts_the_others() -> None:
+    text = training._left_the_numbers("loss", math.inf, 3, 1, [f"p{number}\n" for number in range(13)])
+    assert text.startswith(r"the loss is inf in epoch 3, batch 2 (photos 'p0\n', ")
+    assert r"'p9\n' and 3 more)" in text
+    assert "p10" not in text
+
+
+class Sometimes:
+    """A miner that finds nothing in batches of three photos."""
+
+    def __init__(self, found: Triplets | Pairs) -> None:
+        self.found = found
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets | Pairs:
+        return type(self.found)(*(index[: 0 if len(embeddings) == 3 else None] for index in self.found))
+
+
+def test_a_batch_in_which_the_miner_finds_nothing_makes_no_step() -> None:
+    found = Triplets(torch.tensor([0]), torch.tensor([1]), torch.tensor([2]))
+    ours, only_first = made(), made()
+    (result,) = trained(ours, 1, miner=Sometimes(found))
+    (expected,) = trained(only_first, 1, sampler=Filtered(4), miner=Sometimes(found))
+    assert result.empty_batches == 0.5
+    assert (result.loss, result.gradient_norm) == (expected.loss, expected.gradient_norm)
+    for name, value in only_first.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value)
+
+
+class Filtered(TwoBatches):
+    """Those of the two batches that have so many photos."""
+
+    def __init__(self, photos: int) -> None:
+        self.photos = photos
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        yield from (batch for batch in super().epoch(epoch) if len(batch.images) == self.photos)
+
+
+def test_an_epoch_in_which_the_miner_finds_nothing_at_all_has_no_loss_and_moves_nothing() -> None:
+    encoder = made()
+    before = [parameter.clone() for parameter in encoder.parameters()]
+    (result,) = trained(
+        encoder, 1, sampler=Filtered(3), miner=Sometimes(Triplets(*torch.zeros(3, 1, dtype=torch.int64)))
+    )
+    assert (result.empty_batches, math.isnan(result.loss), math.isnan(result.gradient_norm)) == (1.0, True, True)
+    assert result.embedding_variance > 0
+    assert all(torch.equal(now, then) for now, then in zip(encoder.parameters(), before, strict=True))
+    with pytest.raises(RunError, match="no batch of epoch 1 holds a triplet"):
+        nothing = Sometimes(Triplets(*torch.zeros(3, 0, dtype=torch.int64)))
+        trained(made(), 1, sampler=OneBatch(0, 1), miner=nothing)
+
+
+def test_ranking_of_pairs_is_over_the_triplets_that_they_make_and_the_pairs() -> None:
+    embeddings = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    index = torch.tensor
+    pairs = Pairs(index([0, 1, 0]), index([1, 0, 2]), index([0, 0, 1, 3]), index([3, 4, 5, 0]))
+    distance = SquaredEuclidean()
+    triplets = as_triplets(pairs)
+    assert len(triplets.anchor) == 2 * 2 + 1
+    d = ((embeddings[:, None] - embeddings) ** 2).sum(-1)
+    positive = [d[a, p].item() for a, p in zip(pairs.anchor, pairs.positive, strict=True)]
+    negative = [d[a, n].item() for a, n in zip(pairs.other_anchor, pairs.negative, strict=True)]
+    right = [d[a, p].item() < d[a, n].item() for a, p, n in zip(*triplets, strict=True)]
+    assert 0 < sum(right) < len(right)
+    expected = [sum(values) / len(values) for values in (right, positive, negative)]
+    assert ranking(embeddings, torch.zeros(6), pairs, distance) == pytest.approx(expected, rel=1e-12)
+    only = Pairs(index([0]), index([1]), index([], dtype=torch.int64), index([], dtype=torch.int64))
+    accuracy, d_ap, d_an = ranking(embeddings, torch.zeros(6), only, distance)
+    assert d_ap == pytest.approx(d[0, 1].item())
+    assert math.isnan(accuracy)
+    assert math.isnan(d_an)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 40.0])
+def test_embedding_variance_is_the_share_of_the_length_that_differs(scale: float) -> None:
+    embeddings = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
+    columns = [[row[k] for row in embeddings.tolist()] for k in range(4)]
+    total = sum(sum((x - sum(c) / 7) ** 2 for x in c) / 7 for c in columns)
+    length = sum(x * x for c in columns for x in c) / 7
+    assert embedding_variance(scale * embeddings).item() == pytest.approx(total / length, rel=1e-12)
+    assert embedding_variance(torch.ones(5, 3)).item() == 0
+
+
+class Proxies(nn.Module):
+    """Squared distances to a proxy of each individual."""
+
+    by_class = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.linspace(-1, 1, 2 * 16).reshape(2, 16))
+        self.modes: list[bool] = []
+
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: object) -> LossValue:
+        self.modes.append(self.training)
+        objective = (embeddings - self.proxies[labels]).square().sum(1).mean()
+        return LossValue(objective, objective.detach(), torch.ones(()))
+
+
+def test_a_loss_by_class_trains_in_batches_without_a_triplet() -> None:
+    loss = Proxies().eval()
+    results = trained(made(), 3, loss=loss, sampler=OneBatch(0, 1))
+    assert results[2].loss < results[0].loss
+    assert all(math.isnan(result.accuracy) for result in results)
+    assert loss.modes == [True] * 3
+
+
+class Mined:
+    """A sampler that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def __len__(self) -> int:
+        return 2
+
+    def mine(self, epoch: int, embed: Callable[[], Tensor]) -> None:
+        self.calls.append((epoch, embed()))
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        self.calls.append(epoch)
+        yield from TwoBatches().epoch(epoch)
+
+
+def test_a_sampler_mines_before_each_epoch_among_the_training_photos() -> None:
+    encoder, sampler = made(), Mined()
+    before = encoder.eval()(images()[PHOTOS]).detach()
+    trained(encoder, 2, sampler=sampler)
+    (first, embeddings), begun, (second, later), begun_again = sampler.calls
+    assert (first, begun, second, begun_again) == (1, 1, 2, 2)
+    torch.testing.assert_close(embeddings, before, rtol=1e-4, atol=1e-6)
+    assert not torch.equal(embeddings, later)
+
+
+def test_the_average_follows_the_steps() -> None:
+    encoder, plain = made(), made()
+    average = WeightAverage([encoder], 0.9)
+    trained(encoder, 2, average=average)
+    trained(plain, 2)
+    assert average.updates == 4
+    for name, value in plain.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], value), "training goes on with the weights themselves"
+    with average.applied():
+        assert not torch.equal(encoder.state_dict()["head.dense1.weight"], plain.state_dict()["head.dense1.weight"])

@@ -103,6 +103,34 @@ def test_ties_are_counted_as_the_loop_does(seed: int, margin: float, mining: Min
     agrees(distances, torch.tensor([0, 0, 0, 1, 1, 1, 2, 3]), margin, mining, hinge)
 
 
+@given(
+    st.lists(st.integers(-2, 3), min_size=1, max_size=9), st.integers(0, 10_000), st.floats(-4, 4),
+    st.sampled_from(MININGS), st.sampled_from(HINGES),
+)  # fmt: skip
+@settings(deadline=None, max_examples=100)
+def test_equals_the_triple_loop_for_distances_of_either_sign(
+    labels: list[int], seed: int, shift: float, mining: Mining, hinge: Hinge
+) -> None:
+    """A negated dot product, say: all below 0, all above it, or on both sides."""
+    agrees(distances_of(seed, len(labels)) + shift - 1, torch.tensor(labels), 0.5, mining, hinge)
+
+
+@pytest.mark.parametrize("hinge", HINGES)
+@pytest.mark.parametrize("mining", MININGS)
+def test_a_shift_of_all_distances_changes_nothing(mining: Mining, hinge: Hinge) -> None:
+    """The loss is of differences, so `dot` trains unit embeddings as `cosine` does, which is 1 more."""
+    distances = torch.from_numpy(np.random.default_rng(9).integers(0, 64, (12, 12)) / 32)
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4])
+    found = []
+    for shift in (0.0, -1.0, -8.0):
+        shifted = (distances + shift).requires_grad_()
+        value = batch_all(shifted, labels, 0.5, mining, hinge)
+        found.append((value.total.item(), value.active.item(), torch.autograd.grad(value.total, shifted)[0]))
+    assert found[0][0] > 1
+    assert [row[:2] for row in found[1:]] == [found[0][:2]] * 2
+    assert all(torch.equal(row[2], found[0][2]) for row in found)
+
+
 @pytest.mark.parametrize("mining", MININGS)
 @pytest.mark.parametrize(
     "labels", [[], [4], [7] * 5, [0, 1, 2, 3]], ids=["nothing", "one photo", "one individual", "singletons"]

@@ -1,5 +1,6 @@
 """Loss `triplet` against a plain loop and against pytorch-metric-learning."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.losses import pair_distances
 from siamesekit.losses.triplet import Hinge, Mining, Reduction, Triplet, mined, triplet_loss
 from siamesekit.triplets import Triplets
 
@@ -66,6 +68,39 @@ def test_equals_the_loop(seed: int, margin: float) -> None:
         assert value.active.item() == active / 20
     np.testing.assert_allclose(summed.objective.item(), sum(expected), rtol=1e-12)
     np.testing.assert_allclose(mean.objective.item(), sum(expected) / 20, rtol=1e-12)
+
+
+@given(st.integers(0, 10_000), st.floats(-1, 3), st.sampled_from(get_args(Hinge)), st.booleans())
+@settings(deadline=None)
+def test_every_hinge_with_and_without_swap_equals_the_loop(seed: int, margin: float, hinge: Hinge, swap: bool) -> None:
+    """By squared Euclidean distance, in plain Python."""
+    embeddings, labels, triplets = case(seed)
+    rows, expected = embeddings.tolist(), []
+    for a, p, n in zip(*(index.tolist() for index in triplets), strict=True):
+        d_ap, d_an, d_pn = (math.dist(rows[i], rows[j]) ** 2 for i, j in ((a, p), (a, n), (p, n)))
+        violation = d_ap - (min(d_an, d_pn) if swap else d_an) + margin
+        soft = violation + math.log1p(math.exp(-violation)) if violation > 0 else math.log1p(math.exp(violation))
+        expected.append({"linear": max(violation, 0), "squared": max(violation, 0) ** 2, "soft": soft}[hinge])
+    found = Triplet(margin, "sum", hinge=hinge, swap=swap, distance=SquaredEuclidean())(embeddings, labels, triplets)
+    np.testing.assert_allclose(found.objective.item(), sum(expected), rtol=1e-12, atol=1e-12)
+    assert found.active.item() == pytest.approx(sum(loss > 0 for loss in expected) / len(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("given_", [True, False], ids=["triplets", "all"])
+def test_swap_and_soft_margin_equal_pytorch_metric_learning(swap: bool, smooth: bool, given_: bool) -> None:
+    embeddings, labels, triplets = case(6)
+    loss = Triplet(0.7, "mean-nonzero", hinge="soft" if smooth else "linear", swap=swap, distance=Euclidean())
+    reference = TripletMarginLoss(
+        margin=0.7, swap=swap, smooth_loss=smooth, distance=LpDistance(normalize_embeddings=False)
+    )
+    objective = loss(embeddings, labels, triplets if given_ else None).objective
+    expected = reference(embeddings, labels, tuple(triplets) if given_ else None)
+    assert objective.item() == pytest.approx(expected.item(), rel=1e-6)
+    gradients = [torch.autograd.grad(each, embeddings)[0] for each in (objective, expected)]
+    assert gradients[1].abs().max() > 0.01
+    np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -115,15 +150,16 @@ def every_triplet(labels: Tensor) -> Triplets:
     return Triplets(*torch.tensor(rows).reshape(-1, 3).T)
 
 
+@pytest.mark.parametrize("swap", [False, True], ids=["no swap", "swap"])
 @pytest.mark.parametrize("hinge", get_args(Hinge))
 @pytest.mark.parametrize("mining", get_args(Mining))
 @pytest.mark.parametrize("reduction", get_args(Reduction))
 @pytest.mark.parametrize("distance", [SquaredEuclidean(), Euclidean(), Cosine()], ids=lambda each: type(each).__name__)
 def test_without_triplets_it_is_over_all_of_them(
-    distance: Distance, reduction: Reduction, mining: Mining, hinge: Hinge
+    distance: Distance, reduction: Reduction, mining: Mining, hinge: Hinge, swap: bool
 ) -> None:
     embeddings, labels, _ = case(3, photos=14)
-    loss = Triplet(0.4, reduction, mining, hinge, distance=distance)
+    loss = Triplet(0.4, reduction, mining, hinge, swap, distance=distance)
     found, expected = loss(embeddings, labels, None), loss(embeddings, labels, every_triplet(labels))
     assert 0 < expected.active <= 1
     for ours, theirs in zip(found, expected, strict=True):
@@ -146,14 +182,15 @@ def test_mining_filters_given_triplets_and_the_hinge_squares(
     """On a line, the anchor at 0 and the positive at 3; negatives nearer, as far, farther, beyond the margin."""
     embeddings = torch.tensor([[0.0], [3.0], [-2.0], [-3.0], [-4.0], [-5.0]], requires_grad=True)
     triplets = Triplets(torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64), torch.arange(2, 6))
-    losses = [value**2 for value in expected] if hinge == "squared" else expected
+    by = {"linear": lambda v: v, "squared": lambda v: v**2, "soft": lambda v: math.log1p(math.exp(v))}
+    losses = [by[hinge](value) for value in expected]
     labels = torch.tensor([0, 0, 1, 1, 1, 1])
     found = {
         reduction: Triplet(2.0, reduction, mining, hinge, distance=Euclidean())(embeddings, labels, triplets)
         for reduction in get_args(Reduction)
     }
     nonzero = [value for value in losses if value > 0]
-    assert found["sum"].objective.item() == sum(losses)
+    assert found["sum"].objective.item() == pytest.approx(sum(losses))
     assert found["mean"].objective.item() == pytest.approx(sum(losses) / len(losses))
     assert found["mean-nonzero"].objective.item() == pytest.approx(sum(losses) / len(nonzero))
     for value in found.values():
@@ -201,6 +238,15 @@ def test_half_precision_embeddings_are_measured_in_float32() -> None:
     assert found.item() == pytest.approx(loss(low.double(), labels, None).objective.item(), rel=1e-6)
 
 
+def test_swapped_distances_are_what_is_mined() -> None:
+    """On a line: the negative is beyond the margin from the anchor, but nearer to the positive than that is."""
+    embeddings = torch.tensor([[0.0], [3.0], [5.5]], requires_grad=True)
+    triplets, labels = Triplets(*torch.tensor([[0], [1], [2]])), torch.tensor([0, 0, 1])
+    for swap, expected in ((False, 0.0), (True, 1.5)):
+        value = Triplet(1.0, mining="hard", swap=swap, distance=Euclidean())(embeddings, labels, triplets)
+        assert value.objective.item() == expected
+
+
 MEASURE = """
 import resource, sys, torch
 from siamesekit.distances.euclidean import Euclidean
@@ -208,23 +254,29 @@ from siamesekit.losses.triplet import Triplet
 torch.set_num_threads(1)
 n = int(sys.argv[1])
 embeddings = torch.nn.functional.normalize(torch.randn(n, 128)).requires_grad_()
-Triplet(0.2, distance=Euclidean())(embeddings, torch.arange(n) // 8, None).objective.backward()
+hinge = sys.argv[2]
+loss = Triplet(0.2, hinge=hinge, swap=hinge == "soft", distance=Euclidean())
+loss(embeddings, torch.arange(n) // 8, None).objective.backward()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def test_the_memory_of_all_triplets_is_a_few_matrices_of_distances() -> None:
+@pytest.mark.parametrize("hinge", ["linear", "soft"])
+def test_the_memory_of_all_triplets_is_a_few_matrices_of_distances(hinge: str) -> None:
     """At N = 2048 a matrix has 16 MiB; an index of each of the 29 million triplets alone would have 223 MiB."""
     pytest.importorskip("resource")
+    command = [sys.executable, "-c", MEASURE]
     peaks = [
-        int(subprocess.run([sys.executable, "-c", MEASURE, str(n)], capture_output=True, text=True, check=True).stdout)
+        int(subprocess.run([*command, str(n), hinge], capture_output=True, text=True, check=True).stdout)
         for n in (64, 2048)
     ]
     assert peaks[1] - peaks[0] < 220 * 1024
 
 
-def test_the_gradient_is_summed_in_the_same_order_every_time() -> None:
+@pytest.mark.parametrize("rows_up_to", [0, 10**9], ids=["by matrix", "by rows"])
+def test_the_gradient_is_summed_in_the_same_order_every_time(rows_up_to: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit, where many triplets share an image and several threads could add to its gradient at once."""
+    monkeypatch.setattr(pair_distances, "ROWS_UP_TO", rows_up_to)
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(6, 64, generator=generator).requires_grad_()
     triplets = Triplets(*(torch.randint(6, (60_000,), generator=generator) for _ in range(3)))

@@ -15,3 +15,5 @@ from siamesekit.optimizers.fused import fused_where_possible
 def test_the_fused_kernel_takes_floats_only(parameter: torch.Tensor, expected: bool | None) -> None:
     assert fused_where_possible([nn.Parameter(parameter)]) is expected
     assert fused_where_possible([nn.Parameter(torch.ones(1)), nn.Parameter(parameter)]) is expected
+    groups = [{"params": [nn.Parameter(torch.ones(1))]}, {"params": [nn.Parameter(parameter)], "lr": 0.1}]
+    assert fused_where_possible(groups) is expected

@@ -89,3 +89,14 @@ def test_equivalent_eps_is_epsilon_hat_before_bias_correction(step: int) -> None
     v, beta2 = 0.3, 0.999
     corrected = np.sqrt(v / (1 - beta2**step)) + equivalent_eps(0.1, beta2, step)
     assert corrected * np.sqrt(1 - beta2**step) == pytest.approx(np.sqrt(v) + 0.1, rel=1e-12)
+
+
+def test_groups_move_each_at_its_own_rate() -> None:
+    one, two, grads = fresh(), fresh(), gradients(6)
+    optimizer = keras_adam(0.1, epsilon=0.01, params=[{"params": [one]}, {"params": [two], "lr": 0.02}])
+    for gradient in grads:
+        one.grad, two.grad = torch.from_numpy(gradient), torch.from_numpy(gradient)
+        optimizer.step()
+    for parameter, lr in ((one, 0.1), (two, 0.02)):
+        expected = keras(fresh().detach().numpy(), grads, lr, 0.9, 0.999, 0.01)
+        np.testing.assert_allclose(parameter.detach(), expected, rtol=0, atol=1e-10)

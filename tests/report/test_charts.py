@@ -86,6 +86,22 @@ def test_a_value_that_is_not_there_leaves_a_gap() -> None:
     assert words(svg)
 
 
+@pytest.mark.parametrize(("shift", "threshold"), [(-1.0, -0.6), (-2.0, -1.6)], ids=["both signs", "all below 0"])
+def test_distances_below_zero_are_drawn_too(shift: float, threshold: float) -> None:
+    same, different = (np.linspace(*ends, 100).astype(np.float32) + shift for ends in ((0, 0.3), (0.5, 1.2)))
+    svg = distance_chart(same, different, {"threshold": threshold, "slope": 10.0, "intercept": -10 * threshold})
+    assert f"threshold {threshold:.3f}" in words(svg)
+    dashed = max(lines(svg, "#8a8f98", dashed=True), key=lambda points: np.ptp(points[:, 1]))
+    (similarity,) = [points for points in lines(svg, "#8a8f98") if len(points) > 20]
+    left, right = similarity[:, 0].min(), similarity[:, 0].max()
+    ends = shift, max(1.2 + shift, -0.8)
+    assert (dashed[0, 0] - left) / (right - left) == pytest.approx(
+        (threshold - ends[0]) / (ends[1] - ends[0]), abs=1e-3
+    )
+    bars = [path.attrib.get("style", "") for path in ElementTree.fromstring(svg).iter(f"{SVG}path")]
+    assert sum("fill: #3b82c4" in style for style in bars) > 5
+
+
 def test_the_distances_are_counted_and_the_threshold_stands_where_it_is() -> None:
     same, different = np.linspace(0, 0.3, 1500).astype(np.float32), np.array([0.5, 0.8], np.float32)
     svg = distance_chart(same, different, POINT)

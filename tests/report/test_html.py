@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siamesekit.doctor import Finding
 from siamesekit.experiment import RunResult
 from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
 from siamesekit.report.html import answer, render, shortfalls
@@ -60,7 +61,7 @@ def report(**changes: Any) -> ReportData:
     )
     made = ReportData(
         name=NASTY, created="today", version="1.2.3", stand_ins=(), facts=((NASTY, NASTY),),
-        epochs=tuple(epoch(n) for n in (1, 2, 3)), evaluation=evaluation(notes=[NASTY]),
+        epochs=tuple(epoch(n) for n in (1, 2, 3)), findings=(), evaluation=evaluation(notes=[NASTY]),
         same=np.array([0.1, 0.2], np.float32), different=np.array([0.7, 0.9, 1.1], np.float32), hardest=triplets,
     )  # fmt: skip
     return replace(made, **changes)
@@ -181,3 +182,62 @@ def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
     count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     assert f"<p>{count} in {1.5 * epochs:.0f} seconds" in html
     assert f"training loss is {1 / epochs:.4f}" in html
+
+
+def test_what_the_doctor_finds_stands_under_training_and_is_escaped() -> None:
+    findings = (Finding("dead-miner", 3, 5, NASTY, "more <b>photos</b>."), Finding("exploding", 4, 4, "Big.", "less."))
+    html = render(report(findings=findings))
+    text = Page(html).text
+    section = text[text.index("3 epochs in") : text.index("Same or different?")]
+    assert f"Dead miner, epochs 3 to 5. {NASTY} Try: more <b>photos</b>." in section
+    assert "Exploding, epoch 4. Big. Try: less." in section
+    assert "<b>photos" not in html
+    assert "Try:" not in render(report())
+
+
+def test_figures_that_are_not_known_are_left_out() -> None:
+    nothing = {"train_loss": None, "test_loss": None, "d_ap_mean": None, "d_an_mean": None}
+    html = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2))))
+    assert "2 epochs in 3 seconds. A triplet" in html
+    assert "There is no test loss" in html
+    some = render(report(epochs=(epoch(1), epoch(2), epoch(3) | nothing)))
+    assert "training loss is 0.5000, after 1.0000 in the first" in some
+    assert "There is no test loss" not in some
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'><svg onload=alert(1)>",
+        "' onmouseover='alert(1)", "javascript:alert(1)", "</title><script src=//x>",
+        "</style><link rel=stylesheet href=//x>", "--><iframe src=//x>", "&lt;script&gt;", "$body $title ${x}",
+        "<meta http-equiv=refresh content=0>",
+    ],
+)  # fmt: skip
+def test_a_hostile_name_adds_no_tag_and_no_attribute(name: str) -> None:
+    def made(text: str) -> Page:
+        triplet = HardTriplet(*[Picture(text, text, np.zeros((4, 4, 3), np.uint8))] * 3, 0.1, 0.2)
+        return Page(render(report(
+            name=text, facts=((text, text),), stand_ins=(StandIn(text, text, text, text, text),), hardest=(triplet,),
+            evaluation=evaluation(notes=[text], threshold=POINT | {"criterion": text}),
+        )))  # fmt: skip
+
+    hostile, harmless = made(name), made("harmless")
+    assert [(tag, sorted(attributes)) for tag, attributes in hostile.tags] == [
+        (tag, sorted(attributes)) for tag, attributes in harmless.tags
+    ]
+    assert hostile.text.count(name) >= harmless.text.count("harmless") > 10, "and it stands there as it is"
+
+
+def test_a_browser_is_told_to_run_and_to_load_nothing(finished: RunResult) -> None:
+    for html in (render(report()), (finished.folder / "report.html").read_text()):
+        [policy] = [
+            attributes["content"] for tag, attributes in Page(html).tags
+            if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+        ]  # fmt: skip
+        rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";")}
+        assert rules == {
+            "default-src": ["'none'"], "img-src": ["data:"], "style-src": ["'unsafe-inline'"], "base-uri": ["'none'"],
+            "form-action": ["'none'"],
+        }  # fmt: skip
+        assert html.index("Content-Security-Policy") < html.index("<title>"), "before anything that it is to govern"

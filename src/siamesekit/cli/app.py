@@ -6,17 +6,15 @@ import dataclasses
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from siamesekit import __version__
+from siamesekit.cli.completion import components, families, kinds, plurals
 from siamesekit.cli.shell import Shell
+from siamesekit.errors import OutputError
 from siamesekit.run_folder import CONFIG
-
-if TYPE_CHECKING:
-    from siamesekit.registry import Component
-    from siamesekit.signatures import Parameter
 
 app = typer.Typer(
     name="siamesekit",
@@ -52,6 +50,7 @@ PrecisionOption = Annotated[Number, typer.Option("--precision", help="Number for
 Plugin = Annotated[
     list[Path], typer.Option("--plugin", metavar="FILE", help="Load a plugin file first: its code runs.")
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out photos that cannot be used.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
@@ -67,14 +66,40 @@ def version(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder; made if it is not there.")],
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Your photos, FOLDER/INDIVIDUAL/photo.jpg, or a table of them, FILE.csv. "
+                                            "Without it: DIR, DIR/photos or DIR/data, whichever looks like that."),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Make a project for a folder of photos: look at them, and write a config that fits, with its reasons.
+
+    Nothing that is there is overwritten, and no photo is changed.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.projects import make_project
+
+        made = make_project(folder, photos)
+        if as_json:
+            shell.json(dataclasses.asdict(made))
+        else:
+            shell.project(made)
+
+
+@app.command()
 def run(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody writes it
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last complete epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Number.auto,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -86,10 +111,14 @@ def run(
         where = out or Path("runs") / loaded.name
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
+        again += ["--skip-bad"] if skip_bad else []
         shell.resume = (where / CONFIG, shlex.join(again))
         from siamesekit.experiment import run as run_experiment
 
-        result = run_experiment(loaded, where, resume, overwrite, device.value, precision.value, shell)
+        with shell.stoppable() as stop:
+            result = run_experiment(
+                loaded, where, resume, overwrite, device.value, precision.value, shell, skip_bad, stop
+            )
         if as_json:
             shell.json({"run": str(result.folder), **result.evaluation, "stand_ins": result.manifest["stand_ins"]})
         else:
@@ -102,6 +131,7 @@ def check(
     overrides: Overrides = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Number.auto,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -112,7 +142,7 @@ def check(
         loaded = load_config(config, overrides)
         from siamesekit.experiment import check as check_experiment
 
-        plan = check_experiment(loaded, device.value, precision.value, shell)
+        plan = check_experiment(loaded, device.value, precision.value, shell, skip_bad)
         if as_json:
             shell.json(dataclasses.asdict(plan))
         else:
@@ -181,57 +211,92 @@ def embed(
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str | None, typer.Argument(help="encoders, losses, … ; all kinds without it.")] = None,
-    family: Annotated[str | None, typer.Argument(help="With a kind: the models of a family, such as timm.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="encoders, losses, … ; all kinds without it.", autocompletion=plurals)
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Argument(help="With a kind: the members of a family, such as pml.", autocompletion=families),
+    ] = None,
     plugin: Plugin = [],  # noqa: B006
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """List the components that a config can name."""
     with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.cli.catalogue import described
         from siamesekit.registry import REGISTRIES, registry_of
 
         shell.load_plugins(plugin)
         registries = REGISTRIES if kind is None else (registry_of(kind),)
         if family is not None:
-            members = [f"{family}/{name}" for name in registries[0].family(family).members()]
-            return shell.json(members) if as_json else shell.lines(members)
+            registry = registries[0]
+            found = registry.family(family)
+            names = [f"{family}/{name}" for name in found.members()]
+            if found.members_from is None:
+                return shell.json(names) if as_json else shell.lines(names)
+            if as_json:
+                return shell.json([described(registry.get(name), name) for name in names])
+            return shell.members(found, registry)
         if as_json:
-            return shell.json({r.plural: [_described(c) for c in r.components()] for r in registries})
+            return shell.json({r.plural: [described(c, c.name) for c in r.components()] for r in registries})
         return shell.components(registries)
 
 
 @app.command()
 def show(
-    kind: Annotated[str, typer.Argument(help="loss, encoder, …")],
-    name: Annotated[str, typer.Argument(help="The component's name.")],
+    kind: Annotated[str, typer.Argument(help="loss, encoder, …", autocompletion=kinds)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The component's name, or a family's: pml/multi-similarity, 'pml/*'.", autocompletion=components
+        ),
+    ],
     plugin: Plugin = [],  # noqa: B006
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a component: its options with defaults, its description, and where it comes from."""
+    """Show a component: its description, its options with types and defaults, and its table for a config."""
     with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.cli.catalogue import described
         from siamesekit.registry import registry_of
 
         shell.load_plugins(plugin)
-        component = registry_of(kind).get(name)
+        registry = registry_of(kind)
+        family = next((c for c in registry.components() if c.is_family and name in (c.name, c.name[:-2])), None)
+        component = family or registry.get(name)
         if as_json:
-            shell.json(_described(component))
+            shell.json(described(component, family.name if family else name))
+        elif family is not None:
+            shell.family(family, registry)
         else:
-            shell.component(component, registry_of(kind))
+            shell.component(component, name, registry)
 
 
-def _described(component: Component) -> dict[str, Any]:
-    def option(parameter: Parameter) -> dict[str, Any]:
-        described = {"name": parameter.name, "type": parameter.shown}
-        return described if parameter.required else described | {"default": parameter.default}
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file in place of stdout.")
+    ] = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Print the JSON Schema of a config, for editors that complete and check TOML.
 
-    return {
-        "name": component.name,
-        "options": [option(parameter) for parameter in component.options],
-        "doc": component.doc,
-        "origin": component.origin,
-    }
+    Even Better TOML (VS Code) and other editors with Taplo take it from a config's first line:
+    #:schema config.schema.json
+    """
+    with Shell(debug, quiet=True) as shell:
+        from siamesekit.config.schema import schema_text
+        from siamesekit.files import write_atomic
+
+        shell.load_plugins(plugin)
+        if output is None:
+            shell.lines(schema_text().splitlines())
+        elif not output.parent.is_dir():
+            raise OutputError(f"{output}: there is no folder {output.parent}")
+        else:
+            write_atomic(output, schema_text())
 
 
 def main() -> None:

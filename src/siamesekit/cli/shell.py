@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from siamesekit.errors import SiamesekitError, UserError
 from siamesekit.progress import Item, Progress
+from siamesekit.stopping import Stop, Stopped
+
+WIDE = 120
+"""Columns from which on a list says where each component comes from."""
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from siamesekit.artifact import Comparison
+    from siamesekit.projects import Project
     from siamesekit.registry import Component, Registry
 
 
 class Shell(Progress):
     """A command's surroundings: as a context it turns errors into a few lines on stderr and an exit code.
 
-    0 done, 1 failed while running, 2 the user's input is wrong, 130 stopped by Ctrl-C.
+    0 done, 1 failed while running, 2 the user's input is wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
     Args:
         debug: let errors through with their traceback.
@@ -52,10 +59,11 @@ class Shell(Progress):
     ) -> None:
         """Errors raised on purpose become a message and an exit code."""
         if isinstance(error, KeyboardInterrupt):
-            self.error("stopped")
+            saved = isinstance(error, Stopped) and error.saved
+            self.error("stopped, all that was done is saved" if saved else "stopped")
             if self.resume is not None and self.resume[0].is_file():
-                self.error(f"to go on from the last complete epoch: {self.resume[1]}")
-            sys.exit(130)
+                self.error(f"to go on: {self.resume[1]}")
+            sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))
         if isinstance(error, OSError) and not self.debug and not isinstance(error, BrokenPipeError):
             self.error(f"error: {error}")
             sys.exit(1)
@@ -90,6 +98,17 @@ class Shell(Progress):
     def warn(self, text: str) -> None:
         """A line that must not be overlooked, on stderr."""
         self.err.print(text, style="bold yellow" if self.err.is_terminal else None)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Stop]:
+        """Ctrl-C and SIGTERM let a training step finish and be saved; a second one stops at once."""
+
+        def asked(number: int) -> None:
+            self.warn(f"{signal.Signals(number).name}: finishing this step and saving; once more stops at once")
+
+        stop = Stop(asked)
+        with stop.listening():
+            yield stop
 
     def lines(self, lines: Iterable[str]) -> None:
         """Plain lines."""
@@ -194,25 +213,73 @@ class Shell(Progress):
         for stand_in in description["stand_ins"]:
             self.warn(f"trained with a stand-in: {stand_in['used']} in place of {stand_in['wanted']}")
 
-    def components(self, registries: Iterable[Registry]) -> None:
-        """Components by kind."""
+    def components(self, registries: Sequence[Registry]) -> None:
+        """Components by kind; where each comes from only on a wide terminal."""
         from siamesekit.cli.tables import components_table
 
+        width = max(len(name) for registry in registries for name in [registry.plural, *registry.names()])
         for registry in registries:
-            self.out.print(components_table(registry))
+            self.out.print(components_table(registry, self.out.width >= WIDE, width))
 
-    def component(self, component: Component, registry: Registry) -> None:
-        """One component."""
+    def project(self, project: Project) -> None:
+        """A new project, and the commands to go on with."""
+        self.say(f"{project.photos}:")
+        for line in project.found:
+            self.say(f"  {line}")
+        self.say("written:")
+        for file in project.files:
+            self.say(f"  {file}")
+        self.say("next:")
+        for command in project.commands:
+            self.say(f"  {command}")
+
+    def members(self, family: Component, registry: Registry) -> None:
+        """A family's members that have options of their own."""
+        from siamesekit.cli.tables import members_table
+
+        self.out.print(members_table(family, registry))
+        self.say(f"{len(family.members())} {registry.plural}; one of them: "
+                 f"siamesekit show {registry.kind} {family.name.removesuffix('*')}NAME")  # fmt: skip
+
+    def family(self, family: Component, registry: Registry) -> None:
+        """What a family is, and how to list it."""
+        prefix = family.name.removesuffix("/*")
+        self._heading(family, family.name, registry)
+        self.say(f"\nA family of {len(family.members())}; a config names one of them: {prefix}/NAME")
+        self.say(f"all of them:   siamesekit list {registry.plural} {prefix}")
+        self.say(f"one of them:   siamesekit show {registry.kind} {prefix}/NAME")
+
+    def component(self, component: Component, name: str, registry: Registry) -> None:
+        """One component, by the name that was asked for."""
+        from siamesekit.cli.catalogue import snippet, supplied, table_of
         from siamesekit.cli.tables import options_table
+        from siamesekit.registry import registry_of
 
-        self.say(f"{registry.kind} {component.name}: {registry.purpose}")
-        self.say(f"from {component.origin}\n")
-        self.say(component.doc + "\n")
+        self._heading(component, name, registry)
         if component.options:
             self.out.print(options_table(component))
-        if component.runtime:
-            names = ", ".join(p.name for p in component.runtime)
-            self.say(f"supplied by the run, not to be set: {names}")
+        else:
+            self.say("\nNo options.")
+        place, _ = table_of(component.kind)
+        for option in component.options:
+            if option.nested is not None:
+                table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
+                plural = registry_of(option.nested.kind).plural
+                what = "are tables" if option.many else "is a table"
+                self.say(f"{table} {what}: siamesekit list {plural}")
+        if supplied(component):
+            self.say(f"supplied by the run, not to be set: {', '.join(supplied(component))}")
+        self.say("\nin a config:\n")
+        self.lines(snippet(component, name).splitlines())
+
+    def _heading(self, component: Component, name: str, registry: Registry) -> None:
+        from siamesekit.cli.catalogue import reflowed
+
+        self.say(f"{registry.kind} {name}: {registry.purpose}")
+        self.say(f"from {component.origin}")
+        if component.source:
+            self.say(f"adapts {component.source}")
+        self.lines(["", *reflowed(component.doc, self.out.width).splitlines()])
 
 
 def _console(stderr: bool) -> Console:

@@ -9,8 +9,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from siamesekit.cli.catalogue import summary_of_member
+from siamesekit.signatures import in_words
+
 if TYPE_CHECKING:
-    from siamesekit.registry import Component, Registry
+    from siamesekit.components import Component
+    from siamesekit.registry import Registry
 
 NETWORKS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
 METRICS = {"triplet_accuracy": "triplet accuracy", "precision_at_1": "P@1", "map_at_r": "MAP@R"}
@@ -47,44 +51,50 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     return table
 
 
-def components_table(registry: Registry) -> Table:
-    """The components of a kind: name, first line, origin."""
-    table = _table(registry.plural, registry.purpose, "from")
+def components_table(registry: Registry, origins: bool = True, name_width: int | None = None) -> Table:
+    """The components of a kind: name, first line, origin; of a family how many members it has, and how to list them.
+
+    Args:
+        registry: the kind's.
+        origins: whether there is room to say where each comes from.
+        name_width: of the column of names, so that tables below each other are in line.
+    """
+    table = _table(registry.plural, registry.purpose, *(["from"] if origins else []))
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = name_width
     for component in registry.components():
-        origin = component.origin
-        table.add_row(Text(component.name), Text(component.summary), Text(origin))
+        summary = component.summary
+        if component.is_family:
+            prefix = component.name.removesuffix("/*")
+            summary += f"\n{len(component.members())} of them: siamesekit list {registry.plural} {prefix}"
+        table.add_row(Text(component.name), Text(summary), *([Text(component.origin)] if origins else []))
+    return table
+
+
+def members_table(family: Component, registry: Registry) -> Table:
+    """The members of a family with options of their own: name, the class that is adapted, what it says of itself."""
+    table = _table(registry.plural, family.summary.partition(":")[0])
+    table.columns[0].no_wrap = True
+    for model in family.members():
+        member = family.member(model)
+        table.add_row(Text(member.name), Text(summary_of_member(member)))
     return table
 
 
 def options_table(component: Component) -> Table:
     """A component's options."""
     table = _table("option", "type", "default")
+    table.columns[0].no_wrap = True
     for option in component.options:
         default = "required" if option.required else repr(option.default)
-        table.add_row(option.name, Text(_type(option.annotation)), Text(default))
+        table.add_row(option.name, Text(in_words(option.annotation)), Text(default))
     return table
-
-
-def _type(annotation: Any) -> str:
-    """A type in words: ranges and choices spelt out."""
-    from typing import Annotated, Literal, get_args, get_origin
-
-    if get_origin(annotation) is Annotated:
-        base, *limits = get_args(annotation)
-        signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-        bounds = [
-            f"{sign} {getattr(limit, key)}" for limit in limits for key, sign in signs.items() if hasattr(limit, key)
-        ]
-        return f"{_type(base)} {', '.join(bounds)}".strip()
-    if get_origin(annotation) is Literal:
-        return " | ".join(repr(choice) for choice in get_args(annotation))
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     return table
 
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,13 +24,17 @@ from siamesekit.config.tables import (
     Config,
     Table,
 )
-from siamesekit.config.toml import line_of
+from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, line_of, parse_toml
 from siamesekit.errors import ComponentError, ConfigError, PluginError, near
 from siamesekit.plugins import load_plugin_file
-from siamesekit.registry import explain
+from siamesekit.problems import explain
 
-MAX_DEPTH = 50
-"""Tables and lists nested deeper than this are refused."""
+MOST_WEIGHTS = 2**28
+"""Between two layers of the head: a GiB, and three more while they train."""
+LONGEST_KEY = 60
+"""Characters that are shown of a key."""
+WITH_LINES = 100
+"""Of so many problems the lines are looked up, each by reading the whole text."""
 
 
 @dataclass
@@ -46,11 +51,11 @@ class _Reading:
         return any(".".join(place[:end]) in self.overridden for end in range(1, len(place) + 1))
 
     def problem(self, place: Sequence[str], what: str) -> None:
-        dotted = ".".join(place)
+        dotted = ".".join(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..." for key in place)
         if self.is_overridden(place):
             where = f"--set {dotted}"
         else:
-            line = line_of(self.text, place)
+            line = line_of(self.text, place) if len(self.problems) < WITH_LINES else None
             where = f"{self.path.name}:{line}  {dotted}" if line else f"{self.path.name}  {dotted}"
         self.problems.append(f"{where}: {what}")
 
@@ -72,13 +77,18 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except FileNotFoundError:
         raise ConfigError(str(path), ["there is no such file"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [f"cannot be read: {error}"]) from None
-    except (ValueError, RecursionError) as error:  # tomllib passes on int()'s ValueError at thousands of digits
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(str(path), [f"is not UTF-8, line {line}: save the file as UTF-8"]) from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), [f"is not TOML: {error}"]) from None
+    except UnparsableError as error:
+        raise ConfigError(str(path), [f"{path.name}:{error.line}  a value {error}"]) from None
     reading = _Reading(path.resolve(), text)
     for override in overrides:
         _override(raw, override, reading)
@@ -116,7 +126,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], str]]:
     """What TOML's grammar lets pass and nothing can take: checked first, so that nothing after it trips over it."""
     if depth > MAX_DEPTH:
-        yield place, f"is nested more than {MAX_DEPTH} deep"
+        yield place, TOO_DEEP
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _unusable(inner, (*place, key), depth + 1)
@@ -124,7 +134,7 @@ def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterat
         for inner in value:
             yield from _unusable(inner, place, depth + 1)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        yield place, "must be a whole number of 64 bits, as TOML has them"
+        yield place, TOO_LARGE
     elif isinstance(value, date | time):
         yield place, f"must be in quotes: {value} is TOML's date or time, which no key takes"
     elif isinstance(value, str) and re.search("[\\0\ud800-\udfff]", value):
@@ -181,11 +191,17 @@ def _options(
                         f"option {hidden!r}, which is this table's own key: rename the option")  # fmt: skip
     options, problems = model.registry.check(name, rest, also=own)
     for option, problem in problems:
-        reading.problem((*place, option), problem)
-    return {
-        key: (reading.base((*place, key)) / value).resolve() if isinstance(value, Path) else value
-        for key, value in options.items()
-    }
+        reading.problem((*place, *option.split(".")), problem)
+    return {key: _absolute(value, (*place, key), reading) for key, value in options.items()}
+
+
+def _absolute(value: Any, place: tuple[str, ...], reading: _Reading) -> Any:
+    """A value with its paths made absolute, those of nested components included."""
+    if isinstance(value, Path):
+        return (reading.base(place) / value).resolve()
+    if isinstance(value, dict):
+        return {key: _absolute(inner, (*place, key), reading) for key, inner in value.items()}
+    return [_absolute(inner, place, reading) for inner in value] if isinstance(value, list) else value
 
 
 def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
@@ -203,6 +219,11 @@ def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
         reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")
     if encoder is None:
         return
+    units = encoder.head.layers
+    for before, after in pairwise(units):
+        if before * after > MOST_WEIGHTS:
+            reading.problem(["encoder", "head", "layers"], f"layers of {before:,} and {after:,} units take "
+                            f"{before * after:,} weights between them; must be at most {MOST_WEIGHTS:,}")  # fmt: skip
     weights = _weights(encoder.weights, ("encoder", "weights"), reading)
     stand_in = encoder.stand_in
     if stand_in is not None:
@@ -261,10 +282,10 @@ def _override(raw: dict[str, Any], override: str, reading: _Reading) -> None:
         reading.problems.append(f"--set {override}: must be table.key=value")
         return
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        parsed = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    except (ValueError, RecursionError) as error:
+    except UnparsableError as error:
         reading.problems.append(f"--set {dotted}: {error}")
         return
     if isinstance(parsed, date | time):  # a bare word, too

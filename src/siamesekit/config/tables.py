@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
@@ -21,9 +21,12 @@ from siamesekit.registry import (
     OPTIMIZERS,
     READERS,
     SAMPLERS,
+    SCHEDULES,
     Registry,
 )
 
+Gibibytes = Annotated[float, Ge(0), Le(1_000_000)]
+"""Of memory or disk."""
 NAMED_WEIGHTS = ("imagenet", "random", "calibrated")
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -63,12 +66,12 @@ class DataTable(ComponentTable):
     registry = READERS
     component_key = "reader"
     reader: str
-    size: Annotated[int, Ge(8)] = 128
+    size: Annotated[int, Ge(8), Le(4096)] = 128
     fit: Literal["squash", "pad", "crop"] = "squash"
     """A photo that is not square: squashed, padded with black, or cropped to its middle."""
     singletons: Literal["refuse", "leave-out"] = "refuse"
     """Individuals with a single photo make no positive pair: an error, or left out and said."""
-    memory_gib: NonNegative = 2.0
+    memory_gib: Gibibytes = 2.0
     """Decoded photos that take more GiB than this are kept in a temporary file in place of memory."""
     stand_in: DataStandInTable | None = None
 
@@ -94,20 +97,22 @@ class AugmentationTable(ComponentTable):
 
     registry = AUGMENTATIONS
     name: str
-    views: Count = 4
+    views: Annotated[int, Ge(1), Le(1000)] = 4
     """Where the frozen part's output is cached: how many views of each photo, used in turn, an epoch each."""
 
 
 class HeadTable(Table):
     """`[encoder.head]`: dense layers from the backbone's features to the embedding."""
 
-    layers: tuple[Count, ...] = (512, 256)
+    layers: tuple[Annotated[int, Ge(1), Le(65_536)], ...] = (512, 256)
     """Units of each layer; the last is the embedding's dimension. Empty: the features are the embedding."""
-    activation: Literal["relu", "gelu", "none"] = "relu"
+    activation: Literal["relu", "gelu", "silu", "tanh", "none"] = "relu"
     last_activation: bool = True
     """Whether the activation also follows the last layer."""
     batchnorm: bool = True
     """BatchNorm after every layer but the last."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of the outputs of every layer but the last that training sets to 0, after the BatchNorm."""
     normalize: bool = True
     """Whether embeddings are scaled to length 1."""
 
@@ -125,12 +130,14 @@ class EncoderTable(ComponentTable):
     registry = ENCODERS
     name: str
     weights: str | Path = "imagenet"
-    """`imagenet`, `random`, `calibrated` (random, with BatchNorm statistics of the training photos) or a file."""
+    """`imagenet` (the component's pretrained weights), `random`, `calibrated` (random, with BatchNorm statistics of the
+    training photos) or a file."""
     train_from: str = ""
-    """The first block that trains; everything before it is frozen. Empty: all of it trains. `head`: only the head."""
+    """The first block that trains, or a part inside one (`layer4.1`, `features.7`); everything before it is frozen.
+    Empty: all of it trains. `head`: only the head."""
     batchnorm: Literal["inference", "train"] = "inference"
     """Whether BatchNorm layers that train use their stored statistics or the batch's."""
-    cache_gib: NonNegative = 8.0
+    cache_gib: Gibibytes = 8.0
     """GiB that the outputs of frozen parts may take in the user's cache folder, all runs' together. Where one run's
     alone would take more, it is computed again each time. 0: always."""
     head: HeadTable = HeadTable()
@@ -159,11 +166,19 @@ class MinerTable(ComponentTable):
     name: str
 
 
+class LossOptimizerTable(ComponentTable):
+    """`[loss.optimizer]`: moves the loss's own parameters; without it they have the settings of `[optimizer]`."""
+
+    registry = OPTIMIZERS
+    name: str = "adam"
+
+
 class LossTable(ComponentTable):
     """`[loss]`."""
 
     registry = LOSSES
     name: str = "triplet"
+    optimizer: LossOptimizerTable | None = None
 
 
 class OptimizerTable(ComponentTable):
@@ -171,6 +186,17 @@ class OptimizerTable(ComponentTable):
 
     registry = OPTIMIZERS
     name: str = "adam"
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Each block of the backbone has the learning rate of the block after it times this, the last that of the head."""
+    clip_norm: NonNegative = 0.0
+    """Gradients are scaled down to this norm, all weights' together. 0: they are not."""
+
+
+class ScheduleTable(ComponentTable):
+    """`[schedule]`: how the learning rate goes, step by step; without the table it stays."""
+
+    registry = SCHEDULES
+    name: str
 
 
 class TrainTable(Table):
@@ -179,14 +205,16 @@ class TrainTable(Table):
     epochs: Count = 60
     select: Literal["last", "validation"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation individuals. Never the test's."""
-    memory_gib: NonNegative = 0.0
+    average: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Decay of the weights' running average, which is tested and kept in place of the weights: 0.999 say. 0: none."""
+    memory_gib: Gibibytes = 0.0
     """GiB that a step's activations may take; of a larger batch some photos are encoded twice. 0: half the memory."""
 
 
 class EvaluationTable(Table):
     """`[evaluation]`: intervals and the operating point."""
 
-    bootstrap: Annotated[int, Ge(100)] = 1000
+    bootstrap: Annotated[int, Ge(100), Le(100_000)] = 1000
     """Resamples of the individuals for each interval."""
     confidence: OpenFraction = 0.95
     false_accept_rate: Fraction = 0.0
@@ -198,6 +226,8 @@ class SaveTable(Table):
 
     pickle: str = ""
     """File name for a pickle of the `SiameseNetwork`; empty: none."""
+    every_seconds: NonNegative = 600.0
+    """A checkpoint is written after every epoch, and within one when the last is so many seconds old. 0: every step."""
 
 
 TABLES: dict[str, type[Table]] = {
@@ -210,17 +240,19 @@ TABLES: dict[str, type[Table]] = {
     "miner": MinerTable,
     "loss": LossTable,
     "optimizer": OptimizerTable,
+    "schedule": ScheduleTable,
     "train": TrainTable,
     "evaluation": EvaluationTable,
     "save": SaveTable,
 }
 REQUIRED_TABLES = ("data", "encoder")
-OPTIONAL_TABLES = ("augmentation", "miner")
+OPTIONAL_TABLES = ("augmentation", "miner", "schedule")
 """Without such a table there is no such stage; without any other one its defaults hold."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
     ("encoder", "head"): HeadTable,
     ("encoder", "stand_in"): EncoderStandInTable,
+    ("loss", "optimizer"): LossOptimizerTable,
 }
 
 
@@ -241,6 +273,7 @@ class Config:
     miner: MinerTable | None
     loss: LossTable
     optimizer: OptimizerTable
+    schedule: ScheduleTable | None
     train: TrainTable
     evaluation: EvaluationTable
     save: SaveTable

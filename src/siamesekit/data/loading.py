@@ -6,13 +6,15 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 from torch import Tensor
 
-from siamesekit.data.images import Fit, Pixels, UnreadableError, quiet, read_square
-from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images
+from siamesekit.data.images import Fit, Pixels, read_square
+from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
+from siamesekit.data.quiet import quiet
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, line_of_name
 from siamesekit.progress import Progress
@@ -33,6 +35,20 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{line_of_name(self.name)}: {self.reason}; {self.mend}"
+
+
+class Loaded(NamedTuple):
+    """The photos that can be used, and those that cannot.
+
+    Attributes:
+        images: uint8 RGB `[n, 3, size, size]`, channels last.
+        kept: which of the N records they are, ascending.
+        findings: the others, in their order.
+    """
+
+    images: Tensor
+    kept: tuple[int, ...]
+    findings: tuple[Finding, ...]
 
 
 def load_images(
@@ -56,10 +72,32 @@ def load_images(
     Raises:
         DataError: photos that cannot be read, all of them together, each with its reason and what to do.
     """
+    loaded = load_usable(records, size, fit, progress, budget, workers)
+    if loaded.findings:
+        raise DataError(report(loaded.findings, len(records)))
+    return loaded.images
+
+
+def load_usable(
+    records: Sequence[Record],
+    size: int,
+    fit: Fit = "squash",
+    progress: Progress | None = None,
+    budget: int = DEFAULT_BUDGET,
+    workers: int | None = None,
+) -> Loaded:
+    """As `load_images`, but photos that cannot be read are told beside the others in place of an error.
+
+    Raises:
+        DataError: there is no room for the pixels.
+    """
     images = empty_images(len(records), size, budget)
-    for _ in _read(records, images.split(LOADED), size, fit, progress or Progress(), "Reading photos", workers):
+    findings: dict[int, Finding] = {}
+    rooms = images.split(LOADED)
+    for _ in _read(records, rooms, size, fit, progress or Progress(), "Reading photos", workers, findings):
         pass
-    return images
+    kept = tuple(number for number in range(len(records)) if number not in findings)
+    return Loaded(keep_only(images, kept), kept, tuple(findings.values()))
 
 
 def read_chunks(
@@ -80,8 +118,11 @@ def read_chunks(
         DataError: photos that cannot be read, all of them together.
     """
     sizes = (min(chunk, len(records) - start) for start in range(0, len(records), chunk))
-    rooms = (empty_images(count, size) for count in sizes)
-    return _read(records, rooms, size, fit, progress, label, workers)
+    rooms = (empty_images(length, size) for length in sizes)
+    findings: dict[int, Finding] = {}
+    yield from _read(records, rooms, size, fit, progress, label, workers, findings)
+    if findings:
+        raise DataError(report(tuple(findings.values()), len(records)))
 
 
 def _read(
@@ -92,10 +133,14 @@ def _read(
     progress: Progress,
     label: str,
     workers: int | None,
+    findings: dict[int, Finding],
 ) -> Generator[Tensor]:
-    """Fill `rooms`, which together hold all records, giving each when it is full, `AHEAD` of them begun before."""
+    """Fill `rooms`, which together hold all records, giving each when it is full, `AHEAD` of them begun before.
+
+    `findings` receives the photos that cannot be read, by their place among the records.
+    """
     begun: deque[tuple[Tensor, list[Future[Finding | None]]]] = deque()
-    findings: list[Finding] = []
+    numbers = count()
     upcoming, left = iter(rooms), iter(records)
     shown = progress.track(range(len(records)), len(records), label, "photos")
     pool = ThreadPoolExecutor(workers or os.cpu_count())
@@ -112,9 +157,9 @@ def _read(
             while begun:
                 room, reading = begun.popleft()
                 for future in reading:
-                    finding = future.result()
+                    finding, number = future.result(), next(numbers)
                     if finding is not None:
-                        findings.append(finding)
+                        findings[number] = finding
                     next(shown, None)
                 begin()
                 if not findings:
@@ -122,8 +167,6 @@ def _read(
             next(shown, None)
     finally:
         pool.shutdown(cancel_futures=True)
-    if findings:
-        raise DataError(_report(findings, len(records)))
 
 
 def _fill(pixels: Pixels, record: Record, fit: Fit) -> Finding | None:
@@ -135,7 +178,8 @@ def _fill(pixels: Pixels, record: Record, fit: Fit) -> Finding | None:
     return None
 
 
-def _report(findings: Sequence[Finding], photos: int) -> str:
+def report(findings: Sequence[Finding], photos: int) -> str:
+    """Photos that cannot be used: how many of all, and the first `SHOWN_FINDINGS` of them, a line each."""
     shown = "\n".join(f"  {finding}" for finding in findings[:SHOWN_FINDINGS])
     more = len(findings) - SHOWN_FINDINGS
     tail = f"\n  … and {more} more" if more > 0 else ""

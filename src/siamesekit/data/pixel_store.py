@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,6 +30,14 @@ def empty_images(count: int, size: int, budget: int = DEFAULT_BUDGET) -> Tensor:
     size_in_bytes = count * 3 * size * size
     flat = torch.empty(size_in_bytes, dtype=torch.uint8) if size_in_bytes <= budget else _mapped(size_in_bytes)
     return flat.view(count, size, size, 3).permute(0, 3, 1, 2)
+
+
+def keep_only(images: Tensor, kept: Sequence[int]) -> Tensor:
+    """The photos `kept`, ascending, moved to the front of `images` `[N, ...]` in place: a second one might not fit."""
+    for place, number in enumerate(kept):
+        if place != number:
+            images[place] = images[number]
+    return images[: len(kept)]
 
 
 def cache_folder() -> Path:

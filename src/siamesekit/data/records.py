@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,16 @@ class Record:
         name: unique in the data set and stable between runs, `w_0012/3.jpg` say.
         individual: who is on it.
         source: the file, or a callable that gives the pixels, uint8 RGB `[height, width, 3]`.
+        group: the photo's group (its site, species or encounter, say), by which the sampler `hierarchical` goes; empty
+            where the reader gives none.
+        root: the folder in which the file must lie once symbolic links are followed; anywhere without it.
     """
 
     name: str
     individual: str
     source: Path | Callable[[], NDArray[np.uint8]]
+    group: str = ""
+    root: Path | None = field(default=None, compare=False)
 
 
 def individuals_of(records: Sequence[Record]) -> list[str]:

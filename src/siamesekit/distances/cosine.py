@@ -9,7 +9,12 @@ from siamesekit.registry import DISTANCES
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """1 − cos of the angle between a and b: `[..., D]`, `[..., D]` → `[...]`, 0 … 2; a zero vector is at 1."""
+    """1 − cos of the angle between a and b: `[..., D]`, `[..., D]` → `[...]`, 0 … 2; a zero vector is at 1.
+
+    >>> import torch
+    >>> cosine(torch.tensor([1.0, 0.0]), torch.tensor([[5.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]))
+    tensor([0., 1., 2.])
+    """
     return (1 - F.cosine_similarity(a, b, dim=-1)).clamp(0, 2)  # rounding may leave the range by 1e-7
 
 

@@ -31,6 +31,11 @@ def pairwise(distance: Distance, a: Tensor, b: Tensor) -> Tensor:
 
     The distance's own `pairwise` where it has one; otherwise row by row, in O(M · D) memory beside the result.
     Autocast does not reach in here, and lower precision is raised to float32.
+
+    >>> from siamesekit.distances.manhattan import manhattan
+    >>> pairwise(manhattan, torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0], [5.0]]))
+    tensor([[0., 1., 5.],
+            [1., 0., 4.]])
     """
     with torch.autocast(a.device.type, enabled=False):
         a, b = (rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows for rows in (a, b))

@@ -12,6 +12,9 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
     """√Σ (a − b)² over the last dimension: `[..., D]`, `[..., D]` → `[...]`, at least 0.
 
     Where a equals b the gradient is 0, not NaN.
+
+    >>> euclidean(torch.tensor([0.0, 0.0]), torch.tensor([[3.0, 4.0], [0.0, 2.0]]))
+    tensor([5., 2.])
     """
     squares = (a - b).square().sum(dim=-1)
     apart = squares > 0

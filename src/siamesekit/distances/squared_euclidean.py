@@ -11,6 +11,10 @@ def squared_euclidean(a: Tensor, b: Tensor) -> Tensor:
     """Σ (a − b)² over the last dimension: `[..., D]`, `[..., D]` → `[...]`, at least 0.
 
     For embeddings of length 1 it is 2 − 2·cos and at most 4; at most 2 where no coordinate is negative.
+
+    >>> import torch
+    >>> squared_euclidean(torch.tensor([0.0, 0.0]), torch.tensor([3.0, 4.0]))
+    tensor(25.)
     """
     return (a - b).square().sum(dim=-1)
 

@@ -23,20 +23,37 @@ class Backbone(nn.Module):
         num_features: the features' dimension.
         mean: what is subtracted from each of the three channels, in pixel values 0 … 255.
         std: what each channel is then divided by, in pixel values.
+        size: the only H and W that the network takes; None: it takes others too.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, num_features: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        num_features: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        size: int | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.num_features = num_features
+        self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def scale(self, images: Tensor) -> Tensor:
-        """Pixel values 0 … 255 `[N, 3, H, W]`, of any dtype, to the network's input."""
+        """Pixel values 0 … 255 `[N, 3, H, W]`, of any dtype, to the network's input.
+
+        Raises:
+            UserError: the network takes another size only.
+        """
+        height, width = images.shape[-2:]
+        if self.size is not None and (height, width) != (self.size, self.size):
+            raise UserError(f"data.size: the encoder takes photos of {self.size} × {self.size} pixels only, not of "
+                            f"{height} × {width}: set data.size = {self.size}")  # fmt: skip
         dtype = next(self.network.parameters()).dtype
         return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
 
@@ -47,7 +64,7 @@ class Backbone(nn.Module):
 
     def blocks(self) -> list[str]:
         """The names that `train_from` may take: the network's parts with parameters, in order."""
-        return [name for name, part in self.network.named_children() if any(True for _ in part.parameters())]
+        return _parts(self.network)
 
     def freeze_before(self, block: str) -> None:
         """Let only `block` and what follows it train; `""` all, `"head"` nothing of the backbone.
@@ -66,16 +83,42 @@ class Backbone(nn.Module):
         else:
             inside = [index for index, name in enumerate(names) if name.startswith(f"{block}.")]
             if not inside:
-                choices = [*self.blocks(), "head"]
-                raise UserError(f"encoder.train_from: the network has no block {block!r}{near(block, choices)}; "
-                                f"choices: {', '.join(choices)}")  # fmt: skip
+                raise UserError(f"encoder.train_from: the network has no block {block!r}{self._choices(block)}")
             first = inside[0]
         for index, parameter in enumerate(self.network.parameters()):
             parameter.requires_grad_(index >= first)
 
+    def _choices(self, block: str) -> str:
+        """What `train_from` could have meant: near matches and all choices, those inside the block's parents too."""
+        choices = [*self.blocks(), "head"]
+        shown = [f"choices: {', '.join(choices)}"]
+        parent, network = "", self.network
+        for name in block.split(".")[:-1]:
+            if name not in _parts(network):
+                break
+            parent, network = f"{parent}{name}.", network.get_submodule(name)
+            inside = [f"{parent}{part}" for part in _parts(network)]
+            if inside:
+                choices += inside
+                shown.append(f"inside {parent[:-1]}: {', '.join(inside)}")
+        return f"{near(block, choices)}; {'; '.join(shown)}"
 
-def fetch(create: Callable[[], nn.Module], what: str) -> nn.Module:
-    """Create a network with downloaded weights; the wait is bounded, and a failure says what to do.
+
+def _parts(module: nn.Module) -> list[str]:
+    """The names of a module's direct parts that have parameters, in order."""
+    return [name for name, part in module.named_children() if any(True for _ in part.parameters())]
+
+
+FILE_INSTEAD = 'connect to the network once, or name a file: encoder.weights = "FILE.safetensors" (or .pth)'
+
+
+def fetch(create: Callable[[], nn.Module], what: str, advice: str = FILE_INSTEAD) -> nn.Module:
+    """Create a network with what must be downloaded for it; the wait is bounded, and a failure says what to do.
+
+    Args:
+        create: makes the network.
+        what: what is downloaded, in the error's words: "the pretrained weights of `what`".
+        advice: what to do where it fails.
 
     Raises:
         MissingWeightsError: the weights are not in the cache and cannot be downloaded.
@@ -85,8 +128,7 @@ def fetch(create: Callable[[], nn.Module], what: str) -> nn.Module:
             return create()
     except Exception as error:  # download code raises whatever its transport does; all of it means "not to be had"
         raise MissingWeightsError(
-            f"the pretrained weights of {what} cannot be had: {type(error).__name__}: {error}; "
-            'connect to the network once, or name a file: encoder.weights = "FILE.safetensors" (or .pth)'
+            f"the pretrained weights of {what} cannot be had: {type(error).__name__}: {error}; {advice}"
         ) from error
 
 

@@ -8,8 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Activation = Literal["relu", "gelu", "none"]
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
+Activation = Literal["relu", "gelu", "silu", "tanh", "none"]
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "none": nn.Identity,
+}
 BATCHNORM_EPS = 1e-3
 BATCHNORM_MOMENTUM = 0.01  # Keras's momentum 0.99, in PyTorch's sense
 
@@ -17,8 +23,8 @@ BATCHNORM_MOMENTUM = 0.01  # Keras's momentum 0.99, in PyTorch's sense
 class Head(nn.Sequential):
     """Dense layers with BatchNorm between them: features `[N, F]` → embeddings `[N, layers[-1]]`.
 
-    Each layer is Dense, activation, and but for the last BatchNorm (eps 1e-3). Weights are Glorot-uniform,
-    biases 0, as in Keras. With no layers the features are the embedding.
+    Each layer is Dense, activation, and but for the last BatchNorm (eps 1e-3) and dropout, in this order. Weights are
+    Glorot-uniform, biases 0, as in Keras. With no layers the features are the embedding.
 
     Args:
         num_features: dimension F of the input.
@@ -26,6 +32,8 @@ class Head(nn.Sequential):
         activation: what follows each layer.
         last_activation: whether it also follows the last.
         batchnorm: whether BatchNorm follows each layer but the last.
+        dropout: share of each layer's outputs, but for the last's, that is set to 0 in training, after BatchNorm; the
+            rest is scaled by 1 / (1 − dropout). At least 0, below 1.
         normalize: whether embeddings are scaled to length 1.
     """
 
@@ -36,6 +44,7 @@ class Head(nn.Sequential):
         activation: Activation = "relu",
         last_activation: bool = True,
         batchnorm: bool = True,
+        dropout: float = 0.0,
         normalize: bool = True,
     ) -> None:
         super().__init__()
@@ -51,6 +60,8 @@ class Head(nn.Sequential):
             if batchnorm and not last:
                 norm = nn.BatchNorm1d(units, eps=BATCHNORM_EPS, momentum=BATCHNORM_MOMENTUM)
                 self.add_module(f"batchnorm{number}", norm)
+            if dropout > 0 and not last:
+                self.add_module(f"dropout{number}", nn.Dropout(dropout))
             width = units
         if normalize:
             self.add_module("normalize", L2Normalize())

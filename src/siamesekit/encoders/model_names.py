@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+HUB_MODELS = "hf-hub:*/*"
+"""Stands for any model of the Hugging Face hub that timm can build: `hf-hub:ORG/NAME`."""
+
 
 @cache
-def timm_models() -> tuple[str, ...]:
-    """The names of all timm models, sorted, without weights tags."""
-    spec = find_spec("timm")
+def timm_models() -> Mapping[str, tuple[str, ...]]:
+    """All timm models, sorted, each with its weights tags, and `HUB_MODELS`.
+
+    A few models have tags that timm makes while it is imported; of those no tags are named.
+    """
+    names: set[str] = set()
+    tags: dict[str, set[str]] = {}
+    for source in _sources("timm"):
+        names.update(re.findall(r"^@register_model\s+def (\w+)\(", source, re.MULTILINE))
+        for name, tag in re.findall(r"""^\s+['"](\w+)\.([\w.-]+)\*?['"]: """, source, re.MULTILINE):
+            tags.setdefault(name, set()).add(tag)
+    found = {name: tuple(sorted(tags.get(name, ()))) for name in sorted(names)}
+    return {**found, HUB_MODELS: ()} if found else {}
+
+
+@cache
+def torchvision_models() -> Mapping[str, tuple[str, ...]]:
+    """All classification models of torchvision, sorted, each with its weights tags."""
+    model = r"^@register_model\(\)\s+(?:@.*\n)*def (\w+)\(\s*\*,\s*weights: [^\n=]*?(\w+_Weights)\b"
+    enum = r"^class (\w+_Weights)\(WeightsEnum\):\n((?:(?:[ \t].*)?\n)*)"
+    weights_of: dict[str, str] = {}
+    tags: dict[str, tuple[str, ...]] = {}
+    for source in _sources("torchvision"):  # the folders beside these files are for other tasks than classification
+        weights_of.update(re.findall(model, source, re.MULTILINE))
+        for name, body in re.findall(enum, source, re.MULTILINE):
+            tags[name] = tuple(re.findall(r"^    (\w+) = Weights\(", body, re.MULTILINE))
+    return {name: tags[weights_of[name]] for name in sorted(weights_of)}
+
+
+def _sources(package: str) -> Iterator[str]:
+    """The text of the files in a package's folder `models`; nothing where the package is not installed."""
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        return ()
-    folder = Path(spec.submodule_search_locations[0]) / "models"
-    found: set[str] = set()
-    for file in folder.glob("*.py"):
-        found.update(re.findall(r"^@register_model\s+def (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE))
-    return tuple(sorted(found))
+        return
+    for file in (Path(spec.submodule_search_locations[0]) / "models").glob("*.py"):
+        yield file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Encoders `timm/*`: every image model of timm."""
+"""Encoders `timm/*`: every image model of timm, and those of the Hugging Face hub that timm can build."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import timm
 from huggingface_hub import constants
@@ -14,8 +15,12 @@ from torch import nn
 
 from siamesekit.encoders import backbone
 from siamesekit.encoders.backbone import Backbone, fetch
-from siamesekit.errors import UserError
+from siamesekit.errors import ComponentError, UserError, near
 from siamesekit.registry import ENCODERS
+
+HUB = "hf-hub:"
+CACHED_ONCE = ("check the model's name on huggingface.co and connect to the network once: from then on the model is in "
+               "the hub's cache (HF_HOME)")  # fmt: skip
 
 
 @ENCODERS.register("timm/*", names="siamesekit.encoders.model_names:timm_models")
@@ -26,19 +31,29 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     tag's). Shapes: images `[N, 3, H, W]`, values 0 … 255, scaled by the model's own mean and standard deviation
     → features `[N, F]`, F the model's. Blocks: the model's parts by their names in timm.
 
+    `timm/hf-hub:ORG/NAME` (`timm/hf-hub:BVRA/MegaDescriptor-T-224`) is a model of the Hugging Face hub in timm's
+    format; weights `imagenet` are those stored there, whatever they were trained on. What it is made of stands in its
+    `config.json` on the hub, so the hub, or its cache on this machine, is needed for random weights too.
+
     Raises:
-        MissingWeightsError: pretrained weights are asked for and cannot be had.
+        ComponentError: the model has no such weights tag.
+        MissingWeightsError: pretrained weights are asked for and cannot be had, or a hub model's `config.json` cannot.
     """
+    if not model.startswith(HUB):
+        _check_tag(model)
 
     def create() -> nn.Module:
         network: nn.Module = timm.create_model(model, pretrained=pretrained, num_classes=0)
         return network
 
-    def create_pretrained() -> nn.Module:
-        with _offline_unless_hub_answers():
+    def create_from_hub() -> nn.Module:
+        with _offline_unless_hub_answers(model):
             return create()
 
-    network = fetch(create_pretrained, f"timm/{model}") if pretrained else create()
+    if model.startswith(HUB):
+        network = fetch(create_from_hub, f"timm/{model}", CACHED_ONCE)
+    else:
+        network = fetch(create_from_hub, f"timm/{model}") if pretrained else create()
     num_features = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(num_features, int):
         raise UserError(f"encoder.name: timm/{model} does not tell its number of features and cannot be used")
@@ -46,11 +61,27 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     return Backbone(network, num_features, mean=[255 * m for m in data["mean"]], std=[255 * s for s in data["std"]])
 
 
+def _check_tag(model: str) -> None:
+    """Refuse weights that timm does not know; most unknown tags a registry has refused before, by timm's sources."""
+    name, _, tag = model.partition(".")
+    tags = [known.partition(".")[2] for known in timm.list_models(f"{name}.*", include_tags=True)]
+    if tag and tag not in tags:
+        raise ComponentError(f"unknown encoder 'timm/{model}': {name} has no weights {tag!r}{near(tag, tags)}; "
+                             f"choices: {', '.join(tags) or 'none'}")  # fmt: skip
+
+
 @contextmanager
-def _offline_unless_hub_answers() -> Iterator[None]:
-    """Ask the Hugging Face hub once; where it is silent, only its cache is used, without minutes of retries."""
+def _offline_unless_hub_answers(model: str) -> Iterator[None]:
+    """Ask the Hugging Face hub once; where it is silent, only its cache is used, without minutes of retries.
+
+    Of a hub model its first file is asked for: a hub's first page may answer where its files do not.
+    """
+    url = constants.ENDPOINT
+    if model.startswith(HUB):
+        repository, _, revision = model.removeprefix(HUB).partition("@")
+        url = f"{url}/{quote(repository)}/resolve/{quote(revision or 'main', safe='')}/config.json"
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = before or not _answers(url)
     try:
         yield
     finally:

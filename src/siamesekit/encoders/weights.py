@@ -2,20 +2,77 @@
 
 from __future__ import annotations
 
+import os
+import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.encoders.backbone import Backbone
-from siamesekit.errors import MissingWeightsError, WeightsError
+from siamesekit.errors import MissingWeightsError, WeightsError, line_of_name
+from siamesekit.files import open_regular
 
-CLASSIFIERS = ("fc.", "classifier.", "head.fc.", "last_linear.", "head.weight", "head.bias")
-"""Where networks keep their classifier, which a backbone does not have."""
+CLASSIFIERS = (
+    "fc.", "classifier.", "head.fc.", "last_linear.", "head.weight", "head.bias", "heads.head.", "aux1.", "aux2.",
+    "AuxLogits."
+)  # fmt: skip
+"""Where networks keep their classifiers, which a backbone does not have."""
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
+"""torchvision's files of DenseNets spell `norm.1` what its networks have called `norm1` since 2018."""
+MAX_HEADER = 16 << 20
+"""Bytes of a weights file that may describe its tensors: safetensors' header, or the pickle in a `.pth`."""
+MAX_TENSORS = 100_000
+"""How many tensors a `.pth` may hold."""
+DTYPES = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32,
+    "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64,
+}  # fmt: skip
+"""safetensors' names of types, those that a network's state has."""
+
+
+class Layout(NamedTuple):
+    """A tensor in a file, unread; `dtype` None for a type that no network's state has."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype | None
+
+
+def safetensors_layouts(file: Path, inside: Path | None = None) -> dict[str, Layout]:
+    """The tensors of a `.safetensors` file by name; only its header is read.
+
+    The header's size is checked against `MAX_HEADER` and the file's, the tensors' sizes against the file's.
+
+    Args:
+        file: the file.
+        inside: a folder out of which no link may lead.
+
+    Raises:
+        WeightsError: it cannot be read, or its header and its size contradict each other.
+    """
+    shown = line_of_name(str(file))
+    try:
+        with open_regular(file, inside) as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            rest = os.fstat(opened.fileno()).st_size - 8
+        if length > rest or length > MAX_HEADER:
+            raise WeightsError(f"{shown} is not a whole safetensors file: a header of {length:,} bytes in a file of "
+                               f"{rest + 8:,}; fetch or save it again")  # fmt: skip
+        with safe_open(file, framework="pt") as content:
+            slices = {name: content.get_slice(name) for name in content.keys()}  # noqa: SIM118
+            return {name: Layout(tuple(s.get_shape()), DTYPES.get(s.get_dtype())) for name, s in slices.items()}
+    except OSError as error:
+        raise WeightsError(f"{shown} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:  # a file is mapped whole, and may be larger than a process may map
+        raise WeightsError(f"{shown} is larger than this process may map into memory ({rest + 8:,} bytes)") from error
+    except (SafetensorError, ValueError, OverflowError) as error:
+        raise WeightsError(f"{shown} is not a whole safetensors file: {error}; fetch or save it again") from error
 
 
 def load_weights(backbone: Backbone, file: Path) -> None:
@@ -35,28 +92,40 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     if any(name.startswith(prefix) for name in state):
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     own = backbone.network.state_dict()
+    state = {name if name in own else OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
     state = {k: v for k, v in state.items() if k in own or not k.startswith(CLASSIFIERS)}
     problems = [f"{name} is not in the file" for name in own if name not in state and "num_batches" not in name]
-    problems += [f"the network has no {name}" for name in state if name not in own]
-    problems += [
-        f"{name} is {list(value.shape)} in the file and {list(own[name].shape)} in the network"
-        for name, value in state.items()
-        if name in own and value.shape != own[name].shape
-    ]
+    problems += [f"the network has no {line_of_name(name[:100])}" for name in state if name not in own]
+    problems += [problem for name in state if name in own for problem in _differences(name, state[name], own[name])]
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems[:5])
         raise WeightsError(f"{file} holds another network's weights, {len(problems)} differences:\n{shown}")
     backbone.network.load_state_dict(state, strict=False)
 
 
+def _differences(name: str, value: Tensor, own: Tensor) -> list[str]:
+    """Why a tensor of a file cannot be copied into the network's."""
+    if value.shape != own.shape:
+        return [f"{name} is {list(value.shape)} in the file and {list(own.shape)} in the network"]
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        return [f"{name} is no plain tensor in the file"]
+    if value.is_complex() or value.is_floating_point() != own.is_floating_point():
+        return [f"{name} is {value.dtype} in the file and {own.dtype} in the network"]
+    return []
+
+
 def _read(file: Path) -> Mapping[str, Tensor]:
+    """The names and tensors of a file, which stay in the file until they are copied, where its format has that."""
+    if file.suffix == ".safetensors":
+        safetensors_layouts(file)
+        tensors: dict[str, Tensor] = load_file(file)
+        return tensors
     try:
-        if file.suffix == ".safetensors":
-            tensors: dict[str, Tensor] = load_file(file)
-            return tensors
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise WeightsError(f"{file} is not a safetensors file: {error}") from error
+        with open_regular(file) as opened:
+            archive = opened.read(4) == b"PK\x03\x04"
+            if archive:
+                _check_archive(opened)
+        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=archive)
     except Exception as error:  # torch.load raises many kinds; all mean that the file is not plain weights
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
@@ -66,9 +135,27 @@ def _read(file: Path) -> Mapping[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
+    ):
         raise WeightsError(f"{file} does not hold a state_dict: names and tensors")
     return loaded
+
+
+def _check_archive(opened: BinaryIO) -> None:
+    """A `.pth` is a zip archive without compression: what it unpacks to cannot be larger than itself.
+
+    Raises:
+        ValueError: it is compressed, or its parts overlap, or there are too many, or its pickle is too large.
+    """
+    with zipfile.ZipFile(opened) as archive:
+        parts = archive.infolist()
+    if any(part.compress_type != zipfile.ZIP_STORED or part.file_size != part.compress_size for part in parts):
+        raise ValueError("it is compressed, which torch.save does not do")
+    if len(parts) > MAX_TENSORS or sum(part.file_size for part in parts) > os.fstat(opened.fileno()).st_size:
+        raise ValueError("it unpacks to more than it holds")
+    if any(part.file_size > MAX_HEADER for part in parts if part.filename.endswith(".pkl")):
+        raise ValueError(f"its pickle has more than {MAX_HEADER:,} bytes")
 
 
 @torch.no_grad()

@@ -34,8 +34,9 @@ def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
     frozen = _frozen_nodes(graph, network)
     crossing = _crossing(graph, frozen)
     prefix = _prefix(network, graph, frozen, crossing)
+    still = {part for module in network.modules() if _is_frozen(module) for part in module.modules()}
     for name, module in prefix.named_modules():
-        if is_random(module):
+        if is_random(module) and module not in still:
             raise CannotCutError(f"{type(module).__name__} {name} in the frozen part is random, so nothing is cached")
     return prefix, _tail(network, graph, frozen, crossing)
 
@@ -48,6 +49,12 @@ def whole(network: nn.Module) -> fx.GraphModule:
     """
     root = _OneInput(network)
     return fx.GraphModule(root, _trace(root))
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters and none of them trains: it runs in inference mode, all in it too."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 def is_random(module: nn.Module) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from siamesekit.errors import OutputError
 from siamesekit.files import fingerprint, write_json
 
 FORMAT = 1
@@ -40,7 +41,7 @@ class Layout(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
     def view(self, flat: Tensor) -> Tensor:
-        """The tensor over its flat storage."""
+        """The tensor over its flat storage: `[E]`, E being the product of its shape → its shape."""
         if len(self.shape) != 4:
             return flat.view(self.shape)
         n, c, h, w = self.shape
@@ -107,7 +108,7 @@ class FeatureStore:
                 return _in_memory(layouts, fill)
             tensors = tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
             fill(tensors)
-            with suppress(OSError):  # what could not be kept is still in hand
+            with suppress(OSError, OutputError):  # what could not be kept is still in hand
                 self._keep(place, key, layouts)
             return tensors
         finally:

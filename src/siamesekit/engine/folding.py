@@ -46,7 +46,7 @@ class FoldedConv(nn.Module):
         return conv.weight * scale.view(-1, 1, 1, 1), shift
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Convolve and normalise."""
+        """Convolve and normalise: `[N, C, H, W]` → `[N, C', H', W']`."""
         weight, bias = self.weights()
         if not self.is_product:
             conv = self.conv

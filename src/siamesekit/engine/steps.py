@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -26,11 +27,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from siamesekit.engine.cutting import is_random
 from siamesekit.engine.frozen_prefix import Stored
 from siamesekit.engine.precision import Precision
+from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.model import Encoder
 
 CHUNK = 86
 """Images encoded at a time with gradient, unless memory asks for fewer."""
+Held = list[tuple[Tensor, Tensor]]
+"""Chunks of a batch, indices int64 `[m]`, and their embeddings `[m, D]` with what their backward pass needs."""
+Result = TypeVar("Result")
 PASSES = 3
 """A backward pass costs about twice a forward pass, so encoding again and going back costs three."""
 
@@ -77,6 +82,7 @@ class Stepper:
         stored: the images, or what the frozen part makes of them.
         precision: device and number format.
         chunking: how batches are cut up.
+        say: is told where memory does not suffice and chunks become smaller.
 
     Attributes:
         whole: why batches are encoded whole, or None where they are cut up.
@@ -85,19 +91,25 @@ class Stepper:
     """
 
     def __init__(
-        self, encoder: Encoder, stored: Stored, precision: Precision, chunking: Chunking | None = None
+        self,
+        encoder: Encoder,
+        stored: Stored,
+        precision: Precision,
+        chunking: Chunking | None = None,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.encoder = encoder
         self.stored = stored
         self.precision = precision
         self.chunking = chunking or Chunking()
         self.whole = why_whole(encoder)
+        self.say = say
         self.expected = torch.ones(stored.images, dtype=torch.bool)
 
     def __call__(self, images: Tensor, loss: Callable[[Tensor], LossValue], epoch: int = 0) -> tuple[LossValue, Tensor]:
         """One batch: its loss, whose gradient goes into the parameters, and its embeddings `[n, D]`, detached.
 
-        Where the loss is not finite there is no gradient.
+        Where the loss is not finite, or depends on nothing that trains, there is no gradient.
 
         Args:
             images: int64 `[n]`, distinct indices into what is stored.
@@ -109,48 +121,97 @@ class Stepper:
             return self.stored.embeddings(images[chosen], self.precision, epoch)
 
         if self.whole is not None:
-            embeddings = self.stored.embeddings(images, self.precision, epoch)
-            value = loss(embeddings)
-            if torch.isfinite(value.objective):
-                value.objective.backward()
+            try:
+                embeddings = self.stored.embeddings(images, self.precision, epoch)
+                value = loss(embeddings)
+                if _has_gradient(value):
+                    value.objective.backward()
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                raise RunError(f"memory is not enough for a batch of {len(images)} photos, which cannot be cut up, "
+                               f"because {self.whole}: make batches smaller, or set encoder.batchnorm = \"inference\" "
+                               "and encoder.head.dropout = 0.0") from error  # fmt: skip
             return value, embeddings.detach()
-        return self._in_chunks(images, loss, encode)
+        embeddings, held = self._with_less(lambda: self._encode(images, encode))
+        value = loss(embeddings)
+        if _has_gradient(value):
+            value.objective.backward()
+            gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
+            before = [parameter.grad for parameter in self.encoder.trainable()]
+            self._backward(images, encode, gradient, held, before)
+        return value, embeddings.detach()
 
-    def _in_chunks(
-        self, images: Tensor, loss: Callable[[Tensor], LossValue], encode: Callable[[Tensor], Tensor]
-    ) -> tuple[LossValue, Tensor]:
+    def _with_less(self, work: Callable[[], Result]) -> Result:
+        """Do a piece of work; where memory does not suffice, again with chunks of half the size, and none held."""
+        while True:
+            try:
+                return work()
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.chunking.size <= 1:
+                    raise
+                size = self.chunking.size // 2
+                self.say(f"memory is not enough for {self.chunking.size} photos at a time: {size} from here on")
+                self.chunking = Chunking(size, min(self.chunking.held, size))
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+
+    def _encode(self, images: Tensor, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Held]:
+        """A batch's embeddings `[n, D]`, a leaf of the graph, and what is held of the encoder for its backward pass."""
         expected = self.expected[images]
         hold = expected.nonzero().flatten()[: self.chunking.held]
         rest = torch.ones(len(images), dtype=torch.bool)
         rest[hold] = False
         chunks = hold.split(self.chunking.size) if len(hold) else ()
-        held = [encode(chunk) for chunk in chunks]
+        held = [(chunk, encode(chunk)) for chunk in chunks]
         with torch.no_grad():
             forgotten = rest.nonzero().flatten()
             others = [encode(chunk) for chunk in forgotten.split(self.chunking.size) if len(chunk)]
         order = torch.cat([*chunks, forgotten])
-        parts = torch.cat([*(part.detach() for part in held), *others])
-        embeddings = torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_()
-        value = loss(embeddings)
-        if not torch.isfinite(value.objective):
-            return value, embeddings.detach()
-        value.objective.backward()
-        gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
+        parts = torch.cat([*(part.detach() for _, part in held), *others])
+        return torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_(), held
+
+    def _backward(
+        self, images: Tensor, encode: Callable[[Tensor], Tensor], gradient: Tensor, held: Held,
+        before: list[Tensor | None],
+    ) -> None:  # fmt: skip
+        """The encoder's backward pass for the embeddings' gradient `[n, D]`.
+
+        Where memory does not suffice it begins anew, with the parameters' gradients as they were: None, but for what
+        a loss adds.
+        """
         needed = (gradient != 0).any(dim=1).cpu()
         self.expected[images] = needed
+        kept = [None if each is None else each.clone() for each in before]
 
-        again = [torch.nonzero(needed & rest).flatten()]
-        for chunk, part in zip(chunks, held, strict=True):
-            wanted = chunk[needed[chunk]]
-            if PASSES * len(wanted) < (PASSES - 1) * len(chunk):  # encoding the few again is less work
-                again.append(wanted)
-            else:
-                part.backward(gradient[chunk.to(gradient.device)])
-        del held
-        once_more = torch.cat(again)
-        if not needed.any():  # the optimizer still moves by its momentum, on gradients of 0
-            once_more = torch.arange(1)
-        for chunk in once_more.split(self.chunking.size):
-            if len(chunk):
-                encode(chunk).backward(gradient[chunk.to(gradient.device)])
-        return value, embeddings.detach()
+        def work() -> None:
+            for parameter, grad in zip(self.encoder.trainable(), kept, strict=True):
+                parameter.grad = None if grad is None else grad.clone()
+            rest = needed.clone()
+            again = []
+            while held:  # each is let go when it is done
+                chunk, part = held.pop(0)
+                rest[chunk] = False
+                wanted = chunk[needed[chunk]]
+                if PASSES * len(wanted) < (PASSES - 1) * len(chunk):  # encoding the few again is less work
+                    again.append(wanted)
+                else:
+                    part.backward(gradient[chunk.to(gradient.device)])
+                del part
+            once_more = torch.cat([rest.nonzero().flatten(), *again])
+            if not needed.any():  # the optimizer still moves by its momentum, on gradients of 0
+                once_more = torch.arange(1)
+            for chunk in once_more.split(self.chunking.size):
+                if len(chunk):
+                    encode(chunk).backward(gradient[chunk.to(gradient.device)])
+
+        self._with_less(work)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _has_gradient(value: LossValue) -> bool:
+    return value.objective.requires_grad and bool(torch.isfinite(value.objective))

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.data.samplers.batch import Sampler
 from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.engine.descent import Descent
 from siamesekit.engine.frozen_prefix import CHUNK, Stored
 from siamesekit.engine.precision import Precision
+from siamesekit.engine.random_state import random_state, restore_random_state, seed_all
 from siamesekit.engine.steps import Stepper
-from siamesekit.errors import RunError
+from siamesekit.errors import RunError, line_of_name
 from siamesekit.losses.batch_all import share_ranked_right
 from siamesekit.losses.loss import Loss, LossValue
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
-from siamesekit.randomness import torch_seed
-from siamesekit.triplets import Triplets, positives_of
+from siamesekit.triplets import Pairs, Triplets, Tuples, count_triplets, positives_of
+
+SHOWN_PHOTOS = 10
+"""How many of a batch's photos an error names."""
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch of training showed; figures are unweighted means over those of its batches that hold a triplet.
+    """What an epoch of training showed; figures are unweighted means over its batches, NaN where no batch has one.
 
     Triplets are the sampler's or the miner's; where there are none of either, all that the individuals of a batch make.
+    A batch without any has no figure of them.
 
     Attributes:
         epoch: counted from 1.
-        loss: mean loss of a triplet, before each batch's step.
+        loss: mean loss of a triplet, or of whatever the loss is over, before each batch's step.
         accuracy: share of triplets with d_ap < d_an, strictly, before each batch's step.
-        d_ap_mean: mean distance from anchor to positive; where all triplets count, of a positive pair.
-        d_an_mean: mean distance from anchor to negative; where all triplets count, of a negative pair.
-        active_triplets: share of the loss's terms, which are triplets, with a loss above 0.
+        d_ap_mean: mean distance from anchor to positive; where all triplets or pairs count, of a positive pair.
+        d_an_mean: mean distance from anchor to negative; where all triplets or pairs count, of a negative pair.
+        active_triplets: share of the loss's terms, such as triplets, with a loss above 0.
+        empty_batches: share of the batches in which the miner found nothing, so that there was no step.
+        embedding_variance: of a batch, as `embedding_variance`: near 0 where all embeddings are alike.
+        gradient_norm: global norm of the encoder's gradient, before clipping, over the batches with a step.
+        lr: learning rate at the last step, of the head where layers have their own.
         images_per_second: image passes asked for in a second: three to a triplet of the sampler; where it gives none,
             or a miner chooses them, the photos of the batches.
         seconds: duration.
@@ -49,8 +59,43 @@ class EpochResult:
     d_ap_mean: float
     d_an_mean: float
     active_triplets: float
+    empty_batches: float
+    embedding_variance: float
+    gradient_norm: float
+    lr: float
     images_per_second: float
     seconds: float
+
+
+@dataclass
+class Midway:
+    """How far an epoch has come: with a checkpoint's other states it is all that going on within it takes.
+
+    Attributes:
+        epoch: which, counted from 1.
+        batches: done.
+        rows: the figures of each of them.
+        images_asked: image passes asked for.
+        empty: batches in which the miner found nothing.
+        any_loss: whether a batch has had a loss.
+        any_triplet: whether a batch held a triplet.
+        seconds: that it took so far.
+        random: the random generators' states, of one that was saved.
+    """
+
+    epoch: int
+    batches: int = 0
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    images_asked: int = 0
+    empty: int = 0
+    any_loss: bool = False
+    any_triplet: bool = False
+    seconds: float = 0.0
+    random: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Itself as plain values, with the random generators' states of now."""
+        return vars(self) | {"rows": list(self.rows), "random": random_state()}
 
 
 def train(
@@ -60,80 +105,145 @@ def train(
     sampler: Sampler,
     distance: Distance,
     loss: Loss,
-    optimizer: torch.optim.Optimizer,
+    descent: Descent,
     epochs: range,
     seed: int = 0,
     progress: Progress | None = None,
     miner: Miner | None = None,
+    names: Sequence[str] | None = None,
+    midway: Midway | None = None,
+    after_step: Callable[[Midway], None] | None = None,
 ) -> Iterator[EpochResult]:
     """Train, giving an `EpochResult` after each epoch; between two the caller may evaluate and save.
+
+    A batch in which the miner finds nothing makes no step.
 
     Args:
         stepper: computes losses and gradients of batches of stored images; its encoder trains, in place.
         images: int64 `[N]`, the training photos, as indices into what is stored.
-        labels: int64 `[N]`, their individuals.
-        sampler: plans batches over the N training photos.
+        labels: int64 `[N]`, their individuals, numbered 0 … C − 1.
+        sampler: plans batches over the N training photos; where it has `mine`, that is called before each epoch.
         distance: for the figures; the loss has its own.
-        loss: what is minimised.
-        optimizer: over the encoder's trainable parameters.
+        loss: what is minimised; where it is a module it trains too.
+        descent: moves what trains.
         epochs: which epochs to do, counted from 1.
         seed: the run's; with the epoch it seeds torch, for dropout and the like.
         progress: is shown the batches.
-        miner: chooses the triplets of each batch, in place of the sampler's.
+        miner: chooses the triplets or pairs of each batch, in place of the sampler's.
+        names: of the N photos, for errors.
+        midway: where the first epoch had come to when it was saved; the rest of it is done.
+        after_step: is called after each step, and may save or raise.
 
     Raises:
-        RunError: the loss is not finite, or no batch holds a triplet.
+        RunError: the loss or its gradient is not finite, or no batch holds a triplet.
     """
     encoder, precision = stepper.encoder, stepper.precision
+    by_class = bool(getattr(loss, "by_class", False))
     for epoch in epochs:
         start = time.perf_counter()
-        torch.manual_seed(torch_seed(seed, f"epoch {epoch}"))
+        if midway is not None and midway.epoch == epoch:
+            so_far = midway
+            if so_far.random is not None:
+                restore_random_state(so_far.random)
+        else:
+            so_far = Midway(epoch)
+            seed_all(seed, f"epoch {epoch}")
+            if (mine := getattr(sampler, "mine", None)) is not None:
+                mine(epoch, lambda: embed_stored(encoder, stepper.stored, images, precision))
+        earlier, done = so_far.seconds, so_far.batches
         encoder.train()
-        figures: list[tuple[float, ...]] = []
-        images_asked = 0
+        if isinstance(loss, nn.Module):
+            loss.train()
         label = f"Epoch {epoch}/{epochs.stop - 1}"
-        for batch in (progress or Progress()).track(sampler.epoch(epoch), len(sampler), label, "batches"):
+        shown = (progress or Progress()).track(sampler.epoch(epoch), len(sampler), label, "batches")
+        for number, batch in enumerate(shown):
+            if number < done:
+                continue
             individuals = labels[batch.images].to(precision.device)
             batch_loss = BatchLoss(loss, miner, individuals, batch.triplets)
-            optimizer.zero_grad(set_to_none=True)
+            descent.zero_grad()
             value, embeddings = stepper(images[batch.images], batch_loss, epoch)
-            if not torch.isfinite(value.objective):
-                raise RunError(
-                    f"the loss is {value.objective.item()} in epoch {epoch}: the weights have left the range of "
-                    "numbers; lower optimizer.lr, or try --precision fp32"
-                )
-            optimizer.step()
-            accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.triplets, distance)
-            if not math.isnan(accuracy):
-                figures.append((value.mean.item(), accuracy, d_ap, d_an, value.active.item()))
+            norm = descent.gradient_norm().item()
+            for what, size in (("loss", value.objective.item()), ("gradient", norm)):
+                if not math.isfinite(size):
+                    photos = None if names is None else [names[i] for i in batch.images.tolist()]
+                    raise RunError(_left_the_numbers(what, size, epoch, number, photos))
+            if batch_loss.empty:
+                so_far.empty += 1
+                norm = math.nan
+            else:
+                descent.step((epoch - 1) * len(sampler) + number)
+            accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, distance)
+            counts = not batch_loss.empty and (
+                by_class or isinstance(batch_loss.tuples, Pairs) or not math.isnan(accuracy)
+            )
+            so_far.any_loss |= counts
+            so_far.any_triplet |= counts or bool(count_triplets(individuals) > 0)
+            mean, active = (value.mean.item(), value.active.item()) if counts else (math.nan, math.nan)
+            so_far.rows.append((mean, accuracy, d_ap, d_an, active, embedding_variance(embeddings).item(), norm))
             given = None if miner else batch.triplets
-            images_asked += len(batch.images) if given is None else 3 * len(given.anchor)
-        if not figures:
+            so_far.images_asked += len(batch.images) if given is None else 3 * len(given.anchor)
+            so_far.batches += 1
+            so_far.seconds = earlier + time.perf_counter() - start
+            if after_step is not None:
+                after_step(so_far)
+        if not so_far.any_loss and not (miner is not None and so_far.any_triplet):
             raise RunError(f"no batch of epoch {epoch} holds a triplet: two photos of an individual and one of another")
-        seconds = time.perf_counter() - start
-        mean_loss, accuracy, d_ap, d_an, active = torch.tensor(figures, dtype=torch.float64).mean(0).tolist()
-        yield EpochResult(epoch, mean_loss, accuracy, d_ap, d_an, active, images_asked / seconds, seconds)
+        seconds = earlier + time.perf_counter() - start
+        table = torch.tensor(so_far.rows, dtype=torch.float64)
+        mean, accuracy, d_ap, d_an, active, variance, norm = table.nanmean(0).tolist()
+        yield EpochResult(
+            epoch, mean, accuracy, d_ap, d_an, active, so_far.empty / len(so_far.rows), variance, norm, descent.lr,
+            so_far.images_asked / seconds, seconds,
+        )  # fmt: skip
+
+
+def embedding_variance(embeddings: Tensor) -> Tensor:
+    """Total variance of embeddings `[N, D]`, Σ over dimensions, over their mean squared length: scalar, 0 to 1.
+
+    0 where all embeddings are alike, near 1 where they point in all directions; of embeddings of length 1 it is the
+    total variance itself. Not a number where all are 0.
+    """
+    embeddings = embeddings.double()
+    spread = (embeddings - embeddings.mean(0)).square().sum(1).mean()
+    return spread / embeddings.square().sum(1).mean()
+
+
+def _left_the_numbers(what: str, size: float, epoch: int, number: int, photos: Sequence[str] | None) -> str:
+    where = f"epoch {epoch}, batch {number + 1}"
+    if photos is not None:
+        more = f" and {len(photos) - SHOWN_PHOTOS} more" if len(photos) > SHOWN_PHOTOS else ""
+        where += f" (photos {', '.join(map(line_of_name, photos[:SHOWN_PHOTOS]))}{more})"
+    return (
+        f"the {what} is {size} in {where}: the weights have left the range of numbers, or these photos give what the "
+        "loss cannot take; lower optimizer.lr, set optimizer.clip_norm = 1.0, or try --precision fp32"
+    )
 
 
 class BatchLoss:
     """The loss of one batch as a function of its embeddings alone.
 
     Attributes:
-        triplets: those of the sampler, or once it has been called those of the miner; None where all count.
+        tuples: those of the sampler, or once it has been called those of the miner; None where all count.
+        empty: whether the miner found none: then the loss is a constant 0.
     """
 
     def __init__(self, loss: Loss, miner: Miner | None, individuals: Tensor, triplets: Triplets | None) -> None:
         self.loss = loss
         self.miner = miner
         self.individuals = individuals
-        self.triplets = triplets and Triplets(*(index.to(individuals.device) for index in triplets))
+        self.tuples: Tuples | None = triplets and Triplets(*(index.to(individuals.device) for index in triplets))
+        self.empty = False
 
     def __call__(self, embeddings: Tensor) -> LossValue:
         """The loss of embeddings `[n, D]`."""
         if self.miner is not None:
             with torch.no_grad():
-                self.triplets = self.miner(embeddings.detach(), self.individuals)
-        return self.loss(embeddings, self.individuals, self.triplets)
+                self.tuples = self.miner(embeddings.detach(), self.individuals)
+            self.empty = all(len(index) == 0 for index in self.tuples)
+        if self.empty:
+            return LossValue(*(embeddings.new_zeros(()) for _ in range(3)))
+        return self.loss(embeddings, self.individuals, self.tuples)
 
 
 @torch.no_grad()
@@ -151,23 +261,35 @@ def triplet_distances(embeddings: Tensor, triplets: Triplets, distance: Distance
 
 
 def ranking(
-    embeddings: Tensor, labels: Tensor, triplets: Triplets | None, distance: Distance
+    embeddings: Tensor, labels: Tensor, tuples: Tuples | None, distance: Distance
 ) -> tuple[float, float, float]:
-    """Share of triplets with d_ap < d_an, strictly, and the mean distances d_ap and d_an; NaN without any triplet.
+    """Share of triplets with d_ap < d_an, strictly, and the mean distances d_ap and d_an; NaN without any of them.
 
     Args:
         embeddings: `[N, D]`, without gradient.
         labels: int64 `[N]`, their individuals.
-        triplets: indices into them; None: all that the individuals make, with the means over the positive and over the
-            negative pairs.
+        tuples: triplets of indices into them; or pairs, whose triplets are every positive with every negative pair of
+            its anchor, and the means over the pairs; None: all that the individuals make, with the means over the
+            positive and over the negative pairs.
         distance: between embeddings.
     """
-    if triplets is not None:
-        d_ap, d_an = triplet_distances(embeddings, triplets, distance)
+    if isinstance(tuples, Triplets):
+        d_ap, d_an = triplet_distances(embeddings, tuples, distance)
         return (d_ap < d_an).double().mean().item(), d_ap.mean().item(), d_an.mean().item()
     distances = pairwise(distance, embeddings, embeddings)
+    if tuples is not None:
+        return _ranking_of_pairs(distances, tuples)
     index, there = positives_of(labels)
     positive = distances.gather(1, index)[there]
     same = labels[:, None] == labels
     d_an = distances.masked_fill(same, 0).sum(dtype=torch.float64) / (~same).sum()
     return share_ranked_right(distances, labels).item(), positive.double().mean().item(), d_an.item()
+
+
+def _ranking_of_pairs(distances: Tensor, pairs: Pairs) -> tuple[float, float, float]:
+    d_ap, d_an = distances[pairs.anchor, pairs.positive], distances[pairs.other_anchor, pairs.negative]
+    negatives = torch.full_like(distances, -torch.inf)  # no positive is nearer than that
+    negatives[pairs.other_anchor, pairs.negative] = d_an
+    right = (negatives[pairs.anchor] > d_ap[:, None]).sum()
+    triplets = (negatives > -torch.inf).sum(1)[pairs.anchor].sum()
+    return (right.double() / triplets).item(), d_ap.double().mean().item(), d_an.double().mean().item()

@@ -49,7 +49,7 @@ def batch_all(
     Equal to the sum over enumerated triplets, gradient included (`tests/losses/test_batch_all.py`).
 
     Args:
-        distances: `[N, N]`, at least 0, between the N embeddings of the batch, float32 or float64.
+        distances: `[N, N]`, of either sign, between the N embeddings of the batch, float32 or float64.
         labels: int64 `[N]`, individuals.
         margin: at least 0, in the distances' units.
         mining: `all` triplets; `hard`, those with d_an ≤ d_ap; `semi-hard`, those with d_ap < d_an < d_ap + margin.
@@ -94,7 +94,8 @@ class _BatchAll(torch.autograd.Function):
         ctx.save_for_backward(slope)
         triplets = count_triplets(labels) if mining == "all" else mined
         ctx.mark_non_differentiable(triplets, active)
-        # the loss is homogeneous in all d_an and d_ap + margin, so it is its gradient times those, by its degree
+        # the loss is homogeneous in all d_an and d_ap + margin, so it is its gradient times those, by its degree; that
+        # is Euler's theorem, for which their signs do not matter
         loss = (sums[0] if hinge == "linear" else sums[0] / 2).clamp_min(0)
         return torch.where(torch.isfinite(sums[1]), loss, torch.nan).to(distances.dtype), triplets, active
 

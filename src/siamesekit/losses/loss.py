@@ -24,6 +24,15 @@ class LossValue(NamedTuple):
     active: Tensor
 
 
+def mean_of(losses: Tensor) -> LossValue:
+    """The mean of the terms' losses `[T]`; 0, with a gradient of 0, where there are none."""
+    if len(losses) == 0:
+        none = losses.sum()
+        return LossValue(none, none.detach(), none.detach())
+    objective = losses.mean()
+    return LossValue(objective, objective.detach(), (losses.detach() > 0).double().mean())
+
+
 class Loss(Protocol):
     """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets or pairs of indices into them.
 
@@ -38,6 +47,8 @@ class Loss(Protocol):
     - `by_class = True`: it compares embeddings with something it holds for each training individual (proxies, class
       weights), so it has no value for individuals that did not train, and takes no miner's tuples.
     - `measures_by = "cosine"`: it fixes its own measure; the run's distance must rank as that does.
+    - `mean_over_photos = True`: with tuples, too, its mean is over all N embeddings, not over what the tuples name, so
+      `cross-batch-memory`, which hands it more embeddings than may be anchors, scales it.
     """
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:

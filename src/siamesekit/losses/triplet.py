@@ -9,7 +9,10 @@ from torch import Tensor
 
 from siamesekit.distances.distance import Distance, pairwise
 from siamesekit.losses.batch_all import batch_all
+from siamesekit.losses.each_triplet import sum_over_triplets
+from siamesekit.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.losses.loss import LossValue
+from siamesekit.losses.pair_distances import pair_distances
 from siamesekit.options import NonNegative
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Tuples, as_triplets
@@ -17,15 +20,24 @@ from siamesekit.triplets import Tuples, as_triplets
 Reduction = Literal["sum", "mean", "mean-nonzero"]
 # the same as in batch_all.py: an option's type has to be known without importing torch
 Mining = Literal["all", "hard", "semi-hard"]
-Hinge = Literal["linear", "squared"]
+Hinge = Literal["linear", "squared", "soft"]
 
 
-def triplet_loss(d_ap: Tensor, d_an: Tensor, margin: float) -> Tensor:
-    """max(d_ap − d_an + margin, 0) of each triplet: `[T]`, `[T]` → `[T]`, at least 0.
+def triplet_loss(d_ap: Tensor, d_an: Tensor, margin: float, hinge: Hinge = "linear") -> Tensor:
+    """max(d_ap − d_an + margin, 0) of each triplet, or its square: `[T]`, `[T]` → `[T]`, at least 0.
 
-    Schroff, Kalenichenko, Philbin 2015 (arXiv:1503.03832), equation 3.
+    Schroff, Kalenichenko, Philbin 2015 (arXiv:1503.03832), equation 3. `soft` is log(1 + exp(d_ap − d_an + margin)),
+    which nears the hinge far from the margin and never stops pulling: Hermans, Beyer, Leibe 2017 (arXiv:1703.07737),
+    section 2, there with a margin of 0.
+
+    >>> d_ap, d_an = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([0.5, 1.5, 3.0])
+    >>> triplet_loss(d_ap, d_an, margin=1.0)  # a negative nearer than the positive, within the margin, beyond it
+    tensor([1.5000, 0.5000, 0.0000])
     """
-    return (d_ap - d_an + margin).clamp_min(0)
+    violation = d_ap - d_an + margin
+    if hinge == "soft":
+        return log_one_plus_exp(violation)
+    return violation.clamp_min(0) if hinge == "linear" else violation.clamp_min(0).square()
 
 
 def mined(d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining) -> Tensor:
@@ -34,7 +46,7 @@ def mined(d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining) -> Tensor:
     All; `hard`, those with d_an ≤ d_ap; `semi-hard`, those with d_ap < d_an < d_ap + margin.
     """
     if mining == "all":
-        return torch.ones_like(d_ap, dtype=torch.bool)
+        return torch.ones_like(d_an, dtype=torch.bool)
     return d_an <= d_ap if mining == "hard" else (d_ap < d_an) & (d_an < d_ap + margin)
 
 
@@ -43,15 +55,20 @@ class Triplet:
     """Triplet loss: each anchor nearer to its positive than to its negative, by a margin.
 
     Embeddings `[N, D]`, labels `[N]`, T triplets → the sum or the mean of max(d_ap − d_an + margin, 0) over those of
-    them that `mining` admits. Without triplets it is over *all* triplets of the batch, exactly and without enumerating
-    them (`siamesekit.losses.batch_all`). Where there is no triplet at all it is 0.
+    them that `mining` admits. Without triplets it is over *all* triplets of the batch, exactly and in O(N²) memory:
+    without enumerating them (`siamesekit.losses.batch_all`), or with `swap` or a `soft` hinge, for which there is no
+    such way, a few anchors at a time, in O(N² K) time where an individual has K photos
+    (`siamesekit.losses.each_triplet`). Where there is no triplet at all it is 0.
 
     Args:
         margin: in the distance's units.
         reduction: what the gradient is of: the sum over the batch's triplets, their mean, or the mean over those with
             a loss above 0.
         mining: `all` triplets; `hard`, those with d_an ≤ d_ap; or `semi-hard`, with d_ap < d_an < d_ap + margin.
-        hinge: `linear`, or `squared`: the square of the above.
+        hinge: `linear`; `squared`, the square of the above; or `soft`, log(1 + exp(d_ap − d_an + margin)), the soft
+            margin of Hermans et al. 2017 (arXiv:1703.07737), who set the margin to 0.
+        swap: whether d_an is the lesser of the negative's distances from the anchor and from the positive, for
+            `mining` too: Balntas et al. 2016 (BMVC), "anchor swap".
         distance: supplied by the run.
     """
 
@@ -61,6 +78,7 @@ class Triplet:
         reduction: Reduction = "mean",
         mining: Mining = "all",
         hinge: Hinge = "linear",
+        swap: bool = False,
         *,
         distance: Distance,
     ) -> None:
@@ -68,6 +86,7 @@ class Triplet:
         self.reduction = reduction
         self.mining: Mining = mining
         self.hinge: Hinge = hinge
+        self.swap = swap
         self.distance = distance
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
@@ -75,14 +94,13 @@ class Triplet:
         triplets = as_triplets(tuples)
         if triplets is None:
             return self._of_all(embeddings, labels)
-        # index_select: the gradient of embeddings[index] is summed in an order that differs from run to run
-        anchor, positive, negative = (embeddings.index_select(0, index) for index in triplets)
-        d_ap, d_an = self.distance(anchor, positive), self.distance(anchor, negative)
-        losses = triplet_loss(d_ap, d_an, self.margin)
-        if self.hinge == "squared":
-            losses = losses.square()
+        anchor, positive, negative = triplets
+        d_ap = pair_distances(self.distance, embeddings, anchor, positive)
+        d_an = pair_distances(self.distance, embeddings, anchor, negative)
+        d_pn = pair_distances(self.distance, embeddings, positive, negative) if self.swap else d_an
+        losses, admitted = self._of(d_ap, d_an, d_pn)
         if self.mining != "all":
-            losses = losses[mined(d_ap, d_an, self.margin, self.mining)]
+            losses = losses[admitted]
         if len(losses) == 0:
             none = losses.sum()
             return LossValue(none, none.detach(), none.detach())
@@ -93,9 +111,18 @@ class Triplet:
             objective = losses.mean() if self.reduction == "mean" else losses.sum() / active.sum().clamp_min(1)
         return LossValue(objective, losses.detach().mean(), active.double().mean())
 
+    def _of(self, d_ap: Tensor, d_an: Tensor, d_pn: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses, and which `mining` admits, of distances whose shapes broadcast."""
+        if self.swap:
+            d_an = torch.minimum(d_an, d_pn)
+        return triplet_loss(d_ap, d_an, self.margin, self.hinge), mined(d_ap, d_an, self.margin, self.mining)
+
     def _of_all(self, embeddings: Tensor, labels: Tensor) -> LossValue:
         distances = pairwise(self.distance, embeddings, embeddings)
-        total, triplets, active = batch_all(distances, labels, self.margin, self.mining, self.hinge)
+        if self.swap or self.hinge == "soft":
+            total, triplets, active = sum_over_triplets(distances, labels, self._of)
+        else:
+            total, triplets, active = batch_all(distances, labels, self.margin, self.mining, self.hinge)
         some, with_loss = triplets.clamp_min(1), active.clamp_min(1)
         objective = total if self.reduction == "sum" else total / (some if self.reduction == "mean" else with_loss)
         return LossValue(objective, total.detach() / some, active.double() / some)

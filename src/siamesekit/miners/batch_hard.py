@@ -14,6 +14,10 @@ def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
     """Each anchor with its farthest positive and its nearest negative: `[N, N]`, int64 `[N]` → at most N triplets.
 
     Hermans, Beyer, Leibe 2017 (arXiv:1703.07737), section 2. A photo without a positive or a negative is no anchor.
+
+    >>> place = torch.tensor([0.0, 1.0, 3.0, 4.0])  # on a line; the first three are one individual's
+    >>> batch_hard((place[:, None] - place).abs(), torch.tensor([0, 0, 0, 1]))
+    Triplets(anchor=tensor([0, 1, 2]), positive=tensor([2, 2, 0]), negative=tensor([3, 3, 3]))
     """
     index, there = positives_of(labels)
     anchor = (there.any(dim=1) & (labels[:, None] != labels).any(dim=1)).nonzero()[:, 0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
 
-from siamesekit.optimizers.fused import fused_where_possible
+from siamesekit.optimizers.fused import Params, fused_where_possible
 from siamesekit.options import OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 
@@ -19,7 +18,7 @@ def adam(
     beta2: OpenFraction = 0.999,
     epsilon: Positive = 1e-8,
     *,
-    params: Iterable[nn.Parameter],
+    params: Params,
 ) -> torch.optim.Adam:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980), without weight decay: `adamw` has it.
 
@@ -32,6 +31,6 @@ def adam(
         epsilon: added to √v̂, after bias correction.
         params: supplied by the run.
     """
-    parameters = list(params)
-    fused = fused_where_possible(parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=(beta1, beta2), eps=epsilon, fused=fused)
+    given: list[Any] = list(params)
+    fused = fused_where_possible(given)
+    return torch.optim.Adam(given, lr=lr, betas=(beta1, beta2), eps=epsilon, fused=fused)

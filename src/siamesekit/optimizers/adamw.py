@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
 
-from siamesekit.optimizers.fused import fused_where_possible
+from siamesekit.optimizers.fused import Params, fused_where_possible
 from siamesekit.options import NonNegative, OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 
@@ -20,7 +19,7 @@ def adamw(
     epsilon: Positive = 1e-8,
     weight_decay: NonNegative = 0.01,
     *,
-    params: Iterable[nn.Parameter],
+    params: Params,
 ) -> torch.optim.AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).
 
@@ -34,8 +33,8 @@ def adamw(
         weight_decay: each step takes `lr · weight_decay` of every weight off it.
         params: supplied by the run.
     """
-    parameters = list(params)
+    given: list[Any] = list(params)
     return torch.optim.AdamW(
-        parameters, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay,
-        fused=fused_where_possible(parameters),
+        given, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay,
+        fused=fused_where_possible(given),
     )  # fmt: skip

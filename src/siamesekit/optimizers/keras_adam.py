@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
-from siamesekit.optimizers.fused import fused_where_possible
+from siamesekit.optimizers.fused import Params, fused_where_possible
 from siamesekit.options import OpenFraction, Positive
 from siamesekit.registry import OPTIMIZERS
 
@@ -27,14 +26,14 @@ class KerasAdam(torch.optim.Adam):
 
     def __init__(
         self,
-        params: Iterable[nn.Parameter],
+        params: Params,
         lr: float = 1e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-7,
     ) -> None:
-        parameters = list(params)
-        super().__init__(parameters, lr=lr, betas=(beta1, beta2), eps=epsilon, fused=fused_where_possible(parameters))
+        given: list[Any] = list(params)
+        super().__init__(given, lr=lr, betas=(beta1, beta2), eps=epsilon, fused=fused_where_possible(given))
         for group in self.param_groups:
             group["epsilon_hat"] = epsilon
             group["steps"] = 0
@@ -54,7 +53,7 @@ def keras_adam(
     beta2: OpenFraction = 0.999,
     epsilon: Positive = 1e-7,
     *,
-    params: Iterable[nn.Parameter],
+    params: Params,
 ) -> KerasAdam:
     """Adam with Keras's epsilon, so that a Keras recipe's learning rate and epsilon mean the same here.
 

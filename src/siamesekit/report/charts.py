@@ -72,23 +72,25 @@ def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
 def distance_chart(
     same: NDArray[np.float32], different: NDArray[np.float32], threshold: Mapping[str, Any] | None
 ) -> str:
-    """How the distances of same and different pairs are spread, with the threshold and the similarity curve."""
+    """How the distances of same `[P]` and different `[Q]` pairs are spread, with threshold and similarity curve."""
     with _styled() as figure:
         panel = figure.subplots()
-        top = float(max(same.max(initial=0), different.max(initial=0))) or 1.0
-        bins = np.linspace(0, top, 41)
+        bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 by `dot` alone
+        top = float(max(same.max(initial=bottom), different.max(initial=bottom)))
+        top = top if top > bottom else bottom + 1.0
+        bins = np.linspace(bottom, top, 41)
         for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
             if len(values) > 0:
                 share = np.full(len(values), 1 / len(values))
                 counted = f"{label} ({len(values):,} pairs)"
                 panel.hist(values, bins.tolist(), weights=share, color=colour, alpha=0.55, label=counted)
-        panel.set(xlabel="distance", ylabel="share of pairs", xlim=(0, top))
+        panel.set(xlabel="distance", ylabel="share of pairs", xlim=(bottom, top))
         handles, labels = panel.get_legend_handles_labels()
         if threshold is not None:
             handles.append(panel.axvline(threshold["threshold"], color=GREY, lw=1.6, ls="--"))
             labels.append(f"threshold {threshold['threshold']:.3f}")
             twin = panel.twinx()
-            x = np.linspace(0, top, 200)
+            x = np.linspace(bottom, top, 200)
             exponent = np.clip(threshold["slope"] * x + threshold["intercept"], -60, 60)
             handles += twin.plot(x, 1 / (1 + np.exp(exponent)), color=GREY, lw=1.6)
             labels.append("similarity (right axis)")
@@ -102,12 +104,15 @@ def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str,
     x = [line["epoch"] for line in epochs]
     for key, (label, colour) in keys.items():
         y = [np.nan if line.get(key) is None else line[key] for line in epochs]
+        if np.isnan(y).all():
+            continue
         panel.plot(x, y, color=colour, lw=1.8, marker="o" if len(x) < 5 else None, label=label)
     panel.set(xlabel="epoch")
     panel.set_title(title, size=10)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panel.grid(alpha=0.2)
-    panel.legend(frameon=False, fontsize=8.5)
+    if panel.lines:
+        panel.legend(frameon=False, fontsize=8.5)
 
 
 class _styled:  # noqa: N801 - reads as the function it is

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from siamesekit.doctor import Finding
+
 
 @dataclass(frozen=True)
 class StandIn:
@@ -60,6 +62,7 @@ class ReportData:
         stand_ins: what is not the real thing.
         facts: what was done, as label and text.
         epochs: the lines of metrics.jsonl.
+        findings: what the doctor says about them.
         evaluation: the content of evaluation.json.
         same: float32 `[S]`, distances of pairs of test photos of one individual.
         different: float32 `[D]`, distances of pairs of two individuals.
@@ -72,6 +75,7 @@ class ReportData:
     stand_ins: tuple[StandIn, ...]
     facts: tuple[tuple[str, str], ...]
     epochs: tuple[Mapping[str, Any], ...]
+    findings: tuple[Finding, ...]
     evaluation: Mapping[str, Any]
     same: NDArray[np.float32]
     different: NDArray[np.float32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from siamesekit.doctor import Finding
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
 from siamesekit.report.data import HardTriplet, Picture, ReportData
 
@@ -105,15 +106,51 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
 def _training(data: ReportData) -> str:
     if not data.epochs:
         return ""
-    last = data.epochs[-1]
     seconds = sum(line["seconds"] for line in data.epochs)
     count = f"{len(data.epochs)} epoch{'s' if len(data.epochs) > 1 else ''}"
+    losses = [line["train_loss"] for line in data.epochs if line["train_loss"] is not None]
+    fell = ""
+    if losses:
+        fell = f"; the last one's training loss is {losses[-1]:.4f}, after {losses[0]:.4f} in the first"
+    untested = ""
+    if all(line["test_loss"] is None for line in data.epochs):
+        untested = (" There is no test loss: this loss compares photos with the training individuals, and the test "
+                    "individuals are none of them.")  # fmt: skip
     return (
-        f"<p>{count} in {_duration(seconds)}; the last one's training loss is "
-        f"{last['train_loss']:.4f}, after {data.epochs[0]['train_loss']:.4f} in the first. A triplet is active while "
-        "its loss is above zero: only those still teach.</p>"
+        f"<p>{count} in {_duration(seconds)}{fell}. A triplet is active while its loss is above zero: only those still "
+        f"teach.{untested}</p>"
+        + _findings(data.findings)
         + _chart(training_chart(data.epochs), "Loss, accuracy and distances over the epochs")
+        + f"<p class=small>{' '.join(_vital_signs(data))}</p>"
     )
+
+
+def _vital_signs(data: ReportData) -> list[str]:
+    """What the doctor looks at beside the curves, in sentences."""
+    told = []
+    for key, label, meaning in (
+        ("embedding_variance", "Embedding variance", "0: all photos alike, 1: spread in all directions"),
+        ("gradient_norm", "Gradient norm", "how hard an average step pulls"),
+    ):
+        values = [line[key] for line in data.epochs if line.get(key) is not None]
+        if values:
+            told.append(f"{label} {values[0]:.3g} in the first epoch, {values[-1]:.3g} in the last ({meaning}).")
+    if not data.findings:
+        told.append("The training doctor has nothing to remark: no collapse, no dead miner, no exploding loss.")
+    return told
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    return "".join(
+        f"<div class='note warn'><strong>{escape(_title(finding))}.</strong> {escape(finding.meaning)} "
+        f"Try: {escape(finding.advice)}</div>"
+        for finding in findings
+    )
+
+
+def _title(finding: Finding) -> str:
+    epochs = f"epoch {finding.first}" if finding.first == finding.last else f"epochs {finding.first} to {finding.last}"
+    return f"{finding.name.replace('-', ' ').capitalize()}, {epochs}"
 
 
 def _operating_point(data: ReportData) -> str:

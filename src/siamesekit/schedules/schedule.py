@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Schedule(Protocol):
-    """By which factor each learning rate is multiplied at a step: a pure function, so that a resumed run goes on exactly.
+    """By which factor each learning rate is multiplied at a step: a pure function, so a resumed run goes on exactly.
 
     Runtime values that a schedule may name in its signature: `steps`, of the whole run, at least 1; `steps_per_epoch`;
     `lr`, the optimizer's learning rate, for those that are given absolute ones.

@@ -9,15 +9,19 @@ from torch import Tensor
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.registry import AUGMENTATIONS
 
-NAMES = AUGMENTATIONS.names()
+NAMES = [name for name in AUGMENTATIONS.names() if not name.endswith("/*")]
+OPTIONS = {
+    "photo-id": {"erase": 0.5, "flip": 0.5},
+    "flip": {"vertical": 0.5},
+    "sequence": {"steps": [{"name": "crop"}, {"name": "torchvision/color-jitter", "brightness": 0.5}]},
+}
 IMAGES = torch.randint(0, 256, (10, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 PHOTOS = torch.tensor([3, 1, 4, 15, 9, 2, 6, 5, 35, 8])
 
 
 @pytest.fixture(params=NAMES)
 def augmentation(request: pytest.FixtureRequest) -> Augmentation:
-    options = {"photo-id": {"erase": 0.5, "flip": 0.5}, "flip": {"vertical": 0.5}}
-    return AUGMENTATIONS.build(request.param, options.get(request.param, {}))
+    return AUGMENTATIONS.build(request.param, OPTIONS.get(request.param, {}))
 
 
 def views(augmentation: Augmentation, chosen: Tensor, epoch: int = 1, view: int = 0, seed: int = 5) -> Tensor:

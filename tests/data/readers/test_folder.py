@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from siamesekit.data.readers.folder import SUFFIXES, folder
+from siamesekit.data.readers.folder import SUFFIXES, Groups, folder
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, MissingDataError
 
@@ -95,3 +95,53 @@ def test_a_folder_without_photos_of_individuals_is_refused(tmp_path: Path, names
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a file; a folder"):
         folder(made(tmp_path, "file") / "file")
+
+
+def test_without_groups_a_record_has_none(tmp_path: Path) -> None:
+    assert [record.group for record in folder(made(tmp_path, "a/1.jpg", "b/1.jpg"))] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("groups", "individuals"), [("of-photos", ["ann", "bob", "ann"]), ("of-individuals", ["2/ann", "2/bob", "10/ann"])]
+)
+def test_a_level_of_groups_is_of_photos_or_of_individuals(
+    tmp_path: Path, groups: Groups, individuals: list[str]
+) -> None:
+    """The same folder's name in two groups is one individual at two sites, or two of two species."""
+    root = made(
+        tmp_path, "10/ann/1.jpg", "2/bob/left/1.jpg", "2/ann/1.jpg", ".git/x/1.jpg", "2/.x/1.jpg", "2/loose.jpg"
+    )
+    records = folder(root, groups)
+    assert [record.name for record in records] == ["2/ann/1.jpg", "2/bob/left/1.jpg", "10/ann/1.jpg"]
+    assert [record.group for record in records] == ["2", "2", "10"]
+    assert [record.individual for record in records] == individuals
+    assert [record.source for record in records] == [root / record.name for record in records]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["1.jpg", "a/2.jpg"], "2 photos lie directly in it or in a group's folder"),
+        (["a/b/x.txt"], "no photos are in it"),
+    ],
+)
+def test_a_level_of_groups_that_is_not_there_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=f"{message}; photos belong into .*/GROUP/INDIVIDUAL/photo.jpg"):
+        folder(made(tmp_path, *names), "of-photos")
+    with pytest.raises(MissingDataError, match=r"put photos at .*/GROUP/INDIVIDUAL/photo\.jpg"):
+        folder(tmp_path / "absent", "of-individuals")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its folder may be listed and not entered; to root all is open, so that it is said in its place."""
+    (tmp_path / "ann").mkdir()
+    real = Path.is_dir
+
+    def denied(path: Path) -> bool:
+        if path.name == "ann":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    with pytest.raises(DataError, match=r"ann cannot be looked at: Permission denied; check its folder's permissions"):
+        folder(tmp_path)

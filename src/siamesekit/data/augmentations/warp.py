@@ -23,5 +23,5 @@ def warp(images: Tensor, matrices: NDArray[np.float64]) -> Tensor:
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Pixel values of any range, to the nearest of 0 … 255, uint8."""
+    """Pixel values of any range, to the nearest of 0 … 255: `[...]` → uint8 `[...]`."""
     return images.round().clamp(0, 255).to(torch.uint8)

@@ -27,8 +27,9 @@ class Sampler(Protocol):
     """A plan of batches; the same for the same seed and epoch, whatever was drawn before.
 
     A sampler that plans by the embeddings also has `mine(epoch, embed)`, which is called before each epoch, before
-    `epoch(epoch)`: `embed()` gives the training photos' embeddings `[N, D]`, in inference mode, if it wants them. It then
-    has `state_dict()` and `load_state_dict(state)`, of tensors and plain values: what it goes by after a resumption.
+    `epoch(epoch)`: `embed()` gives the training photos' embeddings `[N, D]`, in inference mode, if it wants them. It
+    then has `state_dict()` and `load_state_dict(state)`, of tensors and plain values: what it goes by after a
+    resumption.
     """
 
     def __len__(self) -> int:

@@ -1,0 +1,151 @@
+"""Signatures of another package's classes, read from its sources along their chains of base classes.
+
+A constructor that passes `**kwargs` on to its base takes the base's parameters too, except those that it passes itself.
+Nothing is imported or run: a config is checked before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from siamesekit.errors import ComponentError
+from siamesekit.signatures import REQUIRED
+
+
+class _Computed:
+    def __repr__(self) -> str:
+        return "computed"
+
+
+COMPUTED: Any = _Computed()
+"""The default of a parameter whose default is no literal."""
+
+
+@dataclass(frozen=True)
+class ClassParameter:
+    """A parameter of a class's constructor: its name, its default, and its annotation as the source spells it."""
+
+    name: str
+    default: Any
+    annotation: str
+
+
+@cache
+def package_folder(package: str) -> Path:
+    """Where a package's sources are.
+
+    Raises:
+        ComponentError: it is not installed.
+    """
+    top, *inner = package.split(".")
+    spec = find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        raise ComponentError(f"the package {top} is not installed: pip install {top.replace('_', '-')}")
+    return Path(spec.submodule_search_locations[0]).joinpath(*inner)
+
+
+@cache
+def classes_of(*packages: str) -> Mapping[str, ast.ClassDef]:
+    """The classes at the top of all files of some packages (sub-packages not included), by name; the first one wins."""
+    found: dict[str, ast.ClassDef] = {}
+    for package in packages:
+        for file in sorted(package_folder(package).glob("*.py")):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found.setdefault(node.name, node)
+    return found
+
+
+def lineage(name: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:
+    """Python's method resolution order of a class, bases that are not in `classes` left out."""
+    bases = [base for base in map(_last_name, classes[name].bases) if base in classes]
+    rows = [*(lineage(base, classes) for base in bases), bases]
+    order = [name]
+    while rows := [row for row in rows if row]:
+        head = next(row[0] for row in rows if not any(row[0] in other[1:] for other in rows))
+        order.append(head)
+        rows = [row[1:] if row[0] == head else row for row in rows]
+    return order
+
+
+def parameters_of(name: str, classes: Mapping[str, ast.ClassDef]) -> list[ClassParameter]:
+    """The parameters of a class's constructor, those of its bases that it passes on included."""
+    found: dict[str, ClassParameter] = {}
+    settled: set[str] = set()
+    for ancestor in lineage(name, classes):
+        constructor = _constructor(classes[ancestor])
+        if constructor is None:
+            continue
+        for parameter in _own_parameters(constructor):
+            if parameter.name not in settled:
+                found.setdefault(parameter.name, parameter)
+        settled |= _passed(constructor)
+        if constructor.args.kwarg is None:
+            break
+    # as calls spell them: what has no default first
+    return sorted(found.values(), key=lambda parameter: parameter.default is not REQUIRED)
+
+
+def doc_of(name: str, classes: Mapping[str, ast.ClassDef]) -> str:
+    """A class's docstring, or its constructor's; empty where there is none."""
+    node = classes[name]
+    constructor = _constructor(node)
+    text = ast.get_docstring(node) or (ast.get_docstring(constructor) if constructor is not None else None)
+    return inspect.cleandoc(text or "")
+
+
+def descendants(base: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:
+    """The classes below a base, sorted, without it."""
+    return sorted(name for name in classes if name != base and base in lineage(name, classes))
+
+
+def without(parameters: Iterable[ClassParameter], names: Iterable[str]) -> list[ClassParameter]:
+    """The parameters but for some."""
+    left_out = set(names)
+    return [parameter for parameter in parameters if parameter.name not in left_out]
+
+
+def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
+    return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+
+
+def _own_parameters(constructor: ast.FunctionDef) -> Iterator[ClassParameter]:
+    given = constructor.args
+    positional = [*given.posonlyargs, *given.args][1:]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
+    pairs = [*zip(positional, defaults[-len(positional) :] if positional else [], strict=True),
+             *zip(given.kwonlyargs, given.kw_defaults, strict=True)]  # fmt: skip
+    for argument, default in pairs:
+        yield ClassParameter(
+            argument.arg, _literal(default), ast.unparse(argument.annotation) if argument.annotation else ""
+        )
+
+
+def _literal(node: ast.expr | None) -> Any:
+    if node is None:
+        return REQUIRED
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return COMPUTED
+
+
+def _passed(constructor: ast.FunctionDef) -> set[str]:
+    """The keywords that a constructor gives to its base's: they are settled."""
+    keywords: set[str] = set()
+    for call in ast.walk(constructor):
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__")):
+                keywords |= {word.arg for word in call.keywords if word.arg is not None}
+    return keywords
+
+
+def _last_name(node: ast.expr) -> str:
+    return ast.unparse(node).rpartition(".")[2]

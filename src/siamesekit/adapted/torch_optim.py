@@ -1,0 +1,159 @@
+"""What `torch.optim` has, by name: optimizers and learning-rate schedules, read from its sources without loading it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from siamesekit.adapted.class_chain import (
+    COMPUTED,
+    ClassParameter,
+    classes_of,
+    descendants,
+    doc_of,
+    parameters_of,
+    without,
+)
+from siamesekit.components import Member
+from siamesekit.errors import ComponentError
+from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction, Positive
+from siamesekit.signatures import REQUIRED, Parameter, in_words
+
+PACKAGE = "torch.optim"
+UNFIT = {
+    "LBFGS": "it evaluates the loss several times a step",
+    "Muon": "it takes matrices only",
+    "SparseAdam": "gradients here are dense",
+    "LambdaLR": "a function has no spelling in TOML",
+    "MultiplicativeLR": "a function has no spelling in TOML",
+    "ReduceLROnPlateau": "it goes by figures, and a schedule here is a function of the step",
+    "ChainedScheduler": "it combines schedules",
+    "SequentialLR": "it combines schedules",
+    "SWALR": "it belongs to another way of averaging weights: train.average",
+    "_LRScheduler": "an old name of the base",
+}
+"""Classes that are no component here, and why."""
+DROPPED = {
+    "params", "foreach", "maximize", "capturable", "differentiable", "fused", "optimizer", "last_epoch", "verbose",
+    "scale_fn", "cycle_momentum", "base_momentum", "max_momentum", "epochs", "steps_per_epoch",
+}  # fmt: skip
+"""Parameters that the library sets, or that a config has no use for."""
+TYPES: dict[str, Any] = {
+    "lr": Positive,
+    "betas": tuple[Annotated[float, Ge(0)], Annotated[float, Ge(0)]],
+    "eps": NonNegative,
+    "weight_decay": NonNegative,
+    "momentum": NonNegative,
+    "T_max": Count | None,
+    "T_0": Count,
+    "T_mult": Count,
+    "total_iters": Count,
+    "total_steps": Count | None,
+    "step_size": Count,
+    "step_size_up": Count,
+    "step_size_down": Count | None,
+    "milestones": list[Index],
+    "base_lr": Positive,
+    "max_lr": Positive,
+    "pct_start": OpenFraction,
+    "gamma": NonNegative,
+    "eta_min": NonNegative,
+    "div_factor": Positive,
+    "final_div_factor": Positive,
+    "power": NonNegative,
+    "lambd": NonNegative,
+    "alpha": Fraction,
+    "rho": Fraction,
+    "t0": NonNegative,
+    "lr_decay": NonNegative,
+    "initial_accumulator_value": NonNegative,
+    "d": Positive,
+    "momentum_decay": NonNegative,
+    # up to PyTorch 2.5 these have no annotations
+    "centered": bool,
+    "nesterov": bool,
+    "three_phase": bool,
+    "factor": float,
+    "start_factor": float,
+    "end_factor": float,
+}
+TYPES_OF = {("Adafactor", "eps"): tuple[NonNegative, NonNegative] | None}
+DEFAULTS: dict[tuple[str, str], Any] = {
+    ("ConstantLR", "factor"): 1 / 3,
+    ("LinearLR", "start_factor"): 1 / 3,
+    ("CosineAnnealingLR", "T_max"): None,
+    ("Adafactor", "eps"): None,
+}
+"""Defaults that are no literals, or that the adapter fills in: None stands for the whole run, or for theirs."""
+
+
+@cache
+def optimizers() -> Mapping[str, Member]:
+    """The optimizers by name: `SGD` is `sgd`."""
+    return {name.lower(): _member(name) for name in _components("Optimizer")}
+
+
+@cache
+def schedules() -> Mapping[str, Member]:
+    """The schedules by name: `CosineAnnealingLR` is `cosine-annealing`. Each has `every`, what its numbers count."""
+    unit = Literal["epoch", "step"]
+    every = Parameter("every", unit, in_words(unit), "epoch")
+    found = {}
+    for name in _components("LRScheduler"):
+        member = _member(name)
+        found[schedule_name(name)] = Member((*member.options, every), member.doc, member.source)
+    return found
+
+
+def class_of(kind: str, model: str) -> str:
+    """The class behind a name; `kind` is "Optimizer" or "LRScheduler"."""
+    spelt = str.lower if kind == "Optimizer" else schedule_name
+    return next(name for name in _components(kind) if spelt(name) == model)
+
+
+def schedule_name(class_name: str) -> str:
+    """`CosineAnnealingLR` → `cosine-annealing`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", class_name.removesuffix("LR")).lower()
+
+
+@cache
+def _classes() -> Mapping[str, ast.ClassDef]:
+    return classes_of(PACKAGE)
+
+
+@cache
+def _components(base: str) -> tuple[str, ...]:
+    return tuple(name for name in descendants(base, _classes()) if name not in UNFIT)
+
+
+def _member(name: str) -> Member:
+    parameters = without(parameters_of(name, _classes()), DROPPED)
+    module = "lr_scheduler." if "LRScheduler" in ast.unparse(_classes()[name]).partition(":")[0] else ""
+    doc = f"`{name}` of PyTorch.\n\n{doc_of(name, _classes())}".strip()
+    return Member(tuple(_option(name, p) for p in parameters), doc, f"{PACKAGE}.{module}{name}")
+
+
+def _option(name: str, parameter: ClassParameter) -> Parameter:
+    default = DEFAULTS.get((name, parameter.name), parameter.default)
+    kind = TYPES_OF.get((name, parameter.name), TYPES.get(parameter.name))
+    if kind is None:
+        kind = _type_of(parameter)
+    if kind is None or default is COMPUTED:
+        raise ComponentError(f"the type of {name}'s parameter {parameter.name!r} is not known: add it to {__name__}")
+    if default is not REQUIRED and isinstance(default, int) and not isinstance(default, bool) and "float" in str(kind):
+        default = float(default)
+    return Parameter(parameter.name, kind, in_words(kind), default)
+
+
+def _type_of(parameter: ClassParameter) -> Any:
+    text = parameter.annotation.replace(" | Tensor", "").replace("Union[float, Tensor]", "float")
+    if text.startswith("Literal["):
+        choices = ast.literal_eval(f"({text.removeprefix('Literal[').removesuffix(']')},)")
+        return Literal[choices]
+    return {"float": float, "int": int, "bool": bool, "tuple[float, float]": tuple[float, float],
+            "Tuple[float, float]": tuple[float, float], "float | list[float]": float}.get(text)  # fmt: skip

@@ -1,0 +1,51 @@
+"""What the shell offers after Tab: kinds, components, families and their members; torch is not loaded for it."""
+
+from __future__ import annotations
+
+import typer
+
+from siamesekit.errors import ComponentError
+
+
+def plurals(incomplete: str) -> list[str]:
+    """Kinds as `siamesekit list` takes them: `losses`."""
+    from siamesekit.registry import REGISTRIES
+
+    return [registry.plural for registry in REGISTRIES if registry.plural.startswith(incomplete)]
+
+
+def kinds(incomplete: str) -> list[str]:
+    """Kinds as `siamesekit show` takes them: `loss`."""
+    from siamesekit.registry import REGISTRIES
+
+    return [registry.kind for registry in REGISTRIES if registry.kind.startswith(incomplete)]
+
+
+def families(context: typer.Context, incomplete: str) -> list[str]:
+    """The families of the kind that is already on the command line: `pml`."""
+    return [name.removesuffix("/*") for name in _names(context) if name.endswith("/*") and name.startswith(incomplete)]
+
+
+def components(context: typer.Context, incomplete: str) -> list[str]:
+    """The components of the kind that is already on the command line: `triplet`.
+
+    A family is offered by its prefix, `pml/`, and its members, which may be a thousand, once that is there.
+    """
+    from siamesekit.registry import registry_of
+
+    prefix, slash, _ = incomplete.partition("/")
+    names = [name.removesuffix("*") for name in _names(context)]
+    if slash and incomplete.startswith(tuple(name for name in names if name.endswith("/"))):
+        family = registry_of(context.params["kind"]).family(prefix)
+        names = [f"{prefix}/{member}" for member in family.members() if "*" not in member]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _names(context: typer.Context) -> list[str]:
+    """All of the kind; none where there is no such kind."""
+    from siamesekit.registry import registry_of
+
+    try:
+        return registry_of(context.params.get("kind") or "").names()
+    except ComponentError:
+        return []

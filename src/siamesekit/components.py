@@ -1,0 +1,150 @@
+"""What is known of a component: its name, options, runtime values and docstring; of a family, its members."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from siamesekit.errors import ComponentError, near
+from siamesekit.problems import explain
+from siamesekit.signatures import Parameter, options_model
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a family that has options of its own: an adapted class of another package.
+
+    Attributes:
+        options: its parameters that a config sets.
+        doc: its description.
+        source: the class that it adapts, `package.module.Class`.
+    """
+
+    options: tuple[Parameter, ...]
+    doc: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """One registered component: its name, options, runtime values, docstring and where it comes from."""
+
+    kind: str
+    name: str
+    options: tuple[Parameter, ...]
+    runtime: tuple[Parameter, ...]
+    doc: str
+    origin: str
+    """A module's name, or a plugin file's path."""
+    names: str | None = None
+    """Of a family `prefix/*`: `module:function` that lists the models' names."""
+    members_from: str | None = None
+    """Of a family whose members have options of their own: `module:function` that gives `Member`s by name."""
+    qualname: str = ""
+    family: str = ""
+    """Of a family's member with options of its own: the family's name."""
+    source: str = ""
+    """Of an adapted class: where it is in its package."""
+    plural: str = ""
+    """The kind, as in `siamesekit list KINDS`."""
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line."""
+        return self.doc.partition("\n")[0]
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the name stands for many models: `timm/*`."""
+        return self.name.endswith("/*")
+
+    def signature(self) -> str:
+        """The options as they would be written: `margin: Positive = 1.0, …`."""
+        return ", ".join(str(option) for option in self.options)
+
+    def model(self) -> type[BaseModel]:
+        """The pydantic model of the options."""
+        return options_model(self.name, self.options)
+
+    def check_plain(self, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Validate those options that are no components themselves.
+
+        Returns:
+            All of them with defaults filled in, and the problems as pairs (option, what is wrong).
+        """
+        plain = [option.name for option in self.options if option.nested is None]
+        given = {name: options[name] for name in plain if name in options}
+        try:
+            checked = self.model().model_validate_json(json.dumps(given, default=str))
+        except ValidationError as error:
+            return {}, [(str(next(iter(e["loc"]), "options")), explain(dict(e))) for e in error.errors()]
+        return dict(zip(plain, (value for _, value in checked), strict=True)), []
+
+    def members(self) -> list[str]:
+        """The models of a family, without its prefix; empty for a single component."""
+        listed = self.names or self.members_from
+        return [] if listed is None else list(_call(listed))
+
+    def refuse(self, model: str) -> str:
+        """What is wrong with the name of a family's model; empty where nothing is.
+
+        A model may be named with a tag of its weights after a dot.
+        """
+        known = _call(self.names or str(self.members_from))
+        known = known if isinstance(known, Mapping) else list(known)
+        name, dot, tag = (model, "", "") if self.members_from else model.partition(".")
+        if any(fnmatchcase(model, form) for form in known if "*" in form):
+            return ""
+        if name not in known:
+            prefix = self.name.removesuffix("/*")
+            return (f"{prefix} has no {model!r}{near(model, known)}; {len(known)} choices: "
+                    f"siamesekit list {self.plural} {prefix}")  # fmt: skip
+        tags = known[name] if dot and isinstance(known, Mapping) else ()
+        if tags and tag not in tags:
+            return f"{name} has no weights {tag!r}{near(tag, tags)}; choices: {', '.join(tags)}"
+        return ""
+
+    def member(self, model: str) -> Component:
+        """The component of a family's member: with options of its own where the members have some, else the family."""
+        if self.members_from is None:
+            return self
+        member: Member = _call(self.members_from)[model]
+        name = f"{self.name.removesuffix('*')}{model}"
+        return replace(self, name=name, options=member.options, doc=member.doc, members_from=None, family=self.name,
+                       source=member.source)  # fmt: skip
+
+
+def refuse_parameters(component: str, parameters: Sequence[Parameter], runtime: Collection[str]) -> None:
+    """Refuse a signature by which a wrong option would pass.
+
+    Args:
+        component: as a message names it.
+        parameters: of its signature.
+        runtime: names of those that the library supplies.
+
+    Raises:
+        ComponentError: `*args` or `**kwargs`, or an option of unknown type.
+    """
+    for parameter in parameters:
+        if parameter.variadic:
+            raise ComponentError(
+                f"{component} takes {parameter.name}: name every option, so that a misspelt one is noticed"
+            )
+    for parameter in parameters:
+        if parameter.name not in runtime and parameter.annotation is Any and "Any" not in parameter.shown:
+            raise ComponentError(
+                f"{component}: the type {parameter.shown} of option {parameter.name!r} is not known: import it where "
+                "the code runs, not for type checking only"
+            )
+
+
+def _call(place: str) -> Any:
+    """What the function at `module:function` gives."""
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)()

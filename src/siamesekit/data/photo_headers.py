@@ -1,0 +1,146 @@
+"""What a photo's file claims of itself, judged before a decoder believes it: of a few bytes that cost minutes or
+gigabytes there are more kinds than a limit on pixels finds.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from siamesekit.data.photo_files import UnreadableError
+
+MAX_PIXELS = 100_000_000
+"""A photo whose header declares more pixels is refused before it is decoded."""
+MAX_SIDE = 65_535
+"""So is a longer or wider one; no JPEG can be."""
+MAX_SCANS = 100
+"""Of a JPEG; a progressive one has about ten. Each is 100 bytes or more, and a pass over all pixels."""
+MAX_SEGMENTS = 10_000
+"""Of a JPEG before its first scan; 20 are usual."""
+MAX_EXIF_BLOCKS = 100
+"""Of a JPEG; one or two are usual. Pillow copies each with all before it."""
+MAX_CHUNKS = 150_000
+"""Of a PNG, before its end; 800 MB in chunks of the usual 8 KiB are 100,000."""
+MAX_COMMENTS = 20_000
+"""Of a GIF, or what looks like one by chance."""
+MAX_STRIPS = 400_000
+"""Of a TIFF: 100 megapixels in the smallest tiles, 16 × 16. Pillow keeps 280 bytes of each."""
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""In a JPEG, what a length follows, or the end."""
+_SCAN, _END, _COMMENT, _ADOBE = 0xDA, 0xD9, 0xFE, 0xEE
+_ADOBE_BYTES = 16
+_STRIP_TAGS = {273, 279, 324, 325}
+"""Offsets and lengths of a TIFF's strips and tiles."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a photo of too many pixels.
+
+    Raises:
+        UnreadableError: it has more than `MAX_PIXELS`, or `MAX_SIDE` a side.
+    """
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise UnreadableError(
+            f"is too large: {width} × {height} pixels, the limit is {MAX_PIXELS // 10**6} megapixels"
+            f" and {MAX_SIDE:,} pixels a side",
+            "make it smaller",
+        )
+
+
+def check_structure(content: bytes) -> None:
+    """Refuse a file that is built to exhaust its decoder.
+
+    Raises:
+        UnreadableError: it has far more parts than a photo has, or a WebP declares too many pixels.
+    """
+    if content[:2] == b"\xff\xd8":
+        _at_most(_header_segments(content), MAX_SEGMENTS, "segments")
+        _at_most(content.count(b"Exif\0\0"), MAX_EXIF_BLOCKS, "blocks of EXIF")
+        if content.count(b"\xff\xda") > MAX_SCANS:  # quicker than to go through it, and nearly always enough
+            _at_most(_scans(content), MAX_SCANS, "scans")
+    elif content[:4] == b"\x89PNG":
+        _at_most(sum(1 for _ in islice(_chunks(content), MAX_CHUNKS + 1)), MAX_CHUNKS, "chunks")
+    elif content[:3] == b"GIF":
+        _at_most(content.count(b"!\xfe"), MAX_COMMENTS, "comments")
+    elif content[:2] in (b"II", b"MM"):
+        _at_most(_strips(content), MAX_STRIPS, "strips")
+    elif content[:4] == b"RIFF" and content[8:16] == b"WEBPVP8X":  # its decoder takes the memory when it is made
+        check_size(*(1 + int.from_bytes(content[start : start + 3], "little") for start in (24, 27)))
+
+
+def _at_most(found: int, limit: int, parts: str) -> None:
+    if found > limit:
+        raise UnreadableError(f"has more than {limit:,} {parts}", "open it and save it again")
+
+
+def essential(content: bytes) -> bytes | None:
+    """A JPEG or PNG without what only describes its pixels: profiles, EXIF, texts, an animation's other frames.
+
+    Returns:
+        None where it has nothing of the kind, or is of another format.
+    """
+    kept = content
+    if content[:2] == b"\xff\xd8":
+        parts, last = [content[:2]], 2
+        for marker, start, end in _segments(content):
+            if marker == _SCAN or start != last:  # bytes between segments: not to be understood
+                break
+            tells_colours = marker == _ADOBE and end - start >= _ADOBE_BYTES
+            if tells_colours or not (0xE0 <= marker <= 0xEF or marker == _COMMENT):
+                parts.append(content[start:end])
+            last = end
+        kept = b"".join([*parts, content[last:]])
+    elif content[:4] == b"\x89PNG":
+        chunks = (content[start:end] for start, end in _chunks(content))
+        kept = content[:8] + b"".join(chunk for chunk in chunks if chunk[4:5].isupper() or chunk[4:8] == b"tRNS")
+    return None if len(kept) == len(content) else kept
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of each segment of the first picture of a JPEG, those in thumbnails not among them."""
+    position = 2
+    while found := _MARKER.search(jpeg, position):
+        marker, position = jpeg[found.start() + 1], found.end()
+        if marker != _END:
+            position += int.from_bytes(jpeg[position : position + 2], "big")
+        yield marker, found.start(), position
+        if marker == _END:
+            break
+
+
+def _header_segments(jpeg: bytes) -> int:
+    count = 0
+    for count, (marker, _, _) in enumerate(_segments(jpeg), 1):
+        if marker == _SCAN or count > MAX_SEGMENTS:
+            break
+    return count
+
+
+def _scans(jpeg: bytes) -> int:
+    return sum(marker == _SCAN for marker, _, _ in _segments(jpeg))
+
+
+def _chunks(png: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of each chunk of a PNG."""
+    position = 8
+    while position < len(png):
+        start, position = position, position + 12 + int.from_bytes(png[position : position + 4], "big")
+        yield start, position
+
+
+def _strips(tiff: bytes) -> int:
+    """The largest number of strips or tiles that the first directory of a TIFF, or BigTIFF, declares; 0 if damaged."""
+    order = "<" if tiff[:2] == b"II" else ">"
+    big = 43 in tiff[2:4]
+    try:
+        (start,) = struct.unpack_from(order + ("Q" if big else "I"), tiff, 8 if big else 4)
+        (entries,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, start)
+        form = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
+        first = start + (8 if big else 2)
+        table = tiff[first : first + min(entries, 65_535) * form.size]
+        whole = table[: len(table) // form.size * form.size]
+        return max((count for tag, _, count in form.iter_unpack(whole) if tag in _STRIP_TAGS), default=0)
+    except (struct.error, OverflowError):
+        return 0

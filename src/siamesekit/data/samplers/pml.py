@@ -1,0 +1,94 @@
+"""Samplers `pml/*`: those of pytorch-metric-learning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_metric_learning.utils import common_functions
+
+from siamesekit.data.samplers.batch import Batch, batch_of
+from siamesekit.errors import ComponentError
+from siamesekit.pml import construct
+from siamesekit.randomness import generator
+from siamesekit.registry import SAMPLERS
+from siamesekit.triplets import Triplets
+
+
+class PmlSampler:
+    """A sampler of pytorch-metric-learning, made anew for each epoch, so that an epoch depends on seed and epoch alone.
+
+    A photo that it draws twice into a batch is there once.
+
+    Args:
+        model: its name, without `pml/`.
+        options: its options.
+        labels: int64 `[N]`, or `[N, 2]` with the groups.
+        batch_size: photos in a batch, or triplets.
+        seed: the run's.
+    """
+
+    def __init__(
+        self, model: str, options: dict[str, Any], labels: NDArray[np.int64], batch_size: int, seed: int
+    ) -> None:
+        self.model, self.options = model, options
+        self.labels, self.batch_size, self.seed = labels, batch_size, seed
+        self._length = len(list(self._chunks(1)))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        for chunk in self._chunks(epoch):
+            if self.model == "fixed-set-of-triplets":
+                yield batch_of(Triplets(*torch.tensor(chunk).view(-1, 3).T.contiguous()))
+            else:
+                yield Batch(torch.tensor(chunk).unique(), None)
+
+    def _chunks(self, epoch: int) -> list[list[int]]:
+        """The photos of each batch, in the sampler's order."""
+        before = common_functions.NUMPY_RANDOM
+        try:
+            fixed = self.model == "fixed-set-of-triplets"
+            common_functions.NUMPY_RANDOM = self._random("set" if fixed else f"epoch {epoch}")
+            options = dict(self.options)
+            if self.model == "m-per-class":
+                options["length_before_new_iter"] = max(len(self.labels), self.batch_size)
+            sampler = construct("samplers", self.model, options, labels=self.labels, batch_size=self.batch_size)
+            common_functions.NUMPY_RANDOM = self._random(f"epoch {epoch}")
+            drawn = [[int(photo) for photo in batch] if isinstance(batch, list) else int(batch) for batch in sampler]
+        finally:
+            common_functions.NUMPY_RANDOM = before
+        if drawn and isinstance(drawn[0], list):
+            return drawn  # type: ignore[return-value]
+        step = self.batch_size * (3 if fixed else 1)
+        return [drawn[start : start + step] for start in range(0, len(drawn), step)]  # type: ignore[misc]
+
+    def _random(self, purpose: str) -> np.random.RandomState:
+        return np.random.RandomState(generator(self.seed, f"pml {purpose}").integers(2**31))
+
+
+@SAMPLERS.register("pml/*", members="siamesekit.adapted.pml:samplers")
+def pml_sampler(
+    *,
+    model: str,
+    options: dict[str, Any],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64] | None = None,
+    batch_size: int,
+    seed: int,
+) -> PmlSampler:
+    """The samplers of pytorch-metric-learning by name: batches of photos, indices `[N]`.
+
+    `batch_size` counts photos, of `fixed-set-of-triplets` triplets. An epoch of `m-per-class` has as many photos as
+    train, rounded down to whole batches; `hierarchical` needs a reader that gives groups.
+    """
+    if model == "hierarchical":
+        if groups is None:
+            raise ComponentError("sampler 'pml/hierarchical' needs groups of photos, which the reader does not give")
+        labels = np.stack([labels, groups], axis=1)
+    return PmlSampler(model, options, labels, batch_size, seed)

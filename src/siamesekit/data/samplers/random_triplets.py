@@ -1,0 +1,58 @@
+"""Sampler `random-triplets`: other random triplets in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+from numpy.typing import NDArray
+
+from siamesekit.data.samplers.batch import Batch, batch_of
+from siamesekit.randomness import generator
+from siamesekit.registry import SAMPLERS
+from siamesekit.triplets import Triplets, random_triplets
+
+
+@SAMPLERS.register("random-triplets")
+class RandomTriplets:
+    """Random triplets, other ones in each epoch: a positive pair, either way round, and a negative.
+
+    Each positive pair is drawn as often in an epoch as any other, or once more; the negative is a random photo of a
+    random other individual. Batches have `batch_size` triplets, the last one fewer where it does not fill up; each
+    holds its distinct photos once: indices `[N]` and triplets `[batch_size]`. An epoch depends on the seed and the
+    epoch alone.
+
+    Args:
+        triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
+        labels: int64 `[N]`, supplied by the run.
+        batch_size: triplets in a batch; supplied by the run.
+        seed: supplied by the run.
+    """
+
+    def __init__(
+        self,
+        triplets: Annotated[int, Ge(0), Le(10_000_000)] = 0,
+        *,
+        labels: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.labels = labels
+        self.triplets = triplets
+        self.batch_size = batch_size
+        self.seed = seed
+        self.batches = -(-len(self._drawn(1).anchor) // batch_size)
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, other ones in each."""
+        drawn = self._drawn(epoch)
+        for start in range(0, len(drawn.anchor), self.batch_size):
+            yield batch_of(Triplets(*(index[start : start + self.batch_size] for index in drawn)))
+
+    def _drawn(self, epoch: int) -> Triplets:
+        return random_triplets(self.labels, self.triplets, generator(self.seed, f"random-triplets epoch {epoch}"))

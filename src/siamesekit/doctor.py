@@ -1,0 +1,199 @@
+"""The training doctor: what an epoch's figures say about a training that goes wrong, and what to try."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any, Literal
+
+Name = Literal["collapse", "dead-miner", "exploding", "flat-loss", "overfitting"]
+Line = Mapping[str, Any]
+
+LASTING = 3
+"""So many epochs in a row make a finding of what one alone may show by chance."""
+WINDOW = 5
+"""Epochs over which a curve is smoothed, and before which it is not judged."""
+ALIKE = 0.01
+"""Embeddings whose variance is below this share of their mean squared length point the same way."""
+NEAR_MARGIN = 0.1
+"""A triplet loss this near its margin, as a share of it, ranks nothing: d_ap ≈ d_an."""
+POOR = 0.9
+"""Share of test triplets ranked right below which there is something left to learn."""
+NOTHING = 0.001
+"""A share of active terms at or below this is none."""
+MOST = 0.9
+"""A share of batches that is nearly all of them."""
+LOSS_GROWS, GRADIENT_GROWS = 3.0, 100.0
+"""How many times the first epoch's figure, and the median gradient of the epochs before, is out of hand."""
+FALLEN = 0.98
+"""A loss that stays above this share of the first epoch's has not fallen."""
+RISEN = 1.5
+"""A test loss this many times its lowest rises."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that goes wrong.
+
+    Attributes:
+        name: what it is called.
+        first: the first epoch that shows it.
+        last: the last one.
+        meaning: what it means.
+        advice: what to try, the likeliest first.
+    """
+
+    name: Name
+    first: int
+    last: int
+    meaning: str
+    advice: str
+
+    def __str__(self) -> str:
+        epochs = f"epoch {self.first}" if self.first == self.last else f"epochs {self.first} to {self.last}"
+        return f"{self.name} ({epochs}): {self.meaning} Try: {self.advice}"
+
+
+def diagnose(lines: Sequence[Line], margin: float | None = None) -> list[Finding]:
+    """What goes wrong in a training, by its lines in metrics.jsonl.
+
+    - `collapse`: over 3 epochs embeddings are alike (`embedding_variance` below 0.01, or distances below a twentieth of
+      the margin), while the loss is within 10 % of the margin; without a margin while the loss has not fallen below
+      98 % of the first epoch's.
+    - `dead-miner`: over 3 epochs the miner finds nothing in 9 of 10 batches, or no term has a loss, while less than
+      90 % of the test triplets are ranked right.
+    - `exploding`: the loss is 3 times the first epoch's, or the gradient 3 times the first epoch's and 100 times
+      the median of the epochs before.
+    - `flat-loss`: after 5 epochs the loss has never been below 98 % of the first epoch's, and the test accuracy is not
+      0.01 above the first one and below 90 %.
+    - `overfitting`: the test loss of the last 5 epochs is 1.5 times that of its best 5, which are over, while the
+      training loss went on falling.
+
+    A figure that a line lacks, or that is null, tells nothing.
+
+    Args:
+        lines: of the epochs so far, in order.
+        margin: what a triplet's loss is where d_ap = d_an: of a loss that has such a margin.
+    """
+    collapse = _lasting(lines, _collapsed(lines, margin))
+    dead = _lasting(lines, _dead)
+    found = [
+        collapse and Finding(
+            "collapse", *collapse,
+            "All embeddings are nearly alike, so no distance tells individuals apart, and the gradient is hardly any.",
+            'a smaller optimizer.lr, [schedule] name = "warmup-cosine", all triplets or miner semi-hard in place of '
+            "hard ones, a larger batch.",
+        ),
+        dead and Finding(
+            "dead-miner", *dead,
+            "Hardly any batch has a triplet or pair with a loss, so nothing trains any more, though the test photos "
+            "are not told apart.",
+            "more individuals and photos in a batch, a larger loss.margin, a miner that chooses more, stronger "
+            "[augmentation] where the training photos are ranked right already.",
+        ),
+        _exploding(lines),
+        None if collapse or dead else _flat(lines),
+        _overfitting(lines),
+    ]  # fmt: skip
+    return [finding for finding in found if finding]
+
+
+def margin_of(loss: object) -> float | None:
+    """The loss of a triplet with d_ap = d_an, of a loss with a `margin` between distances; None of any other."""
+    margin = getattr(loss, "margin", None)
+    if not isinstance(margin, int | float) or getattr(loss, "by_class", False):
+        return None
+    hinge = getattr(loss, "hinge", "linear")
+    return {"squared": margin**2, "soft": math.log1p(math.exp(margin))}.get(hinge, float(margin))
+
+
+def _figure(line: Line, key: str) -> float:
+    """A line's figure, NaN where there is none."""
+    value = line.get(key)
+    return math.nan if value is None else float(value)
+
+
+def _curve(lines: Sequence[Line], key: str) -> list[tuple[int, float]]:
+    """Epochs and figures, where there are any."""
+    return [(line["epoch"], value) for line in lines if not math.isnan(value := _figure(line, key))]
+
+
+def _lasting(lines: Sequence[Line], shows: Callable[[Line], bool]) -> tuple[int, int] | None:
+    """First and last epoch of the last stretch of lines, at least `LASTING` long, that show something."""
+    stretch: list[int] = []
+    found = None
+    for line in lines:
+        stretch = [*stretch, line["epoch"]] if shows(line) else []
+        if len(stretch) >= LASTING:
+            found = stretch[0], stretch[-1]
+    return found
+
+
+def _collapsed(lines: Sequence[Line], margin: float | None) -> Callable[[Line], bool]:
+    first = _figure(lines[0], "train_loss") if lines else math.nan
+
+    def shows(line: Line) -> bool:
+        loss, variance = _figure(line, "train_loss"), _figure(line, "embedding_variance")
+        if margin is None or margin == 0:
+            return variance < ALIKE and line is not lines[0] and loss > FALLEN * first
+        far = max(_figure(line, "d_ap_mean"), _figure(line, "d_an_mean"))
+        return abs(loss - margin) < NEAR_MARGIN * margin and (variance < ALIKE or far < NEAR_MARGIN / 2 * margin)
+
+    return shows
+
+
+def _dead(line: Line) -> bool:
+    accuracy = _figure(line, "test_accuracy")
+    empty, active = _figure(line, "empty_batches"), _figure(line, "active_triplets")
+    return accuracy < POOR and (empty >= MOST or active <= NOTHING)
+
+
+def _exploding(lines: Sequence[Line]) -> Finding | None:
+    losses, gradients = _curve(lines, "train_loss"), _curve(lines, "gradient_norm")
+    grown = [epoch for epoch, loss in losses if loss > LOSS_GROWS * losses[0][1] > 0]
+    for place, (epoch, norm) in enumerate(gradients):
+        usual = median(value for _, value in gradients[:place]) if place >= LASTING else math.nan
+        if norm > GRADIENT_GROWS * usual > 0 and norm > LOSS_GROWS * gradients[0][1]:
+            grown.append(epoch)
+    if not grown:
+        return None
+    return Finding(
+        "exploding", min(grown), max(grown), "The loss or its gradient has grown out of hand: steps are too large.",
+        "a smaller optimizer.lr, optimizer.clip_norm = 1.0, [schedule] name = \"warmup-cosine\", "
+        "encoder.head.normalize = true.",
+    )  # fmt: skip
+
+
+def _flat(lines: Sequence[Line]) -> Finding | None:
+    losses, accuracies = _curve(lines, "train_loss"), _curve(lines, "test_accuracy")
+    if len(losses) <= WINDOW or losses[0][1] <= 0 or min(loss for _, loss in losses[1:]) < FALLEN * losses[0][1]:
+        return None
+    if accuracies and (max(a for _, a in accuracies) > accuracies[0][1] + 0.01 or accuracies[-1][1] >= POOR):
+        return None
+    return Finding(
+        "flat-loss", losses[0][0], losses[-1][0], "The loss does not fall, and the test photos are ranked no better.",
+        "a larger optimizer.lr (or a smaller one, where the loss jumps), an earlier encoder.train_from, an easier "
+        "miner or none, and a look at whether the individuals are labelled right.",
+    )  # fmt: skip
+
+
+def _overfitting(lines: Sequence[Line]) -> Finding | None:
+    test = _curve(lines, "test_loss")
+    if len(test) < 2 * WINDOW:
+        return None
+    means = [fmean(value for _, value in test[end - WINDOW : end]) for end in range(WINDOW, len(test) + 1)]
+    best = means.index(min(means))
+    epoch = test[best + WINDOW - 1][0]
+    train = dict(_curve(lines, "train_loss"))
+    falls = train.get(test[-1][0], math.nan) < train.get(epoch, math.nan)
+    if best + WINDOW >= len(means) or not falls or means[-1] <= RISEN * means[best]:
+        return None
+    return Finding(
+        "overfitting", epoch + 1, test[-1][0],
+        "The loss on the test individuals rises while that in training falls: the network learns the training photos "
+        "by heart.",
+        'train.select = "validation" with split.validation = 0.1, [augmentation], a later encoder.train_from, fewer '
+        "train.epochs, more individuals.",
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Encoders `torchvision/*`: every classification model of torchvision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torchvision.models import MNASNet, get_model, get_model_weights
+
+from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.registry import ENCODERS
+
+CLASSIFIERS = ("fc", "classifier", "heads", "head")
+AUXILIARY = ("aux1", "aux2", "AuxLogits")
+"""The auxiliary classifiers of GoogLeNet and Inception."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+POOLING = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Flatten)
+
+
+@ENCODERS.register("torchvision/*", names="siamesekit.encoders.model_names:torchvision_models")
+def torchvision_backbone(*, model: str, pretrained: bool = False) -> Backbone:
+    """Any classification model of torchvision, without the last layer of its classifier and the dropout before it.
+
+    `torchvision/resnet18`, or with a weights tag `torchvision/resnet50.IMAGENET1K_V2`. Weights `imagenet` are
+    torchvision's default (or the tag's). Earlier layers of a classifier stay: AlexNet's and VGG's two of 4096,
+    MobileNetV3's one. GoogLeNet and Inception have no auxiliary classifiers.
+
+    Shapes: images `[N, 3, H, W]`, values 0 … 255, scaled by the weights' own mean and standard deviation → features
+    `[N, F]`, F what the removed layer took. `vit_*` and `maxvit_t` take one size only: 224, or what the weights were
+    trained with; the others any from 75 on. Blocks: the model's parts by their names in torchvision.
+
+    Raises:
+        MissingWeightsError: pretrained weights are asked for and cannot be had.
+    """
+    name, _, tag = model.partition(".")
+    choices = get_model_weights(name)
+    weights = choices[tag] if tag else getattr(choices, "DEFAULT", None)
+    size = None
+    options: dict[str, Any] = {}
+    if name.startswith(("vit_", "maxvit_")):
+        size = 224 if weights is None else weights.meta["min_size"][0]
+    if name.startswith("vit_"):
+        options["image_size"] = size  # as its weights have it, so that a saved model's weights fit
+    if name in ("googlenet", "inception_v3") and not pretrained:
+        options["init_weights"] = True
+
+    def create() -> nn.Module:
+        network: nn.Module = get_model(name, weights=weights if pretrained else None, **options)
+        return network
+
+    network = fetch(create, f"torchvision/{model}") if pretrained else create()
+    num_features = remove_classifier(network)
+    if isinstance(network, MNASNet):
+        network.__class__ = UnversionedMNASNet
+    if hasattr(network, "transform_input"):
+        # These turn ImageNet's scaling into x / 127.5 − 1 themselves, with weights; here the scaling is that at once.
+        vars(network)["transform_input"] = False
+        mean: tuple[float, ...] = (0.5,) * 3
+        std: tuple[float, ...] = (0.5,) * 3
+    elif weights is None:
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+    else:
+        preset = weights.transforms()
+        mean, std = preset.mean, preset.std
+    return Backbone(network, num_features, [255 * m for m in mean], [255 * s for s in std], size)
+
+
+def remove_classifier(network: nn.Module) -> int:
+    """Take the last layer with weights from a network's classifier, and what only serves it, and auxiliary classifiers.
+
+    What only serves it is the dropout right before it and any activation after it.
+
+    Returns:
+        The dimension of what that layer took.
+    """
+    for name in AUXILIARY:
+        if hasattr(network, name):
+            setattr(network, name, None)
+            vars(network)["aux_logits"] = False
+    place = next(name for name in CLASSIFIERS if hasattr(network, name))
+    classifier = getattr(network, place)
+    parts = dict(classifier.named_children()) if isinstance(classifier, nn.Sequential) else {"": classifier}
+    layers = list(parts.items())
+    last = max(index for index, (_, layer) in enumerate(layers) if any(True for _ in layer.parameters()))
+    removed = layers[last][1]
+    if len(layers) == 1 and isinstance(getattr(network, "dropout", None), nn.Dropout):
+        network.dropout = nn.Identity()  # GoogLeNet and Inception have it beside their last layer
+    before = layers[:last]
+    while before and isinstance(before[-1][1], nn.Dropout):
+        before.pop()
+    after = [(name, layer) for name, layer in layers[last + 1 :] if isinstance(layer, POOLING)]
+    kept = nn.Sequential()
+    for name, layer in [*before, *after]:
+        kept.add_module(name, layer)
+    setattr(network, place, kept if len(kept) else nn.Identity())
+    return int(removed.in_channels if isinstance(removed, nn.Conv2d) else removed.in_features)
+
+
+class UnversionedMNASNet(MNASNet):  # type: ignore[misc]
+    """MNASNet that loads weights without torchvision's mark of their version, which safetensors files do not have."""
+
+    _load_from_state_dict = nn.Module._load_from_state_dict

@@ -1,0 +1,131 @@
+"""Loss `contrastive`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.losses.loss import LossValue
+from siamesekit.losses.pair_distances import pair_distances
+from siamesekit.options import NonNegative
+from siamesekit.registry import LOSSES
+from siamesekit.triplets import Pairs, Tuples, as_pairs, individuals_of, positives_of
+
+Reduction = Literal["sum", "mean", "mean-nonzero"]
+Hinge = Literal["linear", "squared"]
+
+
+def contrastive_loss(distances: Tensor, margin: float, hinge: Hinge, positive: bool) -> Tensor:
+    """max(d − margin, 0) of positive pairs, max(margin − d, 0) of negative ones, or the squares: `[P]` → `[P]`.
+
+    Hadsell, Chopra, LeCun 2006 (CVPR), equation 4: the squares, there halved, with a positive margin of 0.
+
+    >>> distances = torch.tensor([0.25, 2.0])
+    >>> contrastive_loss(distances, margin=0.0, hinge="linear", positive=True)
+    tensor([0.2500, 2.0000])
+    >>> contrastive_loss(distances, margin=1.0, hinge="linear", positive=False)
+    tensor([0.7500, 0.0000])
+    """
+    losses = (distances - margin if positive else margin - distances).clamp_min(0)
+    return losses if hinge == "linear" else losses.square()
+
+
+class _PairSum(NamedTuple):
+    """Sum of pairs' losses, with gradient; how many pairs there are, and how many have a loss above 0."""
+
+    total: Tensor
+    pairs: Tensor
+    active: Tensor
+
+
+@LOSSES.register("contrastive")
+class Contrastive:
+    """Contrastive loss: positive pairs nearer than one margin, negative pairs farther than another.
+
+    Embeddings `[N, D]`, labels `[N]`, pairs → max(d − positive_margin, 0) of positive pairs and
+    max(negative_margin − d, 0) of negative ones. Without pairs it is over all of the batch, both ways round, in O(N²)
+    memory; of triplets it takes each distinct pair once. Without any pair it is 0. Hadsell, Chopra, LeCun 2006 (CVPR).
+
+    What is reported is the positive pairs' mean loss plus the negative pairs'.
+
+    Args:
+        positive_margin: within this distance a positive pair costs nothing.
+        negative_margin: from this distance on a negative pair costs nothing.
+        hinge: `linear`, or `squared`, as in the paper (there halved).
+        reduction: what the gradient is of: the sum over all pairs; the positive pairs' mean plus the negative pairs';
+            or the same with means over the pairs with a loss above 0, which many easy negatives do not dilute.
+        distance: supplied by the run.
+    """
+
+    def __init__(
+        self,
+        positive_margin: NonNegative = 0.0,
+        negative_margin: NonNegative = 1.0,
+        hinge: Hinge = "linear",
+        reduction: Reduction = "mean-nonzero",
+        *,
+        distance: Distance,
+    ) -> None:
+        self.positive_margin = positive_margin
+        self.negative_margin = negative_margin
+        self.hinge: Hinge = hinge
+        self.reduction = reduction
+        self.distance = distance
+
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+        """The batch's loss; float32 or better."""
+        sums = self._of_all(embeddings, labels) if tuples is None else self._of(embeddings, as_pairs(tuples, labels))
+        means = [total / pairs.clamp_min(1) for total, pairs, _ in sums]
+        if self.reduction == "sum":
+            objective = sums[0].total + sums[1].total
+        elif self.reduction == "mean":
+            objective = means[0] + means[1]
+        else:
+            of_active = [total / active.clamp_min(1) for total, _, active in sums]
+            objective = of_active[0] + of_active[1]
+        pairs, active = sums[0].pairs + sums[1].pairs, sums[0].active + sums[1].active
+        return LossValue(objective, (means[0] + means[1]).detach(), active.double() / pairs.clamp_min(1))
+
+    def _of(self, embeddings: Tensor, pairs: Pairs) -> tuple[_PairSum, _PairSum]:
+        d_ap = pair_distances(self.distance, embeddings, pairs.anchor, pairs.positive)
+        d_an = pair_distances(self.distance, embeddings, pairs.other_anchor, pairs.negative)
+        positive = contrastive_loss(d_ap, self.positive_margin, self.hinge, positive=True)
+        negative = contrastive_loss(d_an, self.negative_margin, self.hinge, positive=False)
+        counts = (torch.tensor(len(losses), device=losses.device) for losses in (positive, negative))
+        return _sum(positive, next(counts)), _sum(negative, next(counts))
+
+    def _of_all(self, embeddings: Tensor, labels: Tensor) -> tuple[_PairSum, _PairSum]:
+        distances = pairwise(self.distance, embeddings, embeddings)
+        index, there = positives_of(labels)
+        positive = contrastive_loss(distances.gather(1, index), self.positive_margin, self.hinge, positive=True)
+        total, active = _OfNegatives.apply(distances, labels, self.negative_margin, self.hinge)
+        _, _, size = individuals_of(labels)
+        negative = _PairSum(total, (len(labels) - size).sum(), active)
+        return _sum(positive.masked_fill(~there, 0), there.sum()), negative
+
+
+class _OfNegatives(torch.autograd.Function):
+    """The loss of all negative pairs, and in the same matrix its gradient: twice as fast as step by step."""
+
+    @staticmethod
+    def forward(ctx: Any, distances: Tensor, labels: Tensor, margin: float, hinge: Hinge) -> tuple[Tensor, Tensor]:
+        within = (margin - distances).masked_fill_(labels[:, None] == labels, 0).clamp_min_(0)
+        active = within.count_nonzero()
+        total = within.sum() if hinge == "linear" else within.square().sum()
+        ctx.save_for_backward(within.sign_().neg_() if hinge == "linear" else within.mul_(-2))
+        ctx.mark_non_differentiable(active)
+        return total, active
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        return slope * upstream, None, None, None
+
+
+def _sum(losses: Tensor, pairs: Tensor) -> _PairSum:
+    return _PairSum(losses.sum(), pairs, (losses.detach() > 0).sum())

@@ -1,0 +1,69 @@
+"""Loss `multi-similarity`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp, log_sum_exp_by
+from siamesekit.losses.loss import LossValue, mean_of
+from siamesekit.losses.pair_distances import pair_distances
+from siamesekit.options import Positive
+from siamesekit.registry import LOSSES
+from siamesekit.triplets import Tuples, as_pairs, positives_of
+
+
+def multi_similarity(positives: Tensor, negatives: Tensor, alpha: float, beta: float) -> Tensor:
+    """log(1 + Σ exp α(λ − s)) / α over the positives + log(1 + Σ exp β(s − λ)) / β over the negatives, of each anchor.
+
+    Wang et al. 2019 (arXiv:1904.06627), equation 15.
+
+    Args:
+        positives: `[N]`, the anchors' log-sum-exp of α(λ − s) over their positives.
+        negatives: `[N]`, that of β(s − λ) over their negatives.
+        alpha: as above.
+        beta: as above.
+    """
+    return log_one_plus_exp(positives) / alpha + log_one_plus_exp(negatives) / beta
+
+
+@LOSSES.register("multi-similarity")
+class MultiSimilarity:
+    """Multi-similarity loss: the pairs of an anchor weighed by their similarity and by how it compares with others'.
+
+    Embeddings `[N, D]`, labels `[N]`, pairs → the mean over all N photos of
+    log(1 + Σ_p exp(−alpha (s_ap − base))) / alpha + log(1 + Σ_n exp(beta (s_an − base))) / beta, with the similarity
+    s = 1 − d for any distance d: of `cosine`, the cosine. Without pairs it is over all of the batch, in O(N²) memory;
+    of triplets it takes each distinct pair once. A photo that is nobody's anchor counts as 0. Wang et al. 2019
+    (arXiv:1904.06627).
+
+    Args:
+        alpha: how much the least similar positives of an anchor outweigh its others.
+        beta: how much the most similar negatives of an anchor outweigh its others.
+        base: the similarity that positives should be above and negatives below.
+        distance: supplied by the run.
+    """
+
+    mean_over_photos = True
+
+    def __init__(self, alpha: Positive = 2.0, beta: Positive = 50.0, base: float = 0.5, *, distance: Distance) -> None:
+        self.alpha = alpha
+        self.beta = beta
+        self.base = base
+        self.distance = distance
+
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+        """The batch's loss; float32 or better."""
+        beyond = 1 - self.base  # the distance at which the similarity is `base`
+        if tuples is None:
+            excess = pairwise(self.distance, embeddings, embeddings) - beyond
+            index, there = positives_of(labels)
+            positives = log_sum_exp(self.alpha * excess.gather(1, index), there, dim=1)
+            negatives = log_sum_exp(-self.beta * excess, labels[:, None] != labels, dim=1)
+        else:
+            anchor, positive, other_anchor, negative = as_pairs(tuples, labels)
+            d_ap = pair_distances(self.distance, embeddings, anchor, positive)
+            d_an = pair_distances(self.distance, embeddings, other_anchor, negative)
+            positives = log_sum_exp_by(self.alpha * (d_ap - beyond), anchor, len(embeddings))
+            negatives = log_sum_exp_by(-self.beta * (d_an - beyond), other_anchor, len(embeddings))
+        return mean_of(multi_similarity(positives, negatives, self.alpha, self.beta))

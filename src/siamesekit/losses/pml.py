@@ -1,0 +1,160 @@
+"""Losses `pml/*`: those of pytorch-metric-learning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_metric_learning.losses import BaseMetricLossFunction
+from torch import Tensor, nn
+
+from siamesekit.adapted.pml import Facts, facts
+from siamesekit.errors import ComponentError
+from siamesekit.losses.loss import LossValue
+from siamesekit.pml import as_theirs, construct, seeded
+from siamesekit.registry import LOSSES
+from siamesekit.triplets import Tuples, individuals_of
+
+
+class PmlLoss(nn.Module):
+    """A loss of pytorch-metric-learning: embeddings `[N, D]`, individuals `[N]`, triplets or pairs → its value.
+
+    What is reported as the mean loss is the loss itself; the active share is that of its terms above 0, NaN where it
+    has no terms of its own (it reduces them itself).
+
+    Args:
+        module: theirs.
+        known: what is known of its class.
+    """
+
+    def __init__(self, module: nn.Module, known: Facts) -> None:
+        super().__init__()
+        self.module = module
+        self.by_class = known.by_class
+        self.takes_tuples = known.takes_tuples
+        self.known = known
+        self._shares: list[Tensor] | None = None  # only during a call: a loss inside another is never called itself
+        self._in_order = any(type(part).__name__ == "SmoothAPLoss" for part in module.modules())
+        for part in module.modules():
+            reducer = getattr(part, "reducer", None)
+            if isinstance(reducer, nn.Module) and isinstance(part, BaseMetricLossFunction):
+                reducer.register_forward_pre_hook(self._see_terms)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+        """The loss of embeddings `[N, D]` of individuals `[N]`.
+
+        In `eval()` mode nothing in the loss changes, and a memory is left out.
+        """
+        shares: list[Tensor] = []
+        before = None if self.training else self._kept()
+        self._shares = shares
+        try:
+            with seeded():
+                value = self._value(embeddings, labels, tuples)
+        finally:
+            self._shares = None
+        if before is not None:
+            self._put_back(*before)
+        objective = value.sum() + 0 * embeddings.sum()  # a scalar that has a gradient where there is no term
+        active = torch.cat(shares).double().mean() if shares else torch.tensor(torch.nan)
+        return LossValue(objective, objective.detach(), active)
+
+    def _value(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> Tensor:
+        module: Any = self.module
+        if self._in_order:
+            # SmoothAPLoss of 2.9 takes consecutive photos for one individual's, and the photos of an individual for the
+            # number of individuals: on any other batch its value would be of other photos, without a word
+            sizes = labels.unique(return_counts=True)[1]
+            if not bool((sizes == len(sizes)).all()):
+                raise ComponentError(f"smooth-ap of pytorch-metric-learning is right only on batches of as many "
+                                     f"individuals as photos of each, not on {sizes.tolist()} photos")  # fmt: skip
+            order = labels.argsort(stable=True)
+            embeddings, labels = embeddings.index_select(0, order), labels[order]
+            tuples = tuples and type(tuples)(*(order.argsort()[index] for index in tuples))
+        if self.known.two_views:
+            first, second = two_views(labels)
+            if len(first) < 2:
+                return embeddings.sum() * 0
+            value: Tensor = module(embeddings.index_select(0, first), ref_emb=embeddings.index_select(0, second))
+        elif self.known.name == "ManifoldLoss":
+            value = module(embeddings, indices_tuple=labels)
+        else:
+            if self.known.name == "CrossBatchMemory" and not self.training:
+                module = module.loss
+            value = module(embeddings, labels, as_theirs(tuples) if self.takes_tuples else None)
+        return value
+
+    def _see_terms(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Keep which terms of a loss are above 0, as its reducer is given them; those of regularizers do not count."""
+        if self._shares is None:
+            return
+        for name, info in inputs[0].items():
+            terms = info["losses"]
+            own = not name.endswith("reg_loss") and info["reduction_type"] != "already_reduced"
+            if isinstance(terms, Tensor) and own:
+                self._shares.append(terms.detach().flatten() > 0)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What the modules keep beside parameters and buffers: counters, pointers, running figures."""
+        state: dict[str, Any] = {}
+        for name, key, value in self._plain_state():
+            if isinstance(value, np.generic):  # a file of NumPy's numbers is not loaded with weights_only
+                value = value.item()
+            state[f"{name}:{key}"] = value.clone() if isinstance(value, Tensor) else value
+        return state
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_extra_state` gave."""
+        parts = dict(self.module.named_modules())
+        for place, value in state.items():
+            name, _, key = place.rpartition(":")
+            setattr(parts[name], key, value.clone() if isinstance(value, Tensor) else value)
+
+    def _kept(self) -> tuple[dict[str, Any], list[Tensor]]:
+        return self.get_extra_state(), [tensor.detach().clone() for tensor in (*self.parameters(), *self.buffers())]
+
+    def _put_back(self, state: dict[str, Any], tensors: list[Tensor]) -> None:
+        """Everything as `_kept` found it: what a call added is gone, and weights that a call scales are as before."""
+        parts = dict(self.module.named_modules())
+        for name, key, _ in list(self._plain_state()):
+            if f"{name}:{key}" not in state:
+                delattr(parts[name], key)
+        self.set_extra_state(state)
+        for tensor, before in zip((*self.parameters(), *self.buffers()), tensors, strict=True):
+            tensor.data = before
+
+    def _plain_state(self) -> Iterator[tuple[str, str, Any]]:
+        for name, part in self.module.named_modules():
+            for key, value in vars(part).items():
+                if not key.startswith("_") and key != "training" and isinstance(value, Tensor | int | float | bool):
+                    yield name, key, value
+
+
+def two_views(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each individual's first two photos, for losses of two views of a thing: int64 `[N]` → `[I]`, `[I]`.
+
+    Individuals with a single photo are left out.
+    """
+    order, start, size = individuals_of(labels)
+    photos = torch.arange(len(labels), device=labels.device)
+    first = photos[(order[start] == photos) & (size > 1)]
+    return first, order[start[first] + 1]
+
+
+@LOSSES.register("pml/*", members="siamesekit.adapted.pml:losses")
+def pml_loss(*, model: str, options: dict[str, Any], embedding_dim: int = 0, num_classes: int = 0) -> PmlLoss:
+    """The losses of pytorch-metric-learning by name: embeddings `[N, D]`, individuals `[N]` → a scalar.
+
+    Each has a distance of its own, its default or `[loss.distance]`, which may also be one of ours; the run's distance
+    judges and compares, but is not handed to the loss. `num_classes` (training individuals) and `embedding_size` are
+    supplied. Losses of two views of a thing (`vicreg`, `self-supervised`) get each individual's first two photos.
+    """
+    module = construct("losses", model, options, embedding_dim=embedding_dim, num_classes=num_classes)
+    loss = PmlLoss(module, facts("losses", model))
+    inner = [each for value in options.values() for each in (value if isinstance(value, list) else [value])
+             if isinstance(each, PmlLoss)]  # fmt: skip
+    loss.by_class = loss.by_class or any(each.by_class for each in inner)
+    loss.takes_tuples = loss.takes_tuples and all(each.takes_tuples for each in inner)
+    return loss

@@ -1,0 +1,60 @@
+"""Loss `proxy-anchor`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from siamesekit.losses.class_cosines import class_cosines
+from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp
+from siamesekit.losses.loss import LossValue
+from siamesekit.options import NonNegative, Positive
+from siamesekit.registry import LOSSES
+from siamesekit.triplets import Tuples
+
+
+def proxy_anchor(cosines: Tensor, labels: Tensor, margin: float, alpha: float) -> tuple[Tensor, Tensor]:
+    """What each proxy is to pull and to push: `[N, C]`, int64 `[N]` of 0 … C − 1 → `[C]`, `[C]`, each at least 0.
+
+    log(1 + Σ exp(−alpha (cos − margin))) over the individual's own photos, and log(1 + Σ exp(alpha (cos + margin)))
+    over all others. Kim et al. 2020 (arXiv:2003.13911), equation 4.
+    """
+    own = torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, labels[:, None], True)
+    pull = log_one_plus_exp(log_sum_exp(-alpha * (cosines - margin), own, dim=0))
+    push = log_one_plus_exp(log_sum_exp(alpha * (cosines + margin), ~own, dim=0))
+    return pull, push
+
+
+@LOSSES.register("proxy-anchor")
+class ProxyAnchor(nn.Module):
+    """Proxy anchor loss: a trained proxy of each individual pulls its photos and pushes all others.
+
+    Embeddings `[N, D]`, labels `[N]` of 0 … C − 1 → the mean pull of the proxies whose individual is in the batch, plus
+    the mean push of all C. It measures by the cosine, the run's distance plays no part, and triplets or pairs are not
+    looked at. Kim et al. 2020 (arXiv:2003.13911).
+
+    The proxies `[C, D]` begin as the authors' do, normal with a variance of 2 / C, drawn from torch's global generator.
+
+    Args:
+        margin: of the cosine.
+        alpha: how much the hardest photos of a proxy outweigh its others.
+        embedding_dim: supplied by the run.
+        num_classes: supplied by the run.
+    """
+
+    by_class = True
+    measures_by = "cosine"
+
+    def __init__(
+        self, margin: NonNegative = 0.1, alpha: Positive = 32.0, *, embedding_dim: int, num_classes: int
+    ) -> None:
+        super().__init__()
+        self.margin = margin
+        self.alpha = alpha
+        self.proxies = nn.Parameter(torch.randn(num_classes, embedding_dim) * (2 / num_classes) ** 0.5)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+        """The batch's loss, of embeddings `[N, D]` of individuals `[N]`; float32 or better."""
+        pull, push = proxy_anchor(class_cosines(embeddings, self.proxies), labels, self.margin, self.alpha)
+        objective = pull.sum() / len(labels.unique()) + push.mean()
+        return LossValue(objective, objective.detach(), ((pull + push).detach() > 0).double().mean())

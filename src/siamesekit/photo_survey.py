@@ -1,0 +1,179 @@
+"""The photos of a new project looked at: where they are, how many of whom, of what sizes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from PIL import Image
+
+from siamesekit.data.images import FORMATS, quiet
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.files import open_regular
+from siamesekit.registry import READERS
+
+LOOKED_AT = 300
+"""Of at most so many photos the size is read, from their headers."""
+COLUMNS = {
+    "photo": ("photo", "image", "file", "filename", "file_name", "image_path", "path"),
+    "individual": ("individual", "individual_id", "individual_name", "identity", "id", "name", "label", "class"),
+}
+"""What a table's columns may be called, capitals aside, in the order in which they are looked for."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there.
+
+    Attributes:
+        reader: that reads it.
+        option: the reader's option for the place.
+        place: a folder, or a table.
+        options: the reader's others that are not at their defaults.
+        records: all photos.
+        counts: photos of each individual.
+        sides: shorter and longer side in pixels of those photos that were looked at.
+        unreadable: how many of those that were looked at are no pictures.
+        notes: what a person should know.
+    """
+
+    reader: str
+    option: str
+    place: Path
+    options: dict[str, str]
+    records: tuple[Record, ...]
+    counts: dict[str, int]
+    sides: tuple[tuple[int, int], ...]
+    unreadable: int
+    notes: tuple[str, ...]
+
+    @property
+    def singletons(self) -> int:
+        """How many individuals have a single photo."""
+        return sum(count == 1 for count in self.counts.values())
+
+
+def locate(folder: Path) -> Path:
+    """Where the photos of a project are: the first place that looks like `INDIVIDUAL/photo.jpg`.
+
+    Raises:
+        DataError: there are no photos in any of them.
+    """
+    places = [place for place in (folder, folder / "photos", folder / "data") if place.is_dir()]
+    contents = {place: _contents(place) for place in places}
+    for fewest in (2, 1):
+        for place, (_, individuals) in contents.items():
+            if individuals >= fewest:
+                return place
+    for place, (loose, _) in contents.items():
+        if loose:
+            raise DataError(f"{place}: {loose} photos lie directly in it, and nothing says who is on them: give each "
+                            f"individual a folder, {place / 'INDIVIDUAL' / 'photo.jpg'}")  # fmt: skip
+    raise DataError(f"no photos in {folder}, {folder / 'photos'} or {folder / 'data'}: put them at "
+                    f"{folder / 'photos' / 'INDIVIDUAL' / 'photo.jpg'}, or say where they are: "
+                    "--photos FOLDER")  # fmt: skip
+
+
+def survey(place: Path) -> Survey:
+    """Count photos and individuals, and look at the sizes of some.
+
+    Raises:
+        DataError: there are none, or none can be opened.
+    """
+    reader = "csv" if place.suffix.lower() == ".csv" else "folder"
+    option = next(option.name for option in READERS.get(reader).options if option.required)
+    options = _columns(place) if reader == "csv" else {}
+    records = tuple(READERS.build(reader, {option: str(place), **options}, seed=0))
+    sides, unreadable = _sides(records)
+    if not sides:
+        raise DataError(f"{place}: none of the {unreadable} photos that were looked at is a picture "
+                        f"({', '.join(FORMATS)})")  # fmt: skip
+    notes = []
+    if unreadable:
+        notes.append(f"{unreadable} of {unreadable + len(sides)} photos that were looked at are no pictures: "
+                     "siamesekit check names them")  # fmt: skip
+    if reader == "folder":
+        loose, _ = _contents(place)
+        if loose:
+            notes.append(f"{loose} photos directly in {place} are in no individual's folder and are left out")
+        if all(record.name.count("/") > 1 for record in records):
+            notes.append(f"all photos lie deeper than {place}/INDIVIDUAL/photo.jpg: if the individuals are one level "
+                         "further down, give that folder as --photos")  # fmt: skip
+    counts = dict(sorted(Counter(record.individual for record in records).items()))
+    return Survey(reader, option, place, options, records, counts, sides, unreadable, tuple(notes))
+
+
+def news(found: Survey) -> list[str]:
+    """What was found, a line each."""
+    counts = sorted(found.counts.values())
+    short, long = sorted(side for side, _ in found.sides), sorted(side for _, side in found.sides)
+    several = f", {found.singletons} of them with a single photo" if found.singletons else ""
+    return [
+        f"{len(found.records)} photos of {len(counts)} individuals{several}",
+        f"{counts[0]} to {counts[-1]} photos each, {median(counts):g} in the middle",
+        f"shorter sides of {short[0]} to {short[-1]} pixels, longer ones of {long[0]} to {long[-1]} "
+        f"({len(found.sides)} photos looked at)",
+    ]
+
+
+def _columns(table: Path) -> dict[str, str]:
+    """The options of reader `csv` that a table's header tells; what is not found there, the reader says."""
+    try:
+        with table.open(encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline()
+    except OSError:
+        return {}  # the reader's error says more
+    delimiter = max(",;\t|", key=line.count)
+    header = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    options = {} if delimiter == "," else {"delimiter": delimiter}
+    for option, names in COLUMNS.items():
+        found = next((column for name in names for column in header if column.lower() == name), option)
+        if found != option:
+            options[option] = found
+    return options
+
+
+def _contents(place: Path) -> tuple[int, int]:
+    """How many photos lie directly in a folder, and how many of its sub-folders have some directly in them."""
+    Image.init()
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+
+    def photos(folder: Path) -> int:
+        return sum(Path(entry.name).suffix.lower() in suffixes and not entry.name.startswith(".")
+                   for entry in _entries(folder))  # fmt: skip
+
+    # not `entry.is_dir()` nor `Path.is_dir()`: they raise where links go in a circle, or there is no permission
+    folders = [
+        Path(entry.path)
+        for entry in _entries(place)
+        if os.path.isdir(entry.path) and not entry.name.startswith(".")  # noqa: PTH112
+    ]
+    return photos(place), sum(photos(folder) > 0 for folder in folders)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}; check its permissions") from None
+
+
+def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Shorter and longer sides of some photos, evenly from all, and how many cannot be opened; headers alone."""
+    step = max(1, -(-len(records) // LOOKED_AT))
+    sides, unreadable = [], 0
+    with quiet():
+        for record in records[::step]:
+            if not isinstance(record.source, Path):
+                continue
+            try:
+                with open_regular(record.source) as file, Image.open(file, formats=FORMATS) as image:
+                    sides.append((min(image.size), max(image.size)))
+            except Exception:  # Pillow's parsers raise anything on damaged files; `check` says what is wrong with them
+                unreadable += 1
+    return tuple(sides), unreadable

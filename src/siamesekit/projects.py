@@ -1,0 +1,100 @@
+"""A new project: photos looked at, and a config written that fits them, with the reason for each choice beside it.
+
+```
+photos ─ survey ─ Survey ─ choose ─ Choices ─ config_text ─ config.toml
+```
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamesekit.config.schema import schema_text
+from siamesekit.errors import OutputError
+from siamesekit.files import write_atomic
+from siamesekit.photo_survey import locate, news, survey
+from siamesekit.project_config import SCHEMA, choose, config_text
+
+CONFIG, IGNORE = "config.toml", ".gitignore"
+
+
+@dataclass(frozen=True)
+class Project:
+    """What was made.
+
+    Attributes:
+        folder: the project's.
+        photos: where they are.
+        files: that were written.
+        found: what was found there, a line each.
+        commands: to go on with.
+    """
+
+    folder: Path
+    photos: Path
+    files: tuple[Path, ...]
+    found: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+def make_project(folder: Path, photos: Path | None = None) -> Project:
+    """Write `config.toml`, its schema and a `.gitignore` for photos.
+
+    Args:
+        folder: the project's; made if it is not there.
+        photos: a folder with a sub-folder per individual, or a `.csv` table of photos (reader `csv`); without it
+            `folder` itself, or `photos` or `data` in it, whichever looks like that.
+
+    Raises:
+        OutputError: one of the files is there, or cannot be written; then none is.
+        DataError: there are no photos, or too few of too few individuals to train.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; a project is a folder: choose another DIR")
+    there = [name for name in (CONFIG, SCHEMA, IGNORE) if os.path.lexists(folder / name)]
+    if there:
+        raise OutputError(f"{' and '.join(str(folder / name) for name in there)} {'is' if len(there) == 1 else 'are'} "
+                          "already there, and nothing is overwritten: choose another DIR, or move it away")  # fmt: skip
+    found = survey(locate(folder) if photos is None else photos)
+    choices = choose(found)
+    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "project"
+    texts = {CONFIG: config_text(name, folder, found, choices), SCHEMA: schema_text(), IGNORE: "runs/\n"}
+    _write(folder, texts)
+    config, out = folder / CONFIG, folder / "runs" / name
+    run = f"siamesekit run {_quoted(config)}" + ("" if folder == Path() else f" --out {_quoted(out)}")
+    return Project(
+        folder=folder,
+        photos=found.place,
+        files=tuple(folder / name for name in texts),
+        found=(*news(found), *found.notes),
+        commands=(f"siamesekit check {_quoted(config)}", run),
+    )
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    """Write all files, or none."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            written.append(folder / name)
+            write_atomic(folder / name, text)
+    except BaseException as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        for each in made:
+            if each.is_dir():
+                each.rmdir()
+        if isinstance(error, OSError):
+            raise OutputError(f"{folder} cannot be written to: {error.strerror}; choose another DIR") from None
+        raise
+
+
+def _quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    text = str(path)
+    return text if re.fullmatch(r"[\w./~:\\-]+", text) else f'"{text}"'

@@ -1,0 +1,1 @@
+"""Reducers: from the terms of a loss of pytorch-metric-learning to one number."""

@@ -1,0 +1,25 @@
+"""Schedule `exponential`."""
+
+from __future__ import annotations
+
+from siamesekit.options import OpenFraction
+from siamesekit.registry import SCHEDULES
+
+
+@SCHEDULES.register("exponential")
+class Exponential:
+    """A steady fall, step by step: step → factor gamma^(step / steps of an epoch), from 0 to 1.
+
+    Args:
+        gamma: what an epoch leaves.
+        steps_per_epoch: supplied by the run.
+    """
+
+    def __init__(self, gamma: OpenFraction = 0.95, *, steps_per_epoch: int) -> None:
+        self.gamma = gamma
+        self.steps_per_epoch = steps_per_epoch
+
+    def __call__(self, step: int) -> float:
+        """The factor at a step, counted from 0."""
+        factor: float = self.gamma ** (step / self.steps_per_epoch)
+        return factor

@@ -1,0 +1,34 @@
+"""Schedule `warmup-cosine`."""
+
+from __future__ import annotations
+
+import math
+
+from siamesekit.options import Fraction
+from siamesekit.registry import SCHEDULES
+from siamesekit.schedules.warmup import warmed_up
+
+
+@SCHEDULES.register("warmup-cosine")
+class WarmupCosine:
+    """A linear rise over the first steps, then half a cosine wave down over all that are left.
+
+    Step → factor from 0 to 1: final + (1 − final) · (1 + cos πx) / 2, x going from 0 to 1 after the warm-up.
+    Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts. A run that is resumed with more epochs
+    goes on with the longer wave.
+
+    Args:
+        warmup: share of the run's steps that rise.
+        final: factor towards which it falls.
+        steps: supplied by the run.
+    """
+
+    def __init__(self, warmup: Fraction = 0.05, final: Fraction = 0.0, *, steps: int) -> None:
+        self.warmup = warmup
+        self.final = final
+        self.steps = steps
+
+    def __call__(self, step: int) -> float:
+        """The factor at a step, counted from 0."""
+        rise, x = warmed_up(step, self.steps, self.warmup)
+        return rise * (self.final + (1 - self.final) * (1 + math.cos(math.pi * x)) / 2)

@@ -1,0 +1,65 @@
+"""What is known of torch.optim without loading it: complete, and true of its live classes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from siamesekit.adapted import torch_optim
+from siamesekit.adapted.torch_optim import UNFIT, class_of, optimizers, schedules
+from siamesekit.errors import ComponentError
+from siamesekit.registry import registry_of
+from siamesekit.signatures import Parameter
+
+OPTIONS = [
+    pytest.param(option, id=f"{name}-{option.name}")
+    for table in (optimizers(), schedules())
+    for name, member in table.items()
+    for option in member.options
+]
+
+
+def classes(module: Any, base: type) -> set[str]:
+    return {
+        name for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, base) and value is not base
+    }  # fmt: skip
+
+
+def test_every_optimizer_and_schedule_is_a_component_or_unfit_with_a_reason() -> None:
+    """So that a new version's class is noticed."""
+    found = {member.source.rpartition(".")[2] for member in optimizers().values()}
+    live = classes(torch.optim, torch.optim.Optimizer)
+    assert live == found | (set(UNFIT) & live)
+    found = {member.source.rpartition(".")[2] for member in schedules().values()}
+    live = classes(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
+    assert live == found | (set(UNFIT) & live)
+    assert all(UNFIT.values())
+
+
+def test_names() -> None:
+    assert {"sgd", "adam", "adamw", "rmsprop", "nadam", "radam"} <= set(optimizers())
+    assert {"cosine-annealing", "cosine-annealing-warm-restarts", "one-cycle", "multi-step", "step", "linear",
+            "polynomial", "cyclic", "constant", "exponential"} <= set(schedules())  # fmt: skip
+    for name, member in optimizers().items():
+        assert member.source == f"torch.optim.{class_of('Optimizer', name)}"
+    for name, member in schedules().items():
+        assert member.source == f"torch.optim.lr_scheduler.{class_of('LRScheduler', name)}"
+    assert registry_of("optimizer").family("torch").members() == list(optimizers())
+    assert registry_of("schedule").family("torch").members() == list(schedules())
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_default_is_of_its_option_s_type(option: Parameter) -> None:
+    if not option.required:
+        checked = TypeAdapter(option.annotation).validate_python(option.default, strict=True)
+        assert (checked, type(checked)) == (option.default, type(option.default))
+
+
+def test_a_parameter_of_unknown_type_is_refused_by_name() -> None:
+    with pytest.raises(ComponentError, match="the type of SGD's parameter 'novelty' is not known"):
+        torch_optim._option("SGD", torch_optim.ClassParameter("novelty", None, "Callable"))

@@ -1,0 +1,270 @@
+"""The catalogue: families, their members, snippets that load as they stand, docstrings in a narrow terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from siamesekit.cli.app import app
+from siamesekit.cli.catalogue import reflowed, snippet, summary_of_member, table_of
+from siamesekit.config import load_config
+from siamesekit.config.schema import concrete
+from siamesekit.registry import ENCODERS, LOSSES, OPTIMIZERS, REGISTRIES, SAMPLERS, Component, Registry, registry_of
+
+FAMILIES = [
+    pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
+    for registry in REGISTRIES
+    for component in registry.components()
+    if component.is_family
+]
+CONCRETE = [
+    pytest.param(component, id=f"{component.kind}-{component.name}")
+    for registry in REGISTRIES
+    for component in concrete(registry)
+    if component.origin.startswith("siamesekit.")
+]
+
+
+def call(*arguments: str, columns: int = 160) -> Result:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": str(columns)})
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def printed(*arguments: str, columns: int = 160) -> str:
+    return call(*arguments, columns=columns).stdout
+
+
+def document(*arguments: str) -> Any:
+    return json.loads(call(*arguments, "--json").stdout)
+
+
+@pytest.mark.parametrize(("registry", "family"), FAMILIES)
+def test_a_family_is_a_row_with_its_number_and_how_to_list_it(registry: Registry, family: Component) -> None:
+    prefix = family.name.removesuffix("/*")
+    listed = printed("list", registry.plural)
+    assert re.search(rf"^ {re.escape(family.name)} ", listed, re.M)
+    assert f" {len(family.members())} of them: siamesekit list {registry.plural} {prefix} " in listed
+    if family.members_from is not None:
+        assert not any(f"{prefix}/{member} " in listed for member in family.members())
+    [entry] = [c for c in document("list", registry.plural)[registry.plural] if c["name"] == family.name]
+    assert entry["members"] == len(family.members())
+
+
+@pytest.mark.parametrize(("registry", "family"), FAMILIES)
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_family_s_list_has_a_row_for_each_member_and_fits(
+    registry: Registry, family: Component, columns: int
+) -> None:
+    prefix = family.name.removesuffix("/*")
+    lines = printed("list", registry.plural, prefix, columns=columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    found = [line.split()[0] for line in lines if line.strip().startswith(f"{prefix}/")]
+    assert found == [f"{prefix}/{member}" for member in family.members()]
+    described = document("list", registry.plural, prefix)
+    assert [each if isinstance(each, str) else each["name"] for each in described] == found
+
+
+@pytest.mark.parametrize("name", ["pml/*", "pml"])
+def test_show_of_a_family_says_that_it_is_one_and_how_to_list_it(name: str) -> None:
+    shown = printed("show", "loss", name)
+    assert shown.startswith("loss pml/*: what training minimises\n")
+    count = len(LOSSES.family("pml").members())
+    assert f"\nA family of {count}; a config names one of them: pml/NAME\n" in shown
+    assert "siamesekit list losses pml\n" in shown
+    described = document("show", "loss", name)
+    assert (described["name"], described["members"]) == ("pml/*", count)
+    assert "toml" not in described
+
+
+def test_a_member_is_shown_with_what_it_adapts_its_options_and_their_tables() -> None:
+    shown = printed("show", "loss", "pml/multi-similarity")
+    assert "\nadapts pytorch_metric_learning.losses.MultiSimilarityLoss\n" in shown
+    assert "alpha: The exponential weight for positive pairs" in shown
+    assert re.search(r"^ alpha +float +2\.0 *$", shown, re.M)
+    assert re.search(r"^ distance +table of a distance \| None +None *$", shown, re.M)
+    assert "\n[loss.distance] is a table: siamesekit list distances\n" in shown
+    assert "\nsupplied by the run, not to be set: embedding_dim, num_classes\n" in shown
+    assert shown.endswith(snippet(LOSSES.get("pml/multi-similarity"), "pml/multi-similarity"))
+    assert "[[augmentation.steps]] are tables: siamesekit list augmentations\n" in printed(
+        "show", "augmentation", "sequence"
+    )
+
+
+def test_json_says_types_ranges_choices_and_descriptions() -> None:
+    described = document("show", "loss", "triplet")
+    margin, reduction, *_ = described["options"]
+    assert margin == {
+        "name": "margin",
+        "type": "float ≥ 0",
+        "default": 1.0,
+        "description": "in the distance's units.",
+        "schema": {"type": "number", "minimum": 0},
+    }
+    assert reduction["schema"] == {"enum": ["sum", "mean", "mean-nonzero"]}
+    assert (described["kind"], described["table"], described["key"]) == ("loss", "loss", "name")
+    assert described["supplied"] == ["distance"]
+    adapted = document("show", "loss", "pml/multi-similarity")
+    assert adapted["adapts"] == "pytorch_metric_learning.losses.MultiSimilarityLoss"
+    [distance] = [option for option in adapted["options"] if option["name"] == "distance"]
+    assert (distance["component"], distance["default"]) == ("distance", None)
+
+
+def test_a_model_s_name_is_the_one_that_was_asked_for() -> None:
+    shown = printed("show", "encoder", "timm/resnet18")
+    assert shown.startswith("encoder timm/resnet18: image to feature vector\n")
+    assert shown.endswith('\n[encoder]\nname = "timm/resnet18"\n')
+    assert document("show", "encoder", "timm/resnet18")["toml"] == '[encoder]\nname = "timm/resnet18"\n'
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("reader", ("data", "reader")),
+        ("loss", ("loss", "name")),
+        ("augmentation", ("augmentation", "name")),
+        ("reducer", ("loss.reducer", "name")),
+        ("regularizer", ("loss.embedding_regularizer", "name")),
+        ("plugin-made", ("plugin-made", "name")),
+    ],
+)
+def test_where_a_kind_stands_in_a_config(kind: str, place: tuple[str, str]) -> None:
+    assert table_of(kind) == place
+
+
+def uncommented(text: str) -> str:
+    """A snippet with everything in it switched on that has a spelling."""
+    return "\n".join(re.sub(r"^# (?=\[|\w+ = )", "", line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("component", CONCRETE)
+def test_a_snippet_holds_as_it_stands_and_with_all_switched_on(component: Component) -> None:
+    name = f"{component.name[:-1]}resnet18" if component.is_family else component.name
+    text = snippet(component, name)
+    place, key = table_of(component.kind)
+    for written in (text, uncommented(text)):
+        table = tomllib.loads(written)
+        for part in place.split("."):
+            table = table[part]
+        assert table.pop(key) == name
+        resolved, problems = registry_of(component.kind).check(name, table)
+        assert problems == []
+        for option in component.options:
+            if option.nested is None and not option.required:
+                assert resolved[option.name] == option.default
+    assert {option.name for option in component.options} <= set(re.findall(r"\w+", text))
+    unset = {option.name for option in component.options if not option.required and option.default is None}
+    assert set(tomllib.loads(uncommented(text)).popitem()[1]) or unset or not component.options
+
+
+def test_a_snippet_can_be_pasted_into_a_config(tmp_path: Path) -> None:
+    parts = [
+        snippet(registry_of(kind).get(name), name)
+        for kind, name in [
+            ("reader", "folder"), ("encoder", "timm/resnet18"), ("loss", "pml/cross-batch-memory"),
+            ("sampler", "pml/m-per-class"), ("optimizer", "torch/adam"), ("schedule", "torch/step"),
+            ("augmentation", "sequence"), ("miner", "pml/angular"), ("distance", "pml/lp"),
+        ]
+    ]  # fmt: skip
+    (tmp_path / "c.toml").write_text("\n".join(parts))
+    config = load_config(tmp_path / "c.toml")
+    assert config.data.options["root"] == (tmp_path / "PATH").resolve()
+    assert config.loss.options["loss"]["name"].startswith("pml/")
+    assert config.optimizer.options["betas"] == (0.9, 0.999)
+
+
+def test_a_required_option_is_no_comment_and_says_its_type() -> None:
+    assert 'root = "PATH"  # required: Path\n' in snippet(registry_of("reader").get("folder"), "folder")
+    hierarchical = snippet(SAMPLERS.get("pml/hierarchical"), "pml/hierarchical")
+    assert "\nsamples_per_class = 1  # required: int ≥ 1 | 'all'\n" in hierarchical
+    assert '# name = "all"' in snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
+    assert "\n[loss.loss]\nname = " in snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
+
+
+@pytest.mark.parametrize(
+    ("registry", "name", "summary"),
+    [
+        (LOSSES, "pml/contrastive", "ContrastiveLoss"),
+        (LOSSES, "pml/circle", "CircleLoss: Circle loss for pairwise labels only."),
+        (LOSSES, "pml/multi-similarity", "MultiSimilarityLoss: modified from "
+                                         "https://github.com/MalongTech/research-ms-loss/"),
+        (LOSSES, "pml/triplet-margin", "TripletMarginLoss"),
+        (SAMPLERS, "pml/hierarchical", "HierarchicalSampler"),
+        (OPTIMIZERS, "torch/adam", "Adam"),
+    ],
+)  # fmt: skip
+def test_a_member_s_summary_is_its_class_and_first_sentence(registry: Registry, name: str, summary: str) -> None:
+    assert summary_of_member(registry.get(name)) == summary
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_own_components_fit_the_terminal(columns: int) -> None:
+    for registry in REGISTRIES:
+        assert max(map(len, printed("list", registry.plural, columns=columns).splitlines())) <= columns
+    triplet = printed("show", "loss", "triplet", columns=columns).splitlines()
+    assert max(map(len, triplet)) <= columns
+
+
+def test_origins_are_listed_where_there_is_room() -> None:
+    assert "siamesekit.losses.triplet" not in printed("list", "losses", columns=80)
+    assert "siamesekit.losses.triplet" in printed("list", "losses", columns=120)
+
+
+def test_names_of_all_kinds_are_in_line() -> None:
+    lines = printed("list", columns=100).splitlines()
+    starts = {re.match(r" \S+ +", line).end() for line in lines if re.match(r" [a-z][\w/*-]* {2,}\S", line)}
+    assert len(starts) == 1
+
+
+DOC = """A first line that is too long for a narrow terminal, and goes on.
+
+A paragraph of several
+lines, one of which is too long for it.
+
+```toml
+steps = [{ name = "crop" }, { name = "flip" }]
+```
+
+Args:
+    one: a first argument that is too long for it,
+        with a second line.
+    two: short.
+"""
+
+
+def test_a_docstring_that_fits_stays_and_another_is_broken_anew() -> None:
+    assert reflowed(DOC, 80) == DOC
+    assert reflowed(DOC, 40).splitlines() == [
+        "A first line that is too long for a",
+        "narrow terminal, and goes on.",
+        "",
+        "A paragraph of several lines, one of",
+        "which is too long for it.",
+        "",
+        "```toml",
+        'steps = [{ name = "crop" }, { name = "flip" }]',
+        "```",
+        "",
+        "Args:",
+        "    one: a first argument that is too",
+        "        long for it, with a second line.",
+        "    two: short.",
+    ]
+
+
+@pytest.mark.parametrize("component", CONCRETE)
+def test_breaking_a_docstring_anew_loses_no_word(component: Component) -> None:
+    assert reflowed(component.doc, 60).split() == component.doc.split()
+
+
+def test_a_family_of_models_stays_a_list_of_names() -> None:
+    models = [f"timm/{name}" for name in ENCODERS.family("timm").members()]
+    assert printed("list", "encoders", "timm").splitlines() == models
+    assert document("list", "encoders", "timm") == models

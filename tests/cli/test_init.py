@@ -1,0 +1,97 @@
+"""`siamesekit init`: from a folder of photos to a finished run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conftest import write_photos
+from siamesekit.cli.app import app
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with `birds/photos/`: eight individuals with four photos, and one with one."""
+    write_photos(tmp_path / "birds" / "photos", [f"ind_{number}" for number in range(8)])
+    write_photos(tmp_path / "birds" / "photos", ["solo"], 1)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_it_says_what_it_found_wrote_and_what_comes_next(here: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "birds"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "birds/photos:\n"
+        "  33 photos of 9 individuals, 1 of them with a single photo\n"
+        "  1 to 4 photos each, 4 in the middle\n"
+        "  shorter sides of 40 to 40 pixels, longer ones of 40 to 40 (33 photos looked at)\n"
+        "written:\n  birds/config.toml\n  birds/config.schema.json\n  birds/.gitignore\n"
+        "next:\n  siamesekit check birds/config.toml\n  siamesekit run birds/config.toml --out birds/runs/birds\n"
+    )
+
+
+def test_as_json_it_is_one_document(here: Path) -> None:
+    made = json.loads(CliRunner().invoke(app, ["init", "new", "--photos", "birds/photos", "--json"]).stdout)
+    assert made["photos"] == "birds/photos"
+    assert made["files"] == ["new/config.toml", "new/config.schema.json", "new/.gitignore"]
+    assert made["commands"][0] == "siamesekit check new/config.toml"
+
+
+def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
+    assert CliRunner().invoke(app, ["init", "birds"]).exit_code == 0
+    written = (here / "birds" / "config.toml").read_bytes()
+    again = CliRunner().invoke(app, ["init", "birds"])
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert again.stderr == (
+        "error: birds/config.toml and birds/config.schema.json and birds/.gitignore are already there, and nothing is "
+        "overwritten: choose another DIR, or move it away\n"
+    )
+    assert (here / "birds" / "config.toml").read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["init", "empty"], "error: no photos in empty, empty/photos or empty/data: put them at"),
+        (["init", "x", "--photos", "gone"], "error: there is no folder gone"),
+        (["init", "x", "--photos", "birds/photos/solo"], "error: birds/photos/solo: 1 photos lie directly in it"),
+        (
+            ["init", "birds/photos/ind_0"],
+            "error: birds/photos/ind_0: 4 photos lie directly in it, and nothing says who",
+        ),
+    ],
+)
+def test_photos_that_cannot_be_used_are_exit_2(here: Path, arguments: list[str], expected: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(expected)
+    assert [path.name for path in here.iterdir()] == ["birds"]
+
+
+def test_torch_is_not_imported(here: Path) -> None:
+    code = "import sys\nsys.argv = ['siamesekit', 'init', 'birds']\nfrom siamesekit.cli import main\n"
+    code += "try: main()\nexcept SystemExit: print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["False"]
+
+
+@pytest.mark.slow
+def test_the_commands_it_names_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline: with the stand-in for the weights, which is said."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    made = json.loads(CliRunner().invoke(app, ["init", "birds", "--json"]).stdout)
+    for command in made["commands"]:
+        arguments = [sys.executable, "-m", *command.split(), "--device", "cpu", "--set", "train.epochs=1"]
+        done = subprocess.run(arguments, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "STAND-IN weights" in done.stderr
+    assert "1 individuals with a single photo were left out: solo/0.png" in done.stdout
+    evaluation = json.loads((here / "birds" / "runs" / "birds" / "evaluation.json").read_text())
+    assert (evaluation["photos"], evaluation["individuals"]) == (16, 4)
+    assert (here / "birds" / "runs" / "birds" / "report.html").is_file()

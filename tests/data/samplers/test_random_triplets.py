@@ -1,0 +1,76 @@
+"""Sampler `random-triplets`: which triplets an epoch has, and what it depends on."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from siamesekit.data.samplers.batch import Batch
+from siamesekit.data.samplers.random_triplets import RandomTriplets
+from siamesekit.errors import ComponentError
+from siamesekit.registry import SAMPLERS
+
+
+def labels_of(counts: list[int], seed: int = 0) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+def rows_of(batches: list[Batch]) -> list[tuple[int, ...]]:
+    """The triplets of batches as indices into all photos."""
+    return [tuple(row) for b in batches for row in torch.stack([b.images[i] for i in b.triplets], 1).tolist()]
+
+
+@given(
+    st.lists(st.integers(1, 8), min_size=2, max_size=8).filter(lambda counts: max(counts) > 1),
+    st.integers(1, 20), st.integers(0, 99), st.integers(1, 3),
+)  # fmt: skip
+@settings(deadline=None)
+def test_by_default_every_positive_pair_comes_once(counts: list[int], batch_size: int, seed: int, epoch: int) -> None:
+    labels = labels_of(counts, seed)
+    sampler = RandomTriplets(labels=labels, batch_size=batch_size, seed=seed)
+    batches = list(sampler.epoch(epoch))
+    rows = rows_of(batches)
+    pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
+    assert Counter(tuple(sorted(row[:2])) for row in rows) == Counter(pairs)
+    assert all(labels[anchor] != labels[negative] for anchor, _, negative in rows)
+    assert len(batches) == len(sampler)
+    assert [len(batch.triplets.anchor) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    for batch in batches:
+        assert batch.images.tolist() == sorted({i for row in rows_of([batch]) for i in row})
+
+
+@pytest.mark.parametrize(("triplets", "batches"), [(1, 1), (4, 1), (5, 2), (60, 15), (100, 25)])
+def test_an_epoch_has_as_many_triplets_as_told(triplets: int, batches: int) -> None:
+    sampler = RandomTriplets(triplets, labels=labels_of([4] * 10), batch_size=4, seed=0)
+    drawn = list(sampler.epoch(1))
+    assert len(rows_of(drawn)) == triplets
+    assert len(sampler) == len(drawn) == batches
+
+
+def test_epochs_differ_and_depend_on_seed_and_epoch_alone() -> None:
+    labels = labels_of([5] * 6)
+
+    def drawn(seed: int, epoch: int, state: int) -> list[tuple[int, ...]]:
+        torch.manual_seed(state)
+        np.random.seed(state)  # noqa: NPY002
+        return rows_of(list(RandomTriplets(labels=labels, batch_size=7, seed=seed).epoch(epoch)))
+
+    assert drawn(0, 2, 1) == drawn(0, 2, 5)
+    assert sorted(drawn(0, 1, 1)) != sorted(drawn(0, 2, 1))
+    assert sorted(drawn(0, 1, 1)) != sorted(drawn(1, 1, 1))
+
+
+@pytest.mark.parametrize("labels", [[], [0, 1, 2], [0, 0, 0]], ids=["no photos", "no pair", "no negative"])
+def test_without_a_triplet_there_is_nothing_to_sample(labels: list[int]) -> None:
+    sampler = RandomTriplets(50, labels=np.array(labels, dtype=np.int64), batch_size=4, seed=0)
+    assert (len(sampler), list(sampler.epoch(1))) == (0, [])
+
+
+def test_less_than_none_is_refused() -> None:
+    with pytest.raises(ComponentError, match="triplets: must be greater than or equal to 0, not -1"):
+        SAMPLERS.build("random-triplets", {"triplets": -1}, labels=np.array([0, 0, 1]), batch_size=4, seed=0)

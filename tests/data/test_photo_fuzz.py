@@ -1,0 +1,187 @@
+"""Thousands of damaged photos: each is decoded or refused, soon, in bounded memory, and nothing else is said."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamesekit.data.images import UnreadableError, quiet, read_square
+from siamesekit.data.records import Record
+
+SLOWEST = 10.0
+"""Seconds that a photo may take, on a machine that has other work too."""
+MEMORY = 3 * 2**30
+"""Bytes that the process may take beyond what it has when it begins; two photos' worth of the largest."""
+EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\0\0\0\x80")
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def seeds() -> list[bytes]:
+    """Sound photos of every format, in the ways they are written."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((96, 80), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A], exif[0x0128] = 6, "Camera" * 9, 72.0, 2
+    grey, clear, profile = image.convert("L"), image.convert("RGBA"), bytes(range(256)) * 20
+    clear.putalpha(grey)
+    palette = image.quantize(20)
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    frames = {"save_all": True, "append_images": [image.rotate(90), image.rotate(180)]}
+    return [
+        encoded(image, "JPEG", exif=exif, icc_profile=profile),
+        encoded(image, "JPEG", progressive=True, comment=b"a comment"),
+        encoded(grey, "JPEG", restart_marker_blocks=2),
+        encoded(image.convert("CMYK"), "JPEG"),
+        encoded(image, "PNG", exif=exif, icc_profile=profile),
+        encoded(palette, "PNG", transparency=3),
+        encoded(deep, "PNG"),
+        encoded(clear, "PNG"),
+        encoded(image.convert("1"), "PNG"),
+        encoded(image, "PNG", **frames),
+        encoded(palette, "GIF", transparency=2),
+        encoded(image, "GIF", **frames),
+        *(
+            encoded(image, "TIFF", compression=kind, exif=exif)
+            for kind in ("raw", "tiff_deflate", "tiff_lzw", "packbits", "jpeg")
+        ),
+        encoded(deep, "TIFF"),
+        encoded(Image.fromarray(np.asarray(grey).astype(np.float32)), "TIFF"),
+        encoded(image.convert("1"), "TIFF", compression="group4"),
+        encoded(image, "WEBP", exif=exif.tobytes(), icc_profile=profile),
+        encoded(clear, "WEBP", lossless=True),
+        encoded(image, "WEBP", **frames),
+        encoded(image, "BMP"),
+        encoded(palette, "BMP"),
+        encoded(clear, "BMP"),
+    ]
+
+
+def mutated(sound: list[bytes], number: int) -> bytes:
+    """A damaged photo, the same for the same number: one to four things are wrong with it."""
+    rng = np.random.default_rng(number)
+    content = bytearray(sound[number % len(sound)])
+    for _ in range(rng.integers(1, 5)):
+        # half of the damage is in the first 200 bytes, where the header is
+        place = int(rng.integers(0, max(1, min(len(content), 200) if rng.random() < 0.5 else len(content))))
+        length = int(rng.integers(1, 64))
+        match int(rng.integers(0, 8)):
+            case 0:
+                content[place : place + 1] = bytes([int(rng.integers(0, 256))])
+            case 1:
+                content[place : place + 4] = EXTREMES[int(rng.integers(len(EXTREMES)))]
+            case 2:
+                del content[place:]
+            case 3:
+                del content[place : place + length]
+            case 4:
+                content[place:place] = rng.bytes(length)
+            case 5:
+                content[place : place + length] = bytes(length)
+            case 6:
+                content[place:place] = content[place : place + length] * int(rng.integers(1, 50))
+            case _:
+                other = sound[int(rng.integers(len(sound)))]
+                content[place:] = other[place:]
+    return bytes(content)
+
+
+def held() -> int:
+    """Bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def peak_memory() -> int:
+    """Bytes at the most so far; not `ru_maxrss`, which a process inherits from the one that started it."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def fuzz(folder: Path, numbers: range) -> dict[str, object]:
+    """Read damaged photos; what became of them."""
+    limit = held() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    sound, file = seeds(), folder / "photo"
+    found: dict[str, object] = {"decoded": 0, "refused": 0}
+    wrong: list[str] = []
+    slowest = (0.0, -1)
+    reasons: dict[str, int] = {}
+    before = peak_memory()
+    for number in numbers:
+        file.write_bytes(mutated(sound, number))
+        start = time.perf_counter()
+        try:
+            with quiet():
+                pixels = read_square(Record("photo", "", file), 16, ("squash", "pad", "crop")[number % 3])  # type: ignore[arg-type]
+            outcome = "decoded"
+            if (pixels.shape, pixels.dtype) != ((16, 16, 3), np.uint8):
+                wrong.append(f"{number}: {pixels.shape} {pixels.dtype}")
+        except UnreadableError as error:
+            outcome = "refused"
+            reason = str(error.args[0]).partition(" (")[0].partition(":")[0]
+            reasons[reason] = reasons.get(reason, 0) + 1
+            if len(error.args) != 2 or not all(error.args):
+                wrong.append(f"{number}: {error.args}")
+        except Exception as error:
+            outcome = "refused"
+            wrong.append(f"{number}: {type(error).__name__}: {error}")
+        found[outcome] += 1  # type: ignore[operator]
+        slowest = max(slowest, (time.perf_counter() - start, number))
+    peak = peak_memory() - before
+    return found | {"wrong": wrong, "slowest": slowest, "peak": peak, "reasons": reasons}
+
+
+def fuzzed(folder: Path, numbers: range) -> None:
+    call = [sys.executable, __file__, str(folder), str(numbers.start), str(numbers.stop)]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, f"the process died: {done.returncode}\n{done.stderr}"
+    assert done.stderr == "", "something was written on the user's screen"
+    found = json.loads(done.stdout)
+    print(f"{len(numbers)} damaged photos: {found}")
+    assert found["wrong"] == []
+    assert found["decoded"] + found["refused"] == len(numbers)
+    assert min(found["decoded"], found["refused"]) > 0.1 * len(numbers), "it only tries one thing"
+    assert found["slowest"][0] < SLOWEST
+    assert found["peak"] < MEMORY
+
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is counted as Linux does")
+
+
+@needs_linux
+def test_two_thousand_damaged_photos_are_decoded_or_refused(tmp_path: Path) -> None:
+    fuzzed(tmp_path, range(2000))
+
+
+@needs_linux
+@pytest.mark.slow
+def test_twenty_thousand_more(tmp_path: Path) -> None:
+    fuzzed(tmp_path, range(2000, 22_000))
+
+
+def test_the_sound_photos_are_all_read(tmp_path: Path) -> None:
+    """Else the damaged ones would show nothing."""
+    for number, content in enumerate(seeds()):
+        file = tmp_path / str(number)
+        file.write_bytes(content)
+        with quiet():
+            assert read_square(Record(str(number), "", file), 16, "squash").std() > 5
+
+
+if __name__ == "__main__":
+    print(json.dumps(fuzz(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3])))))

@@ -1,0 +1,67 @@
+"""Layer-wise learning rates against the blocks' names, read by eye, and against two optimizers of one rate each."""
+
+import pytest
+import torch
+
+from siamesekit.artifact import Architecture, build
+from siamesekit.engine.descent import Descent
+from siamesekit.engine.layer_rates import distances_from_head, layer_groups
+from siamesekit.model import Encoder
+from siamesekit.registry import OPTIMIZERS
+
+FAR = {"head": 0, "layer4": 1, "layer3": 2, "layer2": 3, "layer1": 4}
+
+
+def made(train_from: str, name: str = "timm/test_resnet") -> Encoder:
+    torch.manual_seed(0)
+    encoder = build(Architecture(name, {}, {"layers": [8]}, "inference"))
+    encoder.backbone.freeze_before(train_from)
+    return encoder
+
+
+def test_distances_follow_the_blocks() -> None:
+    encoder = made("layer2")
+    assert encoder.backbone.blocks()[-4:] == ["layer1", "layer2", "layer3", "layer4"]
+    found = distances_from_head(encoder)
+    assert set(found) == {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    for name, distance in found.items():
+        [block] = [block for block in FAR if f".{block}." in f".{name}"]
+        assert distance == FAR[block], name
+    assert set(found.values()) == {0, 1, 2, 3}
+
+
+def test_what_stands_in_no_block_is_as_far_as_the_first() -> None:
+    encoder = made("", "timm/test_vit")
+    found = distances_from_head(encoder)
+    blocks = encoder.backbone.blocks()
+    first = next(distance for name, distance in found.items() if name.startswith(f"backbone.network.{blocks[0]}."))
+    assert found["backbone.network.cls_token"] == found["backbone.network.pos_embed"] == first == len(blocks)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "keras-adam", "sgd"])
+def test_each_block_moves_as_with_an_optimizer_of_its_own_rate(optimizer: str) -> None:
+    ours = made("layer3")
+    groups, rates = layer_groups(ours, 0.5)
+    assert rates == [1.0, 0.5, 0.25]
+    trained = {id(parameter) for parameter in ours.trainable()}
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(trained)
+    theirs = made("layer3")
+    descent = Descent(OPTIMIZERS.build(optimizer, {"lr": 0.2}, params=groups), rates=rates)
+    alone = {
+        distance: OPTIMIZERS.build(optimizer, {"lr": 0.2 * 0.5**distance}, params=[
+            p for name, p in theirs.named_parameters() if distances_from_head(theirs).get(name) == distance
+        ])
+        for distance in (0, 1, 2)
+    }  # fmt: skip
+    for step in range(3):
+        for encoder in (ours, theirs):
+            for number, parameter in enumerate(encoder.trainable()):
+                parameter.grad = torch.full_like(parameter, 0.1 * (number % 5 - 2) + 0.01 * step)
+        descent.step(step)
+        for each in alone.values():
+            each.step()
+    assert descent.lr == 0.2
+    before = made("layer3").state_dict()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-6, atol=1e-7)
+    assert not torch.equal(theirs.state_dict()["head.dense1.weight"], before["head.dense1.weight"])

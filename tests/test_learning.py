@@ -1,0 +1,217 @@
+"""Training a run: what the doctor says of real ones, losses and samplers with a state, schedules and averages."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import Told
+from siamesekit.config import Config, load_config
+from siamesekit.errors import ConfigError, UserError
+from siamesekit.experiment import RunResult, check, run
+
+LoadConfig = Callable[..., Config]
+BY_CLASS = ("loss.name=proxy-anchor", "distance.name=cosine", "sampler.name=p-by-k", "sampler.photos=3",
+            "sampler.individuals=2")  # fmt: skip
+
+
+def run32(config: Config, out: Path, **options: Any) -> RunResult:
+    return run(config, out, device="cpu", precision="fp32", **options)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("collapse", ("optimizer.lr=1.0", "train.epochs=8")),
+        ("dead-miner", ("sampler.name=p-by-k", "miner.name=semi-hard", "loss.margin=1e-6", "train.epochs=6")),
+        ("exploding", ("encoder.head.normalize=false", "optimizer.lr=0.3", "train.epochs=3")),
+    ],
+)
+def test_the_doctor_warns_once_of_a_real_training_and_the_report_says_so(
+    small_config: LoadConfig, tmp_path: Path, told: Told, name: str, overrides: tuple[str, ...]
+) -> None:
+    run32(small_config(*overrides), tmp_path / "run", progress=told)
+    assert [warning.partition(" ")[0] for warning in told.warned] == [name]
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert f"<strong>{name.replace('-', ' ').capitalize()}, epoch" in report
+    told.warned.clear()
+    longer = small_config(*overrides, f"train.epochs={len(metrics(tmp_path / 'run')) + 1}")
+    run32(longer, tmp_path / "run", resume=True, progress=told)
+    assert name not in {warning.partition(" ")[0] for warning in told.warned}, "it is known"
+
+
+def test_a_training_that_goes_well_is_not_warned_of(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
+    run32(small_config("train.epochs=12"), tmp_path / "run", progress=told)
+    assert told.warned == []
+    lines = metrics(tmp_path / "run")
+    assert lines[-1]["train_loss"] < 0.5 * lines[0]["train_loss"]
+
+
+def test_a_loss_by_class_has_no_test_loss_where_the_individuals_did_not_train(
+    small_config: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    run32(small_config(*BY_CLASS, "train.epochs=3"), tmp_path / "identity", progress=told)
+    lines = metrics(tmp_path / "identity")
+    assert [line["test_loss"] for line in lines] == [None] * 3
+    assert lines[-1]["train_loss"] < lines[0]["train_loss"]
+    assert not any("test loss" in said for said in told.said)
+    assert "There is no test loss" in (tmp_path / "identity" / "report.html").read_text()
+    run32(small_config(*BY_CLASS, 'split.by="photo"', "train.epochs=3"), tmp_path / "photo")
+    assert all(line["test_loss"] > 0 for line in metrics(tmp_path / "photo"))
+
+
+def test_the_loss_s_own_optimizer_moves_its_proxies(small_config: LoadConfig, tmp_path: Path) -> None:
+    def proxies(*overrides: str) -> torch.Tensor:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        run32(small_config(*BY_CLASS, "train.epochs=1", *overrides), folder)
+        state = torch.load(folder / "checkpoints" / "latest.pt", weights_only=True)
+        return state["parts"]["loss"]["proxies"]
+
+    still = proxies("loss.optimizer.name=sgd", "loss.optimizer.lr=1e-30")
+    assert still.shape == (4, 16)
+    assert torch.equal(still, proxies("loss.optimizer.name=sgd", "loss.optimizer.lr=1e-30", "optimizer.lr=0.01"))
+    run_s_own = proxies()
+    assert (run_s_own - still).abs().max() == pytest.approx(1e-3 * 2, rel=0.2), "Adam's steps, two of them"
+    assert not torch.equal(still, proxies("loss.optimizer.name=sgd", "loss.optimizer.lr=1e-30", "seed=6"))
+
+
+def test_an_optimizer_for_a_loss_without_parameters_is_refused(small_config: LoadConfig, tmp_path: Path) -> None:
+    config = small_config("loss.optimizer.name=sgd")
+    for refused in (lambda: check(config, "cpu", "fp32"), lambda: run32(config, tmp_path / "run")):
+        with pytest.raises(UserError, match=r"^loss\.optimizer: loss 'triplet' has no parameters to train"):
+            refused()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_moves_the_weights_is_in_the_config_and_comes_back(small_config: LoadConfig, tmp_path: Path) -> None:
+    assert (small_config().schedule, small_config().loss.optimizer) == (None, None)
+    config = small_config(
+        *BY_CLASS, "loss.optimizer.name=sgd", "loss.optimizer.momentum=0.5", "schedule.name=warmup-linear",
+        "optimizer.layer_decay=0.25", "optimizer.clip_norm=3.0", "train.average=0.5",
+    )  # fmt: skip
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    again = load_config(tmp_path / "config.toml")
+    assert again.tables() == config.tables()
+    assert again.tables()["loss"]["optimizer"]["momentum"] == 0.5
+    assert again.tables()["schedule"] == {"name": "warmup-linear", "warmup": 0.05, "final": 0.0}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["optimizer.layer_decay=0.0", "optimizer.layer_decay=1.5", "optimizer.clip_norm=-1.0", "train.average=1.0",
+              "loss.optimizer.layer_decay=0.5", "loss.optimizer.name=sgdd", "schedule.warmup=0.1"]
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_by_name(small_config: LoadConfig, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--set {wrong.partition('=')[0]}: |schedule\.name: is required"):
+        small_config(wrong)
+
+
+PLUGIN = """
+import torch
+from siamesekit import MINERS, SAMPLERS
+from siamesekit.data.samplers.batch import Batch
+from siamesekit.triplets import Triplets
+
+@SAMPLERS.register("test-mined")
+class Mined:
+    def __init__(self, *, labels):
+        self.labels = torch.from_numpy(labels)
+        self.seen = torch.zeros(len(labels))
+
+    def __len__(self):
+        return 2
+
+    def mine(self, epoch, embed):
+        self.seen = 0.5 * self.seen + embed().square()[:, 0]  # what is remembered decides, and grows
+
+    def epoch(self, epoch):
+        for part in self.seen.argsort().chunk(2):
+            yield Batch(part, None)
+
+    def state_dict(self):
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+@MINERS.register("test-chance")
+class Chance:
+    def __init__(self, found: bool = True):
+        self.found = found
+
+    def __call__(self, embeddings, labels):
+        same = labels[:, None] == labels
+        rows = [(a, p, n) for a, p in same.fill_diagonal_(False).nonzero().tolist()
+                for n in (labels != labels[a]).nonzero()[:, 0].tolist()]
+        table = torch.tensor(rows, dtype=torch.int64).reshape(-1, 3)
+        return Triplets(*table[torch.rand(len(table)) < (0.3 if self.found else 0)].T)
+"""
+
+
+@pytest.fixture
+def plugged(project: Path, tmp_path: Path) -> LoadConfig:
+    (tmp_path / "mined.py").write_text(f"# of {tmp_path}\n{PLUGIN}")  # a file of known content is not loaded again
+    text = (project / "config.toml").read_text().replace('"photos"', f'"{project / "photos"}"')
+    text = text.replace("seed = 5", 'seed = 5\nplugins = ["mined.py"]')
+    text = text.replace("[sampler]\nphotos = 4\nbatch_size = 10", '[sampler]\nname = "test-mined"')
+    (tmp_path / "config.toml").write_text(text)
+    return lambda *overrides: load_config(tmp_path / "config.toml", overrides)
+
+
+@pytest.mark.usefixtures("no_traces")
+def test_a_loss_with_proxies_a_mined_sampler_a_schedule_and_an_average_resume_exactly(
+    plugged: LoadConfig, tmp_path: Path
+) -> None:
+    options = ("train.epochs=4", "train.average=0.9", "schedule.name=step", "schedule.every=2", *BY_CLASS[:2])
+    run32(plugged(*options), tmp_path / "whole")
+    run32(plugged(*options, "train.epochs=1"), tmp_path / "parts")
+    for epochs in (3, 4):
+        run32(plugged(*options, f"train.epochs={epochs}"), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    states = [torch.load(tmp_path / name / "checkpoints" / "latest.pt", weights_only=True)["parts"] for name in
+              ("whole", "parts")]  # fmt: skip
+    assert set(states[0]) == {"encoder", "descent", "loss", "sampler"}
+    for part, name in (("loss", "proxies"), ("sampler", "seen")):
+        assert torch.equal(states[0][part][name], states[1][part][name])
+    assert states[0]["sampler"]["seen"].any()
+    assert [line["lr"] for line in metrics(tmp_path / "whole")] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+
+
+@pytest.mark.usefixtures("no_traces")
+def test_a_miner_that_draws_resumes_exactly_and_one_that_finds_nothing_is_found_dead(
+    plugged: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    run32(plugged("miner.name=test-chance"), tmp_path / "whole")
+    run32(plugged("miner.name=test-chance", "train.epochs=1"), tmp_path / "parts")
+    run32(plugged("miner.name=test-chance"), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    run32(plugged("miner.name=test-chance", "miner.found=false", "train.epochs=3"), tmp_path / "dead", progress=told)
+    lines = metrics(tmp_path / "dead")
+    assert [(line["train_loss"], line["empty_batches"]) for line in lines] == [(None, 1.0)] * 3
+    assert [warning.partition(" ")[0] for warning in told.warned] == ["dead-miner"]
+
+
+def test_the_artifact_and_the_figures_are_the_average_s(small_config: LoadConfig, tmp_path: Path) -> None:
+    averaged, plain = tmp_path / "averaged", tmp_path / "plain"
+    run32(small_config("train.average=0.9"), averaged)
+    run32(small_config(), plain)
+    state = torch.load(averaged / "checkpoints" / "latest.pt", weights_only=True)["parts"]
+    raw, kept = state["encoder"], load_file(averaged / "model" / "model.safetensors")
+    weight = "head.dense1.weight"
+    assert torch.equal(raw[weight], load_file(plain / "model" / "model.safetensors")[weight]), "training is the same"
+    assert any(torch.equal(kept[weight], average) for average in state["descent"]["average"]["average"])
+    assert not torch.equal(kept[weight], raw[weight])
+    pairs = list(zip(metrics(averaged), metrics(plain), strict=True))
+    assert all(one["train_loss"] == two["train_loss"] for one, two in pairs)
+    assert all(one["test_loss"] != two["test_loss"] for one, two in pairs)

@@ -1,0 +1,87 @@
+"""A new project: its files written whole or not at all, and nothing that is there overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from siamesekit import projects
+from siamesekit.config import load_config
+from siamesekit.errors import DataError, OutputError
+from siamesekit.experiment import check
+from siamesekit.project_config import SCHEMA
+from siamesekit.projects import CONFIG, IGNORE, make_project
+from test_photo_survey import draw, even
+
+
+def test_photos_elsewhere_stay_there(tmp_path: Path) -> None:
+    photos = draw(tmp_path / "my photos", even(4, 2))
+    before = sorted(photos.rglob("*"))
+    project = make_project(tmp_path / "deep" / "My birds!", photos)
+    config = load_config(tmp_path / "deep" / "My birds!" / CONFIG)
+    assert config.name == "My-birds"
+    assert config.data.options["root"] == photos.resolve()
+    assert sorted(photos.rglob("*")) == before
+    assert project.commands[0] == f'siamesekit check "{tmp_path}/deep/My birds!/{CONFIG}"'
+
+
+def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        make_project(tmp_path / "new", tmp_path / "gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [CONFIG, SCHEMA, IGNORE])
+def test_nothing_that_is_there_is_overwritten(tmp_path: Path, name: str) -> None:
+    draw(tmp_path / "photos", even(4, 2))
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError, match=f"{name} is already there, and nothing is overwritten"):
+        make_project(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "photos"])
+
+
+def test_a_project_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="is a file; a project is a folder"):
+        make_project(tmp_path / "file")
+
+
+@pytest.mark.parametrize("failing", [SCHEMA, IGNORE])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
+def test_where_a_file_cannot_be_written_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+) -> None:
+    photos = draw(tmp_path / "photos", even(4, 2))
+    real = projects.write_atomic
+
+    def full(path: Path, text: str) -> None:
+        if path.name == failing:
+            raise error
+        real(path, text)
+
+    monkeypatch.setattr(projects, "write_atomic", full)
+    expected = OutputError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        make_project(tmp_path / "new" / "project", photos)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_table_without_the_columns_is_the_reader_s_error(tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("picture,animal\na.png,ann\n")
+    with pytest.raises(DataError, match=r"no column 'photo'.*its columns: picture, animal"):
+        make_project(tmp_path / "new", tmp_path / "photos.csv")
+    with pytest.raises(DataError, match=r"there is no file .*gone\.csv"):
+        make_project(tmp_path / "new", tmp_path / "gone.csv")
+
+
+def test_a_new_project_can_be_planned(tmp_path: Path) -> None:
+    draw(tmp_path / "photos", even(6, 4), (70, 64))
+    make_project(tmp_path)
+    plan = check(load_config(tmp_path / CONFIG), "cpu", "fp32")
+    assert plan.individuals == {"train": 3, "test": 3}
+    assert plan.photos == {"train": 12, "test": 12}
+    assert plan.stand_ins == ()
+    assert 0 < plan.trainable < plan.parameters
+    assert "cached" in plan.frozen_part
