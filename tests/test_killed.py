@@ -96,6 +96,10 @@ def kill_at_random(project: Path, tmp_path: Path, kills: int, seed: int) -> None
     assert resumed > 0
 
 
+def test_killed_at_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
+    kill_at_random(project, tmp_path, 25, seed=1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_many_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
@@ -109,7 +113,7 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_does(
     while not (tmp_path / "run" / CONFIG).exists():
         time.sleep(0.01)
     config = small_config(*OVERRIDES)
-    with pytest.raises(Exception, match="another run writes into it now"):
+    with pytest.raises(Exception, match="another run's that is going on now"):
         run(config, tmp_path / "run", resume=True, precision="fp32")
     process.kill()
     process.join()

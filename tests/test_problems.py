@@ -18,6 +18,8 @@ from siamesekit.problems import explain, shown
         (bool, 3, "must be a boolean, not 3"),
         (list[int], 3, "must be a list, not 3"),
         (list[int], [1, "x"], 'item 1 must be a whole number, not "x"'),
+        (tuple[int, int], (1, 2, 3), "must have at most 2 items, not [1, 2, 3]"),
+        (tuple[int, int], (1,), "item 1 is required"),
         (list[list[int]], [[1], [2, "x"]], 'item 1.1 must be a whole number, not "x"'),
     ],
 )

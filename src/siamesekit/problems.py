@@ -17,13 +17,16 @@ _WORDS = {
 
 def explain(error: Mapping[str, Any]) -> str:
     """One of pydantic's errors in our words, with the value that was given."""
-    if error["type"] == "missing":
-        return "is required"
     inner = ".".join(str(part) for part in error["loc"][1:])
+    item = f"item {inner} " if inner else ""
+    if error["type"] == "missing":
+        return f"{item}is required"
     what = str(error["msg"])
+    if error["type"] == "too_long":
+        what = f"must have at most {error['ctx']['max_length']} items"
     for theirs, ours in _WORDS.items():
         what = what.replace(theirs, ours)
-    return f"{'item ' + inner + ' ' if inner else ''}{what}, not {shown(error.get('input'))}"
+    return f"{item}{what}, not {shown(error.get('input'))}"
 
 
 def shown(value: Any) -> str:

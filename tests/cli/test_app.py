@@ -183,7 +183,7 @@ def test_after_ctrl_c_the_command_to_go_on_holds_every_option(
                   "--out", out, "--precision", "fp32")  # fmt: skip
     assert result.exit_code == 130
     assert result.stderr == (
-        "stopped\nto go on from the last complete epoch: "
+        "stopped\nto go on: "
         f"siamesekit run {config} --set train.epochs=9 --set name=a-b --device cpu --precision fp32 "
         f"--out '{out}' --resume\n"
     )

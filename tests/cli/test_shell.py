@@ -72,7 +72,7 @@ def test_after_ctrl_c_resuming_is_offered_once_there_is_something_to_resume(
     if begun:
         (tmp_path / "config.toml").write_text("")
     leave(shell, KeyboardInterrupt())
-    offered = "to go on from the last complete epoch: siamesekit run c.toml --resume\n" if begun else ""
+    offered = "to go on: siamesekit run c.toml --resume\n" if begun else ""
     assert capsys.readouterr().err == "stopped\n" + offered
 
 

@@ -42,6 +42,10 @@ OVERRIDES = {
         "data.stand_in.individuals=10", "data.stand_in.photos=4", "sampler.photos=4",
         "sampler.batch_size=16",
     ],
+    "examples/whales/modern.toml": [
+        *SHORT, "data.size=32", "encoder.name=timm/test_resnet", "split.train=0.7", "data.stand_in.individuals=10",
+        "data.stand_in.photos=4", "sampler.individuals=5",
+    ],
     "mine.toml": ["evaluation.bootstrap=100"],
     "runs/mine/config.toml": [],
 }  # fmt: skip
