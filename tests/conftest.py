@@ -1,5 +1,6 @@
 """Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,9 +58,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def no_traces() -> Iterator[None]:
-    """What a test's plugins register is forgotten after it: for `pytest.mark.usefixtures`."""
+    """What a test's plugins register is forgotten after it, and so are they: for `pytest.mark.usefixtures`."""
     before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
+    modules = set(sys.modules)
     yield
+    for name in set(sys.modules) - modules:
+        if name.startswith(("siamesekit_plugin_", "siamesekit_gulls")):
+            del sys.modules[name]
     for registry in REGISTRIES:
         for name in set(registry.names()) - before[registry.kind]:
             del registry._components[name], registry._factories[name]

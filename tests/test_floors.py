@@ -80,6 +80,18 @@ BY_NAME: set[tuple[str, str]] = set()
 HEAVY = {"torch", "torchvision", "timm", "safetensors", "matplotlib", "PIL", "rich", "pyarrow"}
 
 
+LONG = {
+    "retrieval": "one algorithm, exact top-k: its bf16 scan, the proof of its error bound, and ties",
+    "artifact": "reading a model and using it: each check stands beside what it guards",
+    "calibration": "one model, fitted, cross-fitted and judged",
+    "registry": "the class, and the registries that everything imports from here",
+    "config.tables": "a table of keys with their meaning for every stage, nothing else",
+    "config.schema": "one translation, of tables and components to JSON Schema",
+    "cli.app": "every command's arguments and help, a few lines each",
+}
+"""Modules of over 300 lines, and why they are not two."""
+
+
 def modules() -> dict[str, Path]:
     """All modules by dotted name without `siamesekit.`; a package by its own name."""
     names = {}
@@ -283,3 +295,8 @@ def test_inference_reaches_nothing_that_trains(module: str) -> None:
 
 def test_embedding_files_need_no_network() -> None:
     assert reached("embedding_files") == {"errors", "files"}
+
+
+def test_long_modules_have_a_reason() -> None:
+    long = {name for name, file in MODULES.items() if len(file.read_text(encoding="utf-8").splitlines()) > 300}
+    assert long == set(LONG)

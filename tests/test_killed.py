@@ -121,3 +121,14 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_does(
     assert not list(tmp_path.glob(".run.lock"))
     with RunFolder(tmp_path / "run").locked():
         assert (tmp_path / ".run.lock").exists()
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_twice_the_same_run_gives_the_same_bytes(
+    small_config: Callable[..., Config], tmp_path: Path, deterministic: bool
+) -> None:
+    config = small_config(*OVERRIDES, "augmentation.name=photo-id")
+    for name in ("one", "two"):
+        run(config, tmp_path / name, device="cpu", precision="fp32", deterministic=deterministic)
+    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from conftest import Told
 from siamesekit.config import Config, load_config
+from siamesekit.engine.state_files import load_state
 from siamesekit.errors import ConfigError, UserError
 from siamesekit.experiment import RunResult, check, run
 
@@ -25,6 +26,11 @@ def run32(config: Config, out: Path, **options: Any) -> RunResult:
 
 def weights(folder: Path) -> bytes:
     return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def newest(folder: Path) -> dict[str, Any]:
+    """The states of what trains in the newest checkpoint."""
+    return load_state(max((folder / "checkpoints").glob("*.safetensors")))["parts"]
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -76,8 +82,7 @@ def test_the_loss_s_own_optimizer_moves_its_proxies(small_config: LoadConfig, tm
     def proxies(*overrides: str) -> torch.Tensor:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         run32(small_config(*BY_CLASS, "train.epochs=1", *overrides), folder)
-        state = torch.load(folder / "checkpoints" / "latest.pt", weights_only=True)
-        return state["parts"]["loss"]["proxies"]
+        return newest(folder)["loss"]["proxies"]
 
     still = proxies("loss.optimizer.name=sgd", "loss.optimizer.lr=1e-30")
     assert still.shape == (4, 16)
@@ -179,8 +184,7 @@ def test_a_loss_with_proxies_a_mined_sampler_a_schedule_and_an_average_resume_ex
     for epochs in (3, 4):
         run32(plugged(*options, f"train.epochs={epochs}"), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
-    states = [torch.load(tmp_path / name / "checkpoints" / "latest.pt", weights_only=True)["parts"] for name in
-              ("whole", "parts")]  # fmt: skip
+    states = [newest(tmp_path / name) for name in ("whole", "parts")]
     assert set(states[0]) == {"encoder", "descent", "loss", "sampler"}
     for part, name in (("loss", "proxies"), ("sampler", "seen")):
         assert torch.equal(states[0][part][name], states[1][part][name])
@@ -206,7 +210,7 @@ def test_the_artifact_and_the_figures_are_the_average_s(small_config: LoadConfig
     averaged, plain = tmp_path / "averaged", tmp_path / "plain"
     run32(small_config("train.average=0.9"), averaged)
     run32(small_config(), plain)
-    state = torch.load(averaged / "checkpoints" / "latest.pt", weights_only=True)["parts"]
+    state = newest(averaged)
     raw, kept = state["encoder"], load_file(averaged / "model" / "model.safetensors")
     weight = "head.dense1.weight"
     assert torch.equal(raw[weight], load_file(plain / "model" / "model.safetensors")[weight]), "training is the same"

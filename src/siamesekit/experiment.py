@@ -21,6 +21,7 @@ from siamesekit.artifact import save_model
 from siamesekit.compatibility import refuse_what_does_not_fit, try_on_a_batch
 from siamesekit.config import Config
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
+from siamesekit.engine.precision import deterministic as only_deterministic
 from siamesekit.engine.training import embed_stored
 from siamesekit.errors import OutputError
 from siamesekit.files import write_atomic
@@ -88,6 +89,7 @@ def run(
     progress: Progress | None = None,
     skip_bad: bool = False,
     stop: Stop | None = None,
+    deterministic: bool = False,
 ) -> RunResult:
     """Run the experiment.
 
@@ -101,6 +103,7 @@ def run(
         progress: is told what happens.
         skip_bad: leave out photos that cannot be used; the manifest lists them.
         stop: is asked after each training step whether to stop.
+        deterministic: take only kernels whose result is the same every time; on a CPU it is so anyway.
 
     Raises:
         UserError: config, data, weights or output folder cannot be used, or another run writes into it; nothing has
@@ -110,7 +113,7 @@ def run(
     """
     folder = RunFolder(out or Path("runs") / config.name)
     folder.check(resume, overwrite)
-    with folder.locked():
+    with folder.locked(), only_deterministic(deterministic):
         return _run(config, folder, resume, overwrite, device, precision, progress or Progress(), skip_bad, stop)
 
 

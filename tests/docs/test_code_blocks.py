@@ -66,8 +66,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: RunResult)
     monkeypatch.chdir(place)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for module in [name for name in sys.modules if name.startswith(("siamesekit_plugin_", "siamesekit_gulls"))]:
-        monkeypatch.delitem(sys.modules, module)  # whose components `no_traces` has forgotten
     return place
 
 

@@ -1,6 +1,7 @@
 """The frozen part, run once per image, and each distinct image once: exactly the plain network of three images."""
 
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 from statistics import median
 
@@ -318,10 +319,22 @@ def test_over_the_limit_nothing_is_cached_and_results_are_the_same() -> None:
 
 
 def test_dropout_in_the_frozen_part_is_named_and_nothing_is_cached() -> None:
+    """Without frozen parameters around it, it draws whenever the network trains."""
+    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(6, 32)
+    network = encoder.backbone.network
+    network.maxpool = nn.Sequential(OrderedDict(pool=network.maxpool, drop=nn.Dropout(0.5)))
+    stored = store(encoder, images, FP32)
+    assert not stored.cached
+    assert stored.why == "Dropout network.maxpool.drop in the frozen part is random, so nothing is cached"
+    network.maxpool.drop.p = 0.0
+    assert store(encoder, images, FP32).cached
+
+
+def test_dropout_in_a_frozen_block_stands_still_and_is_cached() -> None:
+    """A block none of whose parameters trains runs in inference mode, its dropout too."""
     encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(6, 32)
     encoder.backbone.network.layer1.add_module("drop", nn.Dropout(0.5))
     stored = store(encoder, images, FP32)
-    assert not stored.cached
-    assert stored.why == "Dropout network.layer1.drop in the frozen part is random, so nothing is cached"
-    encoder.backbone.network.layer1.drop.p = 0.0
-    assert store(encoder, images, FP32).cached
+    assert stored.cached
+    encoder.train()
+    torch.testing.assert_close(stored.embeddings(torch.arange(6), FP32), encoder(images), rtol=1e-5, atol=1e-6)

@@ -12,6 +12,7 @@ from siamesekit.encoders.weights import calibrate_batchnorm
 from siamesekit.engine.frozen_prefix import Stored, store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.steps import Chunking, Stepper, why_whole
+from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.triplet import Triplet
 from siamesekit.model import Encoder
@@ -181,3 +182,76 @@ def test_the_gradient_of_a_loss_s_own_parameters_does_not_depend_on_the_cut(size
     expected = gradient(nn.Parameter(start.clone()), whole)
     assert expected[0].abs().max() > 1e-3
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-13)
+
+
+class Scarce:
+    """Stored images whose encoding takes memory: more photos at a time than there is room for fail, as torch does it.
+
+    With `backward` the backward pass fails too, once the room is taken.
+    """
+
+    def __init__(self, stored: Stored, room: int, backward: int = 0) -> None:
+        self.stored, self.room, self.backward = stored, room, backward
+        self.images = stored.images
+
+    def embeddings(self, images: Tensor, precision: object, epoch: int = 0) -> Tensor:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        embeddings = self.stored.embeddings(images, FP32, epoch)
+        if embeddings.requires_grad and self.backward:
+            embeddings.register_hook(self._fail)
+        return embeddings
+
+    def _fail(self, gradient: Tensor) -> Tensor:
+        if self.backward:
+            self.backward -= 1
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+        return gradient
+
+
+@pytest.mark.parametrize(("room", "backward"), [(3, 0), (1, 0), (100, 1), (100, 2), (5, 1)])
+def test_where_memory_does_not_suffice_chunks_halve_and_the_step_is_the_same(room: int, backward: int) -> None:
+    encoder, stored = made()
+    loss, grads = plain(encoder, stored)
+    told: list[str] = []
+    calls = 0
+
+    def counted(embeddings: Tensor) -> LossValue:
+        nonlocal calls
+        calls += 1
+        return triplet_loss(embeddings)
+
+    stepper = Stepper(encoder, Scarce(stored, room, backward), FP32, Chunking(8, 100), told.append)  # type: ignore[arg-type]
+    encoder.zero_grad(set_to_none=True)
+    value, _ = stepper(torch.arange(IMAGES), counted)
+    assert value.objective.item() == pytest.approx(loss, rel=1e-12)
+    torch.testing.assert_close(gradients(encoder), grads, rtol=1e-10, atol=1e-13)
+    assert calls == 1, "a loss with a memory must not see a batch twice"
+    assert stepper.chunking.size <= room
+    halvings = len(told)
+    assert told == [f"memory is not enough for {8 >> n} photos at a time: {8 >> (n + 1)} from here on"
+                    for n in range(halvings)]  # fmt: skip
+    assert halvings == {3: 2, 1: 3, 100: backward, 5: 2}[room]
+    stepper(torch.arange(IMAGES), triplet_loss)
+    assert len(told) == halvings, "each size is given up once"
+
+
+def test_where_memory_does_not_suffice_for_one_photo_or_a_whole_batch_it_is_an_error() -> None:
+    encoder, stored = made()
+    stepper = Stepper(encoder, Scarce(stored, 0), FP32)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="for a single photo"):
+        stepper(torch.arange(IMAGES), triplet_loss)
+    whole, its_stored = made(batchnorm="train")
+    stepper = Stepper(whole, Scarce(its_stored, 3), FP32)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match=r"a batch of 14 photos, which cannot be cut up, because BatchNorm"):
+        stepper(torch.arange(IMAGES), triplet_loss)
+
+
+def test_other_errors_are_let_through() -> None:
+    encoder, stored = made()
+
+    def broken(_: Tensor) -> LossValue:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Stepper(encoder, stored, FP32)(torch.arange(IMAGES), broken)

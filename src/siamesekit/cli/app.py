@@ -100,6 +100,9 @@ def run(
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Number.auto,
     skip_bad: SkipBad = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Only kernels that repeat their results; a CPU's do anyway.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -112,12 +115,13 @@ def run(
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
         again += ["--skip-bad"] if skip_bad else []
+        again += ["--deterministic"] if deterministic else []
         shell.resume = (where / CONFIG, shlex.join(again))
         from siamesekit.experiment import run as run_experiment
 
         with shell.stoppable() as stop:
             result = run_experiment(
-                loaded, where, resume, overwrite, device.value, precision.value, shell, skip_bad, stop
+                loaded, where, resume, overwrite, device.value, precision.value, shell, skip_bad, stop, deterministic
             )
         if as_json:
             shell.json({"run": str(result.folder), **result.evaluation, "stand_ins": result.manifest["stand_ins"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,3 +59,26 @@ def choose_precision(device: DeviceChoice = "auto", precision: PrecisionChoice =
     if precision == "auto":
         return Precision(chosen, native, "native bf16 products" if native else "no native bf16 products")
     return Precision(chosen, precision == "bf16", f"--precision {precision}")
+
+
+@contextmanager
+def deterministic(wanted: bool = True) -> Iterator[None]:
+    """Only kernels whose result is the same every time, where `wanted`; what torch was set to comes back afterwards.
+
+    On a CPU a run repeats itself without it. On a GPU it costs speed, and a step that has no such kernel is an error.
+    """
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses cuBLAS
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+        if workspace is None:
+            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

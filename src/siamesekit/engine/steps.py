@@ -148,8 +148,11 @@ class Stepper:
             try:
                 return work()
             except RuntimeError as error:
-                if not out_of_memory(error) or self.chunking.size <= 1:
+                if not out_of_memory(error):
                     raise
+                if self.chunking.size <= 1:
+                    raise RunError("memory is not enough for a single photo: lower data.size, take a smaller encoder, "
+                                   "or let less of it train (encoder.train_from)") from error  # fmt: skip
                 size = self.chunking.size // 2
                 self.say(f"memory is not enough for {self.chunking.size} photos at a time: {size} from here on")
                 self.chunking = Chunking(size, min(self.chunking.held, size))
