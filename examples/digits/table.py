@@ -25,11 +25,10 @@ LOSSES: dict[str, list[str]] = {
     "multi-similarity": [],
     "proxy-anchor": ["loss.optimizer.name=adam", "loss.optimizer.lr=1e-2"],
     "arcface": ["loss.optimizer.name=adam", "loss.optimizer.lr=1e-2"],
-    "pml/circle": [],
 }
 BY_CLASS = ("proxy-anchor", "arcface")
 """They compare embeddings with classes, so that no miner's triplets go with them."""
-MINERS = ("none", "batch-hard", "semi-hard", "easy-positive", "distance-weighted")
+MINERS = ("none", "batch-hard", "semi-hard", "distance-weighted")
 
 
 def measure(split: str, loss: str, miner: str) -> dict[str, float]:

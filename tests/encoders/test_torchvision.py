@@ -139,9 +139,16 @@ def test_features_are_what_enters_the_last_layer(name: str) -> None:
     check_features(name)
 
 
-@pytest.mark.slow
+HUGE = ("regnet_x_32gf", "regnet_y_32gf", "regnet_y_128gf", "vit_l_16", "vit_l_32", "vit_h_14", "convnext_large",
+        "efficientnet_v2_l", "wide_resnet101_2", "vgg16_bn", "vgg19", "vgg19_bn")  # fmt: skip
+"""Models of over 100 million parameters whose smaller kin are tested: in float64 they take many gigabytes."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.huge if name in HUGE else pytest.mark.slow) for name in torchvision_models()],
+)
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", torchvision_models())
 def test_features_of_every_model_are_what_enters_its_last_layer(name: str) -> None:
     check_features(name)
 

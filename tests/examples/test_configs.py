@@ -34,3 +34,9 @@ def test_the_whales_are_the_recipe(tmp_path: Path) -> None:
     assert plan.trainable == 9_583_800
     assert plan.stand_ins == ("reader 'flukes'",)
     assert "cached" in plan.frozen_part
+
+
+def test_the_digits_page_shows_the_table_as_it_was_written() -> None:
+    table = (EXAMPLES / "digits" / "table.md").read_text(encoding="utf-8")
+    assert table in (EXAMPLES / "digits" / "README.md").read_text(encoding="utf-8")
+    assert table.count("\n") == 20
