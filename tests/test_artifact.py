@@ -349,6 +349,7 @@ def test_every_shipped_encoder_can_be_outlined() -> None:
         component.name.replace("*", member)
         for component in ENCODERS.components() if component.origin.startswith("siamesekit.")
         for member in component.members() or [""]
+        if "*" not in member  # a form, of which the hub has any number
     ]  # fmt: skip
     assert len(names) > 1000
     for name in names:

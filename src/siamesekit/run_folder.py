@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from siamesekit.errors import ArtifactError, OutputError
-from siamesekit.files import PREFIX, held, write_atomic, write_json
+from siamesekit.files import PREFIX, held, sweep, write_atomic, write_json
 from siamesekit.json_files import read_json, read_json_lines
 
 CONFIG, MANIFEST, METRICS, EVALUATION, REPORT = (
@@ -86,6 +86,8 @@ class RunFolder:
             if (overwrite or resume) and aside.exists():
                 self.replaced = aside
             self.path.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.checkpoints, self.model):  # what a run that died has left
+                sweep(folder)
         except OSError as error:
             raise OutputError(f"{self.path} cannot be made: {error.strerror}; choose another --out") from None
 

@@ -128,10 +128,13 @@ def check_features(name: str) -> None:
 
 
 def assert_same(features: Tensor, expected: Tensor) -> None:
-    """To rounding, where features differ between two images by far more than that."""
+    """To rounding, where features differ between two images by far more than that.
+
+    The scaling's mean and deviation are float32 in the backbone, and a deep network of random weights enlarges that.
+    """
     scale = expected.abs().max().item()
     assert (expected[0] - expected[1]).abs().max() > 0.03 * scale > 0
-    np.testing.assert_allclose(features, expected, rtol=1e-6, atol=1e-6 * scale)
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("name", EVERYDAY)
