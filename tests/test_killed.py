@@ -4,7 +4,10 @@ import json
 import multiprocessing
 import os
 import random
+import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -132,3 +135,30 @@ def test_twice_the_same_run_gives_the_same_bytes(
         run(config, tmp_path / name, device="cpu", precision="fp32", deterministic=deterministic)
     assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_printed_command_goes_on_to_the_same_end(
+    project: Path, tmp_path: Path, small_config: Callable[..., Config], number: signal.Signals, code: int
+) -> None:
+    overrides = [part for each in (*OVERRIDES, "train.epochs=10") for part in ("--set", each)]
+    command = [sys.executable, "-m", "siamesekit", "run", str(project / "config.toml"), *overrides,
+               "--device", "cpu", "--precision", "fp32", "--out", str(tmp_path / "run")]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "run").glob("checkpoints/*.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == code, told
+    assert f"{number.name}: finishing this step and saving" in told
+    assert "stopped, all that was done is saved" in told
+    again = told.partition("to go on: ")[2].strip()
+    assert again.startswith("siamesekit run ")
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(again)], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Going on after epoch" in done.stdout
+    run(small_config(*OVERRIDES, "train.epochs=10"), tmp_path / "whole", device="cpu", precision="fp32")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
