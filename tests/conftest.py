@@ -1,8 +1,10 @@
 """Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +122,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_photos(folder / "photos", [f"striped_{number}" for number in range(INDIVIDUALS)])
     (folder / "config.toml").write_text(SMALL)
     return folder
+
+
+TIMING = ("seconds", "images_per_second")
+"""Figures of an epoch that no two runs share."""
+
+
+def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], bytes]:
+    """What two runs that are the same have in common: weights, figures without their times, evaluation."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    figures = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
+    return (folder / "model" / "model.safetensors").read_bytes(), figures, (folder / "evaluation.json").read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -9,18 +9,19 @@ import json
 import os
 import random
 import shutil
-import signal
 import struct
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fuzzing import bound_memory, bound_time
 
 COUNT, EVERYDAY = 1000, 100
 SECONDS = 2.0
@@ -248,16 +249,9 @@ def outcome(folder: Path) -> str:
 
 def child(base: Path, first: int, last: int) -> dict[str, Any]:
     """Load mutations `first` … `last` − 1: counts by kind and outcome, what must not be, the longest time."""
-    import resource
-
     assert outcome(base) == "loaded"
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
-
-    def hanging(*_: object) -> None:
-        raise TimeoutError(f"more than {WALL} s")
-
-    signal.signal(signal.SIGALRM, hanging)
+    bound_memory(ROOM)
+    timed = bound_time(WALL)
     counts: Counter[str] = Counter()
     bad, slowest, times = [], (0.0, ""), []
     for seed in range(first, last):
@@ -267,11 +261,7 @@ def child(base: Path, first: int, last: int) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(base, folder)
         kind(folder, rng)
-        signal.alarm(WALL)
-        began = time.process_time()
-        found = outcome(folder)
-        seconds = time.process_time() - began
-        signal.alarm(0)
+        found, seconds = timed(partial(outcome, folder))
         times.append(seconds)
         slowest = max(slowest, (seconds, f"{kind.__name__} {seed}"))
         counts[f"{kind.__name__}: {found if not found.startswith(('BAD', 'bad')) else 'BAD'}"] += 1

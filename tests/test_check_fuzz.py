@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import sys
-import time
 import types
 import typing
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fuzzing import bound_memory, bound_time
 from siamesekit.config.tables import NESTED_TABLES, TABLES, Table
 from siamesekit.config.toml import dump_toml
 from siamesekit.errors import UserError
@@ -176,30 +176,19 @@ def outcome(folder: Path, document: dict[str, Any]) -> str:
 
 def child(folder: Path, first: int, last: int) -> dict[str, Any]:
     """Check mutants `first` … `last` − 1: counts by outcome, what must not be, the longest time."""
-    import resource
-
     import torch
 
     torch.set_num_threads(1)
     photos(folder / "photos")
     (folder / "tiny.py").write_text(TINY)
     assert outcome(folder, GOOD) == "planned"
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
-
-    def hanging(*_: object) -> None:
-        raise TimeoutError(f"more than {WALL} s")
-
-    signal.signal(signal.SIGALRM, hanging)
+    bound_memory(ROOM)
+    timed = bound_time(WALL)
     counts: Counter[str] = Counter()
     bad, slowest = [], (0.0, -1)
     for number in range(first, last):
         document = mutant(number)
-        signal.alarm(WALL)
-        began = time.process_time()
-        found = outcome(folder, document)
-        seconds = time.process_time() - began
-        signal.alarm(0)
+        found, seconds = timed(partial(outcome, folder, document))
         slowest = max(slowest, (seconds, number))
         counts["BAD" if found.startswith("BAD") else found] += 1
         if found.startswith("BAD") or seconds > SECONDS:

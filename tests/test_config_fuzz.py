@@ -9,13 +9,12 @@ import json
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzzing import bound_memory, bound_time
 from siamesekit.config import TABLES, Config, load_config
 from siamesekit.errors import ConfigError, UserError
 from test_config import inline
@@ -419,26 +419,15 @@ def wrong_with(error: ConfigError) -> str:
 
 def child(folder: Path, first: int, last: int) -> dict[str, Any]:
     """Load mutants `first` … `last` − 1: counts by kind and outcome, what must not be, the longest time."""
-    import resource
-
     sound = seeds(folder)
     assert {outcome(folder, text) for text in sound} == {"loaded"}
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
-
-    def hanging(*_: object) -> None:
-        raise TimeoutError(f"more than {WALL} s")
-
-    signal.signal(signal.SIGALRM, hanging)
+    bound_memory(ROOM)
+    timed = bound_time(WALL)
     counts: Counter[str] = Counter()
     bad, slowest = [], (0.0, "")
     for number in range(first, last):
         kind, content, overrides = mutant(sound, number)
-        signal.alarm(WALL)
-        began = time.process_time()
-        found = outcome(folder, content, overrides)
-        seconds = time.process_time() - began
-        signal.alarm(0)
+        found, seconds = timed(partial(outcome, folder, content, overrides))
         slowest = max(slowest, (seconds, f"{kind} {number}"))
         counts[f"{kind}: {'BAD' if found.startswith('BAD') else found}"] += 1
         if found.startswith("BAD") or seconds > SECONDS:

@@ -1,6 +1,5 @@
 """Every change of the disk that a whole run makes fails in turn: the run is resumed and ends as if nothing had been."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from conftest import outcome
 from siamesekit import files
 from siamesekit.config import Config
 from siamesekit.errors import OutputError
 from siamesekit.experiment import run
 from siamesekit.run_folder import CONFIG
 
-TIMING = ("seconds", "images_per_second")
 OVERRIDES = (
     "train.epochs=2", "train.select=validation", "split.train=0.6", "split.validation=0.5", "encoder.train_from=layer4",
     "train.average=0.9", "evaluation.bootstrap=100", "save.pickle=network.pkl",
@@ -46,12 +45,6 @@ class Disk:
 
     def armed(self, fail_at: int, crash: bool = False) -> None:
         self.calls, self.fail_at, self.crash = 0, fail_at, crash
-
-
-def outcome(folder: Path) -> tuple[bytes, Any, bytes]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    figures = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
-    return (folder / "model" / "model.safetensors").read_bytes(), figures, (folder / "evaluation.json").read_bytes()
 
 
 def fail_everywhere(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:

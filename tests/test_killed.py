@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from conftest import outcome
 from siamesekit.config import Config, load_config
 from siamesekit.experiment import run
 from siamesekit.run_folder import CONFIG, RunFolder
 
-TIMING = ("seconds", "images_per_second")
 OVERRIDES = (
     "train.epochs=2", "train.select=validation", "split.train=0.6", "split.validation=0.5", "sampler.batch_size=6",
     "encoder.head.dropout=0.2", "encoder.train_from=layer4", "loss.name=cross-batch-memory",
@@ -48,13 +47,6 @@ def started(project: Path, out: Path, resume: bool) -> BaseProcess:
 def finished(process: BaseProcess) -> None:
     process.join(120)
     assert process.exitcode == 0
-
-
-def outcome(folder: Path) -> tuple[bytes, Any, bytes]:
-    """What must be the same: weights, figures without their times, evaluation."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    figures = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
-    return (folder / "model" / "model.safetensors").read_bytes(), figures, (folder / "evaluation.json").read_bytes()
 
 
 def wait_for_folder(process: BaseProcess, folder: Path) -> None:

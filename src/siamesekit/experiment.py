@@ -31,7 +31,7 @@ from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
 from siamesekit.report.html import render
-from siamesekit.results import HeldOut, judge, manifest, report_data, save_pickle, stand_ins
+from siamesekit.results import HeldOut, completed, judge, manifest, report_data, save_pickle, stand_ins
 from siamesekit.run_folder import REPORT, RunFolder
 from siamesekit.stopping import Stop
 
@@ -149,7 +149,7 @@ def _run(
     untrained = embed_stored(built.encoder, stored, test.photos, chosen)
     clock.append(time.perf_counter())
 
-    begun = manifest(config, data, built, chosen, {}, complete=False)
+    begun = manifest(config, data, built, chosen)
     if resume:
         _same_surroundings(folder, begun, progress)
     folder.claim(resume, overwrite)
@@ -183,7 +183,7 @@ def _run(
     clock.append(time.perf_counter())
     stages = ("preparation", "frozen_part", "training", "evaluation")
     timings = {name: clock[i + 1] - clock[i] for i, name in enumerate(stages)} | {"total": clock[-1] - clock[0]}
-    finished = manifest(config, data, built, chosen, timings, complete=True)
+    finished = completed(begun, timings)
     folder.write_manifest(finished)
     folder.complete()
     return RunResult(folder.path, evaluation, finished)

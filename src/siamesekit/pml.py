@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -92,11 +92,16 @@ def as_ours(tuples: tuple[Tensor, ...]) -> Tuples:
 
 
 @contextmanager
-def seeded() -> Iterator[None]:
-    """Their NumPy generator seeded from torch's, which the run seeds and saves."""
+def drawing_from(random: np.random.RandomState) -> Iterator[None]:
+    """Another generator in the place of their global NumPy one."""
     before = common_functions.NUMPY_RANDOM
-    common_functions.NUMPY_RANDOM = np.random.RandomState(int(torch.randint(2**31, ())))
+    common_functions.NUMPY_RANDOM = random
     try:
         yield
     finally:
         common_functions.NUMPY_RANDOM = before
+
+
+def seeded() -> AbstractContextManager[None]:
+    """Their generator seeded from torch's, which the run seeds and saves."""
+    return drawing_from(np.random.RandomState(int(torch.randint(2**31, ()))))

@@ -140,19 +140,12 @@ def judge(
     return evaluation, point
 
 
-def manifest(
-    config: Config,
-    data: Data,
-    built: Built,
-    precision: Precision,
-    timings: Mapping[str, float],
-    complete: bool,
-) -> dict[str, Any]:
-    """The content of manifest.json."""
+def manifest(config: Config, data: Data, built: Built, precision: Precision) -> dict[str, Any]:
+    """The content of manifest.json, of a run that begins."""
     return {
         "name": config.name,
-        "complete": complete,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "complete": False,
+        "written": _now(),
         "seed": config.seed,
         "stand_ins": [vars(stand_in) for stand_in in stand_ins(data, built)],
         "data": {
@@ -176,8 +169,17 @@ def manifest(
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
         },
-        "seconds": dict(timings),
+        "seconds": {},
     }
+
+
+def completed(begun: Mapping[str, Any], timings: Mapping[str, float]) -> dict[str, Any]:
+    """The manifest of a run that is done, from the one that it began with; photos are not hashed once more."""
+    return {**begun, "complete": True, "written": _now(), "seconds": dict(timings)}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def stand_ins(data: Data, built: Built) -> tuple[StandIn, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from siamesekit.errors import ComponentError
-from siamesekit.signatures import REQUIRED
+from siamesekit.signatures import REQUIRED, Parameter, in_words
 
 
 class _Computed:
@@ -110,6 +111,19 @@ def without(parameters: Iterable[ClassParameter], names: Iterable[str]) -> list[
     """The parameters but for some."""
     left_out = set(names)
     return [parameter for parameter in parameters if parameter.name not in left_out]
+
+
+def kebab(name: str) -> str:
+    """A class's name as a config spells it: `MultiSimilarity` → `multi-similarity`, `NTXent` → `nt-xent`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+def option(name: str, kind: Any, default: Any) -> Parameter:
+    """An option of a type; a whole number as the default of one that takes any is written as that: `p = 2.0`."""
+    shown = in_words(kind)
+    if isinstance(default, int) and not isinstance(default, bool) and shown.startswith("float"):
+        default = float(default)
+    return Parameter(name, kind, shown, default)
 
 
 def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:

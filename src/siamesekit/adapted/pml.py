@@ -7,7 +7,6 @@ none of them, the type is that of its default (a whole number's default admits a
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,9 @@ from siamesekit.adapted.class_chain import (
     classes_of,
     descendants,
     doc_of,
+    kebab,
     lineage,
+    option,
     package_folder,
     parameters_of,
     without,
@@ -42,7 +43,7 @@ from siamesekit.options import (
     OpenFraction,
     Positive,
 )
-from siamesekit.signatures import REQUIRED, Parameter, in_words
+from siamesekit.signatures import REQUIRED, Parameter
 
 PACKAGE = "pytorch_metric_learning"
 SUFFIXES = {
@@ -185,7 +186,7 @@ def name_of(kind: str, class_name: str) -> str:
     if class_name in SPELT:
         return SPELT[class_name]
     stem = class_name.removesuffix(SUFFIXES[kind])
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", stem).lower()
+    return kebab(stem)
 
 
 @cache
@@ -278,9 +279,7 @@ def _option(class_name: str, parameter: ClassParameter) -> Parameter:
     kind = TYPES_OF.get((class_name, parameter.name), TYPES.get(parameter.name))
     if kind is None:
         kind = _type_of(class_name, parameter, default)
-    if isinstance(default, int) and in_words(kind).startswith("float"):
-        default = float(default)
-    return Parameter(parameter.name, kind, in_words(kind), default)
+    return option(parameter.name, kind, default)
 
 
 def _type_of(class_name: str, parameter: ClassParameter, default: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -16,13 +15,15 @@ from siamesekit.adapted.class_chain import (
     classes_of,
     descendants,
     doc_of,
+    kebab,
+    option,
     parameters_of,
     without,
 )
 from siamesekit.components import Member
 from siamesekit.errors import ComponentError
 from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction, Positive
-from siamesekit.signatures import REQUIRED, Parameter, in_words
+from siamesekit.signatures import Parameter, in_words
 
 PACKAGE = "torch.optim"
 UNFIT = {
@@ -118,7 +119,7 @@ def class_of(kind: str, model: str) -> str:
 
 def schedule_name(class_name: str) -> str:
     """`CosineAnnealingLR` → `cosine-annealing`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", class_name.removesuffix("LR")).lower()
+    return kebab(class_name.removesuffix("LR"))
 
 
 @cache
@@ -145,9 +146,7 @@ def _option(name: str, parameter: ClassParameter) -> Parameter:
         kind = _type_of(parameter)
     if kind is None or default is COMPUTED:
         raise ComponentError(f"the type of {name}'s parameter {parameter.name!r} is not known: add it to {__name__}")
-    if default is not REQUIRED and isinstance(default, int) and not isinstance(default, bool) and "float" in str(kind):
-        default = float(default)
-    return Parameter(parameter.name, kind, in_words(kind), default)
+    return option(parameter.name, kind, default)
 
 
 def _type_of(parameter: ClassParameter) -> Any:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from siamesekit.adapted.class_chain import COMPUTED, ClassParameter, classes_of, doc_of, parameters_of, without
+from siamesekit.adapted.class_chain import (
+    COMPUTED,
+    ClassParameter,
+    classes_of,
+    doc_of,
+    kebab,
+    option,
+    parameters_of,
+    without,
+)
 from siamesekit.components import Member
 from siamesekit.errors import ComponentError
 from siamesekit.options import Count, Fraction, Index, Limited, NonNegative
-from siamesekit.signatures import REQUIRED, Parameter, in_words
+from siamesekit.signatures import Parameter
 
 PACKAGE = "torchvision.transforms.v2"
 NAMES = (
@@ -94,7 +102,7 @@ def class_of(model: str) -> str:
 
 def augmentation_name(class_name: str) -> str:
     """`RandomHorizontalFlip` → `random-horizontal-flip`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", class_name).lower()
+    return kebab(class_name)
 
 
 def _option(name: str, parameter: ClassParameter) -> Parameter:
@@ -104,6 +112,4 @@ def _option(name: str, parameter: ClassParameter) -> Parameter:
         kind = {"int": Count, "float": float, "bool": bool}.get(parameter.annotation, bool if default is True else None)
     if kind is None:
         raise ComponentError(f"the type of {name}'s parameter {parameter.name!r} is not known: add it to {__name__}")
-    if default is not REQUIRED and isinstance(default, int) and not isinstance(default, bool) and kind is float:
-        default = float(default)
-    return Parameter(parameter.name, kind, in_words(kind), default)
+    return option(parameter.name, kind, default)

@@ -138,8 +138,7 @@ class Stepper:
         if _has_gradient(value):
             value.objective.backward()
             gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
-            before = [parameter.grad for parameter in self.encoder.trainable()]
-            self._backward(images, encode, gradient, held, before)
+            self._backward(images, encode, gradient, held)
         return value, embeddings.detach()
 
     def _with_less(self, work: Callable[[], Result]) -> Result:
@@ -174,10 +173,7 @@ class Stepper:
         parts = torch.cat([*(part.detach() for _, part in held), *others])
         return torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_(), held
 
-    def _backward(
-        self, images: Tensor, encode: Callable[[Tensor], Tensor], gradient: Tensor, held: Held,
-        before: list[Tensor | None],
-    ) -> None:  # fmt: skip
+    def _backward(self, images: Tensor, encode: Callable[[Tensor], Tensor], gradient: Tensor, held: Held) -> None:
         """The encoder's backward pass for the embeddings' gradient `[n, D]`.
 
         Where memory does not suffice it begins anew, with the parameters' gradients as they were: None, but for what
@@ -185,10 +181,11 @@ class Stepper:
         """
         needed = (gradient != 0).any(dim=1).cpu()
         self.expected[images] = needed
-        kept = [None if each is None else each.clone() for each in before]
+        parameters = self.encoder.trainable()
+        before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
 
         def work() -> None:
-            for parameter, grad in zip(self.encoder.trainable(), kept, strict=True):
+            for parameter, grad in zip(parameters, before, strict=True):
                 parameter.grad = None if grad is None else grad.clone()
             rest = needed.clone()
             again = []

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from siamesekit.data.samplers.batch import Batch, batch_of
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.options import Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
-from siamesekit.triplets import Triplets, all_pairs_triplets
+from siamesekit.triplets import all_pairs_triplets
 
 
 @SAMPLERS.register("all-pairs")
@@ -38,5 +38,4 @@ class AllPairs:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch; the same in each."""
-        for start in range(0, len(self.triplets.anchor), self.batch_size):
-            yield batch_of(Triplets(*(index[start : start + self.batch_size] for index in self.triplets)))
+        return batches_of_triplets(self.triplets, self.batch_size)

@@ -45,3 +45,9 @@ def batch_of(triplets: Triplets) -> Batch:
     """The batch of triplets over all photos: each distinct photo once, the triplets as indices into those."""
     images, inverse = torch.unique(torch.cat(triplets), return_inverse=True)
     return Batch(images, Triplets(*inverse.chunk(3)))
+
+
+def batches_of_triplets(triplets: Triplets, batch_size: int) -> Iterator[Batch]:
+    """Batches of `batch_size` triplets in their order, the last one smaller where it does not fill up."""
+    for start in range(0, len(triplets.anchor), batch_size):
+        yield batch_of(Triplets(*(index[start : start + batch_size] for index in triplets)))

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.data.samplers.batch import Batch, batch_of
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.distances.distance import Distance
 from siamesekit.options import Count
 from siamesekit.randomness import generator
@@ -188,8 +188,7 @@ class Mined:
         if self.mined is not None:
             order = generator(self.seed, f"mined order {epoch}").permutation(len(self.mined.anchor))
             triplets = Triplets(*(index[torch.from_numpy(order)] for index in self.mined))
-        for start in range(0, len(triplets.anchor), self.batch_size):
-            yield batch_of(Triplets(*(index[start : start + self.batch_size] for index in triplets)))
+        return batches_of_triplets(triplets, self.batch_size)
 
     def state_dict(self) -> dict[str, Any]:
         """What was mined last: int64 `[3, T]`, or None."""

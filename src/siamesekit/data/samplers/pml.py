@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_metric_learning.utils import common_functions
 
 from siamesekit.data.samplers.batch import Batch, batch_of
 from siamesekit.errors import ComponentError
-from siamesekit.pml import construct
+from siamesekit.pml import construct, drawing_from
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.triplets import Triplets
@@ -51,18 +50,14 @@ class PmlSampler:
 
     def _chunks(self, epoch: int) -> list[list[int]]:
         """The photos of each batch, in the sampler's order."""
-        before = common_functions.NUMPY_RANDOM
-        try:
-            fixed = self.model == "fixed-set-of-triplets"
-            common_functions.NUMPY_RANDOM = self._random("set" if fixed else f"epoch {epoch}")
-            options = dict(self.options)
-            if self.model == "m-per-class":
-                options["length_before_new_iter"] = max(len(self.labels), self.batch_size)
+        fixed = self.model == "fixed-set-of-triplets"
+        options = dict(self.options)
+        if self.model == "m-per-class":
+            options["length_before_new_iter"] = max(len(self.labels), self.batch_size)
+        with drawing_from(self._random("set" if fixed else f"epoch {epoch}")):
             sampler = construct("samplers", self.model, options, labels=self.labels, batch_size=self.batch_size)
-            common_functions.NUMPY_RANDOM = self._random(f"epoch {epoch}")
+        with drawing_from(self._random(f"epoch {epoch}")):
             drawn = [[int(photo) for photo in batch] if isinstance(batch, list) else int(batch) for batch in sampler]
-        finally:
-            common_functions.NUMPY_RANDOM = before
         if drawn and isinstance(drawn[0], list):
             return drawn  # type: ignore[return-value]
         step = self.batch_size * (3 if fixed else 1)

@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from siamesekit.data.samplers.batch import Batch, batch_of
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.triplets import Triplets, random_triplets
@@ -50,9 +50,7 @@ class RandomTriplets:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, other ones in each."""
-        drawn = self._drawn(epoch)
-        for start in range(0, len(drawn.anchor), self.batch_size):
-            yield batch_of(Triplets(*(index[start : start + self.batch_size] for index in drawn)))
+        return batches_of_triplets(self._drawn(epoch), self.batch_size)
 
     def _drawn(self, epoch: int) -> Triplets:
         return random_triplets(self.labels, self.triplets, generator(self.seed, f"random-triplets epoch {epoch}"))
