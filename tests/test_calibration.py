@@ -1,6 +1,7 @@
 """Calibration against independent optimisers, and cross-fitting against a plain loop."""
 
 import math
+import time
 from itertools import combinations
 
 import numpy as np
@@ -9,17 +10,29 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
 from siamesekit import calibration
-from siamesekit.calibration import Calibration, Pairs, calibrate, choose_pairs, cross_fit, pairs_of
+from siamesekit.calibration import (
+    Calibration,
+    ScoredPairs,
+    calibrate,
+    choose_pairs,
+    cross_fit,
+    equal_error_rate,
+    pairs_of,
+    roc_auc,
+    roc_curve,
+    true_accept_rate,
+)
 from siamesekit.distances.euclidean import Euclidean
 
 Floats = NDArray[np.float64]
 
 
-def case(seed: int, individuals: int = 6, photos: int = 4, noise: float = 1.0) -> Pairs:
+def case(seed: int, individuals: int = 6, photos: int = 4, noise: float = 1.0) -> ScoredPairs:
     """Pairs of photos of individuals whose embeddings lie around their own centres."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(individuals) * 10, photos)
@@ -27,7 +40,7 @@ def case(seed: int, individuals: int = 6, photos: int = 4, noise: float = 1.0) -
     return pairs_of(torch.from_numpy(points), labels, Euclidean(), rng)
 
 
-def soft_targets(pairs: Pairs) -> tuple[Floats, Floats]:
+def soft_targets(pairs: ScoredPairs) -> tuple[Floats, Floats]:
     """Platt's targets for the fewer of the two kinds, and weights under which both count equally."""
     positives, negatives = sum(pairs.same), sum(~pairs.same)
     fewer = min(positives, negatives)
@@ -36,7 +49,7 @@ def soft_targets(pairs: Pairs) -> tuple[Floats, Floats]:
     return np.array(target), np.array(weight)
 
 
-def fitted(pairs: Pairs, rate: float = 0.0) -> Calibration:
+def fitted(pairs: ScoredPairs, rate: float = 0.0) -> Calibration:
     found = calibrate(pairs, rate)
     assert found is not None
     return found
@@ -72,7 +85,7 @@ def test_a_sample_keeps_the_same_pairs_that_fit(seed: int, photos: int, individu
 
 @pytest.mark.parametrize("most", [60, 12])
 def test_every_pair_of_a_kind_is_drawn_as_often(most: int) -> None:
-    """With 60 nearly all are enumerated, with 12 they are drawn until there are enough."""
+    """With 60 nearly all are enumerated, with 12 some are drawn until there are enough."""
     labels, draws = np.repeat(np.arange(7), [5, 2, 1, 4, 1, 1, 2]), 4000
     rng, counts = np.random.default_rng(0), np.zeros((16, 16))
     for _ in range(draws):
@@ -83,6 +96,20 @@ def test_every_pair_of_a_kind_is_drawn_as_often(most: int) -> None:
         of_kind = counts[i[kind], j[kind]]
         p = of_kind.mean() / draws
         assert abs(of_kind - of_kind.mean()).max() <= 4.5 * np.sqrt(draws * p * (1 - p)) + 1e-9
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("photos", [[4000, 3], [3, 4000], [30_000, 2, 1]], ids=str)
+def test_few_different_pairs_among_very_many_are_all_found_at_once(photos: list[int]) -> None:
+    """To draw pairs until all the different ones have come would take as long as to collect coupons."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(photos)), photos))
+    different = (sum(photos) ** 2 - sum(n**2 for n in photos)) // 2
+    start = time.process_time()
+    i, j = choose_pairs(labels, np.random.default_rng(0), 2 * different)
+    assert time.process_time() - start < 2
+    assert (i < j).all()
+    assert len(np.unique(i * len(labels) + j)) == 2 * different
+    assert (labels[i] != labels[j]).sum() == different
 
 
 def test_a_sample_is_of_the_distances_of_its_pairs_and_the_seed_s() -> None:
@@ -138,7 +165,7 @@ def test_similarity_is_half_at_the_threshold_falls_and_does_not_depend_on_the_un
     assert not found.same(math.nextafter(found.threshold, math.inf))
     similarities = [found.similarity(distance) for distance in np.linspace(0, pairs.distance.max(), 9)]
     assert similarities == sorted(similarities, reverse=True)
-    scaled = fitted(Pairs(pairs.distance * unit, pairs.first, pairs.second))
+    scaled = fitted(ScoredPairs(pairs.distance * unit, pairs.first, pairs.second))
     assert scaled.threshold == pytest.approx(found.threshold * unit, rel=1e-6)
 
 
@@ -146,7 +173,7 @@ def test_similarity_is_half_at_the_threshold_falls_and_does_not_depend_on_the_un
 def test_separable_distances_give_a_finite_curve_between_them(gap: float) -> None:
     first, second = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
     distance = np.where(first == second, [0.1, 0.2, 0, 0, 0.3], 1.0 + gap)
-    found = fitted(Pairs(distance, first, second))
+    found = fitted(ScoredPairs(distance, first, second))
     assert math.isfinite(found.slope)
     assert 0.3 < found.threshold < 1.0 + gap
     assert found.similarity(0.1) > 0.7
@@ -164,7 +191,7 @@ def test_similarity_of_any_distance_is_finite_without_a_warning() -> None:
 def test_the_threshold_is_the_largest_that_keeps_the_false_accept_rate(seed: int, rate: float, coarse: bool) -> None:
     pairs = case(seed, individuals=5, photos=5, noise=0.5)
     if coarse:
-        pairs = Pairs(pairs.distance.round(1), pairs.first, pairs.second)  # ties
+        pairs = ScoredPairs(pairs.distance.round(1), pairs.first, pairs.second)  # ties
     found = calibrate(pairs, rate)
     assume(found is not None)
     assert found is not None
@@ -178,14 +205,14 @@ def test_the_threshold_is_the_largest_that_keeps_the_false_accept_rate(seed: int
 
 def test_a_rate_of_29_percent_of_100_pairs_accepts_29() -> None:
     distance = np.concatenate([[0.1, 0.2], np.arange(1.0, 101.0)])
-    pairs = Pairs(distance, np.zeros(102, np.int64), np.repeat([0, 1], [2, 100]))
+    pairs = ScoredPairs(distance, np.zeros(102, np.int64), np.repeat([0, 1], [2, 100]))
     assert (distance[2:] <= fitted(pairs, 0.29).threshold).sum() == 29  # 0.29 * 100 is 28.999999999999996
 
 
 @given(st.floats(0, 1e6), st.integers(2, 9), st.integers(1, 9))
 def test_constant_distances_tell_nothing(distance: float, same: int, different: int) -> None:
     second = np.repeat([0, 1], [same, different])
-    assert calibrate(Pairs(np.full(same + different, distance), np.zeros_like(second), second)) is None
+    assert calibrate(ScoredPairs(np.full(same + different, distance), np.zeros_like(second), second)) is None
 
 
 @pytest.mark.parametrize(
@@ -195,7 +222,76 @@ def test_constant_distances_tell_nothing(distance: float, same: int, different: 
     ids=["only same", "only different", "the wrong way", "nan", "infinite"],
 )  # fmt: skip
 def test_where_there_is_nothing_to_fit_there_is_no_calibration(distance: list[float], second: list[int]) -> None:
-    assert calibrate(Pairs(np.array(distance), np.zeros(len(second), np.int64), np.array(second))) is None
+    assert calibrate(ScoredPairs(np.array(distance), np.zeros(len(second), np.int64), np.array(second))) is None
+
+
+def scores(seed: int, coarse: bool) -> ScoredPairs:
+    pairs = case(seed, individuals=5)
+    return ScoredPairs(pairs.distance.round(1), pairs.first, pairs.second) if coarse else pairs
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_the_roc_curve_and_its_area_are_scikit_learns_and_a_loops(seed: int, coarse: bool) -> None:
+    pairs = scores(seed, coarse)
+    threshold, false, true = roc_curve(pairs)
+    expected = metrics.roc_curve(pairs.same, -pairs.distance, drop_intermediate=False)
+    for found, other in zip((false, true, -threshold), expected, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-12)
+    assert roc_auc(pairs) == pytest.approx(metrics.roc_auc_score(pairs.same, -pairs.distance), abs=1e-12)
+    couples = [(s < d) + 0.5 * (s == d) for s in pairs.distance[pairs.same] for d in pairs.distance[~pairs.same]]
+    assert roc_auc(pairs) == pytest.approx(np.mean(couples), abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_at_the_equal_error_rate_scikit_learns_curve_has_as_many_errors_of_both_kinds(seed: int, coarse: bool) -> None:
+    pairs = scores(seed, coarse)
+    false, true, _ = metrics.roc_curve(pairs.same, -pairs.distance)
+    expected = brentq(lambda x: 1 - x - np.interp(x, false, true), 0, 1, xtol=1e-14)
+    assert equal_error_rate(pairs) == pytest.approx(expected, abs=1e-9)
+
+
+def test_equal_error_rates_that_can_be_told_by_hand() -> None:
+    first = np.zeros(8, dtype=np.int64)
+    second = np.repeat([0, 1], 4)
+    for distance, expected in (
+        ([1, 2, 3, 4, 5, 6, 7, 8], 0.0),
+        ([5, 6, 7, 8, 1, 2, 3, 4], 1.0),
+        ([1, 2, 3, 6, 5, 7, 8, 9], 0.25),
+        ([1, 1, 1, 1, 1, 1, 1, 1], 0.5),
+        ([1, 1, 2, 2, 1, 2, 2, 2], 0.4),  # between (0.25, 0.5) and (1, 1): where 4 of 10 are wrong of both kinds
+    ):
+        pairs = ScoredPairs(np.array(distance, dtype=float), first, second)
+        assert equal_error_rate(pairs) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_the_true_accept_rate_is_the_best_that_any_threshold_reaches(seed: int, rate: float, coarse: bool) -> None:
+    pairs = scores(seed, coarse)
+    same, different = pairs.distance[pairs.same], pairs.distance[~pairs.same]
+    best = max(
+        float((same <= threshold).mean())
+        for threshold in [-1.0, *pairs.distance]
+        if (different <= threshold).mean() <= rate
+    )
+    assert true_accept_rate(pairs, rate) == best
+    point = calibrate(pairs, rate) if rate > 0 else None
+    if point is not None and rate < 1:
+        assert true_accept_rate(pairs, rate) == (same <= point.threshold).mean(), "that of the threshold it is about"
+
+
+@pytest.mark.parametrize(
+    ("distance", "second"),
+    [([1.0, 2.0], [0, 0]), ([1.0, 2.0], [1, 1]), ([np.nan, 1.0], [0, 1])],
+    ids=["only same", "only different", "nan"],
+)
+def test_without_both_kinds_of_pairs_there_is_no_curve(distance: list[float], second: list[int]) -> None:
+    pairs = ScoredPairs(np.array(distance), np.zeros(2, np.int64), np.array(second))
+    for figure in (roc_curve, roc_auc, equal_error_rate, lambda some: true_accept_rate(some, 0.1)):
+        with pytest.raises(ValueError, match="needs same and different pairs"):
+            figure(pairs)
 
 
 def folds_of(individuals: list[int], rng: np.random.Generator) -> list[list[int]]:
@@ -204,13 +300,13 @@ def folds_of(individuals: list[int], rng: np.random.Generator) -> list[list[int]
     return [part.tolist() for part in np.array_split(rng.permutation(individuals), 5)]
 
 
-def verdicts(pairs: Pairs, rate: float, rng: np.random.Generator) -> dict[int, float]:
+def verdicts(pairs: ScoredPairs, rate: float, rng: np.random.Generator) -> dict[int, float]:
     """Pair → mean verdict "same" over the folds that hold out both its individuals, by loops."""
     rows = list(zip(pairs.distance, pairs.first, pairs.second, strict=True))
     judged: dict[int, list[bool]] = {}
     for held_out in folds_of(sorted({int(i) for _, *two in rows for i in two}), rng):
         setting = [row for row in rows if row[1] not in held_out and row[2] not in held_out]
-        threshold = fitted(Pairs(*(np.array(column) for column in zip(*setting, strict=True))), rate).threshold
+        threshold = fitted(ScoredPairs(*(np.array(column) for column in zip(*setting, strict=True))), rate).threshold
         for index, (distance, first, second) in enumerate(rows):
             if first in held_out and second in held_out:
                 judged.setdefault(index, []).append(bool(distance <= threshold))
@@ -268,7 +364,7 @@ def test_fewer_than_four_individuals_cannot_be_cross_fitted(individuals: int) ->
 
 def test_constant_distances_cannot_be_cross_fitted() -> None:
     pairs = case(0)
-    constant = Pairs(np.full_like(pairs.distance, 0.7), pairs.first, pairs.second)
+    constant = ScoredPairs(np.full_like(pairs.distance, 0.7), pairs.first, pairs.second)
     assert cross_fit(constant, 0.0, 0.95, 10, np.random.default_rng(0)) is None
 
 
@@ -285,7 +381,7 @@ def test_no_threshold_where_the_curve_crosses_a_half_at_no_distance_that_occurs(
     distance = np.concatenate([[0.1, 0.97], different])
     first = np.concatenate([[0, 1], np.full(60, 0)])
     second = np.concatenate([[0, 1], np.full(60, 1)])
-    pairs = Pairs(distance, first, second)
+    pairs = ScoredPairs(distance, first, second)
     found = calibrate(pairs)
     assert found is None or distance.min() <= found.threshold <= distance.max()
     rng = np.random.default_rng(0)

@@ -158,6 +158,20 @@ def test_triplet_accuracy_is_strict() -> None:
     assert triplet_accuracy(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 2.0])).tolist() == [1, 0, 0]
 
 
+def test_triplet_accuracy_takes_distances_from_any_device() -> None:
+    class Elsewhere(Tensor):
+        """A tensor that, like one on a GPU, NumPy cannot read before it is on the CPU."""
+
+        def numpy(self) -> Floats:  # type: ignore[override]
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+        def cpu(self) -> Tensor:  # type: ignore[override]
+            return self.as_subclass(Tensor)
+
+    d_ap, d_an = torch.tensor([1.0, 3.0]), torch.tensor([2.0, 2.0])
+    assert triplet_accuracy(d_ap.as_subclass(Elsewhere), d_an.as_subclass(Elsewhere)).tolist() == [1, 0]
+
+
 def test_the_mean_is_of_the_values_that_are_there() -> None:
     values, owners = np.array([1.0, np.nan, 0.0, 4.0]), np.array([5, 5, 7, 9])
     found = mean_with_interval(values, owners, 0.95, 100, np.random.default_rng(0))

@@ -93,6 +93,62 @@ def test_batchnorm_train_lets_the_layers_that_train_use_the_batch() -> None:
     assert moved == {"backbone.network.stage2.bn.running_mean", "head.batchnorm1.running_mean"}
 
 
+@pytest.mark.parametrize("batchnorm", ["inference", "train"])
+@pytest.mark.parametrize(
+    ("train_from", "expected"),
+    [
+        ("", {"noise", "drop", "plain", "inner", "drop2"}),
+        ("stage", {"inner", "drop2"}),
+        ("stage.conv2", {"drop2"}),
+        ("stage2", set()),
+        ("head", set()),
+    ],
+)
+def test_what_has_no_parameters_and_stands_before_what_trains_rests_too(
+    train_from: str, expected: set[str], batchnorm: Mode
+) -> None:
+    """Dropout, and a norm without weights, under a parent that trains in part; else they would change frozen features.
+
+    A dropout with which a block begins that trains as a whole is part of that block.
+    """
+    parts = OrderedDict(
+        noise=nn.Dropout(0.5), stem=nn.Conv2d(3, 4, 1), drop=nn.Dropout(0.5), plain=nn.BatchNorm2d(4, affine=False),
+        stage=nn.Sequential(OrderedDict(inner=nn.Dropout(0.5), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1))),
+        drop2=nn.Dropout(0.5), stage2=nn.Conv2d(4, 6, 1), flat=nn.Flatten(),
+    )  # fmt: skip
+    backbone = Backbone(nn.Sequential(parts), 6, mean=(127.5,) * 3, std=(127.5,) * 3)
+    backbone.freeze_before(train_from)
+    made = Encoder(backbone, Head(6, [5, 4], dropout=0.5), batchnorm).train()
+    wanted = expected - ({"plain"} if batchnorm == "inference" else set())
+    prefix = "backbone.network."
+    found = {name.removeprefix(prefix).removeprefix("stage.") for name in training(made) if name.startswith(prefix)}
+    assert found & {"noise", "drop", "plain", "inner", "drop2"} == wanted
+    assert "head.dropout1" in training(made)
+    before = {name: value.clone() for name, value in made.state_dict().items() if "running" in name}
+    frozen = made.backbone.network[: list(parts).index(train_from) if train_from in parts else 0]
+    images = torch.rand(2, 3, 1, 1)
+    assert torch.equal(frozen(images), frozen(images))
+    assert all(torch.equal(value, made.state_dict()[name]) for name, value in before.items() if "plain" in name)
+
+
+def test_a_parents_own_parameters_stand_before_its_parts() -> None:
+    """Those of a transformer's positions, say: where they train, so does the dropout that follows them."""
+
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+            self.position = nn.Parameter(torch.zeros(3))
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.drop(images.mean((2, 3)) + self.position)
+
+    for trains in (True, False):
+        made = Encoder(Backbone(Positions(), 3, mean=(0.0,) * 3, std=(1.0,) * 3), Head(3, [2]))
+        made.backbone.freeze_before("" if trains else "head")
+        assert ("backbone.network.drop" in training(made.train())) == trains
+
+
 def test_batchnorm_inference_makes_an_embedding_depend_on_its_own_image_alone() -> None:
     inference, train = encoder("inference", ""), encoder("train", "")
     for made in (inference, train):

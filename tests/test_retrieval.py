@@ -15,6 +15,7 @@ from torch import Tensor
 from siamesekit import retrieval
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
+from siamesekit.distances.dot import Dot
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.retrieval import Neighbours, nearest
@@ -73,7 +74,7 @@ CASES: dict[str, Callable[[], Tensor]] = {
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine(), CityBlock()], ids=name)
+@pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine(), Dot(), CityBlock()], ids=name)
 @pytest.mark.parametrize("case", CASES)
 def test_neighbours_are_those_of_a_full_sort(case: str, distance: Distance, bf16: bool) -> None:
     embeddings = CASES[case]()
@@ -98,7 +99,7 @@ def test_any_shape_and_memory(
         queries, gallery = queries.round(), gallery.round()
     own = torch.from_numpy(np.random.default_rng(seed).integers(photos, size=size))
     for excluded in (None, own):
-        for distance in (SquaredEuclidean(), Cosine()):
+        for distance in (SquaredEuclidean(), Cosine(), Dot()):
             found = nearest(queries, gallery, k, distance, excluded, bf16=bf16, memory=memory)
             expected = by_sort(queries, gallery, k, distance, excluded)
             assert found.index.shape == (size, min(k, photos - (excluded is not None)))
@@ -113,7 +114,7 @@ def test_chunks_do_not_matter_to_the_last_bit(case: str, bf16: bool, monkeypatch
     own = torch.arange(len(embeddings))
     expected = by_sort(embeddings, embeddings, 9, Euclidean(), own)
     for columns, block, pairs, memory in ((64, 8, 100, 1), (100, 32, 7, 10_000), (1000, 4, 1, 200_000)):
-        for constant, value in (("COLUMNS", columns), ("BLOCK", block), ("PAIRS", pairs), ("PREPARED", 2 * pairs)):
+        for constant, value in (("COLUMNS", columns), ("BLOCK", block), ("VALUES", 8 * pairs), ("PREPARED", 2 * pairs)):
             monkeypatch.setattr(retrieval, constant, value)
         assert_equal(nearest(embeddings, embeddings, 9, Euclidean(), own, bf16=bf16, memory=memory), expected)
 
@@ -148,6 +149,22 @@ def test_values_of_either_sign_that_cancel_are_compared_again(lost: float) -> No
     if lost == 0:
         assert not torch.equal(scanned.argsort(dim=1, stable=True)[:, :5], expected), "the scan alone would be wrong"
     assert torch.equal(nearest(queries, gallery, 5, ReversedScan()).index, expected)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine(), Dot()], ids=name)
+def test_what_ranks_as_products_do_is_scanned_by_them(distance: Distance, bf16: bool) -> None:
+    """Few pairs are compared again, none of them a query at a time against all of the gallery."""
+    compared = []
+
+    def counted(a: Tensor, b: Tensor) -> Tensor:
+        compared.append(len(b))
+        return distance(a, b)
+
+    counted.ranks_as = distance.ranks_as  # type: ignore[attr-defined]
+    unit = torch.nn.functional.normalize(normal(2000, 16), dim=1)
+    assert_equal(nearest(unit, unit, 5, counted, bf16=bf16), nearest(unit, unit, 5, distance, bf16=not bf16))
+    assert sum(compared) < 2000 * (200 if bf16 else 8)
 
 
 def test_copies_that_are_left_out_are_left_out_for_their_own_queries_too() -> None:
@@ -197,7 +214,7 @@ def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(mon
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("ranks_as", ["euclidean", "cosine"])
+@pytest.mark.parametrize("ranks_as", ["euclidean", "cosine", "dot"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_margin_bounds_the_error_of_every_score(case: str, ranks_as: str, dtype: torch.dtype) -> None:
     embeddings = CASES[case]()
@@ -207,9 +224,7 @@ def test_the_margin_bounds_the_error_of_every_score(case: str, ranks_as: str, dt
     exact = embeddings.numpy().astype(np.longdouble)
     if ranks_as == "cosine":
         exact = exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-8)
-        true = -exact @ exact.T
-    else:
-        true = ((exact[:, None] - exact) ** 2).sum(-1) / 2
+    true = ((exact[:, None] - exact) ** 2).sum(-1) / 2 if ranks_as == "euclidean" else -exact @ exact.T
     difference = scores - true
     error = difference - (difference.max(1, keepdims=True) + difference.min(1, keepdims=True)) / 2
     assert (np.abs(error).max(1) <= scan.margin.numpy() / 2).all()
@@ -219,10 +234,11 @@ def test_the_margin_is_of_use() -> None:
     for dtype, most in ((torch.bfloat16, 0.01), (torch.float32, 3e-4), (torch.float64, 6e-13)):
         working = torch.float64 if dtype == torch.float64 else torch.float32
         unit = torch.nn.functional.normalize(normal(500, 128, dtype=working), dim=1)
-        scan = retrieval._scan(unit, unit, "euclidean", dtype)
-        assert scan is not None
-        assert 0 < scan.margin.max() < most
-        assert scan.queries.shape == unit.shape  # offsets that are equal are not multiplied
+        for ranks_as in ("euclidean", "cosine", "dot"):
+            scan = retrieval._scan(unit, unit, ranks_as, dtype)
+            assert scan is not None
+            assert 0 < scan.margin.max() < most
+            assert scan.queries.shape == unit.shape  # offsets that are equal are not multiplied
 
 
 def test_settings_that_lower_the_precision_of_products_do_not_reach_in() -> None:
@@ -236,6 +252,22 @@ def test_settings_that_lower_the_precision_of_products_do_not_reach_in() -> None
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="PyTorch before 2.9")
+@pytest.mark.parametrize("place", ["cuda", ""])
+def test_the_newer_settings_of_tf32_do_not_reach_in_either(place: str) -> None:
+    """Next to them the older one cannot even be read."""
+    embeddings = normal(200, 32)
+    module = torch.backends.cuda.matmul if place else torch.backends
+    module.fp32_precision = "tf32"
+    try:
+        with pytest.raises(RuntimeError, match="mix"):
+            torch.get_float32_matmul_precision()
+        assert_equal(nearest(embeddings, embeddings, 5, Euclidean()), by_sort(embeddings, embeddings, 5, Euclidean()))
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        module.fp32_precision = "none"
 
 
 def test_half_precision_counts_as_float32() -> None:
@@ -280,7 +312,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("distance", [Euclidean(), Cosine(), CityBlock()], ids=name)
+@pytest.mark.parametrize("distance", [Euclidean(), Cosine(), Dot(), CityBlock()], ids=name)
 def test_on_a_gpu_as_its_own_full_sort_says_in_any_chunks(distance: Distance) -> None:
     for case in CASES.values():
         embeddings = case().cuda()

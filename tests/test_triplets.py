@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import combinations, product
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 from siamesekit.triplets import (
     Pairs,
     Triplets,
+    all_candidates,
     all_pairs,
     all_pairs_triplets,
     as_pairs,
     as_triplets,
+    by_individual,
+    candidates_of,
     count_triplets,
-    individuals_of,
+    count_triplets_of,
     pair_of,
     positives_of,
     random_triplets,
@@ -41,13 +45,20 @@ def test_negatives_are_uniform_over_the_other_individuals_then_over_their_photos
     np.testing.assert_allclose(share[2:], 1 / 16, atol=0.03)
 
 
+@pytest.mark.parametrize("labels", [[], [3], [5, 5, 5]], ids=["nobody", "one photo", "one individual"])
+def test_without_a_negative_there_is_no_triplet(labels: list[int]) -> None:
+    found = all_pairs_triplets(np.array(labels, dtype=np.int64), 10, np.random.default_rng(0))
+    assert [index.tolist() for index in found] == [[], [], []]
+    assert {index.dtype for index in found} == {torch.int64}
+
+
 def test_no_pair_makes_no_triplet() -> None:
     assert [len(index) for index in all_pairs_triplets(np.arange(3), 10, np.random.default_rng(0))] == [0, 0, 0]
 
 
 @given(Labels)
 def test_an_individuals_photos_stand_in_a_row(labels: list[int]) -> None:
-    order, start, size = individuals_of(torch.tensor(labels, dtype=torch.int64))
+    order, start, size = by_individual(torch.tensor(labels, dtype=torch.int64))
     for photo, label in enumerate(labels):
         row = order[start[photo] : start[photo] + size[photo]].tolist()
         assert row == [other for other, its in enumerate(labels) if its == label]
@@ -106,6 +117,30 @@ def test_of_triplets_each_pair_is_taken_once(triplets: list[tuple[int, int, int]
     assert rows(other_anchor, negative) == sorted({(a, n) for a, _, n in triplets})
 
 
+def test_pairs_of_photos_of_a_list_of_billions_are_told_apart() -> None:
+    """N² is below 2⁶³ up to N = 3,037,000,499; labels that take no memory."""
+    huge = 3_037_000_499
+    labels = torch.zeros(1, dtype=torch.int64).expand(huge)
+    chosen = Triplets(*torch.tensor([[huge - 1, huge - 2, huge - 1, 0], [huge - 2, huge - 1, huge - 2, 1],
+                                     [0, huge - 3, 0, huge - 1]]))  # fmt: skip
+    pairs = as_pairs(chosen, labels)
+    assert rows(pairs.anchor, pairs.positive) == [(0, 1), (huge - 2, huge - 1), (huge - 1, huge - 2)]
+    assert rows(pairs.other_anchor, pairs.negative) == [(0, huge - 1), (huge - 2, huge - 3), (huge - 1, 0)]
+
+
+def test_distinct_pairs_are_found_by_sorting_numbers_and_not_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`unique` of rows takes 30 times as long."""
+    shapes, unique = [], torch.Tensor.unique
+
+    def seen(values: torch.Tensor, *args: object, **options: object) -> object:
+        shapes.append(values.ndim)
+        return unique(values, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.Tensor, "unique", seen)
+    as_pairs(Triplets(*torch.tensor([[0, 0], [1, 1], [2, 3]])), torch.tensor([0, 0, 1, 1]))
+    assert shapes == [1, 1]
+
+
 @given(PAIRS, PAIRS)
 def test_of_pairs_every_positive_meets_every_negative_of_its_anchor(
     positives: list[tuple[int, int]], negatives: list[tuple[int, int]]
@@ -113,6 +148,40 @@ def test_of_pairs_every_positive_meets_every_negative_of_its_anchor(
     found = as_triplets(Pairs(*columns(positives), *columns(negatives)))
     expected = [(a, p, n) for a, p in positives for b, n in negatives if a == b]
     assert Counter(rows(*found)) == Counter(expected)
+
+
+@given(PAIRS, PAIRS)
+def test_candidates_are_the_positives_and_negatives_of_each_anchor(
+    positives: list[tuple[int, int]], negatives: list[tuple[int, int]]
+) -> None:
+    pairs = Pairs(*columns(positives), *columns(negatives))
+    expected = [(a, p, n) for a, p in positives for b, n in negatives if a == b]
+    assert count_triplets_of(pairs, 6) == len(expected)
+    found = candidates_of(pairs, 6)
+    of_anchors = [pair for pair in negatives if pair[0] in {a for a, _ in positives}]
+    if len(set(of_anchors)) < len(of_anchors):
+        assert found is None
+        return
+    assert found is not None
+    assert found.triplets() == len(expected)
+    assert found.anchor.tolist() == sorted({a for a, _ in positives})
+    for row, anchor in enumerate(found.anchor.tolist()):
+        assert found.positive[row][found.there[row]].tolist() == [p for a, p in positives if a == anchor]
+        assert found.negative[row].nonzero()[:, 0].tolist() == sorted(n for a, n in negatives if a == anchor)
+
+
+@given(Labels)
+def test_all_candidates_are_those_of_all_pairs(labels: list[int]) -> None:
+    individuals = torch.tensor(labels, dtype=torch.int64)
+    found = all_candidates(individuals)
+    assert found.triplets() == count_triplets(individuals) == count_triplets_of(all_pairs(individuals), len(labels))
+    expected = candidates_of(all_pairs(individuals), len(labels))
+    assert expected is not None
+    for row, anchor in enumerate(expected.anchor.tolist()):
+        assert found.anchor[anchor] == anchor
+        mine, theirs = (each.positive[at][each.there[at]] for each, at in ((found, anchor), (expected, row)))
+        assert torch.equal(mine, theirs)
+        assert torch.equal(found.negative[anchor], expected.negative[row])
 
 
 def test_triplets_and_none_stay_what_they_are() -> None:

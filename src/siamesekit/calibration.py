@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs i < j of photos of held-out individuals.
+class ScoredPairs:
+    """Pairs i < j of photos of held-out individuals, with their distances.
 
     Attributes:
         distance: float64 `[P]`.
@@ -50,10 +51,28 @@ class Pairs:
         same: NDArray[np.bool_] = self.first == self.second
         return same
 
-    def among(self, individuals: NDArray[np.int64]) -> Pairs:
+    def among(self, individuals: NDArray[np.int64]) -> ScoredPairs:
         """The pairs both of whose photos are of these individuals, int64 `[I]`."""
         kept = np.isin(self.first, individuals) & np.isin(self.second, individuals)
-        return Pairs(self.distance[kept], self.first[kept], self.second[kept])
+        return ScoredPairs(self.distance[kept], self.first[kept], self.second[kept])
+
+
+Pairs = ScoredPairs
+"""The former name, until nobody uses it: `siamesekit.Pairs` are indices."""
+
+
+class RocCurve(NamedTuple):
+    """What each threshold would accept, the distinct distances as thresholds, before them one that accepts nothing.
+
+    Attributes:
+        threshold: float64 `[T + 1]`, ascending from −∞; a pair is accepted where its distance is no larger.
+        false_accept_rate: `[T + 1]`, share of the different pairs that is accepted, 0 … 1.
+        true_accept_rate: `[T + 1]`, share of the same pairs that is accepted, 0 … 1.
+    """
+
+    threshold: Floats
+    false_accept_rate: Floats
+    true_accept_rate: Floats
 
 
 @dataclass(frozen=True)
@@ -100,7 +119,7 @@ def pairs_of(
     distance: Distance,
     rng: np.random.Generator,
     most: int = MAX_PAIRS,
-) -> Pairs:
+) -> ScoredPairs:
     """Pairs i < j of photos with their distances: all, or of too many a sample (`choose_pairs`).
 
     Args:
@@ -117,7 +136,7 @@ def pairs_of(
             distance(embeddings[a], embeddings[b]).double().cpu()
             for a, b in zip(first.split(CHUNK), second.split(CHUNK), strict=True)
         ]
-    return Pairs(torch.cat(distances).numpy(), labels[i], labels[j], len(labels) * (len(labels) - 1) // 2)
+    return ScoredPairs(torch.cat(distances).numpy(), labels[i], labels[j], len(labels) * (len(labels) - 1) // 2)
 
 
 def choose_pairs(
@@ -131,38 +150,34 @@ def choose_pairs(
     size = len(labels)
     if size * (size - 1) // 2 <= most:
         return np.triu_indices(size, k=1)
+    # in order of individuals a photo makes a same pair with the earlier ones of its own, and a different pair with
+    # all before those
     order = np.argsort(labels, kind="stable")
-    _, start, photos = np.unique(labels[order], return_index=True, return_counts=True)
-    ends = np.cumsum(photos * (photos - 1) // 2)
-    chosen = _distinct(int(ends[-1]), min(int(ends[-1]), most // 2), rng)
-    individual = np.searchsorted(ends, chosen, side="right")
-    low, high = _triangle(chosen - (ends - photos * (photos - 1) // 2)[individual])
-    same = np.stack([order[start[individual] + low], order[start[individual] + high]])
-    different = _different(labels, min(most - len(chosen), size * (size - 1) // 2 - int(ends[-1])), rng)
-    i, j = np.concatenate([same, different], axis=1)
-    return i, j
+    _, first, photos = np.unique(labels[order], return_index=True, return_counts=True)
+    start = np.repeat(first, photos)
+    chosen = _pairs_with(start, np.arange(size), most // 2, rng)
+    different = _pairs_with(np.zeros_like(start), start, most - chosen.shape[1], rng)
+    low, high = np.sort(order[np.concatenate([chosen, different], axis=1)], axis=0)
+    return low, high
 
 
-def _different(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """So many distinct pairs i < j of different individuals, `[2, count]`, each set of them as likely."""
-    size = len(labels)
-    total = size * (size - 1) // 2
-    if total <= 8 * count:  # drawing until there are so many new ones would take long
-        i, j = _triangle(np.arange(total))
-        i, j = (index[labels[i] != labels[j]] for index in (i, j))
-        drawn = np.sort(rng.permutation(len(i))[:count])
-        return np.stack([i[drawn], j[drawn]])
-    found = np.empty(0, dtype=np.int64)
-    while len(found) < count:
-        pairs = rng.integers(total, size=count)
-        i, j = _triangle(pairs)
-        found = np.union1d(found, pairs[labels[i] != labels[j]])
-    return np.stack(_triangle(np.sort(rng.permutation(found)[:count])))
+def _pairs_with(
+    start: NDArray[np.int64], stop: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """So many distinct pairs of a place p with one of start[p] … stop[p] − 1, `[2, count]`, each set of them as likely.
+
+    All where there are no more. They are numbered by p: nothing is drawn that has to be thrown away.
+    """
+    partners = stop - start
+    ends = np.cumsum(partners)
+    number = _distinct(int(ends[-1]), min(int(ends[-1]), count), rng)
+    place = np.searchsorted(ends, number, side="right")
+    return np.stack([start[place] + number - (ends - partners)[place], place])
 
 
 def _distinct(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """So many of 0 … total − 1, each set of them as likely, ascending."""
-    if total <= 8 * count:
+    if total <= 8 * count:  # drawing until there are so many new ones would take long
         return np.sort(rng.permutation(total)[:count])
     found = np.empty(0, dtype=np.int64)
     while len(found) < count:
@@ -170,15 +185,7 @@ def _distinct(total: int, count: int, rng: np.random.Generator) -> NDArray[np.in
     return np.sort(rng.permutation(found)[:count])
 
 
-def _triangle(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pair i < j of a number: (0, 1), (0, 2), (1, 2), (0, 3), …, so that it is j(j − 1)/2 + i."""
-    j = ((1 + np.sqrt(1 + 8.0 * number)) / 2).astype(np.int64)
-    j -= j * (j - 1) // 2 > number  # the root may be rounded over a whole number
-    j += j * (j + 1) // 2 <= number
-    return number - j * (j - 1) // 2, j
-
-
-def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | None:
+def calibrate(pairs: ScoredPairs, false_accept_rate: float = 0.0) -> Calibration | None:
     """Fit the similarity and the threshold.
 
     The curve is a logistic regression in which same and different pairs weigh equally, towards Platt's softened
@@ -208,8 +215,61 @@ def calibrate(pairs: Pairs, false_accept_rate: float = 0.0) -> Calibration | Non
     return Calibration(float(slope), float(intercept), float(threshold))
 
 
+def roc_curve(pairs: ScoredPairs) -> RocCurve:
+    """The receiver operating characteristic: false and true accept rates of all thresholds.
+
+    Raises:
+        ValueError: there is no same or no different pair, or a distance is NaN.
+    """
+    same = pairs.same
+    if not same.any() or same.all() or np.isnan(pairs.distance).any():
+        raise ValueError("a ROC curve needs same and different pairs, and distances that are no NaN")
+    threshold = np.unique(pairs.distance)
+    false, true = (
+        np.searchsorted(np.sort(distances), threshold, side="right") / len(distances)
+        for distances in (pairs.distance[~same], pairs.distance[same])
+    )
+    return RocCurve(*(np.concatenate([[least], values]) for least, values in
+                      ((-np.inf, threshold), (0.0, false), (0.0, true))))  # fmt: skip
+
+
+def roc_auc(pairs: ScoredPairs) -> float:
+    """Area under the ROC curve, 0 … 1: the share of (same, different) couples with the same pair nearer, ties a half.
+
+    It needs what `roc_curve` does.
+
+    >>> first, second = np.array([0, 1, 0, 0]), np.array([0, 1, 1, 1])
+    >>> roc_auc(ScoredPairs(np.array([1.0, 3.0, 2.0, 4.0]), first, second))  # 1 before 2 and 4, 3 before 4
+    0.75
+    """
+    _, false, true = roc_curve(pairs)
+    return float((np.diff(false) * (true[1:] + true[:-1]) / 2).sum())
+
+
+def equal_error_rate(pairs: ScoredPairs) -> float:
+    """Where as large a share of different pairs is accepted as of same pairs is rejected, 0 … 1.
+
+    On the ROC curve, straight between its points. It needs what `roc_curve` does.
+    """
+    _, false, true = roc_curve(pairs)
+    excess = false - (1 - true)  # grows from −1 to 1
+    after = int(np.argmax(excess >= 0))
+    share = -excess[after - 1] / (excess[after] - excess[after - 1])
+    return float(false[after - 1] + share * (false[after] - false[after - 1]))
+
+
+def true_accept_rate(pairs: ScoredPairs, false_accept_rate: float) -> float:
+    """TAR at a FAR: the largest share of same pairs that a threshold accepts which accepts no larger share of others.
+
+    `false_accept_rate` is 0 … 1; no threshold lies between the pairs' distances, so that it may not be used up. It
+    needs what `roc_curve` does.
+    """
+    _, false, true = roc_curve(pairs)
+    return float(true[false <= false_accept_rate].max())
+
+
 def cross_fit(
-    pairs: Pairs, false_accept_rate: float, confidence: float, resamples: int, rng: np.random.Generator
+    pairs: ScoredPairs, false_accept_rate: float, confidence: float, resamples: int, rng: np.random.Generator
 ) -> CrossFit | None:
     """Set the threshold on some individuals, judge the pairs among the others, over all folds.
 
@@ -252,7 +312,7 @@ def cross_fit(
         if diagonal:
             resampled = [drawn @ np.diag(matrix) for matrix in (sums, counts)]
         else:
-            resampled = [np.einsum("ri,ij,rj->r", drawn, matrix, drawn) for matrix in (sums, counts)]
+            resampled = [((drawn @ matrix) * drawn).sum(axis=1) for matrix in (sums, counts)]
         with np.errstate(invalid="ignore"):
             return float(values[chosen].mean()), resampled[0] / resampled[1]
 

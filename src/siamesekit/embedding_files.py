@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from siamesekit.data import photo_folders
+from siamesekit.data.photo_folders import photos_below
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files import write_atomic
 
 SUFFIXES = (".npz", ".csv", ".parquet")
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """How a cell begins that a spreadsheet would not show as it is."""
 
@@ -38,23 +39,22 @@ def check_output(path: Path) -> None:
 
 
 def photos_of(inputs: Iterable[Path]) -> list[Path]:
-    """The photos among files and, sorted by name, below folders.
+    """The photos among files, whatever they are called, and those below folders, as people count.
 
     Raises:
         UserError: an input does not exist.
-        DataError: no photo is there.
+        DataError: no photo is there, or a folder cannot be read.
     """
     photos: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            below = (file for file in path.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file())
-            photos += sorted(below)
+            photos += photos_below(path)
         elif path.exists():
             photos.append(path)
         else:
             raise UserError(f"there is no {path}")
     if not photos:
-        raise DataError(f"no photos there ({', '.join(PHOTO_SUFFIXES)})")
+        raise DataError(f"no photos there ({', '.join(photo_folders.SUFFIXES)})")
     return photos
 
 

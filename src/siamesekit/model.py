@@ -15,7 +15,9 @@ from siamesekit.encoders.backbone import Backbone
 class Encoder(nn.Module):
     """Backbone and head: images `[N, 3, H, W]` with values 0 … 255, of any dtype → embeddings `[N, D]`.
 
-    What does not train (`requires_grad` off) always runs in inference mode, its dropout and BatchNorm included.
+    What does not train always runs in inference mode, its dropout and BatchNorm included: a module none of whose
+    parameters has `requires_grad` on; and, within one that trains in part, a module without parameters that stands
+    before the first parameter that trains. Within one that trains as a whole, all trains.
 
     Args:
         backbone: images to features.
@@ -47,16 +49,39 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Training mode, but for what the class's description exempts."""
         super().train(mode)
-        for module in self.modules():
-            parameters = list(module.parameters())
-            frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-            if frozen or (self.batchnorm == "inference" and isinstance(module, _BatchNorm)):
-                module.eval()
+        trains = [parameter.requires_grad for parameter in self.parameters()]
+        if trains and not any(trains):
+            self.eval()
+        elif not all(trains):
+            _rest(self, some_train=False)
+        if self.batchnorm == "inference":
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
         return self
 
     def trainable(self) -> list[nn.Parameter]:
         """The parameters that train."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+def _rest(module: nn.Module, some_train: bool) -> None:
+    """Put those parts of a module that trains in part into inference mode that do not train.
+
+    Args:
+        module: some of its parameters train, others do not.
+        some_train: whether something before it trains.
+    """
+    some_train = some_train or any(parameter.requires_grad for parameter in module.parameters(recurse=False))
+    for part in module.children():
+        trains = [parameter.requires_grad for parameter in part.parameters()]
+        if not any(trains):
+            if trains or not some_train:
+                part.eval()
+        else:
+            if not all(trains):
+                _rest(part, some_train)
+            some_train = True
 
 
 class TripletDistances(NamedTuple):

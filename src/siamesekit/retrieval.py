@@ -7,8 +7,6 @@ is a proof, not an estimate, so what comes out does not depend on the scan: not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, RanksAs
+from siamesekit.distances.distance import Distance, RanksAs, at_least_float32, full_precision, unit
 from siamesekit.processor import multiplies_bf16
 
 MEMORY = 1 << 27
@@ -25,8 +23,8 @@ COLUMNS = 4096
 """Gallery rows in one product: with its queries it stays in cache."""
 BLOCK = 32
 """Columns of which the scan keeps the minimum; only blocks whose minimum is small enough are looked into."""
-PAIRS = 512
-"""Pairs compared again at a time: few enough to stay in cache."""
+VALUES = 1 << 17
+"""Of so many values the rows of pairs are compared again at a time: few enough to stay in cache."""
 PREPARED = 8192
 """Rows prepared for the scan at a time."""
 
@@ -93,8 +91,7 @@ def nearest(
         raise ValueError(f"own holds each query's index in the gallery, 0 … {len(gallery) - 1}")
     if k < 0:
         raise ValueError(f"k is {k}, not a number of neighbours")
-    if gallery.dtype not in (torch.float32, torch.float64):
-        queries, gallery = queries.float(), gallery.float()
+    queries, gallery = at_least_float32(queries), at_least_float32(gallery)
     k = min(k, len(gallery) - (own is not None))
     index = torch.empty(len(queries), max(k, 0), dtype=torch.int64, device=gallery.device)
     found = Neighbours(index, gallery.new_empty(index.shape))
@@ -107,7 +104,7 @@ def nearest(
             place = torch.searchsorted(kept, own).clamp_max(len(kept) - 1)
             own = torch.where(kept[place] == own, place, -1)
     search = _Search(queries, gallery, k, distance, own, memory or MEMORY)
-    with _full_precision(gallery.device):
+    with full_precision(gallery.device):  # the bounds are of what is asked for
         left = torch.arange(len(queries), device=gallery.device)
         ranks_as: RanksAs | None = getattr(distance, "ranks_as", None)
         if ranks_as is not None and (_multiplies_bf16(gallery.device) if bf16 is None else bf16):
@@ -140,7 +137,7 @@ class _Points(NamedTuple):
         rows: `[N, D]` in the scan's type.
         norms: float64 `[N]`, of the points before they were rounded to that type.
         residuals: float64 `[N]`, at least the distance of `rows` from the exact points.
-        offsets: float64 `[N]`: half the squared norms, for `euclidean`; 0 for `cosine`.
+        offsets: float64 `[N]`: half the squared norms, for `euclidean`; 0 for `cosine` and `dot`.
     """
 
     rows: Tensor
@@ -152,10 +149,11 @@ class _Points(NamedTuple):
 def _scan(queries: Tensor, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> _Scan | None:
     """Prepare a scan in some type; None where its error has no finite bound.
 
-    With q, g the points (embeddings, less a common centre; for the cosine divided by their lengths), the exact score
-    is |g|²/2 − q·g, which is |q − g|²/2 or 1 − cos up to a constant of the query. Against it are bounded, with
-    g̃ = g + r rounded to the type: the points' rounding, by |r_q||g̃| + |q||r_g| (Cauchy and Schwarz), the sum of K
-    products in any order, and, of the distance computed row by row, what rounding does to it. A margin is twice that.
+    With q, g the points (embeddings; for `euclidean` less a common centre, for `cosine` divided by their lengths), the
+    exact score is |g|²/2 − q·g, or −q·g for `cosine` and `dot`: |q − g|²/2, 1 − cos or −q·g, up to a constant of the
+    query. Against it are bounded, with g̃ = g + r rounded to the type: the points' rounding, by |r_q||g̃| + |q||r_g|
+    (Cauchy and Schwarz), the sum of K products in any order, and, of the distance computed row by row, what rounding
+    does to it. A margin is twice that.
     """
     working, size = torch.finfo(gallery.dtype), gallery.shape[1]
     centre = _centre(gallery) if ranks_as == "euclidean" else None
@@ -164,7 +162,8 @@ def _scan(queries: Tensor, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtyp
     products = torch.finfo(torch.float32).eps if dtype == torch.bfloat16 else torch.finfo(dtype).eps
     error = q.residuals * longest + q.norms * residual
     error += (size + 8) * products * ((q.norms + q.residuals) * longest + offset)
-    error += (size + 16) * working.eps * (((q.norms + longest) ** 2 / 2).clamp_min(ranks_as == "cosine") + offset)
+    values = q.norms * longest if ranks_as == "dot" else (q.norms + longest) ** 2 / 2
+    error += (size + 16) * working.eps * (values.clamp_min(ranks_as == "cosine") + offset)
     error += 4 * size * torch.finfo(torch.float32).tiny  # what underflows, or is taken for 0 where it is that small
     largest = float((q.norms + longest).square().max())
     if not largest < working.max / 4 or not bool(torch.isfinite(error).all()):  # "not <" for the sake of NaN
@@ -190,7 +189,7 @@ def _points(embeddings: Tensor, centre: Tensor | None, ranks_as: RanksAs, dtype:
     chunks = []
     for chunk in embeddings.split(PREPARED):
         if ranks_as == "cosine":
-            exact, relative = F.normalize(chunk, dim=1, eps=1e-8), (size + 8) * eps  # the eps of cosine_similarity
+            exact, relative = unit(chunk), (size + 8) * eps  # normalised as `cosine_similarity` does it
         else:
             exact, relative = (chunk, 0.0) if centre is None else (chunk - centre, eps)
         rows = exact.to(dtype)
@@ -349,12 +348,13 @@ class _Search:
     def _distances(self, row: Tensor, column: Tensor) -> Tensor:
         """Of pairs, `[P]`, `[P]` → `[P]`; on a GPU, where a sum's order depends on the shape, always in one shape."""
         result = self.gallery.new_empty(len(row))
-        for start in range(0, len(row), PAIRS):
-            a, b = row[start : start + PAIRS], column[start : start + PAIRS]
+        pairs = max(1, VALUES // max(1, self.gallery.shape[1]))
+        for start in range(0, len(row), pairs):
+            a, b = row[start : start + pairs], column[start : start + pairs]
             if self.gallery.is_cuda:
-                a, b = (F.pad(indices, (0, PAIRS - len(indices))) for indices in (a, b))
+                a, b = (F.pad(indices, (0, pairs - len(indices))) for indices in (a, b))
             values = self.distance(self.queries.index_select(0, a), self.gallery.index_select(0, b))
-            result[start : start + PAIRS] = values[: len(row) - start]
+            result[start : start + pairs] = values[: len(row) - start]
         return result
 
 
@@ -386,15 +386,3 @@ def _within(index: Tensor, size: int) -> bool:
 def _multiplies_bf16(device: torch.device) -> bool:
     """Whether a scan in bfloat16 is known to be the faster one."""
     return device.type == "cpu" and multiplies_bf16()
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """No TF32 or bfloat16 in place of float32: the bounds are of what is asked for."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -56,7 +56,27 @@ class Positives(NamedTuple):
     there: Tensor
 
 
-def individuals_of(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+class Candidates(NamedTuple):
+    """Of A anchors the positives and the negatives among N photos, any of the ones with any of the others: triplets.
+
+    Attributes:
+        anchor: int64 `[A]`.
+        positive: int64 `[A, K]`; any photo wherever there is none.
+        there: bool `[A, K]`, which of them are positives.
+        negative: bool `[A, N]`, which photos are negatives.
+    """
+
+    anchor: Tensor
+    positive: Tensor
+    there: Tensor
+    negative: Tensor
+
+    def triplets(self) -> Tensor:
+        """How many triplets they make: int64 scalar."""
+        return (self.there.sum(dim=1) * self.negative.sum(dim=1)).sum()
+
+
+def by_individual(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The photos in order of their individuals, and where each photo's individual stands in that order.
 
     Args:
@@ -80,7 +100,7 @@ def positives_of(labels: Tensor) -> Positives:
     >>> photo[there]  # of photo 0 photo 2, of photo 2 photo 0; photo 1 is alone
     tensor([2, 0])
     """
-    order, start, size = individuals_of(labels)
+    order, start, size = by_individual(labels)
     photos = torch.arange(len(labels), device=labels.device)[:, None]
     column = torch.arange(int(size.max()) if len(size) else 0, device=labels.device)
     members = order[(start[:, None] + column).clamp_max(len(order) - 1)]
@@ -96,7 +116,7 @@ def count_triplets(labels: Tensor) -> Tensor:
     >>> count_triplets(torch.tensor([0, 0, 1]))  # two anchors, the one negative for both
     tensor(2)
     """
-    _, _, size = individuals_of(labels)
+    _, _, size = by_individual(labels)
     return ((size - 1) * (len(labels) - size)).sum()
 
 
@@ -130,9 +150,10 @@ def as_pairs(tuples: Tuples | None, labels: Tensor) -> Pairs:
         return all_pairs(labels)
     if isinstance(tuples, Pairs):
         return tuples
-    positive = torch.stack([tuples.anchor, tuples.positive], dim=1).unique(dim=0)
-    negative = torch.stack([tuples.anchor, tuples.negative], dim=1).unique(dim=0)
-    return Pairs(*positive.unbind(1), *negative.unbind(1))
+    photos = max(1, len(labels))
+    # a pair as one number, below N² and so of 63 bits: sorting those is far quicker than sorting rows
+    positive, negative = ((tuples.anchor * photos + other).unique() for other in (tuples.positive, tuples.negative))
+    return Pairs(positive // photos, positive % photos, negative // photos, negative % photos)
 
 
 def as_triplets(tuples: Tuples | None) -> Triplets | None:
@@ -155,11 +176,49 @@ def as_triplets(tuples: Tuples | None) -> Triplets | None:
     return Triplets(anchor[pair], tuples.positive[pair], tuples.negative[order[place]])
 
 
+def count_triplets_of(pairs: Pairs, photos: int) -> Tensor:
+    """How many triplets `as_triplets` makes of pairs `[P]`, `[Q]` of so many photos, without making them: int64 scalar.
+
+    >>> count_triplets_of(Pairs(*torch.tensor([[0, 0], [1, 2], [0, 5], [3, 3]])), 6)
+    tensor(2)
+    """
+    return pairs.other_anchor.bincount(minlength=photos)[pairs.anchor].sum()
+
+
+def all_candidates(labels: Tensor) -> Candidates:
+    """All that the photos of a batch make: labels int64 `[N]` → N anchors."""
+    photo, there = positives_of(labels)
+    return Candidates(torch.arange(len(labels), device=labels.device), photo, there, labels[:, None] != labels)
+
+
+def candidates_of(pairs: Pairs, photos: int) -> Candidates | None:
+    """The anchors of positive pairs `[P]`, with all that pairs `[P]`, `[Q]` list of them, in O(P + Q + A N) memory.
+
+    None where a negative pair is listed twice, which a mask does not show.
+
+    Args:
+        pairs: indices into the photos.
+        photos: N.
+    """
+    sizes = pairs.anchor.bincount(minlength=photos)
+    anchor = sizes.nonzero()[:, 0]
+    row = (sizes > 0).cumsum(0) - 1
+    order = pairs.anchor.argsort(stable=True)
+    sizes = sizes[anchor]
+    there = torch.arange(int(sizes.max()) if len(sizes) else 0, device=order.device) < sizes[:, None]
+    positive = torch.zeros_like(there, dtype=torch.int64)
+    positive[there] = pairs.positive[order]
+    asked = torch.zeros(photos, dtype=torch.bool, device=order.device).index_fill_(0, anchor, True)[pairs.other_anchor]
+    negative = torch.zeros(len(anchor), photos, dtype=torch.bool, device=order.device)
+    negative[row[pairs.other_anchor[asked]], pairs.negative[asked]] = True
+    return Candidates(anchor, positive, there, negative) if negative.sum() == asked.sum() else None
+
+
 def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Generator) -> Triplets:
     """One triplet for every pair i < j of each individual's first `photos` photos, in shuffled order.
 
     The photo of lower index is the anchor. The negative is a random photo, among the first `photos`, of a random
-    other individual.
+    other individual. Without a second individual there is no negative, and no triplet.
 
     Args:
         labels: int64 `[N]`, each photo's individual.
@@ -168,7 +227,7 @@ def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Ge
     """
     members = [np.flatnonzero(labels == label)[:photos] for label in np.unique(labels)]
     rows = []
-    for own, mine in enumerate(members):
+    for own, mine in enumerate(members if len(members) > 1 else []):
         for i in range(len(mine)):
             for j in range(i + 1, len(mine)):
                 other = int(rng.integers(len(members) - 1))

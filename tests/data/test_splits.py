@@ -144,3 +144,28 @@ def test_a_part_that_is_too_small_is_named(
     with pytest.raises(DataError, match=message) as caught:
         split(records_of(counts), by, train, validation)
     assert f"{len(counts)} individuals and {sum(counts)} photos in all" in str(caught.value)
+
+
+class Counted:
+    """A record that counts how often it is asked whose photo it is."""
+
+    asked = 0
+
+    def __init__(self, individual: str) -> None:
+        self.name = self._individual = individual
+
+    @property
+    def individual(self) -> str:
+        Counted.asked += 1
+        return self._individual
+
+
+@pytest.mark.parametrize(("by", "test"), [("identity", ()), ("identity", ("i0007", "i0100")), ("photo", ())])
+def test_each_photo_is_looked_at_a_few_times_however_many_individuals_there_are(
+    by: By, test: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [Counted(f"i{i:04}") for _ in range(4) for i in range(300)]
+    monkeypatch.setattr(Counted, "asked", 0)
+    parts = split(records, by, 0.5, test=test)  # type: ignore[arg-type]
+    assert sorted(parts.train + parts.test) == list(range(1200))
+    assert Counted.asked <= 5 * 1200

@@ -46,6 +46,12 @@ def test_a_zero_vector_is_at_one_and_its_gradient_is_finite() -> None:
     assert torch.isfinite(zero.grad).all()
 
 
+def test_a_zero_vector_is_at_one_in_half_precision_too() -> None:
+    zero, one = torch.zeros(1, 4).half(), torch.ones(1, 4).half()
+    assert [cosine(zero, other).tolist() for other in (zero, one)] == [[1], [1]]
+    assert Cosine().pairwise(zero, torch.cat([zero, one])).tolist() == [[1, 1]]
+
+
 def test_gradient_at_zero_distance_is_zero() -> None:
     a = rows(0).requires_grad_()
     cosine(a, a.detach()).sum().backward()

@@ -1,4 +1,7 @@
-"""`pairwise`: the distance's own, or row by row."""
+"""`pairwise`: the distance's own, or row by row; and the precision that distances run in."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.distances.cosine import Cosine
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import Distance, at_least_float32, full_precision, pairwise, unit
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 
@@ -56,3 +59,158 @@ def test_lower_precision_and_autocast_do_not_reach_in(distance: Distance) -> Non
     np.testing.assert_allclose(full, distance(a.double()[:, None], b.double()[None]), rtol=1e-5)
     rounded = [rows.bfloat16().double() for rows in (a, b)]
     np.testing.assert_allclose(low, distance(rounded[0][:, None], rounded[1][None]), rtol=1e-5)
+
+
+CPU = torch.device("cpu")
+
+
+class Settings(SimpleNamespace):
+    """What float32 products were asked to be, as each of PyTorch's switches tells it."""
+
+    @classmethod
+    def now(cls) -> "Settings":
+        backends = torch.backends
+        try:
+            legacy = torch.get_float32_matmul_precision()
+        except RuntimeError:  # the newer settings contradict it
+            legacy = "?"
+        return cls(
+            legacy=legacy,
+            cuda=getattr(backends.cuda.matmul, "fp32_precision", None),
+            mkldnn=getattr(getattr(backends.mkldnn, "matmul", None), "fp32_precision", None),
+            everywhere=getattr(backends, "fp32_precision", None),
+        )
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """PyTorch as it starts, before and after."""
+
+    def restore() -> None:
+        if hasattr(torch.backends, "fp32_precision"):
+            torch.backends.fp32_precision = "none"
+        torch.set_float32_matmul_precision("highest")
+        if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+            torch.backends.cuda.matmul.fp32_precision = "none"
+            torch.backends.mkldnn.matmul.fp32_precision = "none"
+
+    restore()
+    yield
+    restore()
+
+
+def low(backend: str, value: str) -> Callable[[], None]:
+    def lower() -> None:
+        module = torch.backends if backend == "" else getattr(torch.backends, backend).matmul
+        module.fp32_precision = value
+
+    return lower
+
+
+LOWERED: dict[str, list[Callable[[], None]]] = {
+    "nothing": [],
+    "set_float32_matmul_precision": [lambda: torch.set_float32_matmul_precision("medium")],
+    "allow_tf32": [lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True)],
+    "cuda": [low("cuda", "tf32")],
+    "mkldnn": [low("mkldnn", "bf16")],
+    "everywhere": [low("", "tf32")],
+    "everywhere but cuda": [low("", "tf32"), low("cuda", "ieee")],
+    "both": [lambda: torch.set_float32_matmul_precision("high"), low("mkldnn", "bf16")],
+}
+NEW = pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="PyTorch before 2.9")
+CASES = [
+    pytest.param(steps, id=case, marks=[NEW] if set(case.split()) & {"cuda", "mkldnn", "everywhere", "both"} else [])
+    for case, steps in LOWERED.items()
+]
+
+
+@pytest.mark.parametrize("steps", CASES)
+def test_inside_products_are_those_of_float32_however_less_was_asked_for(
+    steps: list[Callable[[], None]], restored: None
+) -> None:
+    for step in steps:
+        step()
+    before = Settings.now()
+    with pytest.raises(ZeroDivisionError), torch.autocast("cpu", dtype=torch.bfloat16), full_precision(CPU):
+        inside = Settings.now()
+        assert {inside.cuda, inside.mkldnn} <= {"ieee", "none", None}
+        assert before.legacy == "?" or inside.legacy == "highest"
+        assert inside.everywhere == before.everywhere, "convolutions are none of its business"
+        assert not torch.is_autocast_enabled("cpu")
+        raise ZeroDivisionError
+    assert Settings.now() == before
+
+
+@NEW
+def test_what_is_set_everywhere_still_reaches_products_afterwards(restored: None) -> None:
+    torch.backends.fp32_precision = "tf32"
+    with full_precision(CPU):
+        pass
+    torch.backends.fp32_precision = "ieee"
+    assert (Settings.now().cuda, Settings.now().mkldnn) == ("ieee", "ieee")
+
+
+def test_a_pytorch_without_the_newer_settings_has_the_old_one(restored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace())
+    monkeypatch.setattr(torch.backends, "mkldnn", SimpleNamespace())
+    torch.set_float32_matmul_precision("high")
+    with full_precision(CPU):
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_float32_matmul_precision() == "high"
+
+
+class Witness:
+    """A distance that keeps the settings under which its products are taken."""
+
+    seen: list[Settings]
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        self.seen.append(Settings.now())
+        return (a - b).abs().sum(-1)
+
+
+class MatrixWitness(Witness):
+    def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
+        return self(a[:, None], b)
+
+
+@NEW
+@pytest.mark.parametrize("witness", [Witness, MatrixWitness])
+def test_a_matrix_of_distances_is_taken_in_full_precision(witness: type[Witness], restored: None) -> None:
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    distance = witness()
+    pairwise(distance, torch.randn(2, 3), torch.randn(4, 3))
+    assert {each.cuda for each in distance.seen} == {"ieee"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_narrow_types_are_raised_and_the_others_are_what_they_were(dtype: torch.dtype) -> None:
+    values = torch.randn(3).to(dtype)
+    raised = at_least_float32(values)
+    assert raised.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.equal(raised.double(), values.double())
+    assert (raised is values) == (dtype in (torch.float32, torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_unit_rows_have_length_one_and_a_zero_row_stays_zero(dtype: torch.dtype) -> None:
+    """Also in float16, where 1e-8 is 0; the gradient at 0 is up to 1e8, for which float16 has no number."""
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.0], [-2e-4, 0.0]]).to(dtype).requires_grad_()
+    found = unit(rows)
+    np.testing.assert_allclose(found.detach(), [[0.6, 0.8], [0, 0], [-1, 0]], rtol=1e-6)
+    found.sum().backward()
+    assert not rows.grad.isnan().any()
+    assert dtype == torch.float16 or torch.isfinite(rows.grad).all()
+
+
+def test_unit_rows_are_those_of_cosine_similarity() -> None:
+    """One bound for the distance, its matrix, the retrieval's scan, and the losses of classes."""
+    rows = torch.tensor([[1e-7, 0.0], [1e-8, 0.0], [1e-9, 0.0], [1e-30, 0.0]], dtype=torch.float64)
+    one = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    expected = torch.nn.functional.cosine_similarity(rows, one)
+    np.testing.assert_allclose((unit(rows) * one).sum(1), expected, rtol=1e-12)
+    np.testing.assert_allclose(Cosine().pairwise(rows, one)[:, 0], 1 - expected, rtol=1e-12)
+    np.testing.assert_allclose(expected, [1, 1, 0.1, 1e-22], rtol=1e-12)

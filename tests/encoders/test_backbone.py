@@ -1,5 +1,6 @@
 """Backbones: scaling, freezing, and the bounded wait for weights."""
 
+import pickle
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -97,6 +98,36 @@ def test_a_network_of_one_size_refuses_others(shape: tuple[int, int]) -> None:
     assert one_size(torch.zeros(2, 3, 4, 4)).shape == (2, 5)
     with pytest.raises(UserError, match=rf"data.size: .* 4 × 4 pixels only, not of {shape[0]} × {shape[1]}: set"):
         one_size(torch.zeros(2, 3, *shape))
+
+
+class OfFour(nn.Module):
+    """A network of one size, or of several; on the meta device or only off it."""
+
+    def __init__(self, sizes: tuple[int, ...], on_meta: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(5, 3))
+        self.norm = nn.BatchNorm1d(3)
+        self.sizes, self.on_meta, self.calls = sizes, on_meta, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        assert images.shape[-1] in self.sizes
+        assert self.on_meta or images.device.type != "meta"
+        return self.norm(images.mean((2, 3))) @ self.weight.T
+
+
+@pytest.mark.parametrize("on_meta", [True, False])
+def test_a_size_that_may_be_taken_is_tried_once_before_it_is_refused(on_meta: bool) -> None:
+    network = OfFour((4, 8), on_meta)
+    made = Backbone(network, 5, (0.0,) * 3, (1.0,) * 3, size=4, may_take_others=True)
+    for _ in range(3):
+        assert made(torch.rand(2, 3, 8, 8)).shape == (2, 5)
+    assert network.calls == 3 + (1 if on_meta else 2)
+    assert network.norm.num_batches_tracked == 3
+    with pytest.raises(UserError if on_meta else AssertionError):
+        made(torch.rand(2, 3, 5, 5))
+    copied = pickle.loads(pickle.dumps(made))
+    assert copied(torch.rand(2, 3, 8, 8)).shape == (2, 5)
 
 
 @pytest.mark.parametrize("error", [OSError("unreachable"), RuntimeError("no weights exist"), KeyError("x")])

@@ -126,6 +126,13 @@ def test_a_zero_row_stays_zero_with_a_finite_gradient() -> None:
     assert torch.isfinite(rows.grad).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_normalisation_in_half_precision_is_that_of_float32_rounded(dtype: torch.dtype) -> None:
+    """Squares from 256 on are infinite in float16, and 1e-12 is 0."""
+    rows = torch.tensor([[0.0, 0.0], [300.0, -400.0], [3e-4, 4e-4]]).to(dtype)
+    assert torch.equal(L2Normalize()(rows), L2Normalize()(rows.double()).to(dtype))
+
+
 def test_the_configs_table_has_the_heads_options_types_and_defaults() -> None:
     hints = get_type_hints(Head.__init__)
     assert get_args(HeadTable.model_fields["activation"].annotation) == get_args(hints["activation"])

@@ -479,9 +479,20 @@ def test_the_frozen_part_of_a_vision_transformer_is_cut_off() -> None:
     assert inside - {""} == {str(number) for number in range(10)}
 
 
-def test_a_dropout_before_what_trains_keeps_the_frozen_part_from_being_cut_off() -> None:
+def test_a_dropout_with_which_a_block_begins_trains_with_it_and_rests_where_only_the_rest_of_the_block_trains() -> None:
+    """AlexNet's classifier begins with a dropout, on what the frozen part gives."""
     with torch.device("meta"):
         made = built("alexnet")
+        encoder = Encoder(made, Head(made.num_features, [2]))
+    first, *others = [name for name, _ in made.network.named_parameters() if name.startswith("classifier.")]
+    dropout = made.network.classifier[0]
+    assert isinstance(dropout, torch.nn.Dropout)
     made.freeze_before("classifier")
+    encoder.train()
+    assert dropout.training
     with pytest.raises(CannotCutError, match="Dropout"):
         cut(made.network)
+    made.freeze_before(others[1].rpartition(".")[0])
+    assert not made.network.get_parameter(first).requires_grad
+    encoder.train()
+    assert not dropout.training

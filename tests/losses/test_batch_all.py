@@ -17,7 +17,8 @@ from torch import Tensor
 from siamesekit.distances.distance import pairwise
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.losses import batch_all as module
-from siamesekit.losses.batch_all import Hinge, Mining, batch_all, share_ranked_right
+from siamesekit.losses.batch_all import Hinge, Mining, batch_all, batch_all_of, share_ranked_right
+from siamesekit.triplets import Candidates
 
 MININGS, HINGES = get_args(Mining), get_args(Hinge)
 
@@ -43,7 +44,7 @@ def by_loop(distances: Tensor, labels: Tensor, margin: float, mining: str, hinge
                     continue
                 if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
                     continue
-                loss = (d_ap - d_an + margin).clamp_min(0)
+                loss = (d_ap - d_an + margin).relu()
                 total = total + (loss if hinge == "linear" else loss**2)
                 triplets += 1
                 active += int(loss > 0)
@@ -199,6 +200,56 @@ def test_float32_is_as_near_to_float64_as_float32_is(mining: Mining, hinge: Hing
     ]
     assert found[0].dtype == torch.float32
     assert found[0].item() == pytest.approx(found[1].item(), rel=2e-5)
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.25, 0.3, 1.0, 3.0]),
+    st.sampled_from(MININGS),
+    st.sampled_from(HINGES),
+)
+@settings(deadline=None, max_examples=100)
+def test_any_positives_and_negatives_of_some_anchors_equal_the_loop(
+    seed: int, margin: float, mining: Mining, hinge: Hinge
+) -> None:
+    """A positive may come twice, an anchor may have none; what is neither is not looked at, and may be anything."""
+    rng = np.random.default_rng(seed)
+    anchors, photos, most = rng.integers(1, 5), rng.integers(1, 9), rng.integers(0, 5)
+    positive, there = rng.integers(photos, size=(anchors, most)), rng.random((anchors, most)) < 0.6
+    negative = rng.random((anchors, photos)) < 0.5
+    values = rng.integers(0, 5, (anchors, photos)) / 4 if seed % 2 else rng.uniform(-1, 1, (anchors, photos))
+    used = negative.copy()
+    for a, k in zip(*there.nonzero(), strict=True):
+        used[a, positive[a, k]] = True
+    distances = torch.from_numpy(np.where(used, values, math.nan)).requires_grad_()
+    total, triplets, active = distances[torch.from_numpy(used)].sum() * 0, 0, 0
+    for a in range(anchors):
+        for p in positive[a][there[a]].tolist():
+            for n in negative[a].nonzero()[0].tolist():
+                d_ap, d_an = distances[a, p], distances[a, n]
+                if mining == "hard" and d_an > d_ap:
+                    continue
+                if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
+                    continue
+                loss = (d_ap - d_an + margin).clamp_min(0)
+                total = total + (loss if hinge == "linear" else loss**2)
+                triplets, active = triplets + 1, active + int(loss > 0)
+    candidates = Candidates(torch.arange(anchors), *map(torch.from_numpy, (positive, there, negative)))
+    found = batch_all_of(distances, candidates, margin, mining, hinge)
+    assert (found.triplets.item(), found.active.item()) == (triplets, active)
+    np.testing.assert_allclose(found.total.item(), total.item(), rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad(each, distances)[0] for each in (found.total, total)]
+    np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("place", [0, 1], ids=["positive", "negative"])
+def test_of_some_anchors_too_a_distance_that_is_not_finite_makes_the_loss_nan(value: float, place: int) -> None:
+    candidates = Candidates(*(torch.tensor(each) for each in ([0], [[0]], [[True]], [[False, True, True]])))
+    distances = torch.rand(1, 3, dtype=torch.float64)
+    assert torch.isfinite(batch_all_of(distances, candidates, 0.2).total)
+    distances[0, place] = value
+    assert batch_all_of(distances, candidates, 0.2).total.isnan()
 
 
 def test_share_ranked_right_is_strict() -> None:

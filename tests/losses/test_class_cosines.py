@@ -5,6 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from siamesekit.distances.distance import unit
+from siamesekit.losses import class_cosines as module
 from siamesekit.losses.class_cosines import class_cosines
 
 
@@ -28,3 +30,21 @@ def test_autocast_does_not_lower_the_precision(given: torch.dtype, expected: tor
     assert found.dtype == expected
     exact = F.cosine_similarity(embeddings.double()[:, None], weights.double(), dim=2)
     np.testing.assert_allclose(found, exact, atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="PyTorch before 2.9")
+def test_tf32_does_not_lower_the_precision_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = []
+
+    def seen(rows: torch.Tensor) -> torch.Tensor:
+        inside.append(torch.backends.cuda.matmul.fp32_precision)
+        return unit(rows)
+
+    monkeypatch.setattr(module, "unit", seen)
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        class_cosines(torch.randn(3, 2), torch.randn(2, 2))
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = "none"
+    assert inside == ["ieee", "ieee"]

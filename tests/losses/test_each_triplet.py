@@ -10,6 +10,7 @@ from torch import Tensor
 from siamesekit.losses import each_triplet as module
 from siamesekit.losses.batch_all import batch_all
 from siamesekit.losses.each_triplet import sum_over_triplets
+from siamesekit.triplets import all_candidates
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,8 @@ def test_equals_the_triple_loop(labels: list[int], seed: int) -> None:
                     expected = expected + loss * counts
                     triplets += int(counts)
                     active += int(counts and loss > 0)
-    found = sum_over_triplets(distances, torch.tensor(labels, dtype=torch.int64), odd_loss)
+    candidates = all_candidates(torch.tensor(labels, dtype=torch.int64))
+    found = sum_over_triplets(distances, candidates, odd_loss, distances)
     assert (found.triplets.item(), found.active.item()) == (triplets, active)
     np.testing.assert_allclose(found.total.item(), expected.item(), rtol=1e-12, atol=1e-12)
     gradients = [torch.autograd.grad(3 * total, distances)[0] for total in (found.total, expected)]
@@ -52,7 +54,7 @@ def test_of_a_hinge_it_is_what_batch_all_finds_without_enumerating() -> None:
     def hinge(d_ap: Tensor, d_an: Tensor, d_pn: Tensor) -> tuple[Tensor, Tensor]:
         return (d_ap - d_an + 0.3).clamp_min(0), torch.ones_like(d_an, dtype=torch.bool)
 
-    found, expected = sum_over_triplets(distances, labels, hinge), batch_all(distances, labels, 0.3)
+    found, expected = sum_over_triplets(distances, all_candidates(labels), hinge), batch_all(distances, labels, 0.3)
     assert (found.triplets, found.active) == (expected.triplets, expected.active)
     assert expected.active > 1000
     assert found.total.item() == pytest.approx(expected.total.item(), rel=1e-12)

@@ -51,6 +51,26 @@ def test_few_pairs_make_no_matrix_and_half_precision_is_raised(monkeypatch: pyte
     np.testing.assert_allclose(found, (plain[first] - plain[second]).square().sum(1).sqrt(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("rows_up_to", [0, 10**9], ids=["by matrix", "by rows"])
+def test_autocast_reaches_neither_rows_nor_matrix(rows_up_to: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distance that rows take by a product: under autocast it would be of 8 bits."""
+
+    class Product:
+        def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+            return torch.bmm(a[:, None], b[..., None])[:, 0, 0]
+
+        def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
+            return a @ b.T
+
+    monkeypatch.setattr(module, "ROWS_UP_TO", rows_up_to)
+    embeddings, first, second = listed(40)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = pair_distances(Product(), embeddings.detach().float(), first, second)
+        assert torch.is_autocast_enabled("cpu")
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found, (embeddings[first] * embeddings[second]).sum(1).detach(), rtol=1e-5, atol=1e-6)
+
+
 def test_no_pairs_have_no_distances() -> None:
     embeddings, none, _ = listed(0)
     found = pair_distances(Euclidean(), embeddings, none, none)

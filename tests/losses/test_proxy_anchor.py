@@ -64,6 +64,15 @@ def test_equals_pytorch_metric_learning() -> None:
         np.testing.assert_allclose(one, two, atol=1e-6)
 
 
+def test_without_a_photo_loss_and_gradients_are_zero() -> None:
+    loss, _ = batch()
+    nothing = torch.zeros(0, 3, dtype=torch.float64, requires_grad=True)
+    value = loss(nothing, torch.zeros(0, dtype=torch.int64), None)
+    value.objective.backward()
+    assert [figure.item() for figure in value] == [0, 0, 0]
+    assert torch.equal(loss.proxies.grad, torch.zeros_like(loss.proxies))
+
+
 def test_steps_bring_photos_to_their_proxies() -> None:
     torch.manual_seed(0)
     loss, embeddings = ProxyAnchor(embedding_dim=8, num_classes=5), torch.randn(7, 8)

@@ -22,8 +22,9 @@ from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.losses import pair_distances
+from siamesekit.losses import triplet as module
 from siamesekit.losses.triplet import Hinge, Mining, Reduction, Triplet, mined, triplet_loss
-from siamesekit.triplets import Triplets
+from siamesekit.triplets import Pairs, Triplets, all_pairs, as_triplets
 
 
 def case(seed: int, photos: int = 12, triplets: int = 20) -> tuple[Tensor, Tensor, Triplets]:
@@ -245,6 +246,69 @@ def test_swapped_distances_are_what_is_mined() -> None:
     for swap, expected in ((False, 0.0), (True, 1.5)):
         value = Triplet(1.0, mining="hard", swap=swap, distance=Euclidean())(embeddings, labels, triplets)
         assert value.objective.item() == expected
+
+
+@pytest.mark.parametrize("reduction", get_args(Reduction))
+@pytest.mark.parametrize("swap", [False, True], ids=["plain", "swap"])
+@pytest.mark.parametrize("hinge", get_args(Hinge))
+@pytest.mark.parametrize("mining", ["all", "hard", "semi-hard"])
+def test_of_pairs_all_ways_agree_with_their_triplets(
+    mining: Mining, hinge: Hinge, swap: bool, reduction: Reduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anchors without a positive or without a negative, and some pairs only; in float64, gradient included."""
+    rng = np.random.default_rng(8)
+    embeddings, labels, _ = case(8, photos=15)
+    every = all_pairs(labels)
+    some = [torch.from_numpy(rng.random(len(each)) < 0.6) for each in (every.anchor, every.other_anchor)]
+    some[0] &= every.anchor != 3
+    some[1] &= every.other_anchor != 4
+    pairs = Pairs(every.anchor[some[0]], every.positive[some[0]], every.other_anchor[some[1]], every.negative[some[1]])
+    loss = Triplet(0.7, reduction, mining, hinge, swap, distance=SquaredEuclidean())
+    expected = loss(embeddings, labels, as_triplets(pairs))
+    monkeypatch.setattr(module, "ENUMERATED", 0)
+    monkeypatch.setattr(module, "as_triplets", lambda _: pytest.fail("they need not be enumerated"))
+    found = loss(embeddings, labels, pairs)
+    assert expected.active.item() > 0
+    np.testing.assert_allclose([each.item() for each in found], [each.item() for each in expected], rtol=1e-12)
+    gradients = [torch.autograd.grad(each.objective, embeddings)[0] for each in (found, expected)]
+    assert gradients[1].abs().max() > 0.01 * (reduction == "sum")
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-9, atol=1e-11)
+
+
+def test_pairs_that_are_listed_twice_are_enumerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, labels, _ = case(9)
+    pairs = all_pairs(labels)
+    twice = Pairs(*(torch.cat([each, each]) for each in pairs))
+    loss = Triplet(0.7, "sum", distance=SquaredEuclidean())
+    expected = 4 * loss(embeddings, labels, pairs).objective
+    monkeypatch.setattr(module, "ENUMERATED", 0)
+    assert loss(embeddings, labels, twice).objective.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+MEMORY = """
+import resource, sys, torch
+from siamesekit.distances.euclidean import Euclidean
+from siamesekit.losses.cross_batch_memory import CrossBatchMemory
+from siamesekit.losses.triplet import Triplet
+torch.set_num_threads(1)
+loss = CrossBatchMemory(Triplet(0.2, hinge=sys.argv[1], distance=Euclidean()), 4096, embedding_dim=32)
+batch = lambda: torch.nn.functional.normalize(torch.randn(64, 32)).requires_grad_()
+for _ in range(64):
+    loss._remember(batch().detach(), torch.arange(64) // 4)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+loss.eval()(batch(), torch.arange(64) // 4, None).objective.backward()
+before = peak()
+loss.train()(batch(), torch.arange(64) // 4, None).objective.backward()
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("hinge", ["linear", "soft"])
+def test_with_a_memory_too_they_take_a_few_matrices_of_distances(hinge: str) -> None:
+    """64 anchors with 259 positives and 3900 negatives: the indices of 65 million triplets would have 1.5 GiB."""
+    pytest.importorskip("resource")
+    done = subprocess.run([sys.executable, "-c", MEMORY, hinge], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 120 * 1024
 
 
 MEASURE = """

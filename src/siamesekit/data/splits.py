@@ -52,31 +52,32 @@ def split_records(
             is not there.
     """
     rng = generator(seed, "split")
-    individuals = individuals_of(records)
+    photos: dict[str, list[int]] = {name: [] for name in individuals_of(records)}
+    for index, record in enumerate(records):
+        photos[record.individual].append(index)
+    individuals = list(photos)
     for name in test:
-        if name not in individuals:
+        if name not in photos:
             raise DataError(f"split.test names {name!r}, which is not among the individuals{near(name, individuals)}")
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     if by == "identity":
         order = [individuals[i] for i in rng.permutation(len(individuals))]
         cut = int(len(order) * train)
-        training = [name for name in order if name not in test] if test else order[:cut]
-        kept = len(training) - (max(2, int(len(training) * validation)) if validation else 0)
-        trains, validates = set(training[: max(kept, 0)]), set(training[max(kept, 0) :])
-        split = Split(
-            train=tuple(i for i, record in enumerate(records) if record.individual in trains),
-            validation=tuple(i for i, record in enumerate(records) if record.individual in validates),
-            test=tuple(i for i, record in enumerate(records) if record.individual not in trains | validates),
-        )
+        if test:
+            named = set(test)
+            order.sort(key=named.__contains__)  # to the end
+            cut = len(order) - len(named)
+        kept = max(0, cut - (max(2, int(cut * validation)) if validation else 0))
+        for part, names in zip(parts, (order[:kept], order[kept:cut], order[cut:]), strict=True):
+            part.extend(index for name in names for index in photos[name])
     else:
-        parts: tuple[list[int], list[int], list[int]] = ([], [], [])
-        for individual in individuals:
-            photos = [i for i, record in enumerate(records) if record.individual == individual]
-            shuffled = [photos[i] for i in rng.permutation(len(photos))]
+        for own in photos.values():
+            shuffled = [own[i] for i in rng.permutation(len(own))]
             cut = int(len(shuffled) * train)
             kept = max(0, cut - (max(1, int(cut * validation)) if validation else 0))
             for part, chosen in zip(parts, (shuffled[:kept], shuffled[kept:cut], shuffled[cut:]), strict=True):
                 part.extend(chosen)
-        split = Split(*(tuple(sorted(part)) for part in parts))
+    split = Split(*(tuple(sorted(part)) for part in parts))
     _check(split, records, by, wants_validation=validation > 0)
     return split
 

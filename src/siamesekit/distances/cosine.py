@@ -5,16 +5,20 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamesekit.distances.distance import at_least_float32, unit
 from siamesekit.registry import DISTANCES
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """1 − cos of the angle between a and b: `[..., D]`, `[..., D]` → `[...]`, 0 … 2; a zero vector is at 1.
 
+    In float32 or better.
+
     >>> import torch
     >>> cosine(torch.tensor([1.0, 0.0]), torch.tensor([[5.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]))
     tensor([0., 1., 2.])
     """
+    a, b = at_least_float32(a), at_least_float32(b)
     return (1 - F.cosine_similarity(a, b, dim=-1)).clamp(0, 2)  # rounding may leave the range by 1e-7
 
 
@@ -33,5 +37,4 @@ class Cosine:
 
         Its rounding error is up to about 5e-7 in float32.
         """
-        a, b = (F.normalize(rows, dim=1, eps=1e-8) for rows in (a, b))  # PyTorch's `cosine_similarity` has this eps
-        return (1 - a @ b.T).clamp(0, 2)
+        return (1 - unit(a) @ unit(b).T).clamp(0, 2)

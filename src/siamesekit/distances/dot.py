@@ -25,6 +25,8 @@ class Dot:
     embeddings it is `cosine` less 1. Margins and thresholds are in its own units, and may be negative.
     """
 
+    ranks_as = "dot"
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""
         return dot(a, b)

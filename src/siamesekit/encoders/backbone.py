@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from siamesekit.errors import MissingWeightsError, UserError, near
 
@@ -24,6 +25,7 @@ class Backbone(nn.Module):
         mean: what is subtracted from each of the three channels, in pixel values 0 … 255.
         std: what each channel is then divided by, in pixel values.
         size: the only H and W that the network takes; None: it takes others too.
+        may_take_others: whether that is uncertain: then another size is tried, without memory, before it is refused.
     """
 
     mean: Tensor
@@ -36,11 +38,14 @@ class Backbone(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         size: int | None = None,
+        may_take_others: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.num_features = num_features
         self.size = size
+        self.may_take_others = may_take_others
+        self._taken: dict[tuple[int, int], bool] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -51,11 +56,33 @@ class Backbone(nn.Module):
             UserError: the network takes another size only.
         """
         height, width = images.shape[-2:]
-        if self.size is not None and (height, width) != (self.size, self.size):
-            raise UserError(f"data.size: the encoder takes photos of {self.size} × {self.size} pixels only, not of "
+        if not self._takes(height, width):
+            only = "" if self.may_take_others else " only"
+            raise UserError(f"data.size: the encoder takes photos of {self.size} × {self.size} pixels{only}, not of "
                             f"{height} × {width}: set data.size = {self.size}")  # fmt: skip
         dtype = next(self.network.parameters()).dtype
         return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
+
+    def _takes(self, height: int, width: int) -> bool:
+        if self.size is None or (height, width) == (self.size, self.size):
+            return True
+        if not self.may_take_others:
+            return False
+        if (height, width) not in self._taken:
+            # a network that cannot be tried at all has the last word itself
+            self._taken[height, width] = self._runs(height, width) or not self._runs(self.size, self.size)
+        return self._taken[height, width]
+
+    def _runs(self, height: int, width: int) -> bool:
+        """Whether the network gives features of images of a size; on the meta device, which computes shapes alone."""
+        tensors = (*self.network.named_parameters(), *self.network.named_buffers())
+        images = torch.empty(2, 3, height, width, device="meta")
+        try:
+            with torch.no_grad():
+                functional_call(self.network, {name: tensor.to("meta") for name, tensor in tensors}, images)
+        except Exception:  # what a network raises is its own affair
+            return False
+        return True
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `[N, 3, H, W]` with values 0 … 255 → features `[N, num_features]`."""

@@ -69,9 +69,13 @@ class Head(nn.Sequential):
 
 
 class L2Normalize(nn.Module):
-    """Scale each row to length 1: x · rsqrt(max(Σx², 1e-12)); a zero row stays zero."""
+    """Scale each row to length 1: x · rsqrt(max(Σx², 1e-12)), as Keras does; a zero row stays zero.
+
+    Computed in float32 or better, whose range 1e-12 and the squares need, and given in the embeddings' type.
+    """
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Embeddings `[N, D]` → `[N, D]` of length 1."""
-        squares = embeddings.square().sum(dim=-1, keepdim=True)
-        return embeddings * torch.rsqrt(squares.clamp_min(1e-12))
+        rows = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        squares = rows.square().sum(dim=-1, keepdim=True)
+        return (rows * torch.rsqrt(squares.clamp_min(1e-12))).to(embeddings.dtype)

@@ -29,7 +29,9 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
 
     `timm/resnet18`, or with a weights tag `timm/resnet18.a1_in1k`. Weights `imagenet` are timm's default (or the
     tag's). Shapes: images `[N, 3, H, W]`, values 0 … 255, scaled by the model's own mean and standard deviation
-    → features `[N, F]`, F the model's. Blocks: the model's parts by their names in timm.
+    → features `[N, F]`, F the model's. Most transformers take one size only, that of their weights, which mostly stands
+    in their name; the other networks any that they do not shrink to nothing. Blocks: the model's parts by their names
+    in timm.
 
     `timm/hf-hub:ORG/NAME` (`timm/hf-hub:BVRA/MegaDescriptor-T-224`) is a model of the Hugging Face hub in timm's
     format; weights `imagenet` are those stored there, whatever they were trained on. What it is made of stands in its
@@ -58,7 +60,11 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     if not isinstance(num_features, int):
         raise UserError(f"encoder.name: timm/{model} does not tell its number of features and cannot be used")
     data = resolve_model_data_config(network)
-    return Backbone(network, num_features, mean=[255 * m for m in data["mean"]], std=[255 * s for s in data["std"]])
+    cfg = getattr(network, "pretrained_cfg", None) or {}
+    # of some that timm marks as of a fixed size that holds for their pretrained weights' classifier only
+    size = data["input_size"][-1] if cfg.get("fixed_input_size") else None
+    mean, std = ([255 * value for value in data[key]] for key in ("mean", "std"))
+    return Backbone(network, num_features, mean, std, size, may_take_others=True)
 
 
 def _check_tag(model: str) -> None:

@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -162,18 +162,72 @@ def _check_archive(opened: BinaryIO) -> None:
 def calibrate_batchnorm(network: nn.Module, scaled: Iterator[Tensor]) -> None:
     """Set BatchNorm statistics to those of images, by one pass; with random weights this makes features usable.
 
+    A layer's mean and variance are those of all that it is given, as if in one batch, whatever the batches' sizes.
+    What it is given is normalised by the batch's own statistics in the layers before. So a last batch that is smaller
+    than the one before it shares that one's images evenly: one of a single image would have hardly any, or none.
+
     Args:
         network: images to features; its parameters do not change.
-        scaled: batches `[n, 3, H, W]` as the network takes them; statistics are the mean over batches.
+        scaled: batches `[n, 3, H, W]` as the network takes them.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     modes = [(norm.training, norm.momentum) for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative mean in place of a moving one
-        norm.train()
-    for batch in scaled:
-        network(batch)
-    for norm, (training, momentum) in zip(norms, modes, strict=True):
-        norm.train(training)
-        norm.momentum = momentum
+    pooled = [_Pooled(norm) for norm in norms]
+    hooks = [norm.register_forward_hook(each.add) for norm, each in zip(norms, pooled, strict=True)]
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = 1.0  # after a batch its running statistics are that batch's
+            norm.training = True  # alone: timm's norms have dropout inside
+        for batch in _even_at_the_end(scaled):
+            network(batch)
+        for each in pooled:
+            each.put_in()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for norm, (training, momentum) in zip(norms, modes, strict=True):
+            norm.training, norm.momentum = training, momentum
+
+
+def _even_at_the_end(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    """The batches, the last two of equal size, to within one, where the last has fewer images."""
+    last: Tensor | None = None
+    for batch in batches:
+        if last is None:
+            last = batch
+        elif len(batch) < len(last):
+            pair = torch.cat([last, batch])
+            yield pair[: -(-len(pair) // 2)]
+            last = pair[-(-len(pair) // 2) :]
+        else:
+            yield last
+            last = batch
+    if last is not None:
+        yield last
+
+
+class _Pooled:
+    """Mean and variance of what a BatchNorm is given in several batches, as of one (Chan et al. 1979), in float64."""
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        self.running = cast(tuple[Tensor, Tensor], (norm.running_mean, norm.running_var))
+        """The norm's own: after a batch, the batch's."""
+        self.count = 0
+        self.mean, self.squares = (torch.zeros_like(values, dtype=torch.float64) for values in self.running)
+        """Of each channel; Σ (x − mean)²."""
+
+    def add(self, _: nn.Module, given: tuple[Tensor, ...], __: Tensor) -> None:
+        """Take in a batch `[n, C, ...]`, which the norm has just been given."""
+        count = given[0].numel() // given[0].shape[1]
+        mean, variance = (values.double() for values in self.running)
+        apart, total = mean - self.mean, self.count + count
+        self.squares += variance * (count - 1) + apart.square() * (self.count * count / total)
+        self.mean += apart * (count / total)
+        self.count = total
+
+    def put_in(self) -> None:
+        """Make these the norm's statistics; of no batch it has none."""
+        if self.count:
+            for running, values in zip(self.running, (self.mean, self.squares / (self.count - 1)), strict=True):
+                running.copy_(values)

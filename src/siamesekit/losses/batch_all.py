@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from siamesekit.triplets import count_triplets, positives_of
+from siamesekit.triplets import Candidates, count_triplets, positives_of
 
 Mining = Literal["all", "hard", "semi-hard"]
 Hinge = Literal["linear", "squared"]
@@ -57,7 +57,24 @@ def batch_all(
 
     Without any triplet the total is 0; where a distance is not finite it is NaN.
     """
-    total, triplets, active = _BatchAll.apply(distances, labels, margin, mining, hinge)
+    index, there = positives_of(labels)
+    total, triplets, active = _BatchAll.apply(
+        distances, index, there, None, count_triplets(labels), margin, mining, hinge
+    )
+    return TripletSum(total, triplets, active)
+
+
+def batch_all_of(
+    distances: Tensor, candidates: Candidates, margin: float, mining: Mining = "all", hinge: Hinge = "linear"
+) -> TripletSum:
+    """The same over all triplets that some anchors make with their positives and negatives: `[A, N]` distances.
+
+    Where the distance of a positive or a negative is not finite the total is NaN.
+    """
+    _, positive, there, negative = candidates
+    total, triplets, active = _BatchAll.apply(
+        distances, positive, there, negative, candidates.triplets(), margin, mining, hinge
+    )
     return TripletSum(total, triplets, active)
 
 
@@ -72,27 +89,44 @@ class _BatchAll(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, distances: Tensor, labels: Tensor, margin: float, mining: Mining, hinge: Hinge
+        ctx: Any,
+        distances: Tensor,
+        index: Tensor,
+        there: Tensor,
+        negative: Tensor | None,
+        triplets: Tensor,
+        margin: float,
+        mining: Mining,
+        hinge: Hinge,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        index, there = positives_of(labels)
-        count, most = index.shape
-        slopes_of = _slopes_by_comparison if most < BISECT_FROM else _slopes_by_bisection
+        count, photos = distances.shape
+        slopes_of = _slopes_by_comparison if index.shape[1] < BISECT_FROM else _slopes_by_bisection
         sums = distances.new_zeros(2, dtype=torch.float64)
         active, mined = (torch.zeros((), dtype=torch.int64, device=distances.device) for _ in range(2))
         slope = torch.zeros_like(distances)
-        step = max(1, CHUNK_ELEMENTS // max(1, count))
+        step = max(1, CHUNK_ELEMENTS // max(1, photos))
         for rows in (slice(start, start + step) for start in range(0, count, step)):
             d, held = distances[rows], there[rows]
-            d_an = d.scatter(1, index[rows], torch.inf)  # nothing reaches as far as that
-            d_ap = d.gather(1, index[rows]).masked_fill_(~held, -torch.inf)
+            d_ap = d.gather(1, index[rows])
+            finite = d_ap.masked_fill(~held, 0).sum(dtype=torch.float64)
+            d_ap.masked_fill_(~held, -torch.inf)
+            # nothing reaches as far as infinity
+            if (
+                negative is None
+            ):  # `index` names all photos of the anchor's individual: it is the anchor where not there
+                d_an = d.scatter(1, index[rows], torch.inf)
+            else:
+                d_an = d.masked_fill(~negative[rows], torch.inf)
+                d = d.masked_fill(~negative[rows], 0)
             chunk = slopes_of(d_ap, d_an, margin, mining, hinge, slope[rows])
             of_positives = (chunk.slope * (d_ap + margin).masked_fill_(~held, 0)).sum(dtype=torch.float64)
-            sums += torch.stack([of_positives + (slope[rows] * d).sum(dtype=torch.float64), d.sum(dtype=torch.float64)])
+            of_negatives = (slope[rows] * d).sum(dtype=torch.float64)
+            sums += torch.stack([of_positives + of_negatives, finite + d.sum(dtype=torch.float64)])
             slope[rows].scatter_add_(1, index[rows], chunk.slope)
             active += chunk.active
             mined += chunk.mined
         ctx.save_for_backward(slope)
-        triplets = count_triplets(labels) if mining == "all" else mined
+        triplets = triplets.clone() if mining == "all" else mined
         ctx.mark_non_differentiable(triplets, active)
         # the loss is homogeneous in all d_an and d_ap + margin, so it is its gradient times those, by its degree; that
         # is Euler's theorem, for which their signs do not matter
@@ -103,7 +137,7 @@ class _BatchAll(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         (slope,) = ctx.saved_tensors
-        return slope * upstream, None, None, None, None
+        return slope * upstream, *[None] * 7
 
 
 class _Chunk(NamedTuple):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from siamesekit.distances.distance import at_least_float32, full_precision, unit
 
 
 def class_cosines(embeddings: Tensor, weights: Tensor) -> Tensor:
     """cos of the angles between rows: `[N, D]`, `[C, D]` → `[N, C]`, −1 … 1 but for rounding; a zero row is at 0.
 
-    In the embeddings' float type, float32 or better: autocast does not reach in here.
+    In the embeddings' float type, float32 or better: neither autocast nor TF32 reaches in here (`full_precision`).
     """
-    with torch.autocast(embeddings.device.type, enabled=False):
-        if embeddings.dtype in (torch.bfloat16, torch.float16):
-            embeddings = embeddings.float()
-        return F.normalize(embeddings, dim=1) @ F.normalize(weights.to(embeddings.dtype), dim=1).T
+    embeddings = at_least_float32(embeddings)
+    with full_precision(embeddings.device):
+        return unit(embeddings) @ unit(weights.to(embeddings.dtype)).T

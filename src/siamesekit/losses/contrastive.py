@@ -13,7 +13,7 @@ from siamesekit.losses.loss import LossValue
 from siamesekit.losses.pair_distances import pair_distances
 from siamesekit.options import NonNegative
 from siamesekit.registry import LOSSES
-from siamesekit.triplets import Pairs, Tuples, as_pairs, individuals_of, positives_of
+from siamesekit.triplets import Pairs, Tuples, as_pairs, by_individual, positives_of
 
 Reduction = Literal["sum", "mean", "mean-nonzero"]
 Hinge = Literal["linear", "squared"]
@@ -30,7 +30,7 @@ def contrastive_loss(distances: Tensor, margin: float, hinge: Hinge, positive: b
     >>> contrastive_loss(distances, margin=1.0, hinge="linear", positive=False)
     tensor([0.7500, 0.0000])
     """
-    losses = (distances - margin if positive else margin - distances).clamp_min(0)
+    losses = (distances - margin if positive else margin - distances).relu()
     return losses if hinge == "linear" else losses.square()
 
 
@@ -76,7 +76,7 @@ class Contrastive:
         self.reduction = reduction
         self.distance = distance
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
         sums = self._of_all(embeddings, labels) if tuples is None else self._of(embeddings, as_pairs(tuples, labels))
         means = [total / pairs.clamp_min(1) for total, pairs, _ in sums]
@@ -103,7 +103,7 @@ class Contrastive:
         index, there = positives_of(labels)
         positive = contrastive_loss(distances.gather(1, index), self.positive_margin, self.hinge, positive=True)
         total, active = _OfNegatives.apply(distances, labels, self.negative_margin, self.hinge)
-        _, _, size = individuals_of(labels)
+        _, _, size = by_individual(labels)
         negative = _PairSum(total, (len(labels) - size).sum(), active)
         return _sum(positive.masked_fill(~there, 0), there.sum()), negative
 

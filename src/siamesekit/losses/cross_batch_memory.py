@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siamesekit.distances.distance import at_least_float32
 from siamesekit.errors import ComponentError
 from siamesekit.losses.loss import Loss, LossValue
 from siamesekit.miners.miner import Miner
@@ -82,8 +83,7 @@ class CrossBatchMemory(nn.Module):
         """The loss of embeddings `[N, D]` of individuals `[N]`; in training mode the batch is then remembered."""
         if not self.training:
             return self.loss(embeddings, labels, tuples)
-        if embeddings.dtype in (torch.bfloat16, torch.float16):
-            embeddings = embeddings.float()
+        embeddings = at_least_float32(embeddings)
         if embeddings.dtype != self.embeddings.dtype:
             self.embeddings = self.embeddings.to(embeddings.dtype)
         count, filled = len(embeddings), int(self.filled)

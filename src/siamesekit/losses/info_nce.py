@@ -48,7 +48,7 @@ class InfoNCE:
         self.temperature = temperature
         self.distance = distance
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
         if tuples is None:
             logits = pairwise(self.distance, embeddings, embeddings) / -self.temperature

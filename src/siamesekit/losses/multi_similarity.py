@@ -52,7 +52,7 @@ class MultiSimilarity:
         self.base = base
         self.distance = distance
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
         beyond = 1 - self.base  # the distance at which the similarity is `base`
         if tuples is None:

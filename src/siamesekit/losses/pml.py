@@ -15,7 +15,7 @@ from siamesekit.errors import ComponentError
 from siamesekit.losses.loss import LossValue
 from siamesekit.pml import as_theirs, construct, seeded
 from siamesekit.registry import LOSSES
-from siamesekit.triplets import Tuples, individuals_of
+from siamesekit.triplets import Tuples, by_individual
 
 
 class PmlLoss(nn.Module):
@@ -42,7 +42,7 @@ class PmlLoss(nn.Module):
             if isinstance(reducer, nn.Module) and isinstance(part, BaseMetricLossFunction):
                 reducer.register_forward_pre_hook(self._see_terms)
 
-    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The loss of embeddings `[N, D]` of individuals `[N]`.
 
         In `eval()` mode nothing in the loss changes, and a memory is left out.
@@ -137,7 +137,7 @@ def two_views(labels: Tensor) -> tuple[Tensor, Tensor]:
 
     Individuals with a single photo are left out.
     """
-    order, start, size = individuals_of(labels)
+    order, start, size = by_individual(labels)
     photos = torch.arange(len(labels), device=labels.device)
     first = photos[(order[start] == photos) & (size > 1)]
     return first, order[start[first] + 1]

@@ -31,7 +31,7 @@ class ProxyAnchor(nn.Module):
 
     Embeddings `[N, D]`, labels `[N]` of 0 … C − 1 → the mean pull of the proxies whose individual is in the batch, plus
     the mean push of all C. It measures by the cosine, the run's distance plays no part, and triplets or pairs are not
-    looked at. Kim et al. 2020 (arXiv:2003.13911).
+    looked at; without a photo it is 0. Kim et al. 2020 (arXiv:2003.13911).
 
     The proxies `[C, D]` begin as the authors' do, normal with a variance of 2 / C, drawn from torch's global generator.
 
@@ -56,5 +56,5 @@ class ProxyAnchor(nn.Module):
     def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss, of embeddings `[N, D]` of individuals `[N]`; float32 or better."""
         pull, push = proxy_anchor(class_cosines(embeddings, self.proxies), labels, self.margin, self.alpha)
-        objective = pull.sum() / len(labels.unique()) + push.mean()
+        objective = pull.sum() / max(1, len(labels.unique())) + push.mean()
         return LossValue(objective, objective.detach(), ((pull + push).detach() > 0).double().mean())

@@ -8,19 +8,30 @@ import torch
 from torch import Tensor
 
 from siamesekit.distances.distance import Distance, pairwise
-from siamesekit.losses.batch_all import batch_all
+from siamesekit.losses.batch_all import TripletSum, batch_all, batch_all_of
 from siamesekit.losses.each_triplet import sum_over_triplets
 from siamesekit.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.pair_distances import pair_distances
 from siamesekit.options import NonNegative
 from siamesekit.registry import LOSSES
-from siamesekit.triplets import Tuples, as_triplets
+from siamesekit.triplets import (
+    Candidates,
+    Pairs,
+    Tuples,
+    all_candidates,
+    as_triplets,
+    candidates_of,
+    count_triplets_of,
+)
 
 Reduction = Literal["sum", "mean", "mean-nonzero"]
 # the same as in batch_all.py: an option's type has to be known without importing torch
 Mining = Literal["all", "hard", "semi-hard"]
 Hinge = Literal["linear", "squared", "soft"]
+
+ENUMERATED = 1 << 20
+"""Up to so many triplets of pairs are enumerated, which rounds the least."""
 
 
 def triplet_loss(d_ap: Tensor, d_an: Tensor, margin: float, hinge: Hinge = "linear") -> Tensor:
@@ -37,7 +48,7 @@ def triplet_loss(d_ap: Tensor, d_an: Tensor, margin: float, hinge: Hinge = "line
     violation = d_ap - d_an + margin
     if hinge == "soft":
         return log_one_plus_exp(violation)
-    return violation.clamp_min(0) if hinge == "linear" else violation.clamp_min(0).square()
+    return violation.relu() if hinge == "linear" else violation.relu().square()  # at 0 no gradient in any PyTorch
 
 
 def mined(d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining) -> Tensor:
@@ -58,7 +69,9 @@ class Triplet:
     them that `mining` admits. Without triplets it is over *all* triplets of the batch, exactly and in O(N²) memory:
     without enumerating them (`siamesekit.losses.batch_all`), or with `swap` or a `soft` hinge, for which there is no
     such way, a few anchors at a time, in O(N² K) time where an individual has K photos
-    (`siamesekit.losses.each_triplet`). Where there is no triplet at all it is 0.
+    (`siamesekit.losses.each_triplet`). Of pairs it is over every positive with every negative of its anchor, in these
+    ways where those are very many: with the memory of `cross-batch-memory`, say. Where there is no triplet at all it
+    is 0.
 
     Args:
         margin: in the distance's units.
@@ -89,8 +102,12 @@ class Triplet:
         self.swap = swap
         self.distance = distance
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""
+        if isinstance(tuples, Pairs) and count_triplets_of(tuples, len(embeddings)) > ENUMERATED:
+            candidates = candidates_of(tuples, len(embeddings))
+            if candidates is not None:
+                return self._of_candidates(embeddings, candidates)
         triplets = as_triplets(tuples)
         if triplets is None:
             return self._of_all(embeddings, labels)
@@ -120,9 +137,23 @@ class Triplet:
     def _of_all(self, embeddings: Tensor, labels: Tensor) -> LossValue:
         distances = pairwise(self.distance, embeddings, embeddings)
         if self.swap or self.hinge == "soft":
-            total, triplets, active = sum_over_triplets(distances, labels, self._of)
+            every = distances if self.swap else None
+            return self._value(sum_over_triplets(distances, all_candidates(labels), self._of, every))
+        return self._value(batch_all(distances, labels, self.margin, self.mining, self.hinge))
+
+    def _of_candidates(self, embeddings: Tensor, candidates: Candidates) -> LossValue:
+        every = pairwise(self.distance, embeddings, embeddings) if self.swap else None
+        if every is None:
+            anchors = embeddings.index_select(0, candidates.anchor)
+            distances = pairwise(self.distance, anchors, embeddings)
         else:
-            total, triplets, active = batch_all(distances, labels, self.margin, self.mining, self.hinge)
+            distances = every.index_select(0, candidates.anchor)
+        if self.swap or self.hinge == "soft":
+            return self._value(sum_over_triplets(distances, candidates, self._of, every))
+        return self._value(batch_all_of(distances, candidates, self.margin, self.mining, self.hinge))
+
+    def _value(self, sums: TripletSum) -> LossValue:
+        total, triplets, active = sums
         some, with_loss = triplets.clamp_min(1), active.clamp_min(1)
         objective = total if self.reduction == "sum" else total / (some if self.reduction == "mean" else with_loss)
         return LossValue(objective, total.detach() / some, active.double() / some)

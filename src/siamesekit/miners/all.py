@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, individuals_of, positives_of
+from siamesekit.triplets import Triplets, by_individual, positives_of
 
 
 def all_triplets(labels: Tensor) -> Triplets:
@@ -14,7 +14,7 @@ def all_triplets(labels: Tensor) -> Triplets:
 
     O(N K) memory beside the T triplets, K being the most photos that an individual has.
     """
-    order, start, size = individuals_of(labels)
+    order, start, size = by_individual(labels)
     index, there = positives_of(labels)
     anchor, column = there.nonzero(as_tuple=True)
     positive = index[anchor, column]

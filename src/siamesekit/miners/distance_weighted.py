@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Gt, Lt
 from torch import Tensor
 
+from siamesekit.distances.distance import unit
 from siamesekit.errors import ComponentError
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, positives_of
@@ -38,7 +38,7 @@ def negative_weights(embeddings: Tensor, labels: Tensor, cutoff: float, upper_cu
     Rows sum to 1, or to 0 without any negative. Negatives as far as `upper_cutoff` or farther have none, but where
     all of an anchor's are as far they are all as likely. Memory is O(N²).
     """
-    embeddings = F.normalize(embeddings.double(), dim=1)
+    embeddings = unit(embeddings.double())
     distances = (2 - 2 * embeddings @ embeddings.T).clamp_min(0).sqrt()
     negative = labels[:, None] != labels
     within = negative & (distances < upper_cutoff)

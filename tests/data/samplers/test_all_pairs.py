@@ -93,9 +93,10 @@ def test_every_pair_of_an_individuals_first_photos_is_positive_exactly_once(
         assert set(batch.images.tolist()) == {i for row in rows_of([batch]) for i in row}
 
 
-def test_without_any_pair_there_is_nothing_to_sample() -> None:
-    sampler = AllPairs(labels=np.array([0, 1, 2]), batch_size=4, seed=0)
-    assert (len(sampler), list(sampler.epoch(1))) == (0, [])
+def test_without_a_pair_or_a_negative_there_is_nothing_to_sample() -> None:
+    for labels in ([0, 1, 2], [4, 4, 4]):
+        sampler = AllPairs(labels=np.array(labels), batch_size=4, seed=0)
+        assert (len(sampler), list(sampler.epoch(1))) == (0, [])
 
 
 def test_one_photo_of_an_individual_is_refused_because_it_makes_no_pair() -> None:

@@ -45,9 +45,9 @@ class TorchvisionAugmentation:
         """Draws: a seed."""
         transform = self._of_size(images.shape[-1])
         views = torch.empty_like(images)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):  # transforms of photos in memory draw on the CPU
             for number, seed in enumerate(streams.bits().tolist()):
-                torch.manual_seed(seed >> 1)
+                torch.default_generator.manual_seed(seed >> 1)
                 try:
                     views[number] = transform(images[number])
                 except Exception as error:  # theirs check some options only when they draw by them

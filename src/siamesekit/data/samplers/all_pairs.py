@@ -25,7 +25,7 @@ class AllPairs:
     Args:
         photos: the photos of an individual that take part are its first so many.
         labels: int64 `[N]`, supplied by the run.
-        batch_size: triplets in a batch; supplied by the run.
+        batch_size: triplets in a batch, of the table `[sampler]`.
         seed: supplied by the run.
     """
 

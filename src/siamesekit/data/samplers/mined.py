@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
-from siamesekit.distances.distance import Distance
+from siamesekit.distances.distance import Distance, at_least_float32
 from siamesekit.options import Count
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.retrieval import nearest
-from siamesekit.triplets import Triplets, individuals_of, random_triplets
+from siamesekit.triplets import Triplets, by_individual, random_triplets
 
 Kind = Literal["hard", "semi-hard"]
 
@@ -56,7 +56,7 @@ def near_negatives(embeddings: Tensor, labels: Tensor, anchors: Tensor, k: int, 
     k = min(k, max(1, len(labels) - 1))
     photo = torch.zeros(len(anchors), k, dtype=torch.int64, device=labels.device)
     found = NearNegatives(photo, embeddings.new_zeros(photo.shape), photo.new_zeros(len(anchors)))
-    _, _, size = individuals_of(labels)
+    _, _, size = by_individual(labels)
     needed = size[anchors] - 1 + k
     octave = needed.double().log2().ceil()  # anchors that need about as many neighbours are looked up together
     for group in octave.unique().tolist():
@@ -132,7 +132,7 @@ class Mined:
         every: how many epochs the same triplets are for.
         triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
         labels: int64 `[N]`, supplied by the run.
-        batch_size: triplets in a batch; supplied by the run.
+        batch_size: triplets in a batch, of the table `[sampler]`.
         distance: what ranks; supplied by the run.
         seed: supplied by the run.
     """
@@ -172,9 +172,7 @@ class Mined:
         if epoch < self.first or (epoch - self.first) % self.every != 0 or self.batches == 0:
             return
         pairs = self._random(epoch)
-        embeddings = embed().detach()
-        if embeddings.dtype not in (torch.float32, torch.float64):
-            embeddings = embeddings.float()
+        embeddings = at_least_float32(embed().detach())
         labels, anchor, positive = (
             index.to(embeddings.device) for index in (torch.from_numpy(self.labels), pairs.anchor, pairs.positive)
         )

@@ -27,7 +27,7 @@ class RandomTriplets:
     Args:
         triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
         labels: int64 `[N]`, supplied by the run.
-        batch_size: triplets in a batch; supplied by the run.
+        batch_size: triplets in a batch, of the table `[sampler]`.
         seed: supplied by the run.
     """
 
