@@ -277,6 +277,13 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         ),
         (SMALL + '[save]\npickle = "a/b"\n', "c.toml:9  save.pickle: must be a plain file name, not 'a/b'"),
         (SMALL + '[save]\npickle = ".."\n', "c.toml:9  save.pickle: must be a plain file name, not '..'"),
+        *(
+            (
+                SMALL + f'[save]\npickle = "{name}"\n',
+                f"c.toml:9  save.pickle: '{name}' is kept for the run's own files: choose another name",
+            )
+            for name in ("config.toml", "Report.html", "model", "plugins", ".partial-x")
+        ),
         ("plugins = 3\n" + SMALL, "c.toml:1  plugins: must be a list of file names, not 3"),
         (
             SMALL.replace('"photos"', '"\\u0000"'),
@@ -397,6 +404,64 @@ def test_a_wrong_override_is_named(problems: Problems, override: str, expected: 
     assert problem.startswith(expected)
 
 
+STEPS = """
+[augmentation]
+name = "sequence"
+
+[[augmentation.steps]]
+name = "flip"
+horizontal = 0.5
+
+[[augmentation.steps]]
+name = "crop"
+"""
+
+
+def test_an_override_reaches_into_a_list_by_number(load: Load) -> None:
+    config = load(SMALL + STEPS, "augmentation.steps.0.horizontal=0.25", "augmentation.steps.1.smallest=0.9",
+                  "encoder.head.layers=[8, 4]", "encoder.head.layers.1=2")  # fmt: skip
+    assert config.augmentation is not None
+    flip, crop = config.augmentation.options["steps"]
+    assert (flip["horizontal"], crop["smallest"]) == (0.25, 0.9)
+    assert config.encoder.head.layers == (8, 2)
+
+
+@pytest.mark.parametrize("number", ["x", "2", "-1", "00x"])
+def test_an_override_into_a_list_names_one_that_is_there(problems: Problems, number: str) -> None:
+    override = f"augmentation.steps.{number}.p=3"
+    assert problems(SMALL + STEPS, override) == [
+        f"--set {override}: 'steps' is a list of 2: name one by its number, steps.0"
+    ]
+
+
+@pytest.mark.parametrize("given", ["~/photos", "~nobody-of-this-name/photos"])
+def test_a_home_folder_is_found_or_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load, problems: Problems, given: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = SMALL.replace('"photos"', f'"{given}"')
+    if given.startswith("~/"):
+        assert load(text).data.options["root"] == tmp_path / "home" / "photos"
+        weights = load(text.replace('"random"', '"~/w.safetensors"')).encoder.weights
+        assert weights == tmp_path / "home" / "w.safetensors"
+    else:
+        [problem] = problems(text)
+        assert problem == f"c.toml:3  data.root: {given} names a home folder that is not there: write the whole path"
+
+
+def test_paths_in_a_plugin_s_tuples_are_absolute_too(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "places.py").write_text(
+        "from pathlib import Path\n"
+        "from siamesekit import READERS\n"
+        "@READERS.register('places')\n"
+        "def places(roots: tuple[Path, ...]): return []\n"
+    )
+    text = SMALL.replace('"folder"\nroot = "photos"', '"places"\nroots = ["a", "b"]')
+    config = load('plugins = ["places.py"]\n' + text)
+    assert config.data.options["roots"] == (tmp_path / "a", tmp_path / "b")
+    assert 'roots = ["a", "b"]' in config.to_toml(relative_to=tmp_path)
+
+
 def test_paths_are_relative_to_the_config_and_in_overrides_to_the_current_directory(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,7 +493,7 @@ def test_a_plugin_in_the_config_s_folder_brings_its_components(load: Load, tmp_p
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/p.py").write_text(PLUGIN.format(more="e: str = 'x'"))
     config = load('plugins = ["sub/p.py"]\n' + SMALL + '[loss]\nname = "mine"\na = 4\nd = {"x y" = 1}\n')
-    assert config.plugins == (tmp_path / "sub/p.py",)
+    assert [plugin.path for plugin in config.plugins] == [tmp_path / "sub/p.py"]
     assert config.loss.options == {"a": 4, "b": 1.0, "c": None, "d": {"x y": 1}, "e": "x"}
     assert reloaded(config, tmp_path) == config
 
@@ -468,9 +533,9 @@ def test_a_plugin_that_fails_is_named_with_its_line_or_its_fault(
 
 
 def test_an_option_that_a_table_s_own_key_would_hide_is_refused(problems: Problems, tmp_path: Path) -> None:
-    (tmp_path / "p.py").write_text(PLUGIN.format(more="name: str = 'x'"))
+    (tmp_path / "p.py").write_text(PLUGIN.format(more="optimizer: str = 'x'"))
     assert problems('plugins = ["p.py"]\n' + SMALL + '[loss]\nname = "mine"\na = 1\n') == [
-        f"c.toml:10  loss.name: loss 'mine' of {tmp_path / 'p.py'} has an option 'name', "
+        f"c.toml:10  loss.name: loss 'mine' of {tmp_path / 'p.py'} has an option 'optimizer', "
         "which is this table's own key: rename the option"
     ]
 
@@ -799,7 +864,7 @@ def test_a_mistake_in_an_inline_table_has_the_line_of_its_key(problems: Problems
         ("loss.distance.pp=3", "--set loss.distance.pp: unknown option of distance 'pml/lp' (did you mean 'p'?)"),
         ("loss.distance={name='pml/lp', p=0}", "--set loss.distance.p: must be greater than 0, not 0"),
         ("augmentation.steps=[{name='crp'}]", "--set augmentation.steps.0.name: unknown augmentation 'crp'"),
-        ("augmentation.steps.0.smallest=1", "--set augmentation.steps.0.smallest=1: 'steps' is not a table"),
+        ("augmentation.steps.0.smallest=2", "--set augmentation.steps.0.smallest: must be less than or equal to 1"),
     ],
 )
 def test_a_wrong_override_of_a_nested_option_is_named(problems: Problems, override: str, expected: str) -> None:

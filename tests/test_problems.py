@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from annotated_types import Ge
+from pydantic import TypeAdapter, ValidationError, create_model
 
-from siamesekit.problems import explain, shown
+from siamesekit.problems import explain, problems_of, shown
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,28 @@ def test_pydantics_words_become_ours(kind: Any, value: Any, expected: str) -> No
         TypeAdapter(dict[str, kind]).validate_python({"key": value}, strict=True)
     [problem] = error.value.errors()
     assert explain(dict(problem)) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (float | tuple[float, float], "x", 'must be a number, or [a number, a number], not "x"'),
+        (float | tuple[float, float], [1.0, "x"], 'must be a number, or [a number, a number], not [1.0, "x"]'),
+        (Annotated[int, Ge(1)] | Literal["all"], 0, "must be a whole number ≥ 1, or 'all', not 0"),
+        (str | Path, 5, "must be a string, not 5"),
+        (bool | None, 5, "must be a boolean, not 5"),
+        (list[int] | bool | None, "x", 'must be a list, each a whole number, or true or false, not "x"'),
+        (list[int | str], [1, 2.5], "must be a list, each a whole number or a string, not [1, 2.5]"),
+    ],
+)
+def test_a_value_that_may_be_of_several_types_is_one_problem(kind: Any, value: Any, expected: str) -> None:
+    model = create_model("model", key=(kind, ...), other=(int, ...))
+    with pytest.raises(ValidationError) as error:
+        model.model_validate({"key": value, "other": "x"}, strict=True)
+    assert problems_of(error.value.errors(), {"key": kind, "other": int}, {"key": value}) == [
+        ("key", expected),
+        ("other", 'must be a whole number, not "x"'),
+    ]
 
 
 def test_a_missing_value_is_required() -> None:

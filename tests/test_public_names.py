@@ -66,7 +66,7 @@ def test_the_check_notices_torch() -> None:
         "import siamesekit.config, siamesekit.run_folder, siamesekit.progress, siamesekit.files, siamesekit.randomness",
         "import siamesekit.cli.app, siamesekit.cli.tables",
         "from siamesekit.registry import REGISTRIES\n"
-        "for r in REGISTRIES: [(c.model(), c.members()) for c in r.components()]",
+        "for r in REGISTRIES: [(c.options_type(), c.members()) for c in r.components()]",
     ],
 )  # fmt: skip
 def test_importing_and_listing_load_nothing_heavy(code: str) -> None:

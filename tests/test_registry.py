@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -146,6 +148,31 @@ def test_an_option_of_unknown_type_is_refused(losses: Registry) -> None:
     assert losses.check("loose", {"x": "anything"}) == ({"x": "anything", "y": None}, [])
 
 
+def test_an_option_called_name_is_refused(losses: Registry) -> None:
+    """It would stand in for the component's own in a nested table."""
+
+    def named(name: str = "x", *, distance: object = None) -> None: ...
+
+    with pytest.raises(ComponentError, match="has an option 'name', which in a config says the component: rename it"):
+        losses.register("named")(named)
+    assert "named" not in losses.names()
+
+
+def test_what_a_session_defines_anew_takes_the_place_of_what_was_there() -> None:
+    """In a notebook or at a prompt, where code has no file."""
+    cells = [
+        "from siamesekit.registry import LOSSES",
+        "@LOSSES.register('mine')\nclass Mine:\n    def __init__(self, a: int = 1) -> None: self.a = a",
+        "@LOSSES.register('mine')\nclass Mine:\n    def __init__(self, a: int = 2) -> None: self.a = a",
+        "print(LOSSES.build('mine').a, LOSSES.get('mine').origin)",
+    ]
+    session = "namespace = {'__name__': '__main__'}\n" + "".join(
+        f"exec(compile({cell!r}, '/tmp/cell-{number}.py', 'exec'), namespace)\n" for number, cell in enumerate(cells)
+    )
+    done = subprocess.run([sys.executable, "-c", session], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 __main__\n"
+
+
 def test_a_family_without_names_is_refused(losses: Registry) -> None:
     with pytest.raises(ComponentError, match=r"family 'few/\*' of .* needs names="):
         losses.register("few/*")(member)
@@ -187,6 +214,18 @@ def test_a_member_is_built_by_its_family_from_name_and_options(losses: Registry)
     assert type(options["measure"]).__name__ == "Euclidean"
     with pytest.raises(ComponentError, match=r"loss 'own/one' cannot be built:\n  p: must be greater than 0, not 0"):
         losses.build("own/one", {"p": 0})
+
+
+def test_a_member_that_is_not_understood_takes_no_other_down(losses: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Member((), "", "package.Bad", problem="package.Bad cannot be used: the type of 'x' is not known")
+    members = adapted_members() | {"bad": bad}
+    monkeypatch.setattr(f"{__name__}.adapted_members", lambda: members)
+    assert losses.family("own").members() == ["one", "two"]
+    assert losses.build("own/two", {}, distance="d") == ("two", {}, "d")
+    with pytest.raises(ComponentError, match=r"unknown loss 'own/bad': package.Bad cannot be used: the type of 'x'"):
+        losses.get("own/bad")
+    with pytest.raises(ComponentError, match=r"own has no 'tow' \(did you mean 'two'"):
+        losses.get("own/tow")
 
 
 @pytest.mark.parametrize("name", ["own/three", "own/*", "own/", "own/one.tag"])

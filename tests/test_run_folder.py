@@ -115,6 +115,34 @@ def test_the_run_aside_outlives_overwriting_runs_that_fail(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_whole_run_is_never_removed_before_another_is(path: Path) -> None:
+    """Also where an overwriting run has failed, its ruins are gone, and a run has been made in their place."""
+    make_run(path.parent / ".r.replaced", "oldest")
+    make_run(path, "whole")
+    RunFolder(path).write_manifest({"complete": True})
+    folder = RunFolder(path)
+    folder.claim(resume=False, overwrite=True)
+    assert mark(path.parent / ".r.replaced") == "whole"
+    RunFolder(path).write_config('name = "new"\n', {})
+    folder.complete()
+    assert (mark(path), list(path.parent.iterdir())) == ("new", [path])
+
+
+def test_a_run_of_which_the_end_cannot_be_told_is_kept(path: Path) -> None:
+    make_run(path.parent / ".r.replaced", "oldest")
+    make_run(path, "damaged")
+    (path / "manifest.json").write_text("{")
+    RunFolder(path).claim(resume=False, overwrite=True)
+    assert mark(path.parent / ".r.replaced") == "damaged"
+
+
+def test_a_config_nested_too_deep_is_damaged(path: Path) -> None:
+    make_run(path, "r")
+    (path / "config.toml").write_text("a = " + "[" * 20_000)
+    with pytest.raises(ArtifactError, match=r"config\.toml cannot be read"):
+        RunFolder(path).read_config()
+
+
 def test_a_stranger_where_the_overwritten_run_would_wait_is_left_alone(path: Path) -> None:
     make_run(path, "old")
     stranger = path.parent / ".r.replaced"

@@ -12,7 +12,7 @@ from siamesekit.stopping import SIGNALS, Stop, Stopped
 @pytest.mark.parametrize("number", SIGNALS)
 def test_between_steps_the_first_signal_is_noted_and_the_second_raises(number: int) -> None:
     stop = Stop()
-    with stop.listening(), stop.between_steps():
+    with stop.listening(), stop.deferring():
         os.kill(os.getpid(), number)
         assert stop.requested == number
         with pytest.raises(Stopped) as stopped:

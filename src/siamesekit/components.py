@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from siamesekit.errors import ComponentError, near
-from siamesekit.problems import explain
+from siamesekit.problems import is_utf8, problems_of
 from siamesekit.signatures import Parameter, options_model
 
 
@@ -24,11 +24,14 @@ class Member:
         options: its parameters that a config sets.
         doc: its description.
         source: the class that it adapts, `package.module.Class`.
+        problem: why it cannot be built, where it cannot: a newer version of its package gave it a parameter that is
+            not understood.
     """
 
     options: tuple[Parameter, ...]
     doc: str
     source: str
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Component:
     doc: str
     origin: str
     """A module's name, or a plugin file's path."""
-    names: str | None = None
+    names_from: str | None = None
     """Of a family `prefix/*`: `module:function` that lists the models' names."""
     members_from: str | None = None
     """Of a family whose members have options of their own: `module:function` that gives `Member`s by name."""
@@ -68,7 +71,7 @@ class Component:
         """The options as they would be written: `margin: Positive = 1.0, …`."""
         return ", ".join(str(option) for option in self.options)
 
-    def model(self) -> type[BaseModel]:
+    def options_type(self) -> type[BaseModel]:
         """The pydantic model of the options."""
         return options_model(self.name, self.options)
 
@@ -80,27 +83,36 @@ class Component:
         """
         plain = [option.name for option in self.options if option.nested is None]
         given = {name: options[name] for name in plain if name in options}
+        broken = [(name, f"must be text that UTF-8 can spell, not {value!r}") for name, value in given.items()
+                  if not is_utf8(value)]  # fmt: skip
+        if broken:
+            return {}, broken
         try:
-            checked = self.model().model_validate_json(json.dumps(given, default=str))
+            checked = self.options_type().model_validate_json(json.dumps(given, default=str))
         except ValidationError as error:
-            return {}, [(str(next(iter(e["loc"]), "options")), explain(dict(e))) for e in error.errors()]
+            kinds = {option.name: option.annotation for option in self.options}
+            return {}, problems_of(map(dict, error.errors()), kinds, given)
         return dict(zip(plain, (value for _, value in checked), strict=True)), []
 
     def members(self) -> list[str]:
         """The models of a family, without its prefix; empty for a single component."""
-        listed = self.names or self.members_from
-        return [] if listed is None else list(_call(listed))
+        if self.members_from is not None:
+            members: Mapping[str, Member] = _call(self.members_from)
+            return [name for name, member in members.items() if not member.problem]
+        return [] if self.names_from is None else list(_call(self.names_from))
 
-    def refuse(self, model: str) -> str:
+    def problem_with(self, model: str) -> str:
         """What is wrong with the name of a family's model; empty where nothing is.
 
         A model may be named with a tag of its weights after a dot.
         """
-        known = _call(self.names or str(self.members_from))
+        known = _call(self.names_from or str(self.members_from))
         known = known if isinstance(known, Mapping) else list(known)
         name, dot, tag = (model, "", "") if self.members_from else model.partition(".")
         if any(fnmatchcase(model, form) for form in known if "*" in form):
             return ""
+        if isinstance(known, Mapping) and isinstance(known.get(name), Member) and known[name].problem:
+            return str(known[name].problem)
         if name not in known:
             prefix = self.name.removesuffix("/*")
             return (f"{prefix} has no {model!r}{near(model, known)}; {len(known)} choices: "
@@ -129,13 +141,15 @@ def refuse_parameters(component: str, parameters: Sequence[Parameter], runtime: 
         runtime: names of those that the library supplies.
 
     Raises:
-        ComponentError: `*args` or `**kwargs`, or an option of unknown type.
+        ComponentError: `*args` or `**kwargs`, an option called `name`, or one of unknown type.
     """
     for parameter in parameters:
         if parameter.variadic:
             raise ComponentError(
                 f"{component} takes {parameter.name}: name every option, so that a misspelt one is noticed"
             )
+        if parameter.name == "name":
+            raise ComponentError(f"{component} has an option 'name', which in a config says the component: rename it")
     for parameter in parameters:
         if parameter.name not in runtime and parameter.annotation is Any and "Any" not in parameter.shown:
             raise ComponentError(

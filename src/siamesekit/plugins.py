@@ -1,26 +1,42 @@
-"""Plugins: installed packages (entry-point group `siamesekit.plugins`) and single Python files.
+"""Plugin files: single Python files that register components when they are run.
 
-A plugin registers its components when it is imported. Loading one runs its code, so a config is as trusted
-as a script; an artifact never names code to run.
+Loading one runs its code, so a config is as trusted as a script; an artifact never names code to run.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from siamesekit.errors import ComponentError, PluginError
 
-GROUP = "siamesekit.plugins"
+_latest: dict[str, str] = {}
+"""By a file's name without suffix, the module that was made of it last."""
 
 
-def load_plugin_file(file: Path) -> None:
-    """Import one Python file as a plugin; one whose content has been loaded is not run again.
+@dataclass(frozen=True)
+class PluginFile:
+    """A plugin file as it was when it was loaded: what happens to the file afterwards changes nothing."""
+
+    path: Path
+    content: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The content's, in hexadecimal."""
+        return sha256(self.content).hexdigest()
+
+
+def load_plugin_file(file: Path) -> PluginFile:
+    """Run one Python file as a plugin; content that was the last to be run under that file's name is not run again.
 
     The copy of a plugin in a run's folder is that plugin: which of the two is met first does not matter.
+
+    Returns:
+        The file with the content that was run.
 
     Raises:
         PluginError: there is no such file, or its code fails; the message has file and line.
@@ -33,41 +49,29 @@ def load_plugin_file(file: Path) -> None:
         content = file.read_bytes()
     except OSError as error:
         raise PluginError(f"plugin {file.name!r} cannot be read: {error.strerror}") from None
+    plugin = PluginFile(file, content)
     # The module's name must be importable later in this process: functools.partial of its functions is pickled
     # by worker processes.
-    name = f"siamesekit_plugin_{file.stem}_{sha256(content).hexdigest()[:16]}"
-    if name in sys.modules:
-        return
+    name = f"siamesekit_plugin_{file.stem}_{plugin.sha256[:16]}"
+    if name in sys.modules and _latest.get(file.stem) == name:
+        return plugin
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise PluginError(f"plugin {file.name!r}: {file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except ComponentError:
+        # not the spec's loader: it would read the file again, or a compiled one from before
+        exec(compile(content, str(file), "exec"), vars(module))
+    except BaseException as error:
         del sys.modules[name]
-        raise
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
+        if isinstance(error, ComponentError) or not isinstance(error, Exception | SystemExit):
+            raise
         raise PluginError(
             f"plugin {file.name!r} fails at {_where(error, file)}: {type(error).__name__}: {error}"
         ) from error
-
-
-def load_installed_plugins() -> list[str]:
-    """Import all installed plugins; gives a line for each that fails, which takes nothing else down."""
-    failures = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            point.load()
-        except Exception as error:
-            failures.append(f"plugin {point.name!r} ({_package(point)}) fails: {type(error).__name__}: {error}")
-    return failures
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
+    _latest[file.stem] = name
+    return plugin
 
 
 def _where(error: BaseException, file: Path) -> str:

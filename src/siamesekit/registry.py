@@ -21,6 +21,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ from typing import Any, TypeVar
 
 from siamesekit.components import Component, Member, refuse_parameters
 from siamesekit.errors import ComponentError, near
+from siamesekit.installed_plugins import load_installed_plugins
 from siamesekit.nested import build_nested, check_nested
 from siamesekit.signatures import REQUIRED, Parameter, live_parameters, read_source
 
@@ -83,10 +86,7 @@ class Registry:
 
         def decorate(factory: Factory) -> Factory:
             self._read_shipped()
-            module = getattr(factory, "__module__", "?")
-            origin = module
-            if not module.startswith("siamesekit."):
-                origin = inspect.getsourcefile(factory) or module
+            origin = _origin(factory)
             owner = self._components.get(name)
             if not _NAME.fullmatch(name):
                 raise ComponentError(f"{self.kind} name {name!r} is not kebab-case (letters, digits, hyphens)")
@@ -106,12 +106,12 @@ class Registry:
 
     def names(self) -> list[str]:
         """All registered names, sorted; a family stands as `prefix/*`."""
-        self._read_shipped()
+        self._look_up()
         return sorted(self._components)
 
     def components(self) -> list[Component]:
         """All registered components, sorted by name."""
-        self._read_shipped()
+        self._look_up()
         return [self._components[name] for name in sorted(self._components)]
 
     def get(self, name: str) -> Component:
@@ -120,7 +120,7 @@ class Registry:
         Raises:
             ComponentError: there is none; the message has near matches and all choices.
         """
-        self._read_shipped()
+        self._look_up()
         prefix, slash, model = name.partition("/")
         family = self._components.get(f"{prefix}/*") if slash else None
         if name in self._components and not name.endswith("*"):
@@ -128,7 +128,7 @@ class Registry:
         if family is None:
             choices = ", ".join(self.names()) or "none"
             raise ComponentError(f"unknown {self.kind} {name!r}{self._near(name)}; choices: {choices}")
-        problem = family.refuse(model)
+        problem = family.problem_with(model)
         if problem:
             raise ComponentError(f"unknown {self.kind} {name!r}: {problem}")
         return family.member(model)
@@ -203,10 +203,19 @@ class Registry:
         lacking = [p.name for p in component.runtime if p.name not in runtime and p.required and p.name != "options"]
         if lacking:
             raise ComponentError(f"{self.kind} {name!r} needs {', '.join(lacking)}, which is not there")
+        return self.factory(name)(**resolved, **supplied)
+
+    def factory(self, name: str) -> Callable[..., Any]:
+        """The registered callable of this name, its module imported.
+
+        Raises:
+            ComponentError: there is none.
+        """
+        component = self.get(name)
         registered = component.family or component.name
         if registered not in self._factories:
             importlib.import_module(component.origin)
-        return self._factories[registered](**resolved, **supplied)
+        return self._factories[registered]
 
     def _near(self, name: str) -> str:
         """Near matches of a name that is not there, families' members included."""
@@ -229,10 +238,16 @@ class Registry:
             runtime=tuple(p for p in parameters if p.name in runtime),
             doc=doc,
             origin=origin,
-            names=names,
+            names_from=names,
             members_from=members,
             qualname=qualname,
         )
+
+    def _look_up(self) -> None:
+        """Before a name is looked up: the library's own components are read, and installed plugins loaded."""
+        self._read_shipped()
+        for failure in load_installed_plugins():
+            warnings.warn(failure, stacklevel=3)
 
     def _read_shipped(self) -> None:
         if self._shipped_read:
@@ -295,6 +310,20 @@ REGISTRIES: tuple[Registry, ...] = (
     SCHEDULES,
 )  # fmt: skip
 """All registries, in the order in which a run meets them."""
+
+
+def _origin(factory: Callable[..., Any]) -> str:
+    """Where a component comes from: the library's module, or its own file; a session's cells are `__main__`.
+
+    What a notebook or a prompt defines anew takes the place of what it defined before.
+    """
+    module = getattr(factory, "__module__", None) or "?"
+    if module.startswith("siamesekit.") or (module == "__main__" and not hasattr(sys.modules[module], "__file__")):
+        return module
+    try:
+        return inspect.getsourcefile(factory) or module
+    except (OSError, TypeError):  # code without a file, a callable that is neither a function nor a class
+        return module
 
 
 def registry_of(kind: str) -> Registry:

@@ -18,6 +18,9 @@ from siamesekit.json_files import read_json, read_json_lines
 CONFIG, MANIFEST, METRICS, EVALUATION, REPORT = (
     "config.toml", "manifest.json", "metrics.jsonl", "evaluation.json", "report.html",
 )  # fmt: skip
+MODEL, CHECKPOINTS, PLUGINS = "model", "checkpoints", "plugins"
+NAMES = frozenset({CONFIG, MANIFEST, METRICS, EVALUATION, REPORT, MODEL, CHECKPOINTS, PLUGINS})
+"""All that a run's folder holds by itself: a file that the user names is called otherwise."""
 
 
 class RunFolder:
@@ -35,12 +38,12 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def model(self) -> Path:
         """The folder of the artifact."""
-        return self.path / "model"
+        return self.path / MODEL
 
     @property
     def _aside(self) -> Path:
@@ -79,9 +82,11 @@ class RunFolder:
         aside = self._aside
         try:
             if overwrite and self.path.exists() and not self._is_empty():
-                if aside.exists():  # left by an overwriting run that failed: only that one's ruins are here now
+                if aside.exists() and not self._is_complete():  # what an overwriting run that failed has left
                     shutil.rmtree(self.path)
                 else:
+                    if aside.exists():  # what waits there has been replaced already, by the whole run that is here
+                        shutil.rmtree(aside)
                     self.path.rename(aside)
             if (overwrite or resume) and aside.exists():
                 self.replaced = aside
@@ -138,7 +143,7 @@ class RunFolder:
         """The resolved config as plain tables."""
         try:
             return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ArtifactError(f"{self.path / CONFIG} cannot be read: {error}") from error
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -176,6 +181,14 @@ class RunFolder:
         if not file.exists():
             return []
         return read_json_lines(file)
+
+    def _is_complete(self) -> bool:
+        """Whether a run is here that went to its end; where that cannot be told, it counts as one: it is kept."""
+        try:
+            manifest = self.read_manifest()
+        except ArtifactError:
+            return True
+        return manifest is not None and manifest.get("complete") is True
 
     def _is_empty(self) -> bool:
         """Whether nothing is there, but for what a write has left that was cut off."""

@@ -23,12 +23,17 @@ _NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_ty
 """Modules that an option's type may come from."""
 
 
-class _Required:
+class Marker:
+    """A value that stands for something that is no value."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def __repr__(self) -> str:
-        return "required"
+        return self.name
 
 
-REQUIRED: Any = _Required()
+REQUIRED: Any = Marker("required")
 """The default of a parameter that has none."""
 
 

@@ -28,7 +28,7 @@ class Stopped(KeyboardInterrupt):
 class Stop:
     """Whether a run is asked to stop.
 
-    Outside `between_steps` a signal raises `Stopped` wherever the run is; inside, the first one is only noted.
+    Outside `deferring` a signal raises `Stopped` wherever the run is; inside, the first one is only noted.
 
     Args:
         asked: is told the signal when it is noted.
@@ -56,7 +56,7 @@ class Stop:
                 signal.signal(number, handler)
 
     @contextmanager
-    def between_steps(self) -> Iterator[None]:
+    def deferring(self) -> Iterator[None]:
         """The run looks at `requested` after each step itself."""
         self._waits = True
         try:

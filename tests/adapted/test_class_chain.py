@@ -91,6 +91,15 @@ def test_the_lineage_is_python_s_resolution_order(name: str) -> None:
     assert lineage(name, MADE) == [each.__name__ for each in LIVE[name].__mro__ if each is not object]
 
 
+def test_an_enum_s_member_as_a_default_is_its_name() -> None:
+    """Older torchvisions write so what newer ones write as a word."""
+    [node] = ast.parse(
+        "class A:\n    def __init__(self, a=v2.InterpolationMode.NEAREST, b=Mode.X, c=other.Y): ..."
+    ).body
+    assert isinstance(node, ast.ClassDef)
+    assert named(parameters_of("A", {"A": node})) == {"a": "nearest", "b": "x", "c": COMPUTED}
+
+
 def test_parameters_of_bases_are_there_but_for_those_that_are_passed() -> None:
     assert named(parameters_of("Root", MADE)) == {"root": REQUIRED, "deep": 1, "word": "a"}
     assert named(parameters_of("Left", MADE)) == {"root": REQUIRED, "left": (1, 2), "deep": 1}

@@ -9,8 +9,9 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from siamesekit.adapted import torch_optim
+from siamesekit.adapted import pml, torch_optim
 from siamesekit.adapted.torch_optim import UNFIT, class_of, optimizers, schedules
+from siamesekit.adapted.torchvision_transforms import augmentations
 from siamesekit.errors import ComponentError
 from siamesekit.registry import registry_of
 from siamesekit.signatures import Parameter
@@ -58,6 +59,26 @@ def test_a_default_is_of_its_option_s_type(option: Parameter) -> None:
     if not option.required:
         checked = TypeAdapter(option.annotation).validate_python(option.default, strict=True)
         assert (checked, type(checked)) == (option.default, type(option.default))
+
+
+def test_all_that_is_installed_is_understood() -> None:
+    """A member that is not takes no other down, so nothing else would tell."""
+    kinds = ("losses", "miners", "distances", "reducers", "regularizers", "samplers")
+    tables = [optimizers(), schedules(), augmentations(), *(pml.members(kind) for kind in kinds)]
+    assert [member.problem for table in tables for member in table.values() if member.problem] == []
+
+
+def test_a_class_with_a_parameter_of_unknown_type_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = [torch_optim.ClassParameter("preconditioner", "none", "Preconditioner")]
+    known = torch_optim.parameters_of
+    monkeypatch.setattr(torch_optim, "parameters_of",
+                        lambda name, classes: known(name, classes) + (added if name == "Adam" else []))  # fmt: skip
+    found = torch_optim.optimizers.__wrapped__()
+    assert {name for name, member in found.items() if member.problem} == {"adam"}
+    assert found["adam"].problem == (
+        "torch.optim.Adam cannot be used: the type of Adam's parameter 'preconditioner' is not known: add it to "
+        "siamesekit.adapted.torch_optim"
+    )
 
 
 def test_a_parameter_of_unknown_type_is_refused_by_name() -> None:

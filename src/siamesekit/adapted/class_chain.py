@@ -9,23 +9,18 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from siamesekit.components import Member
 from siamesekit.errors import ComponentError
-from siamesekit.signatures import REQUIRED, Parameter, in_words
+from siamesekit.signatures import REQUIRED, Marker, Parameter, in_words
 
-
-class _Computed:
-    def __repr__(self) -> str:
-        return "computed"
-
-
-COMPUTED: Any = _Computed()
+COMPUTED: Any = Marker("computed")
 """The default of a parameter whose default is no literal."""
 
 
@@ -126,6 +121,26 @@ def option(name: str, kind: Any, default: Any) -> Parameter:
     return Parameter(name, kind, shown, default)
 
 
+def member_of(
+    parameters: Iterable[ClassParameter], option_of: Callable[[ClassParameter], Parameter], doc: str, source: str
+) -> Member:
+    """A class as a family's member.
+
+    Args:
+        parameters: that a config sets.
+        option_of: makes an option of one; raises ComponentError where its type is not known.
+        doc: its description.
+        source: where the class is, `package.module.Class`.
+
+    Returns:
+        The member; one with a problem, which takes no other down, where a parameter is not understood.
+    """
+    try:
+        return Member(tuple(option_of(parameter) for parameter in parameters), doc, source)
+    except ComponentError as error:
+        return Member((), doc, source, problem=f"{source} cannot be used: {error}")
+
+
 def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
 
@@ -145,6 +160,8 @@ def _own_parameters(constructor: ast.FunctionDef) -> Iterator[ClassParameter]:
 def _literal(node: ast.expr | None) -> Any:
     if node is None:
         return REQUIRED
+    if isinstance(node, ast.Attribute) and _last_name(node.value).endswith("Mode"):
+        return node.attr.lower()  # an enum's member, `InterpolationMode.NEAREST`, is torchvision's word "nearest"
     try:
         return ast.literal_eval(node)
     except ValueError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -22,6 +22,7 @@ from siamesekit.adapted.class_chain import (
     doc_of,
     kebab,
     lineage,
+    member_of,
     option,
     package_folder,
     parameters_of,
@@ -268,10 +269,9 @@ def _components(kind: str) -> tuple[str, ...]:
 def _member(kind: str, name: str, classes: Mapping[str, ast.ClassDef]) -> Member:
     dropped = DROPPED | RUNTIME | set(LEFT_OUT.get(name, ()))
     parameters = without([*parameters_of(name, classes), *ADDED.get(name, ())], dropped)
-    options = tuple(_option(name, parameter) for parameter in parameters)
     own = doc_of(name, classes)
     summary = f"`{name}` of pytorch-metric-learning, with its own defaults."
-    return Member(options, f"{summary}\n\n{own}".strip(), f"{PACKAGE}.{kind}.{name}")
+    return member_of(parameters, partial(_option, name), f"{summary}\n\n{own}".strip(), f"{PACKAGE}.{kind}.{name}")
 
 
 def _option(class_name: str, parameter: ClassParameter) -> Parameter:

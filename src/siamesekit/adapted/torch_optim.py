@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -16,6 +17,7 @@ from siamesekit.adapted.class_chain import (
     descendants,
     doc_of,
     kebab,
+    member_of,
     option,
     parameters_of,
     without,
@@ -107,7 +109,7 @@ def schedules() -> Mapping[str, Member]:
     found = {}
     for name in _components("LRScheduler"):
         member = _member(name)
-        found[schedule_name(name)] = Member((*member.options, every), member.doc, member.source)
+        found[schedule_name(name)] = replace(member, options=(*member.options, every))
     return found
 
 
@@ -136,7 +138,7 @@ def _member(name: str) -> Member:
     parameters = without(parameters_of(name, _classes()), DROPPED)
     module = "lr_scheduler." if "LRScheduler" in ast.unparse(_classes()[name]).partition(":")[0] else ""
     doc = f"`{name}` of PyTorch.\n\n{doc_of(name, _classes())}".strip()
-    return Member(tuple(_option(name, p) for p in parameters), doc, f"{PACKAGE}.{module}{name}")
+    return member_of(parameters, partial(_option, name), doc, f"{PACKAGE}.{module}{name}")
 
 
 def _option(name: str, parameter: ClassParameter) -> Parameter:

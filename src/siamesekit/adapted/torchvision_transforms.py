@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -14,6 +14,7 @@ from siamesekit.adapted.class_chain import (
     classes_of,
     doc_of,
     kebab,
+    member_of,
     option,
     parameters_of,
     without,
@@ -91,7 +92,7 @@ def augmentations() -> Mapping[str, Member]:
             continue
         parameters = without(parameters_of(name, classes), DROPPED | set(SUPPLIED.get(name, ())))
         doc = f"`{name}` of torchvision.\n\n{doc_of(name, classes)}".strip()
-        found[augmentation_name(name)] = Member(tuple(_option(name, p) for p in parameters), doc, f"{PACKAGE}.{name}")
+        found[augmentation_name(name)] = member_of(parameters, partial(_option, name), doc, f"{PACKAGE}.{name}")
     return found
 
 

@@ -6,7 +6,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, time
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from siamesekit.config.overrides import apply_override
+from siamesekit.config.reading import Reading
 from siamesekit.config.tables import (
     NAMED_WEIGHTS,
     NESTED_TABLES,
@@ -24,44 +25,14 @@ from siamesekit.config.tables import (
     Config,
     Table,
 )
-from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, line_of, parse_toml
+from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
 from siamesekit.errors import ComponentError, ConfigError, PluginError, near
-from siamesekit.plugins import load_plugin_file
-from siamesekit.problems import explain
+from siamesekit.plugins import PluginFile, load_plugin_file
+from siamesekit.problems import problems_of
+from siamesekit.run_folder import NAMES
 
 MOST_WEIGHTS = 2**28
 """Between two layers of the head: a GiB, and three more while they train."""
-LONGEST_KEY = 60
-"""Characters that are shown of a key."""
-WITH_LINES = 100
-"""Of so many problems the lines are looked up, each by reading the whole text."""
-
-
-@dataclass
-class _Reading:
-    """What is collected while a config is read: the text for line numbers, the overrides, the problems."""
-
-    path: Path
-    text: str
-    overridden: set[str] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
-
-    def is_overridden(self, place: Sequence[str]) -> bool:
-        """Whether the value there, or a table around it, comes from an override."""
-        return any(".".join(place[:end]) in self.overridden for end in range(1, len(place) + 1))
-
-    def problem(self, place: Sequence[str], what: str) -> None:
-        dotted = ".".join(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..." for key in place)
-        if self.is_overridden(place):
-            where = f"--set {dotted}"
-        else:
-            line = line_of(self.text, place) if len(self.problems) < WITH_LINES else None
-            where = f"{self.path.name}:{line}  {dotted}" if line else f"{self.path.name}  {dotted}"
-        self.problems.append(f"{where}: {what}")
-
-    def base(self, place: Sequence[str]) -> Path:
-        """What a path is relative to: the config's folder, or for an override the current one."""
-        return Path.cwd() if self.is_overridden(place) else self.path.parent
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -89,9 +60,9 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(str(path), [f"is not TOML: {error}"]) from None
     except UnparsableError as error:
         raise ConfigError(str(path), [f"{path.name}:{error.line}  a value {error}"]) from None
-    reading = _Reading(path.resolve(), text)
+    reading = Reading(path.resolve(), text)
     for override in overrides:
-        _override(raw, override, reading)
+        apply_override(raw, override, reading)
     unusable = list(_unusable(raw))
     if unusable:
         for place, what in unusable:
@@ -144,7 +115,7 @@ def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterat
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
-def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: _Reading) -> AnyTable | None:
+def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Reading) -> AnyTable | None:
     """Validate one table; problems go into `reading` and None is returned where there are any."""
     if not isinstance(raw, dict):
         reading.problem(place, f"must be a table, not {json.dumps(raw, default=str)}")
@@ -166,15 +137,16 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: _Re
     try:
         checked = model.model_validate_json(json.dumps(plain, default=str))
     except ValidationError as error:
-        for problem in error.errors():
-            reading.problem((*place, str(problem["loc"][0])), explain(dict(problem)))
+        kinds = {key: field.annotation for key, field in model.model_fields.items()}
+        for key, what in problems_of(map(dict, error.errors()), kinds, plain):
+            reading.problem((*place, key), what)
         return None
     return checked.model_copy(update=values) if len(reading.problems) == before else None
 
 
 def _options(
     model: type[Table], raw: dict[str, Any], rest: dict[str, Any], own: list[str], place: tuple[str, ...],
-    reading: _Reading,
+    reading: Reading,
 ) -> dict[str, Any]:  # fmt: skip
     """Check a component table's options; with an unknown component there is nothing to check them against."""
     assert model.registry is not None
@@ -195,16 +167,27 @@ def _options(
     return {key: _absolute(value, (*place, key), reading) for key, value in options.items()}
 
 
-def _absolute(value: Any, place: tuple[str, ...], reading: _Reading) -> Any:
+def _absolute(value: Any, place: tuple[str, ...], reading: Reading) -> Any:
     """A value with its paths made absolute, those of nested components included."""
     if isinstance(value, Path):
-        return (reading.base(place) / value).resolve()
+        return _resolved(value, place, reading)
     if isinstance(value, dict):
         return {key: _absolute(inner, (*place, key), reading) for key, inner in value.items()}
-    return [_absolute(inner, place, reading) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list | tuple):
+        return type(value)(_absolute(inner, place, reading) for inner in value)
+    return value
 
 
-def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
+def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
+    """A path made absolute; `~` is the home folder, as in a shell."""
+    try:
+        return (reading.base(place) / path.expanduser()).resolve()
+    except RuntimeError:  # `~` of somebody who is not there
+        reading.problem(place, f"{path} names a home folder that is not there: write the whole path")
+        return path
+
+
+def _check_together(tables: dict[str, Any], reading: Reading) -> None:
     """What single tables cannot see, as far as they are there; also makes the paths of weights files absolute."""
     split, train, save, encoder = (tables.get(key) for key in ("split", "train", "save", "encoder"))
     if train and split and train.select == "validation" and split.validation == 0:
@@ -217,6 +200,8 @@ def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
     pickle = save.pickle if save else ""
     if pickle and (Path(pickle).name != pickle or pickle in (".", "..")):
         reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")
+    elif pickle.lower() in NAMES or pickle.startswith("."):
+        reading.problem(["save", "pickle"], f"{pickle!r} is kept for the run's own files: choose another name")
     if encoder is None:
         return
     units = encoder.head.layers
@@ -232,17 +217,17 @@ def _check_together(tables: dict[str, Any], reading: _Reading) -> None:
     tables["encoder"] = encoder.model_copy(update={"weights": weights, "stand_in": stand_in})
 
 
-def _weights(weights: str, place: tuple[str, ...], reading: _Reading) -> str | Path:
+def _weights(weights: str, place: tuple[str, ...], reading: Reading) -> str | Path:
     if weights in NAMED_WEIGHTS:
         return weights
     if not weights.endswith(WEIGHT_SUFFIXES):
         choices = ", ".join(NAMED_WEIGHTS)
         reading.problem(place, f"unknown weights {weights!r}{near(weights, NAMED_WEIGHTS)}; choices: {choices}, "
                                f"or a file ({', '.join(WEIGHT_SUFFIXES)})")  # fmt: skip
-    return (reading.base(place) / weights).resolve()
+    return _resolved(Path(weights), place, reading)
 
 
-def _checked(raw: dict[str, Any], key: str, kind: type[Any], reading: _Reading, default: Any) -> Any:
+def _checked(raw: dict[str, Any], key: str, kind: type[Any], reading: Reading, default: Any) -> Any:
     value = raw.get(key, default)
     if isinstance(value, kind) and not isinstance(value, bool):
         return value
@@ -250,51 +235,24 @@ def _checked(raw: dict[str, Any], key: str, kind: type[Any], reading: _Reading, 
     return default
 
 
-def _plugins(names: Any, reading: _Reading) -> tuple[Path, ...]:
+def _plugins(names: Any, reading: Reading) -> tuple[PluginFile, ...]:
     """Load the plugin files that the config names: relative paths, inside the config's folder."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         reading.problem(["plugins"], f"must be a list of file names, not {names!r}")
         return ()
     folder = reading.path.parent
-    loaded: list[Path] = []
+    loaded: list[PluginFile] = []
     for name in names:
         file = (folder / name).resolve()
         if Path(name).is_absolute() or not file.is_relative_to(folder):
             reading.problem(["plugins"], f"{name!r} must be a path inside the config's folder")
             continue
-        if any(file.name == other.name and file != other for other in loaded):
+        if any(file.name == other.path.name and file != other.path for other in loaded):
             reading.problem(["plugins"], f"two plugins are called {file.name!r}, and a run's folder keeps them by "
                                          "name: rename one")  # fmt: skip
             continue
         try:
-            load_plugin_file(file)
+            loaded.append(load_plugin_file(file))
         except (PluginError, ComponentError) as error:
             reading.problem(["plugins"], str(error))
-        loaded.append(file)
     return tuple(loaded)
-
-
-def _override(raw: dict[str, Any], override: str, reading: _Reading) -> None:
-    """Apply one `table.key=value`."""
-    dotted, equals, value = override.partition("=")
-    keys = dotted.strip().split(".")
-    if not equals or not all(keys):
-        reading.problems.append(f"--set {override}: must be table.key=value")
-        return
-    try:
-        parsed = parse_toml(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    except UnparsableError as error:
-        reading.problems.append(f"--set {dotted}: {error}")
-        return
-    if isinstance(parsed, date | time):  # a bare word, too
-        parsed = value.strip()
-    table = raw
-    for key in keys[:-1]:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            reading.problems.append(f"--set {override}: {key!r} is not a table")
-            return
-    table[keys[-1]] = parsed
-    reading.overridden.add(".".join(keys))

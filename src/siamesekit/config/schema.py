@@ -174,7 +174,7 @@ def option_schema(option: Parameter, said: str = "") -> Schema:
 
 def _table(model: type[Table], place: tuple[str, ...], used: set[str]) -> Schema:
     """A stage's table: its own keys, the tables in it, and where it names a component its options."""
-    said, hints = _field_docs(model), typing.get_type_hints(model, include_extras=True)
+    said, hints = field_docs(model), typing.get_type_hints(model, include_extras=True)
     own: dict[str, Schema] = {}
     required = []
     for key, field in model.model_fields.items():
@@ -291,7 +291,7 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _field_docs(model: type[Table]) -> dict[str, str]:
+def field_docs(model: type[Table]) -> dict[str, str]:
     """The strings below a table's fields, those of its bases included: Python does not keep them."""
     found: dict[str, str] = {}
     for each in (*reversed(model.__mro__[1:]), model):

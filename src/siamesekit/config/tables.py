@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
 from siamesekit.options import Count, Fraction, NonNegative, OpenFraction
+from siamesekit.plugins import PluginFile
 from siamesekit.registry import (
     AUGMENTATIONS,
     DISTANCES,
@@ -67,6 +68,7 @@ class DataTable(ComponentTable):
     component_key = "reader"
     reader: str
     size: Annotated[int, Ge(8), Le(4096)] = 128
+    """Width and height, in pixels, to which every photo is brought."""
     fit: Literal["squash", "pad", "crop"] = "squash"
     """A photo that is not square: squashed, padded with black, or cropped to its middle."""
     singletons: Literal["refuse", "leave-out"] = "refuse"
@@ -121,7 +123,9 @@ class EncoderStandInTable(Table):
     """`[encoder.stand_in]`: the weights that take over when the wanted ones cannot be had."""
 
     weights: str | Path
+    """As in `[encoder]`: `random`, `calibrated` or a file."""
     hint: str = ""
+    """How to get the real weights: shown wherever the stand-in is named."""
 
 
 class EncoderTable(ComponentTable):
@@ -145,18 +149,20 @@ class EncoderTable(ComponentTable):
 
 
 class DistanceTable(ComponentTable):
-    """`[distance]`."""
+    """`[distance]`: how far two embeddings are apart, in training and in use."""
 
     registry = DISTANCES
     name: str = "squared-euclidean"
 
 
 class SamplerTable(ComponentTable):
-    """`[sampler]`: batch_size counts what the sampler enumerates: triplets for `all-pairs`; `p-by-k` ignores it."""
+    """`[sampler]`: which photos meet in a batch."""
 
     registry = SAMPLERS
     name: str = "all-pairs"
     batch_size: Count = 128
+    """How many a batch has of what the sampler enumerates: triplets for `all-pairs`. `p-by-k` makes batches by its own
+    options."""
 
 
 class MinerTable(ComponentTable):
@@ -174,7 +180,7 @@ class LossOptimizerTable(ComponentTable):
 
 
 class LossTable(ComponentTable):
-    """`[loss]`."""
+    """`[loss]`: what training minimises."""
 
     registry = LOSSES
     name: str = "triplet"
@@ -182,12 +188,13 @@ class LossTable(ComponentTable):
 
 
 class OptimizerTable(ComponentTable):
-    """`[optimizer]`."""
+    """`[optimizer]`: how the weights move."""
 
     registry = OPTIMIZERS
     name: str = "adam"
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Each block of the backbone has the learning rate of the block after it times this, the last that of the head."""
+    """Each block of the backbone, in deep ones each residual or transformer block, has the learning rate of the block
+    after it times this; the last that of the head."""
     clip_norm: NonNegative = 0.0
     """Gradients are scaled down to this norm, all weights' together. 0: they are not."""
 
@@ -200,15 +207,17 @@ class ScheduleTable(ComponentTable):
 
 
 class TrainTable(Table):
-    """`[train]`."""
+    """`[train]`: how long training lasts, and which weights it leaves."""
 
     epochs: Count = 60
+    """How often each training photo (or triplet) is gone through."""
     select: Literal["last", "validation"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation individuals. Never the test's."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Decay of the weights' running average, which is tested and kept in place of the weights: 0.999 say. 0: none."""
     memory_gib: Gibibytes = 0.0
-    """GiB that a step's activations may take; of a larger batch some photos are encoded twice. 0: half the memory."""
+    """GiB that a step's activations may take; of a larger batch some photos are encoded twice. 0: half the memory of
+    the machine or the container."""
 
 
 class EvaluationTable(Table):
@@ -262,7 +271,7 @@ class Config:
 
     name: str
     seed: int
-    plugins: tuple[Path, ...]
+    plugins: tuple[PluginFile, ...]
     source: Path
     data: DataTable
     split: SplitTable
@@ -289,7 +298,7 @@ class Config:
             relative_to: write paths relative to this folder, where they lie below its drive's root.
             plugins: the plugin entries to write in place of this config's own, which are relative to its folder.
         """
-        own = [path.relative_to(self.source.parent).as_posix() for path in self.plugins]
+        own = [plugin.path.relative_to(self.source.parent).as_posix() for plugin in self.plugins]
         names = own if plugins is None else list(plugins)
         top = {"name": self.name, "seed": self.seed, "plugins": names}
         return dump_toml({**top, **self.tables()}, relative_to)

@@ -1,0 +1,42 @@
+"""Overrides of a config: `table.key=value`."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, time
+from itertools import pairwise
+from typing import Any
+
+from siamesekit.config.reading import Reading
+from siamesekit.config.toml import UnparsableError, parse_toml
+
+
+def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None:
+    """Apply one `table.key=value` to a config's raw tables; what is wrong with it goes into `reading`."""
+    dotted, equals, value = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        reading.problems.append(f"--set {override}: must be table.key=value")
+        return
+    try:
+        parsed = parse_toml(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    except UnparsableError as error:
+        reading.problems.append(f"--set {dotted}: {error}")
+        return
+    if isinstance(parsed, date | time):  # a bare word, too
+        parsed = value.strip()
+    table: Any = raw
+    for key, inner in pairwise(keys):
+        table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
+        if isinstance(table, list):  # `augmentation.steps.0.p`: tables of a list go by number
+            if not inner.isdecimal() or int(inner) >= len(table):
+                reading.problems.append(f"--set {override}: {key!r} is a list of {len(table)}: name one by its number, "
+                                        f"{key}.0")  # fmt: skip
+                return
+        elif not isinstance(table, dict):
+            reading.problems.append(f"--set {override}: {key!r} is not a table")
+            return
+    table[int(keys[-1]) if isinstance(table, list) else keys[-1]] = parsed
+    reading.overridden.add(".".join(keys))
