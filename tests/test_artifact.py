@@ -326,7 +326,7 @@ def test_weights_of_100_gib_are_refused_unread(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     "encoder",
-    ["timm/vit_giant_patch14_dinov2", "torchvision/regnet_y_128gf", "xception", "timm/eva02_enormous_patch14_clip_224"],
+    ["timm/vit_giant_patch14_dinov2", "torchvision/regnet_y_128gf", "xception", "timm/eva_giant_patch14_560"],
 )
 @pytest.mark.parametrize("layers", [[8], [2**20, 2**20]])
 def test_no_memory_is_taken_for_a_network_that_the_file_does_not_hold(

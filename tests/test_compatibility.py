@@ -289,3 +289,16 @@ def test_the_trials_leave_the_random_numbers_alone(config: Callable[..., Config]
     before = torch.random.get_rng_state()
     refuse(config(text + "base_lr = 0.1\nmax_lr = 0.2"))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_memory_s_miner_that_wants_the_seed_is_given_it(config: Callable[..., Config], no_traces: None) -> None:
+    seeds: list[int] = []
+
+    @MINERS.register("test-seeded")
+    class Seeded:
+        def __init__(self, *, seed: int) -> None:
+            seeds.append(seed)
+
+    del Seeded
+    refuse(config('name = "cross-batch-memory"\nloss = { name = "triplet" }\nminer = { name = "test-seeded" }'))
+    assert seeds == [0]

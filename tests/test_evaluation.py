@@ -12,7 +12,7 @@ from torch import Tensor
 from siamesekit import evaluation
 from siamesekit.calibration import Pairs, cross_fit
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.evaluation import Figures, OperatingPoint, evaluate, operating_point
+from siamesekit.evaluation import Figures, OperatingPoint, evaluate, operating_point, pixel_side, raw_pixels
 from siamesekit.randomness import generator
 from siamesekit.triplets import Triplets, all_pairs_triplets
 
@@ -45,6 +45,32 @@ def test_figures_are_the_plain_means() -> None:
     assert found.triplet_accuracy.value == pytest.approx(np.mean(right), abs=1e-12)
     assert found.precision_at_1.value == pytest.approx(np.mean(labels[nearest] == labels), abs=1e-12)
     assert 0 < found.map_at_r.value < found.precision_at_1.value < 1
+
+
+def test_the_other_figures_are_the_plain_means_too() -> None:
+    embeddings, labels, _ = case(individuals=7, photos=5, noise=1.0)
+    rows = embeddings.numpy()
+    distances = ((rows[:, None] - rows[None]) ** 2).sum(-1)
+    table: dict[str, list[float]] = {}
+    for query, row in enumerate(distances):
+        others = sorted((i for i in range(len(row)) if i != query), key=lambda i: row[i])
+        hits = [bool(labels[i] == labels[query]) for i in others]
+        r = sum(hits)
+        first = hits.index(True) + 1
+        told = {"r_precision": sum(hits[:r]) / r, "mrr_at_10": 1 / first if first <= 10 else 0.0}
+        for k in (5, 10):
+            told[f"recall_at_{k}"] = float(any(hits[:k]))
+            told[f"precision_at_{k}"] = sum(hits[:k]) / k
+            told[f"map_at_{k}"] = sum(sum(hits[: i + 1]) / (i + 1) for i in range(k) if hits[i]) / min(r, k)
+        for name, value in told.items():
+            table.setdefault(name, []).append(value)
+    found = evaluate(*case(individuals=7, photos=5, noise=1.0), SquaredEuclidean(), 0.95, resamples=50, seed=0)
+    assert set(table) == set(found._fields[3:])
+    for name, values in table.items():
+        value, low, high = getattr(found, name)
+        assert value == pytest.approx(np.mean(values), abs=1e-12), name
+        assert low <= value <= high
+    assert len({round(np.mean(values), 6) for values in table.values()}) == len(table), "all of them differ"
 
 
 def test_intervals_are_over_individuals() -> None:
@@ -136,3 +162,36 @@ def test_json_holds_every_figure() -> None:
     for name in ("folds", "same_pairs", "different_pairs"):
         assert written["cross_fit"][name] == getattr(found.cross_fit, name)
     assert replace(found, cross_fit=None).as_json()["cross_fit"] is None
+
+
+def test_pixels_of_few_photos_are_compared_as_they_are() -> None:
+    images = torch.randint(0, 256, (150, 3, 8, 8), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    photos = torch.arange(149, 0, -2)
+    points, note = raw_pixels(images, photos)
+    assert note is None
+    assert torch.equal(points, images[photos].flatten(1).float() / 255)
+
+
+@pytest.mark.parametrize(("limit", "most"), [(12 * 75 * 16, 5000), (1 << 30, 74)], ids=["bytes", "photos"])
+def test_pixels_of_many_photos_are_averaged_down_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, limit: int, most: int
+) -> None:
+    monkeypatch.setattr(evaluation, "PIXEL_BYTES", limit)
+    monkeypatch.setattr(evaluation, "PIXEL_PHOTOS", most)
+    monkeypatch.setattr(evaluation, "PIXEL_SIDE", 4)
+    images = torch.randint(0, 256, (150, 3, 8, 8), dtype=torch.uint8)
+    photos = torch.arange(149, 0, -2)
+    points, note = raw_pixels(images, photos)
+    blocks = images[photos].double().reshape(75, 3, 4, 2, 4, 2).mean((3, 5)) / 255
+    torch.testing.assert_close(points.double(), blocks.flatten(1), rtol=0, atol=1e-6)
+    assert note == "Raw pixels were compared at 4 × 4, averaged down from 8 × 8, because there are 75 test photos."
+
+
+@pytest.mark.parametrize("side", [8, 28, 32, 128, 512])
+@pytest.mark.parametrize("count", [1, 50, 1365, 1366, 5000, 5001, 21_845, 21_846, 10**6, 10**8])
+def test_pixels_take_no_more_than_is_allowed_and_are_whole_where_they_fit(count: int, side: int) -> None:
+    found = pixel_side(count, side)
+    fits = 12 * count * side**2 <= 1 << 28
+    assert found == side if fits and count <= 5000 else found <= min(side, 32)
+    assert found == 1 or 12 * count * found**2 <= 1 << 28
+    assert found == min(side, 32) or fits or 12 * count * (found + 1) ** 2 > 1 << 28, "and no less than that"

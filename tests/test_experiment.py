@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from conftest import Told, write_photos
-from siamesekit import experiment
+from siamesekit import evaluation, experiment
 from siamesekit.artifact import load
 from siamesekit.config import Config, load_config
+from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.precision import choose_precision
 from siamesekit.errors import (
+    ArtifactError,
     MissingDataError,
     MissingWeightsError,
     OutputError,
@@ -30,9 +33,9 @@ from siamesekit.errors import (
     WeightsError,
 )
 from siamesekit.experiment import RunResult, check, run
+from siamesekit.plugins import PluginFile
 from siamesekit.preparation import prepare_data, prepare_encoder
 from siamesekit.progress import Progress
-from siamesekit.results import HeldOut
 
 LoadConfig = Callable[..., Config]
 FP32 = choose_precision("cpu", "fp32")
@@ -84,6 +87,11 @@ def test_a_run_leaves_every_file(finished: RunResult) -> None:
     assert manifest(finished.folder) == finished.manifest
     assert finished.manifest["complete"]
     assert finished.manifest["stand_ins"] == []
+    assert finished.manifest["kept_epoch"] == 2
+    networks = finished.evaluation["networks"]
+    assert list(networks) == ["trained", "untrained", "raw_pixels"]
+    assert all(list(figures)[:3] == ["triplet_accuracy", "precision_at_1", "map_at_r"] and len(figures) == 11
+               for figures in networks.values())  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_a_run_of_p_by_k_resumes_to_the_same_weights(
 def test_figures_are_those_computed_by_hand(finished: RunResult, small_config: LoadConfig, network: str) -> None:
     config = small_config()
     data = prepare_data(config, Progress())
-    test = HeldOut.of(data, config.seed)
+    test = HeldOut.of(data.labels, data.split, config.seed)
     files = [data.records[i].source for i in data.split.test]
     if network == "trained":
         embeddings = load(finished.folder).embed(files)
@@ -337,10 +345,88 @@ def test_resume_with_more_epochs_goes_on(
     assert weights(tmp_path / "run") == weights(finished.folder)
 
 
-def test_resume_with_fewer_epochs_than_done_is_refused(small_config: LoadConfig, tmp_path: Path) -> None:
+def test_resume_with_fewer_epochs_than_done_is_refused_and_changes_nothing(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
     run32(small_config("train.epochs=2"), tmp_path / "run")
+    before = content(tmp_path / "run")
     with pytest.raises(OutputError, match="2 epochs are done"):
         run32(small_config("train.epochs=1"), tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_resume_with_checkpoints_that_cannot_be_read_changes_nothing(small_config: LoadConfig, tmp_path: Path) -> None:
+    run32(small_config("train.epochs=1"), tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
+        file.write_bytes(b"?")
+    before = content(tmp_path / "run")
+    with pytest.raises(ArtifactError, match="are damaged; start again with --overwrite"):
+        run32(small_config("train.epochs=2"), tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+
+
+def test_a_run_goes_on_with_the_plugins_it_began_with(small_config: LoadConfig, project: Path, tmp_path: Path) -> None:
+    def config(text: bytes) -> Config:
+        return replace(small_config("train.epochs=1"), plugins=(PluginFile(project / "own.py", text),))
+
+    first = run32(config(b"# one"), tmp_path / "run")
+    assert first.manifest["plugins"] == {"own.py": sha256(b"# one").hexdigest()}
+    before = content(tmp_path / "run")
+    with pytest.raises(OutputError, match="--resume: the plugin files are not those that "):
+        run32(config(b"# two"), tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+    run32(config(b"# one"), tmp_path / "run", resume=True)
+
+
+def test_times_are_of_all_sessions(small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run32(small_config("train.epochs=1"), tmp_path / "run").manifest["seconds"]
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the lights went out"):
+        break_in_the_middle(patch)
+        run32(small_config("train.epochs=2"), tmp_path / "run", resume=True)
+    assert manifest(tmp_path / "run")["seconds"] == {}
+    last = run32(small_config("train.epochs=3"), tmp_path / "run", resume=True).manifest["seconds"]
+    assert list(last) == ["preparation", "frozen_part", "training", "evaluation", "total"] == list(first)
+    trained = sum(line["seconds"] for line in metrics(tmp_path / "run"))
+    assert len(metrics(tmp_path / "run")) == 3
+    assert last["training"] > trained
+    assert last["preparation"] > first["preparation"] and last["frozen_part"] > first["frozen_part"]
+    assert last["total"] == pytest.approx(sum(last[stage] for stage in list(last)[:4]))
+
+
+def test_the_model_is_there_whatever_becomes_of_what_it_is_compared_with(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*given: object) -> None:
+        raise MemoryError
+
+    config = small_config("train.epochs=1", "save.pickle=network.pkl")
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(experiment, "raw_pixels", too_much)
+        run32(config, tmp_path / "run")
+    saved = weights(tmp_path / "run")
+    assert load(tmp_path / "run").threshold is not None
+    assert (tmp_path / "run" / "network.pkl").is_file()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+    whole = run32(config, tmp_path / "run", resume=True)
+    assert weights(whole.folder) == saved
+    assert whole.evaluation["threshold"]["threshold"] == load(tmp_path / "run").threshold
+
+
+def test_many_photos_are_compared_by_pixels_of_their_own_averages(
+    finished: RunResult, small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "PIXEL_PHOTOS", 15)
+    monkeypatch.setattr(evaluation, "PIXEL_SIDE", 8)
+    found = run32(small_config(), tmp_path / "run").evaluation
+    assert found["notes"] == [*finished.evaluation["notes"], "Raw pixels were compared at 8 × 8, averaged down from "
+                              "32 × 32, because there are 16 test photos."]  # fmt: skip
+    figures, theirs = found["networks"], finished.evaluation["networks"]
+    assert figures["raw_pixels"] != theirs["raw_pixels"]
+    assert figures["trained"] == theirs["trained"]
 
 
 SELECTING = (
@@ -364,6 +450,11 @@ def test_selection_keeps_the_epoch_that_is_best_on_validation(small_config: Load
     labels = data.labels[chosen].tolist()
     _, _, map_at_r = plain_figures(model.embed(data.images[chosen]).double().numpy(), labels, [(0, 1, 2)])
     assert max(scores) == pytest.approx(map_at_r)
+    assert selected.manifest["kept_epoch"] == best
+    assert shorter.manifest["kept_epoch"] == best, "it is its last"
+    report = (selected.folder / "report.html").read_text()
+    assert f"The model has the weights of epoch {best}, the best on the validation individuals" in report
+    assert "The model has the weights" not in (shorter.folder / "report.html").read_text()
 
 
 def test_neither_training_nor_selection_sees_the_test_part(small_config: LoadConfig, tmp_path: Path) -> None:

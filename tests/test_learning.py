@@ -5,15 +5,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from conftest import Told
+from siamesekit import fitting, learning
+from siamesekit.artifact import load
 from siamesekit.config import Config, load_config
+from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.state_files import load_state
-from siamesekit.errors import ConfigError, UserError
+from siamesekit.errors import ArtifactError, ComponentError, ConfigError, UserError
 from siamesekit.experiment import RunResult, check, run
+from siamesekit.preparation import prepare_data, prepare_encoder
+from siamesekit.progress import Progress
+from siamesekit.registry import SAMPLERS
 
 LoadConfig = Callable[..., Config]
 BY_CLASS = ("loss.name=proxy-anchor", "distance.name=cosine", "sampler.name=p-by-k", "sampler.photos=3",
@@ -219,3 +226,133 @@ def test_the_artifact_and_the_figures_are_the_average_s(small_config: LoadConfig
     pairs = list(zip(metrics(averaged), metrics(plain), strict=True))
     assert all(one["train_loss"] == two["train_loss"] for one, two in pairs)
     assert all(one["test_loss"] != two["test_loss"] for one, two in pairs)
+
+
+class Crash(BaseException):
+    """As if the process died there."""
+
+
+VALIDATED = ("train.select=validation", "split.train=0.6", "split.validation=0.5", "train.epochs=4")
+
+
+def best_files(folder: Path) -> set[str]:
+    return {file.name for file in (folder / "checkpoints").glob("best*")}
+
+
+def scored(patch: pytest.MonkeyPatch, *scores: float) -> None:
+    """The epochs that come get these scores, whatever they are worth."""
+    left = list(scores)
+    patch.setattr(learning, "_validation_score", lambda data, training: left.pop(0))
+
+
+def test_a_best_epoch_that_does_not_repeat_itself_after_a_break_costs_no_run(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the best weights and the checkpoint that names them, as on a device that rounds otherwise."""
+    real = learning.save_checkpoint
+
+    def dies(folder: Path, parts: Any, state: dict[str, Any]) -> None:
+        if len(state["lines"]) == 2:
+            raise Crash
+        real(folder, parts, state)
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        scored(patch, 0.5, 0.9)
+        patch.setattr(learning, "save_checkpoint", dies)
+        run32(small_config(*VALIDATED), tmp_path / "run")
+    assert len(best_files(tmp_path / "run")) == 2
+    with monkeypatch.context() as patch:
+        scored(patch, 0.1, 0.2, 0.3)
+        went_on = run32(small_config(*VALIDATED), tmp_path / "run", resume=True)
+    assert went_on.manifest["kept_epoch"] == 1
+    one = run32(small_config(*VALIDATED, "train.select=last", "train.epochs=1"), tmp_path / "one")
+    assert weights(went_on.folder) == weights(one.folder)
+    assert len(best_files(went_on.folder)) == 1
+
+
+def test_a_checkpoint_of_an_older_version_is_refused_in_words(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = learning.save_checkpoint
+
+    def older(folder: Path, parts: Any, state: dict[str, Any]) -> None:
+        real(folder, parts, {key: value for key, value in state.items() if key not in ("spent", "best_epoch")})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "save_checkpoint", older)
+        run32(small_config("train.epochs=1"), tmp_path / "run")
+    with pytest.raises(ArtifactError, match=r"of another version of siamesekit \(it lacks best_epoch, spent\)"):
+        run32(small_config("train.epochs=2"), tmp_path / "run", resume=True)
+
+
+def test_the_best_weights_of_the_two_newest_checkpoints_are_kept_and_no_others(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the newest checkpoint is damaged, the one before it finds its own."""
+    with monkeypatch.context() as patch:
+        scored(patch, 0.1, 0.2, 0.3, 0.4)
+        run32(small_config(*VALIDATED), tmp_path / "run")
+    assert len(best_files(tmp_path / "run")) == 2
+    newest = max((tmp_path / "run" / "checkpoints").glob("0*.safetensors"))
+    newest.write_bytes(b"?")
+    with monkeypatch.context() as patch:
+        scored(patch, 0.0)
+        again = run32(small_config(*VALIDATED), tmp_path / "run", resume=True)
+    assert again.manifest["kept_epoch"] == 3
+    three = run32(small_config(*VALIDATED, "train.select=last", "train.epochs=3"), tmp_path / "three")
+    assert weights(again.folder) == weights(three.folder)
+
+
+def test_the_test_loss_of_all_pairs_is_over_batches_dealt_as_in_training(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
+    config = small_config("loss.name=info-nce", "loss.temperature=0.5", "sampler.name=p-by-k", "sampler.photos=3",
+                          "sampler.individuals=3", "train.epochs=1")  # fmt: skip
+    found = metrics(run32(config, tmp_path / "run").folder)[-1]["test_loss"]
+    data, model = prepare_data(config, Progress()), load(tmp_path / "run", "cpu")
+    test = list(data.split.test)
+    labels = np.unique(data.labels[test], return_inverse=True)[1]
+    sampler = SAMPLERS.build("p-by-k", {"photos": 3, "individuals": 3}, labels=labels, seed=config.seed)
+    embedded, means = model.embed(data.images[test]).double(), []
+    for batch in sampler.epoch(1):
+        rows, own = embedded[batch.images], labels[batch.images.numpy()]
+        logits = -torch.cdist(rows, rows).square() / 0.5
+        same, other = own[:, None] == own, own[:, None] != own
+        terms = [
+            (torch.cat([logits[a, p][None], logits[a][other[a]]]).logsumexp(0) - logits[a, p]).item()
+            for a in range(len(own)) for p in range(len(own)) if a != p and same[a, p]
+        ]  # fmt: skip
+        means.append(sum(terms) / len(terms))
+    assert len(means) == 2
+    assert found == pytest.approx(sum(means) / len(means), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "batched"),
+    [
+        ((), False),
+        (("miner.name=batch-hard", "sampler.name=p-by-k"), True),
+        (("sampler.name=p-by-k",), True),
+        (("miner.name=batch-hard",), True),
+        (BY_CLASS, False),
+    ],
+    ids=str,
+)
+def test_test_photos_are_dealt_where_training_makes_more_of_a_batch_than_given_triplets(
+    small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], batched: bool
+) -> None:
+    config = small_config(*overrides)
+    data, chosen = prepare_data(config, Progress()), choose_precision("cpu", "fp32")
+    encoder = prepare_encoder(config, data.images, chosen, Progress(), training=data.split.train).encoder
+    recipe = fitting.build_recipe(config, data, encoder, chosen)
+    test = fitting.held_out(config, data, encoder, recipe)
+    assert (test.batches is not None) == batched
+    for batch in test.batches or ():
+        assert int(batch.images.max()) < len(data.split.test)
+    if batched:
+
+        def refused(*given: object) -> None:
+            raise ComponentError("sampler 'x' needs groups")
+
+        monkeypatch.setattr(fitting, "build_sampler", refused)
+        assert fitting.held_out(config, data, encoder, recipe).batches == (), "there is no test loss then"

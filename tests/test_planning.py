@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,50 @@ def test_parameters_and_cache_are_counted(small_config: LoadConfig, monkeypatch:
     whole = check(small_config("encoder.train_from="), "cpu", "fp32")
     assert "trains from its first layer on" in whole.frozen_part
     assert whole.cache_bytes == 32 * 3 * 32 * 32
+
+
+def test_views_are_counted_for_the_photos_that_train_alone(small_config: LoadConfig) -> None:
+    frozen = ("encoder.train_from=head", "augmentation.name=flip", "augmentation.views=3")
+    assert check(small_config(*frozen), "cpu", "fp32").cache_bytes == (32 + 3 * 16) * 96 * 4
+
+
+def test_a_frozen_part_that_is_too_large_is_told_in_its_own_size(
+    small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all photos, not of the few that are tried; and photos are what is kept then."""
+    monkeypatch.setattr(planning, "TRIAL_IMAGES", 4)
+    size = 32 * 48 * 4 * 4 * 4 / 2**30  # what crosses the cut of the small network
+    kept = check(small_config(f"encoder.cache_gib={1.01 * size}"), "cpu", "fp32")
+    assert kept.frozen_part == "the frozen part's output is cached"
+    assert kept.cache_bytes == size * 2**30
+    refused = check(small_config(f"encoder.cache_gib={0.5 * size}"), "cpu", "fp32")
+    assert refused.frozen_part == ("the frozen part's output would take 0.0938 MiB, more than the limit of 0.0469 MiB, "
+                                   "so nothing is cached")  # fmt: skip
+    assert refused.cache_bytes == 32 * 3 * 32 * 32
+
+
+def test_setting_up_is_counted_once_and_not_for_each_photo(
+    small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = planning.store
+
+    def slow(*given: object, **options: object) -> object:
+        time.sleep(1.5)
+        return real(*given, **options)
+
+    monkeypatch.setattr(planning, "TRIAL_IMAGES", 4)
+    monkeypatch.setattr(planning, "store", slow)
+    monkeypatch.setattr(planning, "trial", lambda *given: Cost(seconds=0.0, bytes=1000))
+    monkeypatch.setattr(planning, "frozen_seconds", lambda *given: 0.25)
+    assert check(small_config(), "cpu", "fp32").seconds == pytest.approx(1.5 + 32 * 0.25, abs=1)
+
+
+def test_memory_holds_the_comparison_of_pixels(small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "trial", lambda *given: Cost(seconds=0.0, bytes=1))
+    before = check(small_config(), "cpu", "fp32").memory_bytes
+    monkeypatch.setattr(planning, "COMPARED", 0)
+    without = check(small_config(), "cpu", "fp32").memory_bytes
+    assert before - without == pytest.approx(8 * 16 * 3 * 32 * 32 * 4, abs=1000)
 
 
 def test_stand_ins_are_named(small_config: LoadConfig, project: Path, tmp_path: Path) -> None:

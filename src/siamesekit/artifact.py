@@ -32,6 +32,7 @@ from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head
 from siamesekit.encoders.weights import Layout, safetensors_layouts
 from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
+from siamesekit.engine.state_files import weights_of
 from siamesekit.errors import ArtifactError, ComponentError, DataError, WeightsError, line_of_name
 from siamesekit.files import fingerprint, write_atomic, write_json
 from siamesekit.model import Encoder
@@ -104,8 +105,7 @@ def save_model(
         notes: anything a reader should know: stand-ins, figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    write_atomic(folder / WEIGHTS, lambda path: save_file(state, path))
+    write_atomic(folder / WEIGHTS, lambda path: save_file(weights_of(encoder), path))
     description = {
         "format": FORMAT,
         "siamesekit": __version__,
@@ -216,7 +216,7 @@ class SimilarityModel:
     @torch.inference_mode()
     def _embed(self, chunks: Iterable[Tensor]) -> Tensor:
         embedded = []
-        with self.precision.autocast():  # one for all chunks: weights are converted once
+        with self.precision.exact(), self.precision.autocast():  # one for all chunks: weights are converted once
             for chunk in chunks:
                 on_device = chunk.to(self.precision.device).contiguous(memory_format=torch.channels_last)
                 embedded.append(self.encoder(on_device).float().cpu())
@@ -304,6 +304,7 @@ def _outline(architecture: Architecture, shown: str) -> Encoder | None:
         ArtifactError: it cannot be built.
         ComponentError: a component is not there.
     """
+    ENCODERS.factory(architecture.encoder)  # imported out here: not all that torch loads then can be loaded on meta
     for mode in (torch.device("meta"), _EmptyOnMeta()):  # some networks compute with small tensors of their own
         try:
             with mode:

@@ -11,6 +11,7 @@ from siamesekit.config import Config
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.distance import Distance
+from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import ComponentError, UserError
 from siamesekit.losses.loss import Loss
 from siamesekit.miners.miner import Miner
@@ -36,8 +37,9 @@ def refuse_what_does_not_fit(config: Config) -> None:
     _try_descent(config)
     name = config.loss.component
     distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
-    with torch.random.fork_rng():
-        loss: Loss = LOSSES.build(name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4)
+    with drawing_from():
+        loss: Loss = LOSSES.build(name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4,
+                                  seed=config.seed)  # fmt: skip
         if config.miner is not None:
             MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
     by_class = bool(getattr(loss, "by_class", False))
@@ -117,8 +119,7 @@ def try_on_a_batch(
     for part in (loss, miner):
         if isinstance(part, nn.Module):
             part.cpu()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with drawing_from(0):
         embeddings = torch.randn(len(batch.images), embedding_dim)
         embeddings = (embeddings / embeddings.norm(dim=1, keepdim=True)).requires_grad_()
         individuals = labels[batch.images]

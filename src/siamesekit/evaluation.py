@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.calibration import MAX_PAIRS, Calibration, CrossFit, calibrate, cross_fit, pairs_of
 from siamesekit.distances.distance import Distance
-from siamesekit.engine.training import triplet_distances
+from siamesekit.engine.ranking import triplet_distances
 from siamesekit.metrics import Interval, mean_with_interval, retrieval, triplet_accuracy
 from siamesekit.randomness import generator
 from siamesekit.triplets import Triplets
 
+PIXEL_BYTES, PIXEL_PHOTOS = 256 << 20, 5_000
+"""Raw pixels, as float32, and photos, beyond which the photos are averaged down: ranking pixels takes about eight times
+that memory, and a photo of 128 × 128 has 49,152 values where an embedding has a few hundred."""
+PIXEL_SIDE = 32
+"""Of what they are then averaged down to, at most."""
+PHOTOS_AT_ONCE = 64
+
 
 class Figures(NamedTuple):
-    """One network's figures on the test photos."""
+    """One network's figures on the test photos, means over queries but for the first (`siamesekit.metrics`).
+
+    Attributes:
+        triplet_accuracy: share of the triplets in which the positive is nearer than the negative.
+        precision_at_1: share of the photos whose nearest other photo is of the same individual.
+        map_at_r: average precision over the first R ranks, R being how many other photos the individual has.
+        r_precision: share of hits among the first R ranks.
+        mrr_at_10: reciprocal of the rank of the first hit, 0 where there is none among the first 10.
+        recall_at_5: share of the photos with a hit among the first 5 ranks.
+        recall_at_10: with a hit among the first 10.
+        precision_at_5: share of hits among the first 5 ranks.
+        precision_at_10: among the first 10.
+        map_at_5: average precision over the first 5 ranks, divided by min(R, 5).
+        map_at_10: over the first 10.
+    """
 
     triplet_accuracy: Interval
     precision_at_1: Interval
     map_at_r: Interval
+    r_precision: Interval
+    mrr_at_10: Interval
+    recall_at_5: Interval
+    recall_at_10: Interval
+    precision_at_5: Interval
+    precision_at_10: Interval
+    map_at_5: Interval
+    map_at_10: Interval
 
 
 @dataclass(frozen=True)
@@ -85,7 +116,53 @@ def evaluate(
         triplet_accuracy=mean(right, labels[triplets.anchor.numpy()]),
         precision_at_1=mean(per_query.precision_at_1, labels),
         map_at_r=mean(per_query.map_at_r, labels),
+        r_precision=mean(per_query.r_precision, labels),
+        mrr_at_10=mean(per_query.reciprocal_rank, labels),
+        **{
+            f"{name}_at_{k}": mean(by_k[k], labels)
+            for name, by_k in (
+                ("recall", per_query.recall_at),
+                ("precision", per_query.precision_at),
+                ("map", per_query.average_precision_at),
+            )
+            for k in (5, 10)
+        },
     )
+
+
+def raw_pixels(images: Tensor, photos: Tensor) -> tuple[Tensor, str | None]:
+    """Photos as points to compare by their pixels, 0 … 1: float32 `[n, 3 · side²]`, and a note where they are small.
+
+    Up to `PIXEL_BYTES` and `PIXEL_PHOTOS` they are the pixels themselves. Beyond, each photo is averaged down, to
+    `PIXEL_SIDE` or as little as fits: with many photos one waits for the network, not for what it is compared with.
+
+    Args:
+        images: uint8 `[N, 3, S, S]`.
+        photos: int64 `[n]`, which of them.
+    """
+    count, full = len(photos), images.shape[-1]
+    side = pixel_side(count, full)
+    points = torch.empty(count, 3 * side**2)
+    for start, chosen in zip(range(0, count, PHOTOS_AT_ONCE), photos.split(PHOTOS_AT_ONCE), strict=True):
+        pixels = images[chosen].float() / 255
+        small = pixels if side == full else F.adaptive_avg_pool2d(pixels, side)
+        points[start : start + len(chosen)] = small.flatten(1)
+    if side == full:
+        return points, None
+    return points, (f"Raw pixels were compared at {side} × {side}, averaged down from {full} × {full}, because there "
+                    f"are {count:,} test photos.")  # fmt: skip
+
+
+def pixel_side(count: int, side: int) -> int:
+    """At which side in pixels so many photos of a side are compared by their pixels."""
+    if count <= PIXEL_PHOTOS and pixel_bytes(count, side) <= PIXEL_BYTES:
+        return side
+    return max(1, min(side, PIXEL_SIDE, math.isqrt(PIXEL_BYTES // pixel_bytes(count, 1))))
+
+
+def pixel_bytes(count: int, side: int) -> int:
+    """Of so many photos' pixels as float32."""
+    return 4 * count * 3 * side**2
 
 
 def operating_point(

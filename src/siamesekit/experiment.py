@@ -24,15 +24,16 @@ from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice
 from siamesekit.engine.precision import deterministic as only_deterministic
 from siamesekit.engine.training import embed_stored
 from siamesekit.errors import OutputError
+from siamesekit.evaluation import raw_pixels
 from siamesekit.files import write_atomic
-from siamesekit.fitting import Recipe, build_recipe, build_training, keep, training_labels
-from siamesekit.learning import learn
+from siamesekit.fitting import Recipe, build_recipe, build_training, held_out, keep, training_labels
+from siamesekit.learning import learn, progress_of
 from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
 from siamesekit.report.html import render
-from siamesekit.results import HeldOut, completed, judge, manifest, report_data, save_pickle, stand_ins
-from siamesekit.run_folder import REPORT, RunFolder
+from siamesekit.results import completed, judge, manifest, report_data, save_pickle, stand_ins, threshold
+from siamesekit.run_folder import PLUGINS, REPORT, RunFolder
 from siamesekit.stopping import Stop
 
 
@@ -73,10 +74,11 @@ def check(
     progress = progress or Progress()
     chosen = choose_precision(device, precision)
     refuse_what_does_not_fit(config)
-    data = prepare_data(config, progress, skip_bad)
-    built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
-    recipe = _recipe(config, data, built, chosen)
-    return plan(config, data, built, recipe.batches, chosen)
+    with chosen.exact():
+        data = prepare_data(config, progress, skip_bad)
+        built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
+        recipe = _recipe(config, data, built, chosen)
+        return plan(config, data, built, recipe.batches, chosen)
 
 
 def run(
@@ -113,8 +115,9 @@ def run(
     """
     folder = RunFolder(out or Path("runs") / config.name)
     folder.check(resume, overwrite)
-    with folder.locked(), only_deterministic(deterministic):
-        return _run(config, folder, resume, overwrite, device, precision, progress or Progress(), skip_bad, stop)
+    chosen = choose_precision(device, precision)
+    with folder.locked(), only_deterministic(deterministic), chosen.exact():
+        return _run(config, folder, resume, overwrite, chosen, progress or Progress(), skip_bad, stop)
 
 
 def _run(
@@ -122,8 +125,7 @@ def _run(
     folder: RunFolder,
     resume: bool,
     overwrite: bool,
-    device: DeviceChoice,
-    precision: PrecisionChoice,
+    chosen: Precision,
     progress: Progress,
     skip_bad: bool,
     stop: Stop | None,
@@ -133,7 +135,6 @@ def _run(
     folder.check(resume, overwrite)  # once more: who held it before may have written it
     if resume:
         _same_config(config, folder)
-    chosen = choose_precision(device, precision)
     refuse_what_does_not_fit(config)
     data = prepare_data(config, progress, skip_bad)
     for note in data.notes:
@@ -145,45 +146,48 @@ def _run(
     stored = keep(config, data, built, chosen, progress)
     progress.say(f"On {chosen.device.type} in {chosen.name} ({chosen.why}); {stored.why}")
     training = build_training(config, data, built, stored, recipe, chosen, progress)
-    test = HeldOut.of(data, config.seed)
+    test = held_out(config, data, built.encoder, recipe)
     untrained = embed_stored(built.encoder, stored, test.photos, chosen)
     clock.append(time.perf_counter())
 
     begun = manifest(config, data, built, chosen)
     if resume:
         _same_surroundings(folder, begun, progress)
+    spent = {"preparation": clock[1] - clock[0], "frozen_part": clock[2] - clock[1]}
+    log = progress_of(config, training, folder, resume, progress, spent)
     folder.claim(resume, overwrite)
     if folder.replaced is not None:
         progress.say(f"The run that was here waits in {folder.replaced} until this one is complete")
-    plugins = {f"plugins/{file.name}": file.read_bytes() for file in config.plugins}
+    plugins = {f"{PLUGINS}/{plugin.path.name}": plugin.content for plugin in config.plugins}
     folder.write_config(config.to_toml(relative_to=folder.path, plugins=list(plugins)), plugins)
     folder.write_manifest(begun)
-    epochs = learn(config, data, training, test, folder, progress, stop)
+    learn(config, data, training, test, log, progress, stop)
+    spent = log.seconds()
     clock.append(time.perf_counter())
 
     trained = embed_stored(built.encoder, stored, test.photos, chosen)
-    pixels = data.images[test.photos].flatten(1).float() / 255
-    networks = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
-    evaluation, _ = judge(config, data, test, networks, recipe.distance)
-    save_model(
+    point, notes = threshold(config, test, trained, recipe.distance)
+    save_model(  # before all that may fail and is not it
         folder.model,
         built.encoder,
         built.architecture,
         config.data.size,
         config.data.fit,
         {"name": config.distance.component, "options": config.distance.options},
-        evaluation["threshold"],
+        None if point is None else point.as_json(),
         {"run": config.name, "stand_ins": [vars(each) for each in stand_ins(data, built)]},
     )
     if config.save.pickle:
         save_pickle(folder.path / config.save.pickle, built, recipe.distance)
-    shown = report_data(config, data, built, chosen, test, trained, recipe.distance, recipe.loss, epochs, evaluation)
+    pixels, averaged = raw_pixels(data.images, test.photos)
+    networks = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
+    notes = [*data.notes, *notes, *([] if averaged is None else [averaged])]
+    evaluation = judge(config, test, networks, recipe.distance, point, notes)
+    shown = report_data(config, data, built, chosen, test, trained, recipe.distance, recipe.loss, log.lines,
+                        log.kept_epoch, evaluation)  # fmt: skip
     write_atomic(folder.path / REPORT, render(shown))
     folder.write_evaluation(evaluation)
-    clock.append(time.perf_counter())
-    stages = ("preparation", "frozen_part", "training", "evaluation")
-    timings = {name: clock[i + 1] - clock[i] for i, name in enumerate(stages)} | {"total": clock[-1] - clock[0]}
-    finished = completed(begun, timings)
+    finished = completed(begun, log.kept_epoch, spent | {"evaluation": time.perf_counter() - clock[-1]})
     folder.write_manifest(finished)
     folder.complete()
     return RunResult(folder.path, evaluation, finished)
@@ -208,7 +212,7 @@ def _same_surroundings(folder: RunFolder, now: Mapping[str, Any], progress: Prog
     began = folder.read_manifest()
     if began is None:  # it stopped before it had one: nothing is trained yet
         return
-    for what, key in (("photos", "data"), ("weights", "weights")):
+    for what, key in (("photos", "data"), ("weights", "weights"), ("plugin files", "plugins")):
         if began.get(key) != now[key]:
             raise OutputError(f"--resume: the {what} are not those that {folder.path} began with; put them back, or "
                               "start anew with --overwrite or another --out")  # fmt: skip
@@ -222,7 +226,7 @@ def _same_surroundings(folder: RunFolder, now: Mapping[str, Any], progress: Prog
 def _same_config(config: Config, folder: RunFolder) -> None:
     """A run goes on with the config it began with; only what changes no number may change, and how many epochs."""
     began = folder.read_config()
-    plugins = [f"plugins/{file.name}" for file in config.plugins]
+    plugins = [f"{PLUGINS}/{plugin.path.name}" for plugin in config.plugins]
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
     for table, key in (
         ("train", "epochs"),

@@ -21,11 +21,13 @@ from siamesekit.engine.checkpoints import Stateful
 from siamesekit.engine.descent import Descent
 from siamesekit.engine.feature_store import FeatureStore
 from siamesekit.engine.frozen_prefix import Stored, Views, store
+from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.layer_rates import layer_groups
 from siamesekit.engine.precision import Precision
-from siamesekit.engine.steps import Stepper
+from siamesekit.engine.random_state import drawing_from
+from siamesekit.engine.steps import Stepper, why_whole
 from siamesekit.engine.trial import chunking, memory_budget, trial
-from siamesekit.errors import UserError
+from siamesekit.errors import ComponentError, UserError
 from siamesekit.losses.loss import Loss
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
@@ -114,8 +116,7 @@ def build_loss(config: Config, data: Data, encoder: Encoder, distance: Distance,
     Raises:
         UserError: it has an optimizer of its own and nothing for it to move.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(torch_seed(config.seed, "loss"))
+    with drawing_from(torch_seed(config.seed, "loss")):
         loss: Loss = LOSSES.build(
             config.loss.component,
             config.loss.options,
@@ -141,18 +142,18 @@ def build_miner(config: Config, distance: Distance, precision: Precision) -> Min
     return miner
 
 
-def build_sampler(config: Config, data: Data, distance: Distance) -> Sampler:
-    """The sampler over the training photos.
+def build_sampler(config: Config, data: Data, distance: Distance, part: Sequence[int] | None = None) -> Sampler:
+    """The sampler over the training photos, or over another part.
 
     Raises:
         ComponentError: it needs what the data does not have.
     """
-    groups = data.groups()
+    groups, part = data.groups(), list(data.split.train if part is None else part)
     sampler: Sampler = SAMPLERS.build(
         config.sampler.component,
         config.sampler.options,
-        labels=training_labels(data),
-        groups=None if groups is None else groups[list(data.split.train)],
+        labels=np.unique(data.labels[part], return_inverse=True)[1].astype(np.int64),
+        groups=None if groups is None else groups[part],
         batch_size=config.sampler.batch_size,
         distance=distance,
         seed=config.seed,
@@ -160,14 +161,29 @@ def build_sampler(config: Config, data: Data, distance: Distance) -> Sampler:
     return sampler
 
 
-def planned_batches(config: Config, data: Data, encoder: Encoder, distance: Distance) -> list[Batch]:
+def planned_batches(
+    config: Config, data: Data, encoder: Encoder, distance: Distance, part: Sequence[int] | None = None
+) -> list[Batch]:
     """An epoch's batches, to measure by; a sampler that plans by embeddings is given random ones."""
-    sampler = build_sampler(config, data, distance)
+    sampler = build_sampler(config, data, distance, part)
     if (mine := getattr(sampler, "mine", None)) is not None:
         random = torch.Generator().manual_seed(torch_seed(config.seed, "planned embeddings"))
-        shape = len(data.split.train), cast(int, encoder.head.embedding_dim)
+        shape = len(data.split.train if part is None else part), cast(int, encoder.head.embedding_dim)
         mine(1, lambda: torch.randn(shape, generator=random))
     return list(sampler.epoch(1))
+
+
+def held_out(config: Config, data: Data, encoder: Encoder, recipe: Recipe) -> HeldOut:
+    """The test photos, dealt to batches as the training photos are where the loss is over more than given triplets."""
+    loss = recipe.loss
+    by_triplets = all(batch.triplets is not None for batch in recipe.batches) and getattr(loss, "takes_tuples", True)
+    batches: list[Batch] | None = None
+    if not getattr(loss, "by_class", False) and (recipe.miner is not None or not by_triplets):
+        try:
+            batches = planned_batches(config, data, encoder, recipe.distance, data.split.test)
+        except ComponentError:  # such as too few individuals for the sampler: there is no test loss
+            batches = []
+    return HeldOut.of(data.labels, data.split, config.seed, batches)
 
 
 def build_descent(config: Config, encoder: Encoder, loss: Loss, batches: int) -> Descent:
@@ -225,7 +241,8 @@ def make_stepper(
     """
     largest = max(len(batch.images) for batch in batches)
     budget = memory_budget(config.train.memory_gib, precision)
-    chunks = chunking(encoder, trial(encoder, stored, precision), largest, budget)
+    whole = why_whole(encoder, stored, precision)
+    chunks = chunking(trial(encoder, stored, precision), largest, budget, whole)
     return Stepper(encoder, stored, precision, chunks, progress.say)
 
 

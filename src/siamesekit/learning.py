@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from siamesekit.allocator import return_freed_memory
 from siamesekit.config import Config
 from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
+from siamesekit.engine.held_out import HeldOut
+from siamesekit.engine.state_files import weights_of
 from siamesekit.engine.training import EpochResult, Midway, embed_stored, train
 from siamesekit.errors import ArtifactError, OutputError
 from siamesekit.files import fingerprint, write_atomic
@@ -25,18 +29,45 @@ from siamesekit.fitting import Training
 from siamesekit.metrics import retrieval
 from siamesekit.preparation import Data
 from siamesekit.progress import Progress
-from siamesekit.results import HeldOut
 from siamesekit.run_folder import RunFolder
 from siamesekit.stopping import Stop, Stopped
 
-BEST = "best.safetensors"
+BEST = "best-{}.safetensors"
+"""The best weights so far, in `checkpoints/`, by the first digits of their SHA-256: other weights are another file."""
+DIGITS = 16
+
+
+def progress_of(
+    config: Config, training: Training, folder: RunFolder, resume: bool, progress: Progress, spent: Mapping[str, float]
+) -> RunLog:
+    """How far a run has come; what trains gets its states. Nothing is written.
+
+    Args:
+        config: the run's.
+        training: what trains.
+        folder: the run's.
+        resume: whether the run goes on from its last checkpoint, where there is one.
+        progress: is told where it goes on.
+        spent: seconds of this session so far, by stage.
+
+    Raises:
+        ArtifactError: no checkpoint can be used.
+        OutputError: more epochs are done than are asked for.
+    """
+    log = RunLog(folder, training, spent=dict(spent))
+    if resume:
+        log.load(progress)
+    if log.done > config.train.epochs:
+        raise OutputError(f"--resume: {log.done} epochs are done and train.epochs is {config.train.epochs}; "
+                          "raise it, or start anew with --overwrite")  # fmt: skip
+    return log
 
 
 def learn(
-    config: Config, data: Data, training: Training, test: HeldOut, folder: RunFolder, progress: Progress,
+    config: Config, data: Data, training: Training, test: HeldOut, log: RunLog, progress: Progress,
     stop: Stop | None = None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Train all epochs, from the last checkpoint if there is one; after each a metrics line and a checkpoint.
+) -> None:  # fmt: skip
+    """Train the epochs that are left; after each a metrics line and a checkpoint.
 
     Afterwards the encoder has the weights that the run keeps: the last epoch's or the best one's, or their average.
 
@@ -45,25 +76,18 @@ def learn(
         data: the run's.
         training: what trains.
         test: on what each epoch is judged.
-        folder: where metrics and checkpoints go.
+        log: how far the run has come; it is written on.
         progress: is told of each epoch, and of what the doctor finds.
         stop: is asked after each step; where it is requested, all is saved first.
 
-    Returns:
-        The lines of metrics.jsonl.
-
     Raises:
-        OutputError: more epochs are done than are asked for.
         RunError: training failed; the last checkpoint remains.
         Stopped: the run was asked to stop; all that was done is saved.
     """
     stop = stop or Stop()
     stepper, descent, photos = training.stepper, training.descent, list(data.split.train)
     encoder, average = stepper.encoder, descent.average
-    log = _Log.load(folder, training, progress)
-    if log.done > config.train.epochs:
-        raise OutputError(f"--resume: {log.done} epochs are done and train.epochs is {config.train.epochs}; "
-                          "raise it, or start anew with --overwrite")  # fmt: skip
+    log.begin()
     selecting = config.train.select == "validation"
     margin = margin_of(training.loss)
     known = {finding.name for finding in diagnose(log.lines, margin)}
@@ -74,7 +98,7 @@ def learn(
         if stop.requested is not None:
             raise Stopped(stop.requested, saved=True)
 
-    with stop.between_steps():
+    with stop.deferring():
         for result in train(
             stepper, torch.tensor(photos), training.labels, training.sampler, training.distance, training.loss,
             descent, range(log.done + 1, config.train.epochs + 1), config.seed, progress, training.miner,
@@ -83,11 +107,12 @@ def learn(
             return_freed_memory()
             with nullcontext() if average is None else average.applied():
                 embeddings = embed_stored(encoder, stepper.stored, test.photos, stepper.precision)
-                line = _line(result, test.loss_and_accuracy(embeddings, training.loss, training.distance))
+                judged = test.loss_and_accuracy(embeddings, training.loss, training.distance, training.miner)
+                line = _line(result, judged)
                 if selecting:
                     line["validation_map_at_r"] = score = _validation_score(data, training)
                     if score > log.best:
-                        log.keep_best(score)
+                        log.keep_best(score, result.epoch)
             log.add(line)
             return_freed_memory()
             for finding in diagnose(log.lines, margin):
@@ -101,20 +126,21 @@ def learn(
         encoder.load_state_dict(log.best_weights())
     elif average is not None:
         average.apply()
-    return log.lines
 
 
 @dataclass
-class _Log:
+class RunLog:
     """What a run has done so far, as its folder keeps it.
 
     Attributes:
         folder: the run's.
         training: what trains.
         lines: of metrics.jsonl, one for each complete epoch.
-        best: highest score on the validation individuals.
-        best_sha256: of the weights that had it.
+        best: highest score on the validation individuals; below 0: there has been none.
+        best_epoch: which had it.
+        best_sha256: of its weights.
         midway: how far the epoch after the complete ones has come, where it was saved.
+        spent: seconds by stage, of this session until it trains and of those before up to their last checkpoint.
         saved: when the last checkpoint was written, on `time.monotonic`'s clock.
     """
 
@@ -122,31 +148,54 @@ class _Log:
     training: Training
     lines: list[dict[str, Any]] = field(default_factory=list)
     best: float = -1.0
+    best_epoch: int = 0
     best_sha256: str = ""
     midway: Midway | None = None
+    spent: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)
+    _begun: float = field(default_factory=time.perf_counter)
+    _named: str = ""
 
-    @classmethod
-    def load(cls, folder: RunFolder, training: Training, progress: Progress) -> _Log:
-        """From the last checkpoint, whose states go into what trains; empty where there is none."""
-        log = cls(folder, training)
-        state = load_checkpoint(folder.checkpoints, training.parts(), progress.warn)
+    def load(self, progress: Progress) -> None:
+        """From the last checkpoint, whose states go into what trains; nothing where there is none."""
+        state = load_checkpoint(self.folder.checkpoints, self.training.parts(), progress.warn)
         if state is None:
-            return log
-        log.lines, log.best, log.best_sha256 = state["lines"], state["best"], state["best_sha256"]
-        training.stepper.expected = state["expected"]
-        told = f"Going on after epoch {log.done}"
+            return
+        if lacking := {"lines", "best", "best_epoch", "best_sha256", "spent", "expected", "midway"} - state.keys():
+            raise ArtifactError(
+                f"{self.folder.checkpoints}: the checkpoint is of another version of siamesekit (it lacks "
+                f"{', '.join(sorted(lacking))}): go on with that one, or start anew with --overwrite"
+            )
+        self.lines, self.best, self.best_epoch = state["lines"], state["best"], state["best_epoch"]
+        self.best_sha256 = self._named = state["best_sha256"]
+        for stage, seconds in state["spent"].items():
+            self.spent[stage] = self.spent.get(stage, 0.0) + seconds
+        self.training.stepper.expected = state["expected"]
+        told = f"Going on after epoch {self.done}"
         if state["midway"] is not None:
-            log.midway = Midway(**state["midway"])
-            told += f" and {log.midway.batches} batches of the next"
+            self.midway = Midway(**state["midway"])
+            told += f" and {self.midway.batches} batches of the next"
         progress.say(told)
-        folder.write_metrics(log.lines)
-        return log
+
+    def begin(self) -> None:
+        """Training begins: metrics.jsonl ends with the checkpoint's epoch."""
+        if self.lines or self.midway is not None:
+            self.folder.write_metrics(self.lines)
+        self._begun = time.perf_counter()
 
     @property
     def done(self) -> int:
         """Complete epochs."""
         return len(self.lines)
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights the run keeps: the best one, where one is chosen, else the last."""
+        return self.best_epoch or self.done
+
+    def seconds(self) -> dict[str, float]:
+        """By stage, training up to now: of all sessions, but for what of one was not saved."""
+        return self.spent | {"training": self.spent.get("training", 0.0) + time.perf_counter() - self._begun}
 
     def age(self) -> float:
         """Seconds since the last checkpoint."""
@@ -163,20 +212,22 @@ class _Log:
         state = {
             "lines": self.lines,
             "best": self.best,
+            "best_epoch": self.best_epoch,
             "best_sha256": self.best_sha256,
             "expected": self.training.stepper.expected,
             "midway": None if midway is None else midway.state(),
+            "spent": self.seconds(),
         }
         save_checkpoint(self.folder.checkpoints, self.training.parts(), state)
         self.saved = time.monotonic()
+        self._remove_worse()
 
-    def keep_best(self, score: float) -> None:
-        """Keep the encoder's weights as the best."""
-        encoder = self.training.stepper.encoder
-        state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    def keep_best(self, score: float, epoch: int) -> None:
+        """Keep the encoder's weights as the best; those that were it stay until a checkpoint names these."""
+        weights = save(weights_of(self.training.stepper.encoder))
+        self.best, self.best_epoch, self.best_sha256 = score, epoch, sha256(weights).hexdigest()
         self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder.checkpoints / BEST, lambda path: save_file(state, path))
-        self.best, self.best_sha256 = score, fingerprint(self.folder.checkpoints / BEST)
+        write_atomic(self._file(self.best_sha256), weights)
 
     def best_weights(self) -> dict[str, Tensor]:
         """The weights that `keep_best` kept.
@@ -184,11 +235,22 @@ class _Log:
         Raises:
             ArtifactError: the file is not there or is another one.
         """
-        file = self.folder.checkpoints / BEST
+        file = self._file(self.best_sha256)
         if not file.is_file() or fingerprint(file) != self.best_sha256:
             raise ArtifactError(f"{file} is not there or damaged, and it holds the weights that this run keeps; start "
                                 "again with --overwrite")  # fmt: skip
         return load_file(file)
+
+    def _file(self, digest: str) -> Path:
+        return self.folder.checkpoints / BEST.format(digest[:DIGITS])
+
+    def _remove_worse(self) -> None:
+        """Of the best weights leave those that the newest checkpoint names, and the one before it."""
+        named = {self._file(digest) for digest in (self._named, self.best_sha256)}
+        self._named = self.best_sha256
+        for file in set(self.folder.checkpoints.glob(BEST.format("*"))) - named:
+            with suppress(OSError):
+                file.unlink()
 
 
 def _validation_score(data: Data, training: Training) -> float:

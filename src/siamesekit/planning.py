@@ -15,7 +15,9 @@ from siamesekit.data.pixel_store import GIB
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import Precision
-from siamesekit.engine.trial import chunking, memory_budget, trial
+from siamesekit.engine.steps import why_whole
+from siamesekit.engine.trial import chunking, frozen_seconds, memory_budget, trial
+from siamesekit.evaluation import pixel_bytes, pixel_side
 from siamesekit.fitting import training_labels
 from siamesekit.preparation import Built, Data, memory_for
 from siamesekit.triplets import count_triplets
@@ -29,6 +31,8 @@ AVERAGE_BYTES = 8
 """Of a weight's average: itself, and the weight while the average is in its place."""
 MATRICES = 8
 """How many matrices of a batch's distances a step over all of its triplets has at a time, at most."""
+COMPARED = 8
+"""How many times their own size comparing the test photos' pixels takes."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +88,26 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
     labels = training_labels(data)
     encoder = built.encoder
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
-    few = data.images[:TRIAL_IMAGES]
-    views = 1 if config.augmentation is None else 1 + config.augmentation.views
-    limit = int(config.encoder.cache_gib * GIB * len(few) / (len(data.images) * views))
+    photos, few = len(data.images), data.images[:TRIAL_IMAGES]
+    views = 0 if config.augmentation is None else config.augmentation.views
+    outputs = photos + views * len(data.split.train)
     start = time.perf_counter()
     with memory_for(f"a pass over {len(few)} photos", "lower data.size, or take a smaller encoder"):
-        stored = store(encoder, few, precision, limit=limit)
-        storing = (time.perf_counter() - start) / len(few) * len(data.images) * views if stored.cached else 0.0
+        stored = store(encoder, few, precision, limit=int(config.encoder.cache_gib * GIB), outputs=outputs)
+        once = time.perf_counter() - start  # most of it is setting up, which more photos do not make longer
+        storing = once + outputs * frozen_seconds(encoder, few, precision) if stored.cached else 0.0
         cost = trial(encoder, stored, precision)
     distinct = [len(batch.images) for batch in batches]
-    cut = chunking(encoder, cost, max(distinct), memory_budget(config.train.memory_gib, precision))
+    budget = memory_budget(config.train.memory_gib, precision)
+    cut = chunking(cost, max(distinct), budget, why_whole(encoder, stored, precision))
     active = min(max(distinct), cut.held + cut.size)
     matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
     moved = WEIGHT_BYTES + (AVERAGE_BYTES if config.train.average > 0 else 0)
     held = data.images.numel() if data.images.numel() <= config.data.memory_gib * GIB else 0
-    cache = stored.bytes // len(few) * len(data.images) * (views if stored.cached else 1)
+    cache = stored.bytes // len(few) * (outputs if stored.cached else photos)
+    tested = len(data.split.test)
+    compared = COMPARED * pixel_bytes(tested, pixel_side(tested, data.images.shape[-1]))
+    working = max(active * cost.bytes + matrices, compared)  # one after the other
     return Plan(
         individuals={name: len(np.unique(data.labels[list(p)])) for name, p in data.split.parts().items()},
         photos={name: len(part) for name, part in data.split.parts().items()},
@@ -111,8 +120,8 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
         stand_ins=tuple(each.used for each in (data.stand_in, built.stand_in) if each is not None),
         frozen_part=stored.why,
         cache_bytes=cache,
-        memory_bytes=BASE_BYTES + held + cache + active * cost.bytes + matrices + moved * trainable,
-        seconds=storing + config.train.epochs * (sum(distinct) + len(data.split.test) / 3) * cost.seconds,
+        memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
+        seconds=storing + config.train.epochs * (sum(distinct) + tested / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,9 @@ from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Split, split_records
 from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
+from siamesekit.engine.memory import out_of_memory
 from siamesekit.engine.precision import Precision
+from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, line_of_name
 from siamesekit.files import fingerprint
 from siamesekit.model import Encoder
@@ -33,8 +34,6 @@ from siamesekit.registry import READERS
 from siamesekit.report.data import StandIn
 
 SHOWN_SINGLETONS = 10
-TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed")
-"""What torch says where memory is not enough."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def memory_for(what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not TOO_MUCH.search(str(error)):
+        if not out_of_memory(error):
             raise
         raise UserError(f"{what} does not fit into memory: {advice} ({error})") from error
 
@@ -256,10 +255,9 @@ def _split(records: Sequence[Record], config: Config) -> Split:
 
 
 def _with_weights(architecture: Architecture, weights: str | Path, seed: int) -> Encoder:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        with memory_for(f"encoder {architecture.encoder!r}", "lower encoder.head.layers or the encoder's own options"):
-            encoder = build(architecture, pretrained=weights == "imagenet")
+    advice = "lower encoder.head.layers or the encoder's own options"
+    with drawing_from(seed), memory_for(f"encoder {architecture.encoder!r}", advice):
+        encoder = build(architecture, pretrained=weights == "imagenet")
     if weights not in NAMED_WEIGHTS:
         load_weights(encoder.backbone, Path(weights))
     return encoder

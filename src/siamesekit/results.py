@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import pickle
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from siamesekit import __version__
 from siamesekit.calibration import pairs_of
 from siamesekit.config import ComponentTable, Config
 from siamesekit.distances.distance import Distance
 from siamesekit.doctor import diagnose, margin_of
+from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.precision import Precision
-from siamesekit.engine.training import triplet_distances
+from siamesekit.engine.ranking import triplet_distances
 from siamesekit.errors import line_of_name
 from siamesekit.evaluation import OperatingPoint, evaluate, operating_point
 from siamesekit.files import write_atomic
@@ -34,80 +31,52 @@ from siamesekit.model import SiameseNetwork
 from siamesekit.preparation import Built, Data
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
-from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
-from siamesekit.triplets import Triplets, all_pairs_triplets
+from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
+from siamesekit.retrieval import nearest
 
-PHOTOS_IN_TRIPLETS = 10
-"""Test triplets are all pairs of each test individual's first so many photos."""
 HARDEST = 10
+RANKED, NEAREST = 6, 5
+"""Of so many individuals the report shows a photo with so many that are nearest to it."""
 MAX_DRAWN_PAIRS = 200_000
 """Beyond so many pairs a histogram is drawn of a random sample; each kind is scaled by itself."""
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """The test photos and the triplets on which the network is judged.
-
-    Attributes:
-        photos: int64 `[N]`, indices into the data set.
-        labels: int64 `[N]`, their individuals.
-        triplets: all pairs of each individual's first photos, each with one random negative; indices into the N.
-        classes: int64 `[N]`, their individuals' numbers 0 … C − 1 among the training individuals; None where some of
-            them did not train.
-    """
-
-    photos: Tensor
-    labels: NDArray[np.int64]
-    triplets: Triplets
-    classes: NDArray[np.int64] | None
-
-    @classmethod
-    def of(cls, data: Data, seed: int) -> HeldOut:
-        """The test part of a data set."""
-        labels = data.labels[list(data.split.test)]
-        triplets = all_pairs_triplets(labels, PHOTOS_IN_TRIPLETS, generator(seed, "test triplets"))
-        trained = np.unique(data.labels[list(data.split.train)])
-        classes = np.searchsorted(trained, labels) if np.isin(labels, trained).all() else None
-        return cls(torch.tensor(data.split.test), labels, triplets, classes)
-
-    def loss_and_accuracy(self, embeddings: Tensor, loss: Loss, distance: Distance) -> dict[str, float | None]:
-        """Mean loss, and share of triplets with d_ap < d_an, of embeddings `[N, D]`.
-
-        The loss is None where it is by class and the individuals did not train.
-        """
-        d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
-        return {
-            "test_loss": self._loss(embeddings, loss),
-            "test_accuracy": (d_ap < d_an).double().mean().item(),
-        }
-
-    @torch.no_grad()
-    def _loss(self, embeddings: Tensor, loss: Loss) -> float | None:
-        by_class = bool(getattr(loss, "by_class", False))
-        labels = self.classes if by_class else self.labels
-        if labels is None:
-            return None
-        device = embeddings.device
-        if isinstance(loss, nn.Module):
-            loss.eval()
-            device = next(chain(loss.parameters(), loss.buffers()), embeddings).device
-        triplets = Triplets(*(index.to(device) for index in self.triplets))
-        tuples = triplets if getattr(loss, "takes_tuples", not by_class) else None
-        mean = loss(embeddings.to(device), torch.from_numpy(labels).to(device), tuples).mean.item()
-        return mean if math.isfinite(mean) else None  # JSON has no other number
-
-
-def judge(
-    config: Config, data: Data, test: HeldOut, networks: Mapping[str, Tensor], distance: Distance
-) -> tuple[dict[str, Any], OperatingPoint | None]:
-    """The content of evaluation.json, and the threshold of the network called `trained`.
+def threshold(
+    config: Config, test: HeldOut, trained: Tensor, distance: Distance
+) -> tuple[OperatingPoint | None, list[str]]:
+    """The threshold of a trained network, and notes on its worth or on why there is none.
 
     Args:
         config: the run's.
-        data: the run's.
+        test: on what it is judged.
+        trained: embeddings `[N, D]` of the test photos.
+        distance: the run's.
+    """
+    settings = config.evaluation
+    if config.split.by != "identity":
+        return None, ['No threshold: with split.by = "photo" every individual trained the network, and a threshold is '
+                      "only worth something for individuals that did not."]  # fmt: skip
+    return operating_point(trained, test.labels, distance, settings.false_accept_rate, settings.confidence,
+                           settings.bootstrap, config.seed)  # fmt: skip
+
+
+def judge(
+    config: Config,
+    test: HeldOut,
+    networks: Mapping[str, Tensor],
+    distance: Distance,
+    point: OperatingPoint | None,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """The content of evaluation.json.
+
+    Args:
+        config: the run's.
         test: on what.
         networks: embeddings `[N, D]` of the test photos, by the network's name.
         distance: the run's.
+        point: the trained network's threshold.
+        notes: what is to be said beside the figures.
     """
     settings = config.evaluation
     figures = {
@@ -115,15 +84,7 @@ def judge(
                        config.seed)
         for name, embeddings in networks.items()
     }  # fmt: skip
-    if config.split.by == "identity":
-        point, notes = operating_point(
-            networks["trained"], test.labels, distance, settings.false_accept_rate, settings.confidence,
-            settings.bootstrap, config.seed,
-        )  # fmt: skip
-    else:
-        point, notes = None, ['No threshold: with split.by = "photo" every individual trained the network, and a '
-                              "threshold is only worth something for individuals that did not."]  # fmt: skip
-    evaluation = {
+    return {
         "individuals": len(np.unique(test.labels)),
         "photos": len(test.labels),
         "triplets": len(test.triplets.anchor),
@@ -135,9 +96,8 @@ def judge(
             for name, of in figures.items()
         },
         "threshold": None if point is None else point.as_json(),
-        "notes": [*data.notes, *notes],
+        "notes": list(notes),
     }
-    return evaluation, point
 
 
 def manifest(config: Config, data: Data, built: Built, precision: Precision) -> dict[str, Any]:
@@ -157,7 +117,7 @@ def manifest(config: Config, data: Data, built: Built, precision: Precision) -> 
             "sha256": data.fingerprint(),
         },
         "weights": dict(built.weights),
-        "plugins": {file.name: sha256(file.read_bytes()).hexdigest() for file in config.plugins},
+        "plugins": {plugin.path.name: plugin.sha256 for plugin in config.plugins},
         "device": {
             "type": precision.device.type,
             "name": torch.cuda.get_device_name() if precision.device.type == "cuda" else platform.machine(),
@@ -169,13 +129,22 @@ def manifest(config: Config, data: Data, built: Built, precision: Precision) -> 
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
         },
+        "kept_epoch": None,
         "seconds": {},
     }
 
 
-def completed(begun: Mapping[str, Any], timings: Mapping[str, float]) -> dict[str, Any]:
-    """The manifest of a run that is done, from the one that it began with; photos are not hashed once more."""
-    return {**begun, "complete": True, "written": _now(), "seconds": dict(timings)}
+def completed(begun: Mapping[str, Any], kept_epoch: int, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The manifest of a run that is done, from the one that it began with; photos are not hashed once more.
+
+    Args:
+        begun: that one.
+        kept_epoch: whose weights are in the model.
+        seconds: by stage. Those of a run that was resumed are of all its sessions, up to each one's last checkpoint;
+            the evaluation's are the last one's.
+    """
+    timings = dict(seconds) | {"total": sum(seconds.values())}
+    return {**begun, "complete": True, "written": _now(), "kept_epoch": kept_epoch, "seconds": timings}
 
 
 def _now() -> str:
@@ -205,9 +174,11 @@ def report_data(
     distance: Distance,
     loss: Loss,
     epochs: Sequence[Mapping[str, Any]],
+    kept_epoch: int,
     evaluation: Mapping[str, Any],
 ) -> ReportData:
     """What the report shows; `trained` are the test photos' embeddings `[N, D]`."""
+    by_class = bool(getattr(loss, "by_class", False)) and test.classes is None
     same, different = _pair_distances(test, trained, distance, config.seed)
     return ReportData(
         name=config.name,
@@ -216,10 +187,13 @@ def report_data(
         stand_ins=stand_ins(data, built),
         facts=_facts(config, data, built, precision),
         epochs=tuple(epochs),
+        kept_epoch=kept_epoch,
+        loss_by_class=by_class,
         findings=tuple(diagnose(epochs, margin_of(loss))),
         evaluation=evaluation,
         same=same,
         different=different,
+        rankings=_rankings(data, test, trained, distance),
         hardest=_hardest(data, test, trained, distance),
     )
 
@@ -276,20 +250,36 @@ def _pair_distances(
     return distances[pairs.same], distances[~pairs.same]
 
 
+def _picture(data: Data, test: HeldOut, position: int) -> Picture:
+    """The test photo at a position among them."""
+    photo = int(test.photos[position])
+    record = data.records[photo]
+    return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy())
+
+
+def _rankings(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[Ranking, ...]:
+    """What is nearest to the first photo of some individuals, evenly from all of them."""
+    _, first = np.unique(test.labels, return_index=True)
+    first = np.sort(first)
+    chosen = torch.from_numpy(first[np.linspace(0, len(first) - 1, min(RANKED, len(first))).round().astype(np.int64)])
+    found = nearest(embeddings[chosen], embeddings, NEAREST, distance, own=chosen)
+    return tuple(
+        Ranking(
+            _picture(data, test, query),
+            tuple((_picture(data, test, index), value) for index, value in zip(indices, values, strict=True)),
+        )
+        for query, indices, values in zip(chosen.tolist(), found.index.tolist(), found.distance.tolist(), strict=True)
+    )
+
+
 def _hardest(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[HardTriplet, ...]:
     """The triplets whose negative is nearest compared with the positive."""
     d_ap, d_an = triplet_distances(embeddings, test.triplets, distance)
-
-    def picture(position: Tensor) -> Picture:
-        photo = int(test.photos[position])
-        record = data.records[photo]
-        return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy())
-
     return tuple(
         HardTriplet(
-            anchor=picture(test.triplets.anchor[t]),
-            positive=picture(test.triplets.positive[t]),
-            negative=picture(test.triplets.negative[t]),
+            anchor=_picture(data, test, int(test.triplets.anchor[t])),
+            positive=_picture(data, test, int(test.triplets.positive[t])),
+            negative=_picture(data, test, int(test.triplets.negative[t])),
             d_ap=d_ap[t].item(),
             d_an=d_an[t].item(),
         )

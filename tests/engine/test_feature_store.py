@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from siamesekit.engine import feature_store
 from siamesekit.engine.feature_store import HEADER, FeatureStore, Layout
 
 LAYOUTS = [Layout((5, 3, 2, 4), torch.bfloat16), Layout((5, 7), torch.float32)]
@@ -92,3 +95,49 @@ def test_beyond_the_limit_or_without_a_folder_values_are_in_memory(tmp_path: Pat
     (tmp_path / "file").write_text("in the way")
     assert same(FeatureStore(tmp_path / "file", GIB).make("k", LAYOUTS, fill))
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+DIE = """
+import os, sys
+from pathlib import Path
+import torch
+from siamesekit.engine.feature_store import FeatureStore, Layout
+FeatureStore(Path(sys.argv[1]), 2**30).make("k", [Layout((1 << 20,), torch.float32)], lambda tensors: os._exit(9))
+"""
+
+
+def test_what_a_process_that_died_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", DIE, str(tmp_path)], check=False)
+    assert done.returncode == 9
+    (tmp_path / ".making-older").mkdir()  # as versions before this one left it, without a lock
+    left = [place.name for place in tmp_path.iterdir() if place.is_dir()]
+    assert len(left) == 2 and all(name.startswith(".making-") for name in left)
+    assert same(FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill))
+    assert [place.name for place in tmp_path.iterdir()] == ["k"]
+
+
+def test_what_a_living_process_makes_stays_and_counts(tmp_path: Path) -> None:
+    FeatureStore(tmp_path, GIB).make("old", LAYOUTS, fill)
+    size = sum(file.stat().st_size for file in (tmp_path / "old").iterdir())
+    seen: list[set[str]] = []
+
+    def meanwhile(tensors: Sequence[Tensor]) -> None:
+        wanted = sum(layout.bytes for layout in LAYOUTS)
+        store = FeatureStore(tmp_path, size + wanted * 3 // 2)  # room for the old one and this one, but for the making
+        assert same(store.make("other", LAYOUTS, fill))
+        seen.append({place.name.partition("-")[0] for place in tmp_path.iterdir() if place.is_dir()})
+        fill(tensors)
+
+    assert same(FeatureStore(tmp_path, GIB).make("mine", LAYOUTS, meanwhile))
+    assert seen == [{".making", "other"}]
+    assert {place.name for place in tmp_path.iterdir()} == {"mine", "other"}
+    assert same(FeatureStore(tmp_path, GIB).load("mine"))
+
+
+def test_where_a_lock_cannot_be_had_values_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: Path) -> int:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(feature_store, "held", refused)
+    assert same(FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill))
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from siamesekit.artifact import Architecture, build
+from siamesekit.engine import folding
 from siamesekit.engine.cutting import whole
 from siamesekit.engine.folding import FoldedConv, fold
 
@@ -89,3 +90,11 @@ def test_only_pairs_that_may_be_folded_are() -> None:
     assert folded == [network.one]
     names = {str(node.target) for node in graph.graph.nodes if node.op == "call_module"}
     assert {"two", "two_norm", "three", "three_norm", "circular", "circular_norm"} <= names
+
+
+@pytest.mark.parametrize(("device", "amx", "pay"), [("cpu", True, True), ("cpu", False, False), ("cuda", True, False)])
+def test_products_pay_on_a_cpu_with_amx_and_not_on_a_gpu_beside_one(
+    monkeypatch: pytest.MonkeyPatch, device: str, amx: bool, pay: bool
+) -> None:
+    monkeypatch.setattr(folding, "has_amx", lambda: amx)
+    assert folding.products_pay(torch.device(device)) == pay

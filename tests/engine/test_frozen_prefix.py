@@ -1,7 +1,6 @@
 """The frozen part, run once per image, and each distinct image once: exactly the plain network of three images."""
 
 import warnings
-from collections import OrderedDict
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +13,7 @@ from siamesekit.data.samplers.batch import batch_of
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.weights import calibrate_batchnorm
-from siamesekit.engine import frozen_prefix
+from siamesekit.engine import prefix_key
 from siamesekit.engine.cutting import CannotCutError, cut
 from siamesekit.engine.feature_store import FeatureStore
 from siamesekit.engine.frozen_prefix import CHUNK, Stored, Views, store
@@ -302,9 +301,9 @@ def test_what_is_stale_is_computed_again(what: str, tmp_path: Path, monkeypatch:
     if what == "threads":
         monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     if what == "a version":
-        monkeypatch.setattr(frozen_prefix, "version", lambda library: "0.0")
+        monkeypatch.setattr(prefix_key, "version", lambda library: "0.0")
     if what == "own code":
-        monkeypatch.setattr(frozen_prefix, "_own_code", lambda: "other")
+        monkeypatch.setattr(prefix_key, "_own_code", lambda: "other")
     assert "earlier run" not in changed(what).why
 
 
@@ -318,23 +317,155 @@ def test_over_the_limit_nothing_is_cached_and_results_are_the_same() -> None:
     assert relative(found, encoder(images).detach()) < 1e-10
 
 
+class Early(nn.Module):
+    """A part without parameters that is made after what trains, so that it trains too, and used before it."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second, self.part = nn.Linear(12, 8).requires_grad_(False), nn.Linear(8, 8), part
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.part(self.first(x.flatten(1))))
+
+
+def early(part: nn.Module, batchnorm: str = "inference") -> Encoder:
+    torch.manual_seed(0)
+    return Encoder(Backbone(Early(part), 8, (0,) * 3, (255,) * 3), nn.Identity(), batchnorm)  # type: ignore[arg-type]
+
+
 def test_dropout_in_the_frozen_part_is_named_and_nothing_is_cached() -> None:
-    """Without frozen parameters around it, it draws whenever the network trains."""
-    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(6, 32)
-    network = encoder.backbone.network
-    network.maxpool = nn.Sequential(OrderedDict(pool=network.maxpool, drop=nn.Dropout(0.5)))
+    encoder, images = early(nn.Dropout(0.5)), drawn_images(6, 2)
     stored = store(encoder, images, FP32)
     assert not stored.cached
-    assert stored.why == "Dropout network.maxpool.drop in the frozen part is random, so nothing is cached"
-    network.maxpool.drop.p = 0.0
+    assert stored.why == "Dropout network.part in the frozen part is random, so nothing is cached"
+    encoder.backbone.network.part.p = 0.0
     assert store(encoder, images, FP32).cached
 
 
 def test_dropout_in_a_frozen_block_stands_still_and_is_cached() -> None:
     """A block none of whose parameters trains runs in inference mode, its dropout too."""
-    encoder, images = made("timm/test_resnet", "layer3", 32), drawn_images(6, 32)
+    encoder, images = made("timm/test_resnet", "layer3", 32).double(), drawn_images(6, 32)
     encoder.backbone.network.layer1.add_module("drop", nn.Dropout(0.5))
     stored = store(encoder, images, FP32)
     assert stored.cached
     encoder.train()
-    torch.testing.assert_close(stored.embeddings(torch.arange(6), FP32), encoder(images), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(stored.embeddings(torch.arange(6), FP32), encoder(images), rtol=1e-10, atol=1e-12)
+
+
+class Functional(nn.Module):
+    """A network whose dropouts are functions of `training`: one in the frozen part, one in what trains."""
+
+    def __init__(self, frozen_rate: float, trained_rate: float) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(12, 64), nn.Linear(64, 64), nn.Linear(64, 8)
+        self.rates = frozen_rate, trained_rate
+        for parameter in (*self.first.parameters(), *self.second.parameters()):
+            parameter.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x.flatten(1))
+        if self.rates[0] > 0:
+            x = nn.functional.dropout(x, self.rates[0], self.training)
+        x = torch.relu(self.second(x))
+        return nn.functional.dropout(self.third(x), self.rates[1], training=self.training)
+
+
+def functional(frozen_rate: float, trained_rate: float) -> Encoder:
+    torch.manual_seed(1)
+    return Encoder(Backbone(Functional(frozen_rate, trained_rate), 8, (0,) * 3, (255,) * 3), nn.Identity())
+
+
+def drawn(work, seed: int = 7) -> Tensor:
+    torch.manual_seed(seed)
+    return work().detach()
+
+
+@pytest.mark.parametrize(("frozen_rate", "cached"), [(0.0, True), (0.4, False)])
+@pytest.mark.parametrize("limit", [None, 0])
+def test_a_dropout_that_is_a_function_drops_in_training_and_rests_in_inference(
+    frozen_rate: float, cached: bool, limit: int | None
+) -> None:
+    encoder, images, chosen = functional(frozen_rate, 0.5), drawn_images(6, 2), torch.arange(6)
+    stored = store(encoder, images, FP32, limit=limit)
+    assert stored.cached == (cached and limit is None) and stored.by_mode
+    if not cached:
+        assert stored.why == "the frozen part's own code is another one in training, so nothing is cached"
+    for mode in (True, False, True):
+        encoder.train(mode)
+        ours = drawn(lambda: stored.embeddings(chosen, FP32))
+        torch.testing.assert_close(ours, drawn(lambda: encoder(images)), rtol=1e-5, atol=1e-6)
+        assert bool((ours == 0).any()) == mode
+
+
+def test_attention_whose_dropout_is_an_argument_drops_in_training() -> None:
+    """timm's attention hands its rate to `scaled_dot_product_attention`, 0 while it does not train."""
+    torch.manual_seed(0)
+    encoder = build(Architecture("timm/test_vit", {}, {"layers": [16]}, "inference"))
+    encoder.backbone.freeze_before("blocks.3")
+    for block in encoder.backbone.network.blocks:
+        block.attn.attn_drop.p = 0.5
+    images = drawn_images(4, 160)
+    stored = store(encoder, images, FP32)
+    assert stored.cached and stored.by_mode
+    encoder.train()
+    ours, again = (drawn(lambda: stored.embeddings(torch.arange(4), FP32), seed) for seed in (7, 8))
+    assert not torch.equal(ours, again)
+    torch.testing.assert_close(ours, drawn(lambda: encoder(images)), rtol=1e-4, atol=1e-5)
+
+
+class Noise(nn.Module):
+    """Without parameters and under a name that says nothing; while it trains it draws."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x) if self.training else x
+
+
+def test_a_module_of_one_s_own_that_draws_in_the_frozen_part_is_found() -> None:
+    encoder, images = early(Noise()), drawn_images(6, 2)
+    stored = store(encoder, images, FP32)
+    assert (stored.cached, stored.why) == (
+        False, "the frozen part draws random numbers in training, so nothing is cached"
+    )  # fmt: skip
+    encoder.train()
+    assert not torch.equal(*(stored.embeddings(torch.arange(6), FP32) for _ in range(2)))
+
+
+class Shaken(nn.Module):
+    """Draws in its own code, of a shape that tracing knows: a graph would hold the numbers themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 8).requires_grad_(False), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x.flatten(1)) + torch.randn(8))
+
+
+def test_numbers_drawn_while_tracing_are_no_constants() -> None:
+    encoder, images = Encoder(Backbone(Shaken(), 8, (0,) * 3, (255,) * 3), nn.Identity()), drawn_images(3, 2)
+    stored = store(encoder, images, FP32)
+    assert (stored.cached, stored.why) == (
+        False, "the network's own code draws random numbers, so nothing is cached"
+    )  # fmt: skip
+    assert not torch.equal(*(stored.embeddings(torch.arange(3), FP32) for _ in range(2)))
+
+
+def test_batchnorm_without_parameters_in_the_frozen_part_is_not_frozen() -> None:
+    """Nothing in it can be frozen: with `batchnorm = "train"` it takes each batch's own statistics."""
+    images, reason = drawn_images(6, 2), "uses the batch's statistics, so nothing is cached"
+    found = store(early(nn.BatchNorm1d(8, affine=False), "train"), images, FP32)
+    assert (found.cached, found.why) == (False, f"BatchNorm1d network.part in the frozen part {reason}")
+    assert store(early(nn.BatchNorm1d(8, affine=False)), images, FP32).cached
+    without = early(nn.BatchNorm1d(8, affine=False, track_running_stats=False))
+    assert not store(without, images, FP32).cached, "nor has it others in inference"
+
+
+def test_a_network_of_two_codes_gives_in_each_mode_what_it_gives_itself() -> None:
+    """LeViT keeps its attention's biases while it does not train, and computes them anew while it does."""
+    encoder, images = made("timm/levit_128s", "stages.2", 224), drawn_images(2, 224)
+    for _ in range(2):
+        stored = store(encoder, images, FP32)
+        assert stored.by_mode
+        for mode in (True, False):
+            encoder.train(mode)
+            torch.testing.assert_close(stored.embeddings(torch.arange(2), FP32), encoder(images), rtol=1e-3, atol=1e-4)

@@ -30,12 +30,46 @@ def test_distances_follow_the_blocks() -> None:
     assert set(found.values()) == {0, 1, 2, 3}
 
 
-def test_what_stands_in_no_block_is_as_far_as_the_first() -> None:
-    encoder = made("", "timm/test_vit")
-    found = distances_from_head(encoder)
-    blocks = encoder.backbone.blocks()
-    first = next(distance for name, distance in found.items() if name.startswith(f"backbone.network.{blocks[0]}."))
-    assert found["backbone.network.cls_token"] == found["backbone.network.pos_embed"] == first == len(blocks)
+def far(first: int, *names: str) -> dict[str, int]:
+    """Names and how far they are, the last one `first`."""
+    return {name: first + number for number, name in enumerate(reversed(names))}
+
+
+BY_EYE = {
+    "timm/test_vit": far(
+        1, "patch_embed", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "norm"
+    ) | {"cls_token": 8, "pos_embed": 8},
+    "torchvision/vit_b_16": far(
+        1, "conv_proj", *(f"encoder.layers.encoder_layer_{n}" for n in range(12)), "encoder.ln"
+    ) | {"class_token": 14, "encoder.pos_embedding": 14},
+    "timm/test_efficientnet": far(
+        1, "conv_stem", "bn1", "blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0", "blocks.4.0",
+        "conv_head", "bn2",
+    ),
+    "timm/test_convnext": far(
+        1, "stem", "stages.0.blocks.0", "stages.1.downsample", "stages.1.blocks.0", "stages.1.blocks.1",
+        "stages.2.downsample", "stages.2.blocks.0", "stages.2.blocks.1", "stages.2.blocks.2", "stages.2.blocks.3",
+        "stages.3.downsample", "stages.3.blocks.0", "stages.3.blocks.1", "head",
+    ),
+    "torchvision/mobilenet_v3_small": far(1, *(f"features.{n}" for n in range(13)), "classifier"),
+    "xception": far(
+        1, "conv1", "bn1", "conv2", "bn2", *(f"block{n}" for n in range(1, 13)), "conv3", "bn3", "conv4", "bn4"
+    ),
+}  # fmt: skip
+"""Written down by hand from the networks' printed structure."""
+
+
+@pytest.mark.parametrize("name", BY_EYE)
+def test_every_block_of_a_list_is_a_layer_of_its_own(name: str) -> None:
+    encoder = made("", name)
+    expected = BY_EYE[name]
+    for parameter, distance in distances_from_head(encoder).items():
+        if parameter.startswith("head."):
+            assert distance == 0
+            continue
+        inside = parameter.removeprefix("backbone.network.")
+        [block] = [block for block in expected if f"{inside}.".startswith(f"{block}.")]
+        assert distance == expected[block], parameter
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "keras-adam", "sgd"])

@@ -1,11 +1,18 @@
 """Device and number format: what is asked for, and what `auto` makes of it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
 import pytest
 import torch
 
+from siamesekit.artifact import load
+from siamesekit.config import Config
 from siamesekit.engine import precision
-from siamesekit.engine.precision import choose_precision
+from siamesekit.engine.precision import Precision, choose_precision
 from siamesekit.errors import UserError
+from siamesekit.experiment import RunResult, check, run
 
 
 @pytest.mark.parametrize(("native", "name"), [(True, "bf16"), (False, "fp32")])
@@ -52,3 +59,87 @@ def test_on_a_gpu_auto_goes_by_its_capability(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     chosen = choose_precision()
     assert (chosen.device.type, chosen.name) == ("cuda", name)
+
+
+ON_GPU = Precision(torch.device("cuda"), False, "")
+
+
+@pytest.fixture
+def settings() -> Iterator[None]:
+    """Torch's settings, as they were: by default cuDNN takes TF32."""
+    torch.backends.cudnn.allow_tf32 = True
+    yield
+    if hasattr(torch.backends.cudnn, "conv"):
+        torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.rnn.fp32_precision = "tf32"
+    torch.backends.cudnn.allow_tf32 = True
+
+
+@pytest.mark.usefixtures("settings")
+def test_fp32_on_a_gpu_is_no_tf32_and_torch_s_setting_comes_back() -> None:
+    with pytest.raises(KeyError), ON_GPU.exact():
+        assert not torch.backends.cudnn.allow_tf32
+        with ON_GPU.exact():
+            assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
+        if hasattr(torch.backends.cudnn, "conv"):
+            assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+        raise KeyError
+    assert torch.backends.cudnn.allow_tf32
+    for other in (Precision(torch.device("cuda"), True, ""), Precision(torch.device("cpu"), False, "")):
+        with other.exact():
+            assert torch.backends.cudnn.allow_tf32, "bf16 multiplies no float32, a CPU has no cuDNN"
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="settings of PyTorch 2.9")
+@pytest.mark.parametrize("theirs", ["conv", "all"])
+def test_who_uses_the_newer_settings_finds_them_as_they_were(theirs: str) -> None:
+    """Then the older ones raise: neither may be mixed with the other."""
+    cudnn = torch.backends.cudnn
+    if theirs == "conv":
+        cudnn.rnn.fp32_precision = "ieee"
+        with pytest.raises(RuntimeError, match="legacy"):
+            assert cudnn.allow_tf32
+    else:
+        torch.backends.fp32_precision = "tf32"
+    try:
+        before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+        assert before[0] == "tf32"
+        with ON_GPU.exact():
+            assert cudnn.conv.fp32_precision == "ieee"
+        assert (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == before
+    finally:
+        torch.backends.fp32_precision = "none"
+
+
+def test_a_run_a_check_and_a_model_compute_within_it(
+    monkeypatch: pytest.MonkeyPatch, small_config: Callable[..., Config], finished: RunResult, tmp_path: Path
+) -> None:
+    """A backward pass, too, which autograd's own threads do: the setting is the process's."""
+    inside: list[bool] = [False]
+    steps: list[bool] = []
+
+    @contextmanager
+    def exact(self: Precision) -> Iterator[None]:
+        before, inside[0] = inside[0], True
+        yield
+        inside[0] = before
+
+    monkeypatch.setattr(Precision, "exact", exact)
+    real_autocast, real_backward = Precision.autocast, torch.Tensor.backward
+
+    def autocast(self: Precision) -> AbstractContextManager[None]:
+        steps.append(inside[0])
+        return real_autocast(self)
+
+    def backward(self: torch.Tensor, *given: object, **options: object) -> None:
+        steps.append(inside[0])
+        real_backward(self, *given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Precision, "autocast", autocast)
+    monkeypatch.setattr(torch.Tensor, "backward", backward)
+    check(small_config(), "cpu", "fp32")
+    run(small_config("train.epochs=1"), tmp_path / "run", device="cpu", precision="fp32")
+    load(finished.folder, "cpu").embed(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert len(steps) > 10 and all(steps)
+    assert not inside[0]

@@ -1,16 +1,19 @@
 """A step's loss and gradient, however the batch is cut up: those of the whole batch."""
 
+import weakref
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from siamesekit.artifact import Architecture, build
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.weights import calibrate_batchnorm
 from siamesekit.engine.frozen_prefix import Stored, store
-from siamesekit.engine.precision import choose_precision
+from siamesekit.engine.precision import Precision, choose_precision
 from siamesekit.engine.steps import Chunking, Stepper, why_whole
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
@@ -192,7 +195,7 @@ class Scarce:
 
     def __init__(self, stored: Stored, room: int, backward: int = 0) -> None:
         self.stored, self.room, self.backward = stored, room, backward
-        self.images = stored.images
+        self.images, self.by_mode = stored.images, stored.by_mode
 
     def embeddings(self, images: Tensor, precision: object, epoch: int = 0) -> Tensor:
         if len(images) > self.room:
@@ -255,3 +258,93 @@ def test_other_errors_are_let_through() -> None:
 
     with pytest.raises(RuntimeError, match="mat1"):
         Stepper(encoder, stored, FP32)(torch.arange(IMAGES), broken)
+
+
+def test_memory_is_given_back_before_a_step_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an error is handled its traceback holds the activations, and a GPU's cache gives nothing back."""
+    encoder, stored = made()
+    alive: list[weakref.ref[Tensor]] = []
+
+    class Holding(Scarce):
+        def embeddings(self, images: Tensor, precision: object, epoch: int = 0) -> Tensor:
+            held = torch.zeros(1000)
+            alive.append(weakref.ref(held))
+            embeddings = super().embeddings(images, precision, epoch)
+            del held
+            return embeddings
+
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(sum(ref() is not None for ref in alive)))
+    on_gpu = Precision(torch.device("cuda"), False, "")
+    stepper = Stepper(encoder, Holding(stored, 100), FP32, Chunking(8, 100))  # type: ignore[arg-type]
+    stepper.stored.room = 3  # type: ignore[attr-defined]
+    stepper.precision = on_gpu
+    stepper(torch.arange(IMAGES), triplet_loss)
+    assert emptied == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["timm/test_efficientnet", "timm/mobilenetv3_small_050"])
+def test_batchnorm_with_an_activation_in_it_is_batchnorm(name: str) -> None:
+    """timm's `BatchNormAct2d` has modules in it: a batch cut up would be normalised by each part's own statistics."""
+    torch.manual_seed(0)
+    encoder = build(Architecture(name, {}, {"layers": [16]}, "train"))
+    encoder.backbone.freeze_before("blocks.3")
+    stored = store(encoder.double(), images(), FP32)
+    reason = why_whole(encoder)
+    assert reason is not None and reason.startswith("BatchNorm backbone.network.blocks.3")
+    expected = plain(encoder.train(), stored)
+    encoder.zero_grad(set_to_none=True)
+    value, _ = Stepper(encoder, stored, FP32, Chunking(3, 4))(torch.arange(IMAGES), triplet_loss)
+    assert value.objective.item() == pytest.approx(expected[0], rel=1e-10)
+    torch.testing.assert_close(gradients(encoder), expected[1], rtol=1e-8, atol=1e-12)
+
+
+class OwnDropout(nn.Module):
+    """A network whose own code drops, by one generator or another."""
+
+    def __init__(self, way: str, traceable: bool = True) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3 * 32 * 32, 12), nn.Linear(12, 8)
+        self.way, self.traceable = way, traceable
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x.flatten(1))
+        if not self.traceable and x.sum() > 1e9:
+            return x
+        if self.training:
+            match self.way:
+                case "torch":
+                    x = nn.functional.dropout(x, 0.5, self.training)
+                case "numpy":
+                    x = x * float(np.random.random())  # noqa: NPY002
+                case "batch":
+                    x = nn.functional.batch_norm(x, None, None, training=True)
+        return self.second(x)
+
+
+@pytest.mark.parametrize(
+    ("way", "traceable", "says"),
+    [
+        ("torch", True, "the network's own code is another one in training, as with a dropout that is a function"),
+        ("torch", False, "the network draws random numbers in training"),
+        ("numpy", True, "the network draws random numbers in training"),
+        ("batch", True, "the network's own code is another one in training, as with a dropout that is a function"),
+        ("none", True, None),
+        ("none", False, None),
+    ],
+)
+def test_a_network_whose_own_code_draws_or_looks_at_the_batch_is_given_whole_batches(
+    way: str, traceable: bool, says: str | None
+) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(Backbone(OwnDropout(way, traceable), 8, (0,) * 3, (255,) * 3), nn.Identity())
+    stored = store(encoder, images(), FP32)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert why_whole(encoder.train(), stored, FP32) == says
+    assert Stepper(encoder, stored, FP32, Chunking(3, 4)).whole == says
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    together, again = (stored.embeddings(torch.arange(IMAGES), FP32) for _ in range(2))
+    assert torch.equal(together, again) == (way in ("none", "batch"))
+    encoder.eval()
+    torch.testing.assert_close(stored.embeddings(torch.arange(IMAGES), FP32), encoder(images()))

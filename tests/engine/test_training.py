@@ -17,13 +17,13 @@ from siamesekit.engine.descent import Descent
 from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.steps import Stepper
-from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, ranking, train
+from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, train
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.triplet import Triplet
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
-from siamesekit.triplets import Pairs, Triplets, as_triplets
+from siamesekit.triplets import Pairs, Triplets
 
 FP32 = choose_precision("cpu", "fp32")
 PHOTOS = torch.tensor([7, 2, 5, 0, 3])
@@ -239,27 +239,6 @@ def test_without_triplets_a_step_is_over_all_of_them() -> None:
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_ranking_without_triplets_is_over_all_of_them_and_over_pairs() -> None:
-    labels = [0, 0, 0, 1, 1, 2]
-    embeddings = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    d = ((embeddings[:, None] - embeddings) ** 2).sum(-1).tolist()
-    a, p, n = (index.tolist() for index in every_triplet(labels))
-    right = [d[i][j] < d[i][k] for i, j, k in zip(a, p, n, strict=True)]
-    pairs = [(i, j) for i, j in product(range(6), range(6)) if i != j]
-    positive = [d[i][j] for i, j in pairs if labels[i] == labels[j]]
-    negative = [d[i][j] for i, j in pairs if labels[i] != labels[j]]
-    expected = [sum(values) / len(values) for values in (right, positive, negative)]
-    assert 0 < expected[0] < 1
-    assert ranking(embeddings, torch.tensor(labels), None, SquaredEuclidean()) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]], ids=["no positive pair", "no negative"])
-def test_ranking_without_any_triplet_is_unknown(labels: list[int]) -> None:
-    none = every_triplet(labels)
-    for triplets in (None, none):
-        assert math.isnan(ranking(torch.randn(3, 2), torch.tensor(labels), triplets, SquaredEuclidean())[0])
-
-
 def test_the_miner_is_given_embeddings_without_gradient_and_its_triplets_are_the_loss_s() -> None:
     given: list[Triplets] = []
     chosen = Triplets(torch.tensor([1]), torch.tensor([0]), torch.tensor([2]))
@@ -351,27 +330,6 @@ def test_an_epoch_in_which_the_miner_finds_nothing_at_all_has_no_loss_and_moves_
     with pytest.raises(RunError, match="no batch of epoch 1 holds a triplet"):
         nothing = Sometimes(Triplets(*torch.zeros(3, 0, dtype=torch.int64)))
         trained(made(), 1, sampler=OneBatch(0, 1), miner=nothing)
-
-
-def test_ranking_of_pairs_is_over_the_triplets_that_they_make_and_the_pairs() -> None:
-    embeddings = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    index = torch.tensor
-    pairs = Pairs(index([0, 1, 0]), index([1, 0, 2]), index([0, 0, 1, 3]), index([3, 4, 5, 0]))
-    distance = SquaredEuclidean()
-    triplets = as_triplets(pairs)
-    assert len(triplets.anchor) == 2 * 2 + 1
-    d = ((embeddings[:, None] - embeddings) ** 2).sum(-1)
-    positive = [d[a, p].item() for a, p in zip(pairs.anchor, pairs.positive, strict=True)]
-    negative = [d[a, n].item() for a, n in zip(pairs.other_anchor, pairs.negative, strict=True)]
-    right = [d[a, p].item() < d[a, n].item() for a, p, n in zip(*triplets, strict=True)]
-    assert 0 < sum(right) < len(right)
-    expected = [sum(values) / len(values) for values in (right, positive, negative)]
-    assert ranking(embeddings, torch.zeros(6), pairs, distance) == pytest.approx(expected, rel=1e-12)
-    only = Pairs(index([0]), index([1]), index([], dtype=torch.int64), index([], dtype=torch.int64))
-    accuracy, d_ap, d_an = ranking(embeddings, torch.zeros(6), only, distance)
-    assert d_ap == pytest.approx(d[0, 1].item())
-    assert math.isnan(accuracy)
-    assert math.isnan(d_an)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 40.0])

@@ -11,7 +11,7 @@ from siamesekit.data.pixel_store import GIB
 from siamesekit.engine import trial as module
 from siamesekit.engine.frozen_prefix import Stored, store
 from siamesekit.engine.precision import choose_precision
-from siamesekit.engine.steps import CHUNK, Chunking
+from siamesekit.engine.steps import CHUNK, Chunking, why_whole
 from siamesekit.engine.trial import Cost, chunking, memory_budget, trial
 from siamesekit.errors import UserError
 from siamesekit.model import Encoder
@@ -63,8 +63,7 @@ def test_bytes_are_those_that_a_batch_holds_and_half_as_much_again() -> None:
 
 @pytest.mark.parametrize(("images", "budget"), [(10, 10), (100, 9), (100, 50), (300, 200), (5, 2)])
 def test_what_is_held_and_encoded_stays_within_the_budget(images: int, budget: int) -> None:
-    encoder, _ = made()
-    cut = chunking(encoder, Cost(0.1, 1000), images, budget * 1000 + 999)
+    cut = chunking(Cost(0.1, 1000), images, budget * 1000 + 999, None)
     if images <= budget:
         assert cut == Chunking()
     else:
@@ -73,16 +72,16 @@ def test_what_is_held_and_encoded_stays_within_the_budget(images: int, budget: i
 
 
 def test_batches_that_cannot_be_cut_up_are_refused_with_the_reason_and_what_helps() -> None:
-    encoder, _ = made("train")
-    assert chunking(encoder, Cost(0.1, 1000), 10, 10_000) == Chunking()
+    encoder, stored = made("train")
+    reason = why_whole(encoder, stored, FP32)
+    assert chunking(Cost(0.1, 1000), 10, 10_000, reason) == Chunking()
     with pytest.raises(UserError, match=r"batch of 11 photos.*BatchNorm .* uses the batch's statistics: lower"):
-        chunking(encoder, Cost(0.1, 1000), 11, 10_000)
-    encoder, _ = made()
+        chunking(Cost(0.1, 1000), 11, 10_000, reason)
     with pytest.raises(UserError, match=r"one photo takes about 1.00 GiB.*allows 1.50"):
-        chunking(encoder, Cost(0.1, GIB), 11, int(1.5 * GIB))
+        chunking(Cost(0.1, GIB), 11, int(1.5 * GIB), None)
 
 
 def test_the_budget_is_what_was_asked_or_half_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory_budget(1.5, FP32) == 3 * GIB // 2
-    monkeypatch.setattr(module.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.__getitem__)
+    monkeypatch.setattr(module, "machine_memory", lambda: 4096 * 1000)
     assert memory_budget(0, FP32) == 4096 * 500

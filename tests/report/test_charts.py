@@ -137,3 +137,15 @@ def test_the_same_numbers_give_the_same_bytes_and_leave_no_style_behind() -> Non
     before = dict(matplotlib.rcParams)
     assert comparison_chart(networks()) == comparison_chart(networks())
     assert dict(matplotlib.rcParams) == before
+
+
+def test_the_score_by_which_epochs_are_chosen_is_drawn_where_there_is_one() -> None:
+    scores = [0.1, 0.7, 0.4, 0.5, 0.2]
+    svg = training_chart([epoch(n, validation_map_at_r=score) for n, score in enumerate(scores, 1)])
+    assert {"validation MAP@R", "Share of triplets, MAP@R", "Mean loss"} <= set(words(svg))
+    [curve] = [points for points in lines(svg, "#8a8f98", dashed=True) if len(points) == 5]
+    height = (curve[:, 1].max() - curve[:, 1]) / np.ptp(curve[:, 1])
+    np.testing.assert_allclose(height, (np.array(scores) - 0.1) / 0.6, atol=1e-3)
+    without = words(training_chart([epoch(n) for n in range(1, 6)]))
+    assert "Share of triplets" in without
+    assert not any("validation" in text or "MAP@R" in text for text in without)

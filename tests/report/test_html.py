@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from siamesekit.doctor import Finding
 from siamesekit.experiment import RunResult
-from siamesekit.report.data import HardTriplet, Picture, ReportData, StandIn
+from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
 from siamesekit.report.html import answer, render, shortfalls
 
 NASTY = "<script>alert(1)</script>\"'&<!--"
@@ -54,6 +55,10 @@ def epoch(number: int) -> dict[str, Any]:
             "d_ap_mean": 0.1, "d_an_mean": 0.2, "active_triplets": 0.5, "seconds": 1.5}  # fmt: skip
 
 
+def ranking(query: str, *found: str) -> Ranking:
+    return Ranking(picture(query, 10), tuple((picture(name, 50), 0.25 * k) for k, name in enumerate(found)))
+
+
 def report(**changes: Any) -> ReportData:
     triplets = tuple(
         HardTriplet(picture(NASTY, 10), picture(NASTY, 100), picture("other", 200), 0.9 - 0.1 * k, 0.55)
@@ -61,10 +66,32 @@ def report(**changes: Any) -> ReportData:
     )
     made = ReportData(
         name=NASTY, created="today", version="1.2.3", stand_ins=(), facts=((NASTY, NASTY),),
-        epochs=tuple(epoch(n) for n in (1, 2, 3)), findings=(), evaluation=evaluation(notes=[NASTY]),
+        epochs=tuple(epoch(n) for n in (1, 2, 3)), kept_epoch=3, loss_by_class=False, findings=(),
+        evaluation=evaluation(notes=[NASTY]),
         same=np.array([0.1, 0.2], np.float32), different=np.array([0.7, 0.9, 1.1], np.float32), hardest=triplets,
+        rankings=(ranking(NASTY, NASTY), ranking("whale", "whale", NASTY, "whale")),
     )  # fmt: skip
     return replace(made, **changes)
+
+
+def test_nearest_photos_are_marked_right_and_wrong() -> None:
+    html = render(report())
+    section = html[html.index("Who is it?") : html.index("The hardest test triplets")]
+    assert re.findall("<figure class=(right|wrong)>", section) == ["right", "right", "wrong", "right"]
+    assert re.findall(r"<b>([✓✗] [0-9.]+)</b>", section) == ["✓ 0.000", "✓ 0.000", "✗ 0.250", "✓ 0.500"]
+    assert section.count("<div class=ranking>") == 2
+    assert escape(NASTY) in section
+
+
+@pytest.mark.parametrize("rankings", [(), (ranking("alone"),)])
+def test_where_nothing_is_near_there_is_no_section(rankings: tuple[Ranking, ...]) -> None:
+    assert "Who is it?" not in render(report(rankings=rankings))
+
+
+def test_large_photos_are_shown_smaller() -> None:
+    large = Picture("a.jpg", "a", np.zeros((500, 1000, 3), np.uint8))
+    [uri] = re.findall("base64,([^']+)", render(report(hardest=(), rankings=(Ranking(large, ((large, 0.0),)),))))[:1]
+    assert Image.open(io.BytesIO(base64.b64decode(uri))).size == (256, 128)
 
 
 class Page(HTMLParser):
@@ -100,8 +127,8 @@ def test_names_are_escaped_wherever_they_stand() -> None:
     assert "<script" not in html
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert next(attributes["title"] for tag, attributes in page.tags if tag == "img") == f"{NASTY}, {NASTY}/0.jpg"
-    # title, heading, five in the stand-in, criterion, 20 captions, two facts, a note
-    assert page.text.count(NASTY) == 2 + 5 + 1 + 20 + 2 + 1
+    # title, heading, five in the stand-in, criterion, 4 captions of near photos and 20 of triplets, two facts, a note
+    assert page.text.count(NASTY) == 2 + 5 + 1 + 4 + 20 + 2 + 1
 
 
 def test_stand_ins_are_named_before_any_figure() -> None:
@@ -114,7 +141,7 @@ def test_stand_ins_are_named_before_any_figure() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10])
 def test_hard_triplets_are_shown_as_pictures(count: int) -> None:
-    html = render(report(hardest=report().hardest[:count]))
+    html = render(report(hardest=report().hardest[:count], rankings=()))
     images = [attributes["src"] for tag, attributes in Page(html).tags if tag == "img"]
     assert len(images) == 3 * count
     for k, uri in enumerate(images):
@@ -181,7 +208,8 @@ def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
     html = render(report(epochs=tuple(epoch(n) for n in range(1, epochs + 1))))
     count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     assert f"<p>{count} in {1.5 * epochs:.0f} seconds" in html
-    assert f"training loss is {1 / epochs:.4f}" in html
+    after = ", after 1.0000 in epoch 1. A term" if epochs > 1 else ". A term"
+    assert f"the training loss is {1 / epochs:.4f} in epoch {epochs}{after}" in html
 
 
 def test_what_the_doctor_finds_stands_under_training_and_is_escaped() -> None:
@@ -198,11 +226,39 @@ def test_what_the_doctor_finds_stands_under_training_and_is_escaped() -> None:
 def test_figures_that_are_not_known_are_left_out() -> None:
     nothing = {"train_loss": None, "test_loss": None, "d_ap_mean": None, "d_an_mean": None}
     html = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2))))
-    assert "2 epochs in 3 seconds. A triplet" in html
-    assert "There is no test loss" in html
+    assert "2 epochs in 3 seconds. A term of the loss" in html
+    assert "There is no test loss: it was no finite number" in html
+    by_class = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2)), loss_by_class=True))
+    assert "There is no test loss: this loss compares photos with the training individuals" in by_class
     some = render(report(epochs=(epoch(1), epoch(2), epoch(3) | nothing)))
-    assert "training loss is 0.5000, after 1.0000 in the first" in some
+    assert "the training loss is 0.5000 in epoch 2, after 1.0000 in epoch 1" in some
     assert "There is no test loss" not in some
+
+
+def test_the_epoch_that_was_chosen_is_named_with_its_figures() -> None:
+    chosen = tuple(epoch(n) | {"validation_map_at_r": 0.1 * n * (4 - n)} for n in (1, 2, 3))
+    html = render(report(epochs=chosen, kept_epoch=2))
+    assert ("The model has the weights of epoch 2, the best on the validation individuals: MAP@R 0.400, their training "
+            "loss 0.5000.") in html  # fmt: skip
+    assert "The model has the weights" not in render(report(kept_epoch=2))
+
+
+MORE = ("r_precision", "mrr_at_10", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10", "map_at_5",
+        "map_at_10")  # fmt: skip
+
+
+def test_more_figures_stand_in_a_table_that_opens() -> None:
+    figures = networks()
+    for row, figure in enumerate(figures.values()):
+        figure |= {metric: interval(0.15 + 0.2 * row + 0.01 * column) for column, metric in enumerate(MORE)}
+    html = render(report(evaluation=evaluation(networks=figures)))
+    inside = html[html.index("<details>") : html.index("</details>")]
+    rows = [re.findall(r"<b>([\d.]+)</b>", row) for row in inside.split("<tr>")[2:]]
+    assert rows == [[f"{0.15 + 0.2 * row + 0.01 * column:.3f}" for row in range(3)] for column in range(8)]
+    for label in ("R-precision", "MRR@10", "Recall@5", "Recall@10", "P@5", "P@10", "MAP@5", "MAP@10"):
+        assert f"<td>{label}</td>" in inside
+    assert html.index("Triplet accuracy:") < html.index("<details>"), "the three that count stand first"
+    assert "<details>" not in render(report()), "of a run that had none"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 The network's graph (torch.fx) is cut where the first trained parameter enters, which may be anywhere inside a block:
 `prefix` gives the tensors that cross the cut, `tail` goes on from them.
+
+A graph holds what the network's own code does in the mode in which it is traced. Modules without modules in them stand
+in it as a whole and still know whether they train; but `F.dropout(x, training=self.training)` is one call or the
+other. So whoever trains and infers with graphs traces in both modes and compares (`siamesekit.engine.frozen_prefix`).
 """
 
 from __future__ import annotations
@@ -10,6 +14,9 @@ import operator
 from typing import Any
 
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from siamesekit.engine.random_state import drawn_by
 
 
 class CannotCutError(Exception):
@@ -17,14 +24,15 @@ class CannotCutError(Exception):
 
 
 def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """Cut a network before its first trained parameter.
+    """Cut a network before its first trained parameter, in the mode in which it is.
 
     Returns:
         `prefix`: the network's input → the tuple of tensors that cross the cut; `tail`: those → the network's
         output. Both share the network's parameters.
 
     Raises:
-        CannotCutError: nothing is frozen, or the network cannot be traced.
+        CannotCutError: nothing is frozen, or the network cannot be traced, or something in the frozen part draws random
+            numbers or depends on the batch.
     """
     parameters = list(network.parameters())
     if not parameters or parameters[0].requires_grad:
@@ -34,10 +42,9 @@ def cut(network: nn.Module) -> tuple[fx.GraphModule, fx.GraphModule]:
     frozen = _frozen_nodes(graph, network)
     crossing = _crossing(graph, frozen)
     prefix = _prefix(network, graph, frozen, crossing)
-    still = {part for module in network.modules() if _is_frozen(module) for part in module.modules()}
     for name, module in prefix.named_modules():
-        if is_random(module) and module not in still:
-            raise CannotCutError(f"{type(module).__name__} {name} in the frozen part is random, so nothing is cached")
+        if (reason := why_not_alone(module)) is not None:
+            raise CannotCutError(f"{type(module).__name__} {name} in the frozen part {reason}, so nothing is cached")
     return prefix, _tail(network, graph, frozen, crossing)
 
 
@@ -51,13 +58,17 @@ def whole(network: nn.Module) -> fx.GraphModule:
     return fx.GraphModule(root, _trace(root))
 
 
-def _is_frozen(module: nn.Module) -> bool:
-    """Whether a module has parameters and none of them trains: it runs in inference mode, all in it too."""
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+def why_not_alone(module: nn.Module) -> str | None:
+    """Why what a module gives for an image, in the mode in which it is, depends on more than that; None: it does not.
+
+    It is the module itself that is looked at, not those in it.
+    """
+    if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+        return "uses the batch's statistics"  # timm's have modules in them: an activation, a dropout
+    return "is random" if module.training and _draws(module) else None
 
 
-def is_random(module: nn.Module) -> bool:
+def _draws(module: nn.Module) -> bool:
     """Whether a module without modules in it draws random numbers while it trains: dropout, stochastic depth."""
     kind = type(module).__name__.lower()
     if not any(word in kind for word in ("drop", "stochastic")) or any(True for _ in module.children()):
@@ -99,9 +110,12 @@ class _Tracer(fx.Tracer):
 
 def _trace(network: nn.Module) -> fx.Graph:
     try:
-        return _Tracer().trace(network)
+        graph, drew = drawn_by(lambda: _Tracer().trace(network))
     except Exception as error:  # tracing runs the network's own Python, which may raise anything on a proxy
         raise CannotCutError(f"the network cannot be traced ({error}), so nothing is cached") from error
+    if drew:  # once and for all: the graph has them as constants
+        raise CannotCutError("the network's own code draws random numbers, so nothing is cached")
+    return graph
 
 
 def _frozen_nodes(graph: fx.Graph, network: nn.Module) -> set[fx.Node]:

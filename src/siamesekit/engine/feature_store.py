@@ -3,6 +3,9 @@
 A feature set is a folder `KEY/` in the user's cache folder: raw tensors `0.bin`, `1.bin`, … and `header.json` with
 their shapes and SHA-256. It is written under another name and renamed when it is whole, and read only if everything
 fits; a stale or damaged value is computed again, never used.
+
+While it is written it is `.making-…/`, with a lock `.making-….lock` beside it that is made before it and goes after it.
+What a process that died has left is removed by the next one that makes a set.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +24,12 @@ import torch
 from torch import Tensor
 
 from siamesekit.errors import OutputError
-from siamesekit.files import fingerprint, write_json
+from siamesekit.files import fingerprint, held, write_json
 
 FORMAT = 1
 HEADER = "header.json"
+MAKING, LOCK = ".making-", ".lock"
+"""How the folder is called in which a set is made, and what its lock's file is called more."""
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.float64, torch.bfloat16,
                                                                 torch.float16, torch.uint8, torch.int64)}  # fmt: skip
 
@@ -90,11 +95,16 @@ class FeatureStore:
         """
         if sum(layout.bytes for layout in layouts) > self.limit:
             return _in_memory(layouts, fill)
+        place = self.folder / f"{MAKING}{secrets.token_hex(8)}"
+        lock: int | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             self._make_room(sum(layout.bytes for layout in layouts))
-            place = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder))
+            lock = held(_lock_of(place))
+            place.mkdir()
         except OSError:
+            _let_go(place, lock)
             return _in_memory(layouts, fill)
         try:
             try:
@@ -113,6 +123,7 @@ class FeatureStore:
             return tensors
         finally:
             shutil.rmtree(place, ignore_errors=True)  # a map stays readable without its file's name
+            _let_go(place, lock)
 
     def _keep(self, place: Path, key: str, layouts: Sequence[Layout]) -> None:
         header: dict[str, Any] = {"format": FORMAT, "tensors": []}
@@ -127,15 +138,44 @@ class FeatureStore:
         place.rename(self.folder / key)
 
     def _make_room(self, wanted: int) -> None:
-        """Remove the least recently used sets until `wanted` bytes more stay within the limit."""
-        sets = sorted((place for place in self.folder.iterdir() if (place / HEADER).is_file()), key=_last_used)
-        sizes = {place: sum(file.stat().st_size for file in place.iterdir()) for place in sets}
+        """Remove the least recently used sets until `wanted` bytes more stay within the limit.
+
+        What others are making counts and stays.
+        """
+        places = [place for place in self.folder.iterdir() if place.is_dir()]
+        sizes = {place: sum(file.stat().st_size for file in place.iterdir()) for place in places}
         total = sum(sizes.values()) + wanted
-        for place in sets:
+        whole = [place for place in places if (place / HEADER).is_file() and not place.name.startswith(MAKING)]
+        for place in sorted(whole, key=_last_used):
             if total <= self.limit:
                 break
             total -= sizes[place]
             shutil.rmtree(place, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what processes that died have left; where there are no locks (on Windows) that cannot be told."""
+        if os.name != "posix":
+            return
+        left = {self.folder / entry.name.removesuffix(LOCK) for entry in self.folder.iterdir()
+                if entry.name.startswith(MAKING)}  # fmt: skip
+        for place in left:
+            with suppress(OSError):
+                lock = held(_lock_of(place))
+                if lock is not None:
+                    shutil.rmtree(place, ignore_errors=True)
+                    _let_go(place, lock)
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(place.name + LOCK)
+
+
+def _let_go(place: Path, lock: int | None) -> None:
+    """Give up a lock that is held, its file first: whoever finds no file makes another."""
+    if lock is not None:
+        with suppress(OSError):
+            _lock_of(place).unlink()
+        os.close(lock)
 
 
 def _last_used(place: Path) -> float:

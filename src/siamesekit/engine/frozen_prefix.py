@@ -8,30 +8,27 @@ takes the next.
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
-import siamesekit
 from siamesekit.engine.cutting import CannotCutError, cut, whole
 from siamesekit.engine.feature_store import FeatureStore, Layout
 from siamesekit.engine.folding import fold, products_pay
 from siamesekit.engine.precision import Precision
+from siamesekit.engine.prefix_key import key_of
+from siamesekit.engine.random_state import drawn_by
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 
 CHUNK = 64
 """Images encoded at a time where no gradient is needed."""
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
+Made = TypeVar("Made")
+Part = Callable[..., Tensor]
+"""What goes on from what is stored, to features `[n, F]`."""
 RESIDENT = 0.5
 """Share of a GPU's free memory that what is stored may take, to be kept there."""
 
@@ -62,6 +59,7 @@ class Stored:
         cached: whether the frozen part's output is what is stored.
         images: N.
         views: of the training photos; where `cached` they stand behind the N, one view of all photos after the other.
+        by_mode: whether the code of what embeds them is another one in training than in inference.
     """
 
     tensors: tuple[Tensor, ...]
@@ -70,6 +68,7 @@ class Stored:
     cached: bool
     images: int
     views: Views | None = None
+    by_mode: bool = False
 
     def embeddings(self, images: Tensor, precision: Precision, epoch: int = 0) -> Tensor:
         """Embeddings `[n, D]` of the images `[n]` (indices), with gradient if enabled.
@@ -96,6 +95,43 @@ class Stored:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors)
 
 
+class FrozenPart(NamedTuple):
+    """An encoder's frozen part, and what goes on from it.
+
+    Attributes:
+        outputs: of images uint8 `[n, 3, H, W]`: the tensors that cross the cut, each `[n, …]`.
+        key: for the pixels of all images, chunk by chunk, the key under which those are kept.
+        embed: those tensors → embeddings `[n, D]`, in the mode in which the encoder is.
+        by_mode: whether the code of `embed` is another one in training than in inference.
+    """
+
+    outputs: Callable[[Tensor], tuple[Tensor, ...]]
+    key: Callable[[Iterator[Tensor]], str]
+    embed: Callable[[Sequence[Tensor]], Tensor]
+    by_mode: bool
+
+
+def frozen_part(encoder: Encoder, precision: Precision) -> FrozenPart:
+    """Cut an encoder's backbone, and fold BatchNorm into convolutions; leaves the encoder in inference mode.
+
+    Raises:
+        CannotCutError: there is no frozen part, or it cannot be separated.
+    """
+    (prefix, tail), (resting_prefix, resting_tail) = _in_both_modes(encoder, cut)
+    if prefix.code != resting_prefix.code:
+        raise CannotCutError("the frozen part's own code is another one in training, so nothing is cached")
+    key = key_of(encoder, prefix, precision, CHUNK)
+    go_on, by_mode = _by_mode(encoder, tail, resting_tail, precision)
+    _fold(encoder, prefix, precision, training=False)
+
+    def outputs(images: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad(), precision.autocast():
+            found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(precision.device)))
+        return found
+
+    return FrozenPart(outputs, key, lambda tensors: encoder.embed_features(go_on(*tensors)), by_mode)
+
+
 def store(
     encoder: Encoder,
     images: Tensor,
@@ -104,11 +140,12 @@ def store(
     views: Views | None = None,
     features: FeatureStore | None = None,
     limit: int | None = None,
+    outputs: int | None = None,
 ) -> Stored:
     """Run the frozen part of the encoder's backbone over all images `[N, 3, H, W]` and keep its output.
 
     Where there is no frozen part, it cannot be separated, or its output is over the limit, the images themselves are
-    kept and the whole network runs; `why` says so.
+    kept and the whole network runs; `why` says so. The encoder is left in inference mode.
 
     Args:
         encoder: in the precision's device memory.
@@ -118,39 +155,36 @@ def store(
         views: of the training photos.
         features: where outputs are kept for the next run; None: in memory, for this one.
         limit: the most bytes that the output may take.
+        outputs: of how many images and views; all that are given by default, more where these are a sample.
     """
     images = images.contiguous(memory_format=torch.channels_last)
+    total = len(images) + (0 if views is None else views.each * len(views.photos))
 
     def plain(why: str) -> Stored:
-        return Stored(_resident((images,), precision), _whole_network(encoder), why, False, len(images), views)
+        embed, by_mode = _whole_network(encoder, precision)
+        return Stored(_resident((images,), precision), embed, why, False, len(images), views, by_mode)
 
     try:
-        prefix, tail = cut(encoder.backbone.network)
+        part = frozen_part(encoder, precision)
     except CannotCutError as error:
         return plain(str(error))
-    key_of = _key(encoder, prefix, precision)
-    _fold(encoder, tail, training=True)
-    _fold(encoder, prefix, training=False)
-
-    def run_prefix(chunk: Tensor) -> tuple[Tensor, ...]:
-        with torch.no_grad(), precision.autocast():
-            outputs: tuple[Tensor, ...] = prefix(encoder.backbone.scale(chunk.to(precision.device)))
-        return outputs
-
-    first = run_prefix(images[:1])
+    encoder.train()
+    first, drew = drawn_by(lambda: part.outputs(images[:1]))
+    encoder.eval()
+    if drew:
+        return plain("the frozen part draws random numbers in training, so nothing is cached")
     if not all(isinstance(output, Tensor) and output.shape[0] == 1 for output in first):
         return plain("the frozen part gives more than a tensor per image, so nothing is cached")
-    total = len(images) + (0 if views is None else views.each * len(views.photos))
     layouts = [Layout((total, *output.shape[1:]), output.dtype) for output in first]
-    size = sum(layout.bytes for layout in layouts)
+    size = sum(layout.bytes for layout in layouts) * (outputs or total) // total
     if limit is not None and size > limit:
-        return plain(f"the frozen part's output would take {size / 2**30:.1f} GiB, more than the limit of "
-                     f"{limit / 2**30:.1f} GiB, so nothing is cached")  # fmt: skip
+        return plain(f"the frozen part's output would take {_told(size)}, more than the limit of {_told(limit)}, so "
+                     "nothing is cached")  # fmt: skip
 
     def fill(kept: Sequence[Tensor]) -> None:
         start = 0
         for chunk in _tracked(_pixels(images, views), total, progress):
-            for target, output in zip(kept, run_prefix(chunk), strict=True):
+            for target, output in zip(kept, part.outputs(chunk), strict=True):
                 target[start : start + len(chunk)] = output
             start += len(chunk)
 
@@ -158,32 +192,60 @@ def store(
         kept, found = tuple(layout.empty() for layout in layouts), False
         fill(kept)
     else:
-        key = key_of(_pixels(images, views))
+        key = part.key(_pixels(images, views))
         loaded = features.load(key)
         found = loaded is not None
         kept = features.make(key, layouts, fill) if loaded is None else loaded
     why = "the frozen part's output is cached" + (", as an earlier run left it" if found else "")
-
-    def embed(tensors: Sequence[Tensor]) -> Tensor:
-        return encoder.embed_features(tail(*tensors))
-
-    return Stored(_resident(kept, precision), embed, why, True, len(images), views)
+    return Stored(_resident(kept, precision), part.embed, why, True, len(images), views, part.by_mode)
 
 
-def _whole_network(encoder: Encoder) -> Callable[[Sequence[Tensor]], Tensor]:
-    """Images to embeddings, BatchNorm folded where the network can be traced."""
+def _told(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.3g} MiB"
+
+
+def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
+    """What is made of the backbone's network in training and in inference mode; leaves the encoder in the latter."""
     try:
-        network = whole(encoder.backbone.network)
+        encoder.train()
+        training = make(encoder.backbone.network)
+        encoder.eval()
+        return training, make(encoder.backbone.network)
+    finally:
+        encoder.eval()
+
+
+def _by_mode(
+    encoder: Encoder, training: fx.GraphModule, resting: fx.GraphModule, precision: Precision
+) -> tuple[Part, bool]:
+    """What runs the graph of the mode in which the encoder is, both of them folded, and whether they are two."""
+    same = training.code == resting.code
+    _fold(encoder, training, precision, training=True)
+    if same:
+        return training, False
+    _fold(encoder, resting, precision, training=False)
+
+    def run(*inputs: Tensor) -> Tensor:
+        features: Tensor = (training if encoder.training else resting)(*inputs)
+        return features
+
+    return run, True
+
+
+def _whole_network(encoder: Encoder, precision: Precision) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
+    """Images to embeddings, BatchNorm folded where the network can be traced, and whether its code is by mode."""
+    try:
+        training, resting = _in_both_modes(encoder, whole)
     except CannotCutError:
-        return lambda tensors: encoder(tensors[0])
-    _fold(encoder, network, training=True)
-    return lambda tensors: encoder.embed_features(network(encoder.backbone.scale(tensors[0])))
+        return lambda tensors: encoder(tensors[0]), False
+    network, by_mode = _by_mode(encoder, training, resting, precision)
+    return lambda tensors: encoder.embed_features(network(encoder.backbone.scale(tensors[0]))), by_mode
 
 
-def _fold(encoder: Encoder, part: fx.GraphModule, training: bool) -> None:
+def _fold(encoder: Encoder, part: fx.GraphModule, precision: Precision, training: bool) -> None:
     """Fold BatchNorm into convolutions, in the mode in which the part will run; leaves the encoder in eval mode."""
     encoder.train(training)
-    fold(part, products=products_pay())
+    fold(part, products=products_pay(precision.device))
     encoder.eval()
 
 
@@ -204,59 +266,6 @@ def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
             for photos in views.photos.split(CHUNK):
                 made = views.make(images[photos], photos, 0, number)
                 yield made.contiguous(memory_format=torch.channels_last)
-
-
-def _key(encoder: Encoder, prefix: fx.GraphModule, precision: Precision) -> Callable[[Iterator[Tensor]], str]:
-    """SHA-256 over all that decides the prefix's outputs: its code and state, libraries, device, format, and pixels."""
-    digest = sha256()
-
-    def add(*values: Any) -> None:
-        for value in values:
-            content = str(value).encode()
-            digest.update(len(content).to_bytes(8, "little") + content)
-
-    device = torch.cuda.get_device_name(precision.device) if precision.device.type == "cuda" else ""
-    add(precision.device.type, device, precision.name, CHUNK, torch.get_num_threads(),
-        torch.backends.cpu.get_cpu_capability(), products_pay(), sys.version_info,
-        *(version(library) for library in LIBRARIES), siamesekit.__version__, _own_code(), prefix.code)  # fmt: skip
-    for node in prefix.graph.nodes:
-        if node.op == "call_module":
-            module = prefix.get_submodule(str(node.target))
-            add(repr(module), _source(type(module)))
-        elif node.op == "call_function":
-            add(node.target, _source(node.target))
-    state = {**dict(prefix.named_parameters()), **dict(prefix.named_buffers()),
-             "mean": encoder.backbone.mean, "std": encoder.backbone.std}  # fmt: skip
-    for name, value in sorted(state.items()):
-        add(name, value.dtype, tuple(value.shape))
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-
-    def finish(pixels: Iterator[Tensor]) -> str:
-        for chunk in pixels:
-            add(tuple(chunk.shape))
-            digest.update(chunk.permute(0, 2, 3, 1).contiguous().numpy().data)
-        return digest.hexdigest()
-
-    return finish
-
-
-@cache
-def _own_code() -> str:
-    """The content of this library's files that have a part in it."""
-    root = Path(siamesekit.__file__).parent
-    files = sorted([*(root / "engine").glob("*.py"), *(root / "encoders").glob("*.py"), root / "model.py"])
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _source(code: Any) -> str:
-    """The file in which a module's class or a function is written; torch's own is known by its version."""
-    if getattr(code, "__module__", "").partition(".")[0] in ("torch", "builtins", "_operator", "math"):
-        return getattr(code, "__qualname__", str(code))
-    try:
-        file = inspect.getsourcefile(code)
-        return "" if file is None else Path(file).read_text(encoding="utf-8")
-    except (TypeError, OSError):
-        return getattr(code, "__qualname__", str(code))
 
 
 def _tracked(chunks: Iterator[Tensor], images: int, progress: Progress | None) -> Iterator[Tensor]:

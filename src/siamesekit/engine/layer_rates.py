@@ -12,18 +12,53 @@ from siamesekit.model import Encoder
 def distances_from_head(encoder: Encoder) -> dict[str, int]:
     """How many blocks from the head each trained parameter is, by its name in the encoder.
 
-    0 in the head, 1 in the backbone's last block, and so on in the order of `Backbone.blocks()`; what stands in no
-    block (a class token, a position embedding) is as far as the first one.
+    0 in the head, 1 in the backbone's last block, and so on in the order of `layers_of`; what stands in no block (a
+    class token, a position embedding) is as far as the first one.
     """
-    blocks = encoder.backbone.blocks()
+    blocks = layers_of(encoder.backbone.network)
     distance = {f"backbone.network.{block}": len(blocks) - number for number, block in enumerate(blocks)}
 
     def of(name: str) -> int:
         if name.startswith("head."):
             return 0
-        return distance.get(".".join(name.split(".")[:3]), len(blocks))
+        parts = name.split(".")
+        places = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((distance[place] for place in places if place in distance), len(blocks))
 
     return {name: of(name) for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+
+
+def layers_of(network: nn.Module) -> list[str]:
+    """The blocks of a network that follow one another, by their dotted names, the first one first.
+
+    They are its parts with parameters; where such a part is a list of blocks, those blocks, and where it holds a list
+    of blocks of one kind, as a stage does, its own parts. So of a ViT each transformer block, and of a ResNet each
+    residual block.
+    """
+    return [name for part, module in _parts(network) for name in _layers(part, module)]
+
+
+def _layers(name: str, module: nn.Module) -> list[str]:
+    if not _is_list(module) and not any(_is_stage(part) for _, part in _parts(module)):
+        return [name]
+    return [each for part, inner in _parts(module) for each in _layers(f"{name}.{part}", inner)]
+
+
+def _is_list(module: nn.Module) -> bool:
+    """Whether a module is a list of blocks that are made of parts themselves; a convolution and its norm are none."""
+    blocks = [block for _, block in _parts(module)]
+    return isinstance(module, nn.Sequential | nn.ModuleList) and bool(blocks) and all(map(_parts, blocks))
+
+
+def _is_stage(module: nn.Module) -> bool:
+    """Whether it is a list of blocks of one kind, and no chain of chains such as convolutions with their norms."""
+    kinds = {type(block) for _, block in _parts(module)}
+    return _is_list(module) and len(kinds) == 1 and not issubclass(kinds.pop(), nn.Sequential)
+
+
+def _parts(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """A module's direct parts that have parameters."""
+    return [(name, part) for name, part in module.named_children() if any(True for _ in part.parameters())]
 
 
 def layer_groups(encoder: Encoder, decay: float) -> tuple[list[dict[str, Any]], list[float]]:

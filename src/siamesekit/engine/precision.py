@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -41,6 +41,43 @@ class Precision:
         """The context in which the encoder is to be called."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             yield
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """The context in which what runs in float32 on a GPU is float32: cuDNN's convolutions take TF32 by themselves.
+
+        It is of the whole process, so that backward passes are in it too; what torch was set to comes back afterwards.
+        Products of matrices are float32 unless someone has asked for less.
+        """
+        if self.bf16 or self.device.type != "cuda":
+            yield
+            return
+        with _without_tf32():
+            yield
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """cuDNN multiplies in float32; whoever uses torch's older settings, or its newer ones, finds them consistent."""
+    cudnn: Any = torch.backends.cudnn
+    place, name, exact = (cudnn.conv, "fp32_precision", "ieee") if _new_settings() else (cudnn, "allow_tf32", False)
+    before = getattr(place, name)
+    setattr(place, name, exact)
+    try:
+        yield
+    finally:
+        setattr(place, name, before)
+
+
+def _new_settings() -> bool:
+    """Whether someone has used the settings of PyTorch 2.9, of which the older ones know nothing, and raise."""
+    backends: Any = torch.backends
+    if any(getattr(each, "fp32_precision", "none") != "none" for each in (backends, backends.cudnn)):
+        return True
+    try:
+        return not isinstance(backends.cudnn.allow_tf32, bool)
+    except RuntimeError:
+        return True
 
 
 def choose_precision(device: DeviceChoice = "auto", precision: PrecisionChoice = "auto") -> Precision:

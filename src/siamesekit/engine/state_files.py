@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.errors import ArtifactError
 
@@ -37,6 +37,11 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_plain(state, tensors), allow_nan=False)
     save_file(tensors, path, metadata={KEY: text})
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """A module's state as safetensors takes it: on the CPU, contiguous."""
+    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
 
 
 def load_state(path: Path) -> dict[str, Any]:

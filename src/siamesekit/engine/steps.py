@@ -24,9 +24,11 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from siamesekit.engine.cutting import is_random
+from siamesekit.engine.cutting import why_not_alone
 from siamesekit.engine.frozen_prefix import Stored
+from siamesekit.engine.memory import out_of_memory
 from siamesekit.engine.precision import Precision
+from siamesekit.engine.random_state import drawn_by
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.model import Encoder
@@ -53,8 +55,11 @@ class Chunking:
     held: int = 1 << 62
 
 
-def why_whole(encoder: Encoder) -> str | None:
+def why_whole(encoder: Encoder, stored: Stored | None = None, precision: Precision | None = None) -> str | None:
     """Why an encoder's batches must be encoded whole: what makes an embedding depend on more than its image.
+
+    Its modules are looked at; and where it is said what they are given, also whether their own code is another one in
+    training, and whether two photos can be embedded without drawing random numbers.
 
     Returns:
         A reason in words, or None where every embedding depends on its own image alone.
@@ -63,15 +68,29 @@ def why_whole(encoder: Encoder) -> str | None:
     encoder.train()
     try:
         for name, module in encoder.named_modules():
-            if not module.training or any(True for _ in module.children()):
-                continue
-            if isinstance(module, _BatchNorm):
-                return f"BatchNorm {name} uses the batch's statistics"
-            if is_random(module):
-                return f"{type(module).__name__} {name} is random"
+            if (reason := why_not_alone(module)) is not None:
+                kind = "BatchNorm" if isinstance(module, _BatchNorm) else type(module).__name__
+                return f"{kind} {name} {reason}"
+        if stored is None or precision is None:
+            return None
+        if stored.by_mode:
+            return "the network's own code is another one in training, as with a dropout that is a function"
+        if _draws(stored, precision):
+            return "the network draws random numbers in training"
     finally:
         encoder.train(was_training)
     return None
+
+
+@torch.no_grad()
+def _draws(stored: Stored, precision: Precision) -> bool:
+    """Whether embedding two images, in the mode in which the encoder is, draws random numbers."""
+    try:
+        return drawn_by(lambda: stored.embeddings(torch.arange(min(2, stored.images)), precision))[1]
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return False  # the step says what that means
 
 
 class Stepper:
@@ -102,7 +121,7 @@ class Stepper:
         self.stored = stored
         self.precision = precision
         self.chunking = chunking or Chunking()
-        self.whole = why_whole(encoder)
+        self.whole = why_whole(encoder, stored, precision)
         self.say = say
         self.expected = torch.ones(stored.images, dtype=torch.bool)
 
@@ -152,11 +171,12 @@ class Stepper:
                 if self.chunking.size <= 1:
                     raise RunError("memory is not enough for a single photo: lower data.size, take a smaller encoder, "
                                    "or let less of it train (encoder.train_from)") from error  # fmt: skip
-                size = self.chunking.size // 2
-                self.say(f"memory is not enough for {self.chunking.size} photos at a time: {size} from here on")
-                self.chunking = Chunking(size, min(self.chunking.held, size))
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+            # Here, where the error is gone: while it is being handled its traceback holds all that `work` had.
+            size = self.chunking.size // 2
+            self.say(f"memory is not enough for {self.chunking.size} photos at a time: {size} from here on")
+            self.chunking = Chunking(size, min(self.chunking.held, size))
+            if self.precision.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _encode(self, images: Tensor, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Held]:
         """A batch's embeddings `[n, D]`, a leaf of the graph, and what is held of the encoder for its backward pass."""
@@ -206,11 +226,6 @@ class Stepper:
                     encode(chunk).backward(gradient[chunk.to(gradient.device)])
 
         self._with_less(work)
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _has_gradient(value: LossValue) -> bool:

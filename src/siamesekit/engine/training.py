@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from siamesekit.data.samplers.batch import Sampler
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import Distance
 from siamesekit.engine.descent import Descent
 from siamesekit.engine.frozen_prefix import CHUNK, Stored
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import random_state, restore_random_state, seed_all
+from siamesekit.engine.ranking import ranking
 from siamesekit.engine.steps import Stepper
 from siamesekit.errors import RunError, line_of_name
-from siamesekit.losses.batch_all import share_ranked_right
 from siamesekit.losses.loss import Loss, LossValue
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
-from siamesekit.triplets import Pairs, Triplets, Tuples, count_triplets, positives_of
+from siamesekit.triplets import Pairs, Triplets, Tuples, count_triplets
 
 SHOWN_PHOTOS = 10
 """How many of a batch's photos an error names."""
@@ -252,44 +252,3 @@ def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, precision: Pr
     encoder.eval()
     chunks = [stored.embeddings(chunk, precision).float().cpu() for chunk in images.split(CHUNK)]
     return torch.cat(chunks)
-
-
-def triplet_distances(embeddings: Tensor, triplets: Triplets, distance: Distance) -> tuple[Tensor, Tensor]:
-    """d_ap and d_an, each `[T]`, of triplets of embeddings `[N, D]`."""
-    anchor, positive, negative = (embeddings.index_select(0, index) for index in triplets)
-    return distance(anchor, positive), distance(anchor, negative)
-
-
-def ranking(
-    embeddings: Tensor, labels: Tensor, tuples: Tuples | None, distance: Distance
-) -> tuple[float, float, float]:
-    """Share of triplets with d_ap < d_an, strictly, and the mean distances d_ap and d_an; NaN without any of them.
-
-    Args:
-        embeddings: `[N, D]`, without gradient.
-        labels: int64 `[N]`, their individuals.
-        tuples: triplets of indices into them; or pairs, whose triplets are every positive with every negative pair of
-            its anchor, and the means over the pairs; None: all that the individuals make, with the means over the
-            positive and over the negative pairs.
-        distance: between embeddings.
-    """
-    if isinstance(tuples, Triplets):
-        d_ap, d_an = triplet_distances(embeddings, tuples, distance)
-        return (d_ap < d_an).double().mean().item(), d_ap.mean().item(), d_an.mean().item()
-    distances = pairwise(distance, embeddings, embeddings)
-    if tuples is not None:
-        return _ranking_of_pairs(distances, tuples)
-    index, there = positives_of(labels)
-    positive = distances.gather(1, index)[there]
-    same = labels[:, None] == labels
-    d_an = distances.masked_fill(same, 0).sum(dtype=torch.float64) / (~same).sum()
-    return share_ranked_right(distances, labels).item(), positive.double().mean().item(), d_an.item()
-
-
-def _ranking_of_pairs(distances: Tensor, pairs: Pairs) -> tuple[float, float, float]:
-    d_ap, d_an = distances[pairs.anchor, pairs.positive], distances[pairs.other_anchor, pairs.negative]
-    negatives = torch.full_like(distances, -torch.inf)  # no positive is nearer than that
-    negatives[pairs.other_anchor, pairs.negative] = d_an
-    right = (negatives[pairs.anchor] > d_ap[:, None]).sum()
-    triplets = (negatives > -torch.inf).sum(1)[pairs.anchor].sum()
-    return (right.double() / triplets).item(), d_ap.double().mean().item(), d_an.double().mean().item()

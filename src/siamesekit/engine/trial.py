@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import NamedTuple
 
@@ -10,9 +9,10 @@ import torch
 from torch import Tensor
 
 from siamesekit.data.pixel_store import GIB
-from siamesekit.engine.frozen_prefix import Stored
+from siamesekit.engine.frozen_prefix import Stored, frozen_part
+from siamesekit.engine.memory import machine_memory
 from siamesekit.engine.precision import Precision
-from siamesekit.engine.steps import CHUNK, Chunking, why_whole
+from siamesekit.engine.steps import CHUNK, Chunking
 from siamesekit.errors import UserError
 from siamesekit.model import Encoder
 
@@ -66,8 +66,29 @@ def trial(encoder: Encoder, stored: Stored, precision: Precision) -> Cost:
     return Cost(seconds / len(images), int(IN_FLIGHT * activations / len(images)))
 
 
-def chunking(encoder: Encoder, cost: Cost, largest_batch: int, budget: int) -> Chunking:
-    """How batches are cut up so that activations stay within `budget` bytes.
+def frozen_seconds(encoder: Encoder, images: Tensor, precision: Precision) -> float:
+    """Seconds that an image takes in the encoder's frozen part, which it has: of images uint8 `[n, 3, H, W]`.
+
+    The second of two passes is taken, since the first one pays for setting up.
+    """
+    part = frozen_part(encoder, precision)
+    images = images.contiguous(memory_format=torch.channels_last)
+    part.outputs(images)
+    start = time.perf_counter()
+    outputs = part.outputs(images)
+    if outputs[0].is_cuda:
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / len(images)
+
+
+def chunking(cost: Cost, largest_batch: int, budget: int, whole: str | None) -> Chunking:
+    """How batches are cut up so that activations stay within a budget.
+
+    Args:
+        cost: of an image.
+        largest_batch: in images.
+        budget: in bytes.
+        whole: why batches must be encoded whole (`siamesekit.engine.steps.why_whole`); None: they need not.
 
     Raises:
         UserError: batches must be encoded whole and do not fit.
@@ -75,11 +96,10 @@ def chunking(encoder: Encoder, cost: Cost, largest_batch: int, budget: int) -> C
     held = budget // max(cost.bytes, 1)
     if held >= largest_batch:
         return Chunking()
-    reason = why_whole(encoder)
-    if reason is not None:
+    if whole is not None:
         raise UserError(
             f"a batch of {largest_batch} photos takes about {largest_batch * cost.bytes / GIB:.1f} GiB of activations, "
-            f"train.memory_gib allows {budget / GIB:.1f}; cutting batches up would not be exact, because {reason}: "
+            f"train.memory_gib allows {budget / GIB:.1f}; cutting batches up would not be exact, because {whole}: "
             'lower sampler.batch_size, raise train.memory_gib, or set encoder.batchnorm = "inference"'
         )
     if held < 2:
@@ -92,9 +112,9 @@ def chunking(encoder: Encoder, cost: Cost, largest_batch: int, budget: int) -> C
 
 
 def memory_budget(gib: float, precision: Precision) -> int:
-    """`gib` in bytes; for 0 half of the machine's memory, or of the GPU's."""
+    """`gib` in bytes; for 0 half of the memory that the machine, or its container, has; or of the GPU's."""
     if gib > 0:
         return int(gib * GIB)
     if precision.device.type == "cuda":
         return torch.cuda.get_device_properties(precision.device).total_memory // 2
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return machine_memory() // 2

@@ -26,6 +26,9 @@ STYLE = {
 }
 NETWORKS = {"trained": "trained", "untrained": "untrained", "raw_pixels": "raw pixels"}
 METRICS = {"triplet_accuracy": "Triplet accuracy", "precision_at_1": "Nearest photo right (P@1)", "map_at_r": "MAP@R"}
+VALIDATION = "validation_map_at_r"
+Curve = tuple[str, str] | tuple[str, str, str]
+"""A curve's label and colour, and the dashes of one that is dashed."""
 
 
 def comparison_chart(networks: Mapping[str, Any]) -> str:
@@ -57,12 +60,17 @@ def comparison_chart(networks: Mapping[str, Any]) -> str:
 
 
 def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """Loss, accuracy, and mean distances over the epochs."""
+    """Loss, accuracy and the score by which epochs are chosen, and mean distances over the epochs."""
     with _styled() as figure:
         panels = figure.subplots(1, 3)
-        _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Loss of a triplet")
-        _curves(panels[1], epochs, {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE),
-                                    "active_triplets": ("active triplets", GREY)}, "Share of triplets")  # fmt: skip
+        _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Mean loss")
+        shares: dict[str, Curve] = {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE),
+                                    "active_triplets": ("active", GREY)}  # fmt: skip
+        title = "Share of triplets"
+        if any(line.get(VALIDATION) is not None for line in epochs):
+            shares[VALIDATION] = ("validation MAP@R", GREY, "--")
+            title += ", MAP@R"
+        _curves(panels[1], epochs, shares, title)
         _curves(panels[2], epochs, {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
                 "Mean distance, training")  # fmt: skip
         panels[1].set_ylim(-0.03, 1.03)
@@ -100,13 +108,14 @@ def distance_chart(
         return _svg(figure, 8.4, 3.6)
 
 
-def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, tuple[str, str]], title: str) -> None:
+def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, Curve], title: str) -> None:
     x = [line["epoch"] for line in epochs]
-    for key, (label, colour) in keys.items():
+    for key, (label, colour, *dashes) in keys.items():
         y = [np.nan if line.get(key) is None else line[key] for line in epochs]
         if np.isnan(y).all():
             continue
-        panel.plot(x, y, color=colour, lw=1.8, marker="o" if len(x) < 5 else None, label=label)
+        style = dashes[0] if dashes else "-"
+        panel.plot(x, y, color=colour, lw=1.8, ls=style, marker="o" if len(x) < 5 else None, label=label)
     panel.set(xlabel="epoch")
     panel.set_title(title, size=10)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -52,6 +52,14 @@ class HardTriplet:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """A test photo, and the other test photos that are nearest to it, nearest first, with their distances."""
+
+    query: Picture
+    found: tuple[tuple[Picture, float], ...]
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything in a report.
 
@@ -62,10 +70,13 @@ class ReportData:
         stand_ins: what is not the real thing.
         facts: what was done, as label and text.
         epochs: the lines of metrics.jsonl.
+        kept_epoch: whose weights the model has.
+        loss_by_class: whether the loss compares photos with individuals that trained, and the test's did not.
         findings: what the doctor says about them.
         evaluation: the content of evaluation.json.
         same: float32 `[S]`, distances of pairs of test photos of one individual.
         different: float32 `[D]`, distances of pairs of two individuals.
+        rankings: of one test photo of some individuals.
         hardest: the hardest test triplets, hardest first.
     """
 
@@ -75,8 +86,11 @@ class ReportData:
     stand_ins: tuple[StandIn, ...]
     facts: tuple[tuple[str, str], ...]
     epochs: tuple[Mapping[str, Any], ...]
+    kept_epoch: int
+    loss_by_class: bool
     findings: tuple[Finding, ...]
     evaluation: Mapping[str, Any]
     same: NDArray[np.float32]
     different: NDArray[np.float32]
+    rankings: tuple[Ranking, ...]
     hardest: tuple[HardTriplet, ...]

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from siamesekit.doctor import Finding
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
-from siamesekit.report.data import HardTriplet, Picture, ReportData
+from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData
+from siamesekit.report.training import finding_told, told, vital_signs
 
 _PAGE = Path(__file__).with_name("page.html")
+LARGEST = 256
+"""Pixels of a picture's longer side; a larger photo is shown smaller."""
+MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
+        "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10"}  # fmt: skip
+"""Figures that stand below the three that count."""
 
 
 def render(data: ReportData) -> str:
@@ -29,6 +34,7 @@ def render(data: ReportData) -> str:
         ("Did training help?", _figures(data, networks)),
         ("Training", _training(data)),
         ("Same or different?", _operating_point(data)),
+        ("Who is it?", _rankings(data.rankings)),
         ("The hardest test triplets", _hardest(data.hardest)),
         ("What was done", _definition_list(data.facts)),
     ]
@@ -100,57 +106,36 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
         f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of "
         f"{evaluation['triplets']:,} triplets in which the photo of the same individual is nearer than that of "
         "another. MAP@R: how well all photos of an individual rank before all others, 1 is perfect.</p>"
+        + _more_figures(networks)
+    )
+
+
+def _more_figures(networks: Mapping[str, Any]) -> str:
+    """The other figures in a table that opens; nothing of a run that has none."""
+    metrics = {metric: label for metric, label in MORE.items() if all(metric in networks[name] for name in NETWORKS)}
+    if not metrics:
+        return ""
+    rows = [[label, *(_interval(networks[name][metric]) for name in NETWORKS)] for metric, label in metrics.items()]
+    return (
+        "<details><summary>More figures</summary>"
+        + _table(["", *NETWORKS.values()], rows)
+        + "<p class=small>Each photo asks in turn, and the others are ranked by their distance from it; the R of its "
+        "own individual are the hits. R-precision: share of hits among the first R. MRR@10: 1 over the rank of the "
+        "first hit, 0 beyond rank 10. Recall@k: whether there is a hit among the first k. P@k: share of hits among the "
+        "first k. MAP@k: precision at each hit among the first k, summed, over the smaller of R and k. All are means "
+        "over the photos; 1 is perfect, but for P@k where R is less than k.</p></details>"
     )
 
 
 def _training(data: ReportData) -> str:
     if not data.epochs:
         return ""
-    seconds = sum(line["seconds"] for line in data.epochs)
-    count = f"{len(data.epochs)} epoch{'s' if len(data.epochs) > 1 else ''}"
-    losses = [line["train_loss"] for line in data.epochs if line["train_loss"] is not None]
-    fell = ""
-    if losses:
-        fell = f"; the last one's training loss is {losses[-1]:.4f}, after {losses[0]:.4f} in the first"
-    untested = ""
-    if all(line["test_loss"] is None for line in data.epochs):
-        untested = (" There is no test loss: this loss compares photos with the training individuals, and the test "
-                    "individuals are none of them.")  # fmt: skip
     return (
-        f"<p>{count} in {_duration(seconds)}{fell}. A triplet is active while its loss is above zero: only those still "
-        f"teach.{untested}</p>"
-        + _findings(data.findings)
+        f"<p>{' '.join(told(data))}</p>"
+        + "".join(f"<div class='note warn'>{finding_told(finding)}</div>" for finding in data.findings)
         + _chart(training_chart(data.epochs), "Loss, accuracy and distances over the epochs")
-        + f"<p class=small>{' '.join(_vital_signs(data))}</p>"
+        + f"<p class=small>{' '.join(vital_signs(data))}</p>"
     )
-
-
-def _vital_signs(data: ReportData) -> list[str]:
-    """What the doctor looks at beside the curves, in sentences."""
-    told = []
-    for key, label, meaning in (
-        ("embedding_variance", "Embedding variance", "0: all photos alike, 1: spread in all directions"),
-        ("gradient_norm", "Gradient norm", "how hard an average step pulls"),
-    ):
-        values = [line[key] for line in data.epochs if line.get(key) is not None]
-        if values:
-            told.append(f"{label} {values[0]:.3g} in the first epoch, {values[-1]:.3g} in the last ({meaning}).")
-    if not data.findings:
-        told.append("The training doctor has nothing to remark: no collapse, no dead miner, no exploding loss.")
-    return told
-
-
-def _findings(findings: Sequence[Finding]) -> str:
-    return "".join(
-        f"<div class='note warn'><strong>{escape(_title(finding))}.</strong> {escape(finding.meaning)} "
-        f"Try: {escape(finding.advice)}</div>"
-        for finding in findings
-    )
-
-
-def _title(finding: Finding) -> str:
-    epochs = f"epoch {finding.first}" if finding.first == finding.last else f"epochs {finding.first} to {finding.last}"
-    return f"{finding.name.replace('-', ' ').capitalize()}, {epochs}"
 
 
 def _operating_point(data: ReportData) -> str:
@@ -176,6 +161,27 @@ def _operating_point(data: ReportData) -> str:
     return chart + text
 
 
+def _rankings(rankings: Sequence[Ranking]) -> str:
+    rows = "".join(
+        f"<div class=ranking>{_figure(ranking.query, ranking.query.individual)}"
+        + "".join(
+            _figure(picture, f"{'✓' if right else '✗'} {value:.3f}", "right" if right else "wrong")
+            for picture, value in ranking.found
+            for right in [picture.individual == ranking.query.individual]
+        )
+        + "</div>"
+        for ranking in rankings
+        if ranking.found
+    )
+    if not rows:
+        return ""
+    return (
+        "<p>On the left a test photo, one of each of some individuals, as they come; beside it the test photos that "
+        "the network finds nearest, with their distances: ✓ the same individual, ✗ another one.</p>"
+        f"<div class=rankings>{rows}</div>"
+    )
+
+
 def _hardest(triplets: Iterable[HardTriplet]) -> str:
     rows = "".join(
         f"<div class='triplet'>{_figure(t.anchor, 'anchor')}{_figure(t.positive, f'same, {t.d_ap:.3f}')}"
@@ -192,15 +198,17 @@ def _hardest(triplets: Iterable[HardTriplet]) -> str:
     )
 
 
-def _figure(picture: Picture, role: str) -> str:
-    label = f"{picture.individual}, {picture.name}"
-    return (f"<figure><img src='{_data_uri(picture.pixels)}' alt='{escape(label)}' title='{escape(label)}'>"
+def _figure(picture: Picture, role: str, kind: str = "") -> str:
+    label, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
+    return (f"<{tag}><img src='{_data_uri(picture.pixels)}' alt='{label}' title='{label}'>"
             f"<figcaption><b>{escape(role)}</b><br>{escape(picture.name)}</figcaption></figure>")  # fmt: skip
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=88)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((LARGEST, LARGEST))
+    image.save(buffer, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -228,7 +236,3 @@ def _percent(interval: Mapping[str, float | None]) -> str:
     if interval["low"] is None or interval["high"] is None:
         return f"{interval['value']:.1%}"
     return f"{interval['value']:.1%} ({interval['low']:.1%}–{interval['high']:.1%})"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.1f} minutes"

@@ -1,0 +1,185 @@
+"""What each epoch is judged on: its triplets, and a loss over the same kind of terms as in training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from siamesekit.config import Config
+from siamesekit.data.samplers.batch import Batch
+from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.engine.held_out import HeldOut
+from siamesekit.losses.info_nce import InfoNCE
+from siamesekit.losses.loss import LossValue
+from siamesekit.losses.triplet import Triplet
+from siamesekit.miners.batch_hard import BatchHard
+from siamesekit.preparation import Data, prepare_data
+from siamesekit.progress import Progress
+from siamesekit.triplets import Triplets
+
+LoadConfig = Callable[..., Config]
+
+
+@pytest.fixture(scope="module")
+def data(small_config: LoadConfig) -> Data:
+    return prepare_data(small_config(), Progress())
+
+
+def embeddings(labels: np.ndarray, noise: float = 0.6, seed: int = 0) -> Tensor:
+    """Around a centre for each individual, of length 1."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(labels.max() + 1, 6))
+    drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
+    return torch.nn.functional.normalize(drawn)
+
+
+def test_held_out_triplets_are_all_pairs_of_test_photos_with_a_stranger(data: Data) -> None:
+    test = HeldOut.of(data.labels, data.split, seed=5)
+    assert test.photos.tolist() == list(data.split.test)
+    assert test.labels.tolist() == [data.labels[i] for i in data.split.test]
+    triplets = list(zip(*(index.tolist() for index in test.triplets), strict=True))
+    pairs = [(i, j) for i, j in combinations(range(len(test.labels)), 2) if test.labels[i] == test.labels[j]]
+    assert sorted((a, p) for a, p, _ in triplets) == pairs
+    assert all(test.labels[a] != test.labels[n] for a, _, n in triplets)
+
+
+def test_loss_and_accuracy_are_means_over_the_triplets(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, seed=5), SquaredEuclidean()
+    embedded = embeddings(test.labels)
+    losses, right = [], []
+    for a, p, n in zip(*(index.tolist() for index in test.triplets), strict=True):
+        d_ap, d_an = (float(((embedded[a] - embedded[other]) ** 2).sum()) for other in (p, n))
+        losses.append(max(d_ap - d_an + 0.3, 0))
+        right.append(d_ap < d_an)
+    found = test.loss_and_accuracy(embedded, Triplet(0.3, "sum", distance=distance), distance)
+    assert 0 < np.mean(right) < 1
+    assert found == pytest.approx({"test_loss": np.mean(losses), "test_accuracy": np.mean(right)}, rel=1e-5)
+
+
+class Centres(nn.Module):
+    """The squared distance from a centre of each class, in training mode ten times as much."""
+
+    by_class = True
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.arange(6.0 * classes).reshape(classes, 6) / 10)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, tuples: object) -> LossValue:
+        assert tuples is None
+        objective = (embeddings - self.centres[labels]).square().sum(1).mean() * (10 if self.training else 1)
+        return LossValue(objective, objective.detach(), torch.ones(()))
+
+
+def test_a_loss_by_class_is_null_for_individuals_that_did_not_train(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, seed=5), SquaredEuclidean()
+    assert test.classes is None
+    found = test.loss_and_accuracy(embeddings(test.labels), Centres(4), distance)
+    assert found["test_loss"] is None
+    assert 0 < found["test_accuracy"] < 1
+
+
+def test_a_loss_by_class_numbers_individuals_that_trained_as_training_does(small_config: LoadConfig) -> None:
+    data = prepare_data(small_config('split.by="photo"'), Progress())
+    keep = [i for i in range(len(data.labels)) if data.labels[i] not in (0, 3)]  # so that numbers differ from labels
+    split = replace(data.split, **{
+        name: tuple(i for i in part if i in keep) for name, part in data.split.parts().items()
+    })  # fmt: skip
+    test = HeldOut.of(data.labels, split, seed=5)
+    numbers = {label: number for number, label in enumerate(sorted({data.labels[i] for i in split.train}))}
+    assert test.classes.tolist() == [numbers[data.labels[i]] for i in split.test]
+    assert test.classes.tolist() != test.labels.tolist()
+    embedded, loss = embeddings(test.labels), Centres(6)
+    centres = loss.centres.detach()[test.classes]
+    expected = sum(float(((a - b) ** 2).sum()) for a, b in zip(embedded, centres, strict=True)) / len(embedded)
+    found = test.loss_and_accuracy(embedded, loss.train(), SquaredEuclidean())
+    assert found["test_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_test_loss_that_is_not_finite_is_null(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, seed=5), SquaredEuclidean()
+    broken = embeddings(test.labels) * torch.inf
+    assert test.loss_and_accuracy(broken, Triplet(distance=distance), distance)["test_loss"] is None
+
+
+BATCHES = (Batch(torch.tensor([0, 1, 4, 5, 8]), None), Batch(torch.tensor([2, 3, 6, 7, 12, 13]), None))
+"""Of the 16 test photos, four of each of four individuals in turn."""
+
+
+def info_nce(embedded: Tensor, labels: list[int], temperature: float) -> float:
+    """The mean over the positive pairs, both ways round, by the definition."""
+    d = [[float(((a - b) ** 2).sum()) for b in embedded] for a in embedded]
+    terms = []
+    for a, p in ((a, p) for a in range(len(labels)) for p in range(len(labels)) if a != p and labels[a] == labels[p]):
+        negatives = sum(np.exp(-d[a][n] / temperature) for n in range(len(labels)) if labels[n] != labels[a])
+        terms.append(-np.log(np.exp(-d[a][p] / temperature) / (np.exp(-d[a][p] / temperature) + negatives)))
+    return float(np.mean(terms))
+
+
+def test_a_loss_over_all_pairs_is_taken_over_batches_as_in_training(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
+    embedded, labels = embeddings(test.labels), test.labels.tolist()
+    expected = np.mean([
+        info_nce(embedded[batch.images], [labels[i] for i in batch.images.tolist()], 0.5) for batch in BATCHES
+    ])  # fmt: skip
+    found = test.loss_and_accuracy(embedded, InfoNCE(0.5, distance=distance), distance)
+    assert found["test_loss"] == pytest.approx(expected, rel=1e-5)
+    of_triplets = replace(test, batches=None).loss_and_accuracy(embedded, InfoNCE(0.5, distance=distance), distance)
+    assert of_triplets["test_accuracy"] == found["test_accuracy"]
+    assert of_triplets["test_loss"] != pytest.approx(expected, rel=0.01)
+
+
+def test_a_miner_chooses_in_each_batch_as_in_training(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
+    embedded, means = embeddings(test.labels), []
+    for batch in BATCHES:
+        rows, own = embedded[batch.images], test.labels[batch.images.numpy()]
+        d = torch.cdist(rows.double(), rows.double()).square()
+        losses = []
+        for a in range(len(own)):
+            positives = [d[a, p].item() for p in range(len(own)) if p != a and own[p] == own[a]]
+            negatives = [d[a, n].item() for n in range(len(own)) if own[n] != own[a]]
+            if positives:
+                losses.append(max(max(positives) - min(negatives) + 0.3, 0))
+        means.append(np.mean(losses))
+    found = test.loss_and_accuracy(embedded, Triplet(0.3, distance=distance), distance, BatchHard(distance=distance))
+    assert found["test_loss"] == pytest.approx(np.mean(means), rel=1e-4)
+
+
+class Chance:
+    """Remembers, and draws from torch's generator."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+        self.calls += 1
+        draw = int(torch.randint(2, ()))
+        return Triplets(torch.tensor([0]), torch.tensor([1]), torch.tensor([2 + draw]))
+
+
+def test_judging_changes_nothing_in_training(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
+    miner, before = Chance(), torch.get_rng_state()
+    found = [
+        test.loss_and_accuracy(embeddings(test.labels), Triplet(0.3, distance=distance), distance, miner)
+        for _ in range(5)
+    ]
+    assert found == [found[0]] * 5, "the same draws each time"
+    assert miner.calls == 0
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_batches_without_a_term_do_not_count_and_without_any_there_is_no_loss(data: Data) -> None:
+    test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
+    embedded, loss = embeddings(test.labels), InfoNCE(0.5, distance=distance)
+    alone = Batch(torch.tensor([0, 1]), None)
+    expected = test.loss_and_accuracy(embedded, loss, distance)
+    assert replace(test, batches=(*BATCHES, alone)).loss_and_accuracy(embedded, loss, distance) == expected
+    for batches in ((), (alone,)):
+        found = replace(test, batches=batches).loss_and_accuracy(embedded, loss, distance)
+        assert (found["test_loss"], found["test_accuracy"]) == (None, expected["test_accuracy"])
