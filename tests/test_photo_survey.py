@@ -151,3 +151,9 @@ def test_a_table_of_photos_is_read_by_its_header(
     assert {name: config.data.options[name] for name in options} == options
     found = survey(tmp_path / "photos.csv")
     assert (found.options, found.counts) == (options, even(4, 3))
+
+
+def test_a_table_whose_header_no_parser_takes_is_the_reader_s_to_refuse(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a" * 200_000 + ",b\n1,2\n")
+    with pytest.raises(DataError):
+        survey(tmp_path / "t.csv")

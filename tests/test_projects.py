@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ def test_photos_elsewhere_stay_there(tmp_path: Path) -> None:
     assert config.name == "My-birds"
     assert config.data.options["root"] == photos.resolve()
     assert sorted(photos.rglob("*")) == before
-    assert project.commands[0] == f'siamesekit check "{tmp_path}/deep/My birds!/{CONFIG}"'
+    assert project.commands[0] == f"siamesekit check '{tmp_path}/deep/My birds!/{CONFIG}'"
 
 
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -32,7 +34,30 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [CONFIG, SCHEMA, IGNORE])
+@pytest.mark.parametrize("name", ["$(touch pwned)", "a b", "it's", "`x`", '"', "*", "~", "-x"])
+def test_the_commands_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    draw(tmp_path / name / "photos", even(4, 2))
+    check, run = make_project(tmp_path / name).commands
+    assert shlex.split(check) == ["siamesekit", "check", f"{tmp_path}/{name}/{CONFIG}"]
+    assert shlex.split(run)[:3] == ["siamesekit", "run", f"{tmp_path}/{name}/{CONFIG}"]
+    done = subprocess.run(["bash", "-c", f"siamesekit() {{ printf '%s' \"$2\"; }}; {check}"], capture_output=True,
+                          text=True, check=True, cwd=tmp_path)  # fmt: skip
+    assert done.stdout == f"{tmp_path}/{name}/{CONFIG}"
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_gitignore_that_is_there_stays(tmp_path: Path) -> None:
+    draw(tmp_path / "photos", even(4, 2))
+    (tmp_path / IGNORE).write_text("mine")
+    project = make_project(tmp_path)
+    assert (tmp_path / IGNORE).read_text() == "mine"
+    assert [file.name for file in project.files] == [CONFIG, SCHEMA]
+    assert (
+        project.found[-1] == f"{tmp_path / IGNORE} is there and stays as it is: you may want to add a line runs/ to it"
+    )
+
+
+@pytest.mark.parametrize("name", [CONFIG, SCHEMA])
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path, name: str) -> None:
     draw(tmp_path / "photos", even(4, 2))
     (tmp_path / name).write_text("mine")

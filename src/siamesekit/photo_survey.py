@@ -12,9 +12,11 @@ from statistics import median
 from PIL import Image
 
 from siamesekit.data.images import FORMATS, quiet
+from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files import open_regular
+from siamesekit.problems import is_utf8
 from siamesekit.registry import READERS
 
 LOOKED_AT = 300
@@ -85,6 +87,8 @@ def survey(place: Path) -> Survey:
     Raises:
         DataError: there are none, or none can be opened.
     """
+    if not is_utf8(place):
+        raise DataError(f"{str(place)!a}: its name is not of UTF-8, as a config is: rename it")
     reader = "csv" if place.suffix.lower() == ".csv" else "folder"
     option = next(option.name for option in READERS.get(reader).options if option.required)
     options = _columns(place) if reader == "csv" else {}
@@ -113,12 +117,17 @@ def news(found: Survey) -> list[str]:
     counts = sorted(found.counts.values())
     short, long = sorted(side for side, _ in found.sides), sorted(side for _, side in found.sides)
     several = f", {found.singletons} of them with a single photo" if found.singletons else ""
+    middle = "" if counts[0] == counts[-1] else f", {median(counts):g} in the middle"
     return [
         f"{len(found.records)} photos of {len(counts)} individuals{several}",
-        f"{counts[0]} to {counts[-1]} photos each, {median(counts):g} in the middle",
-        f"shorter sides of {short[0]} to {short[-1]} pixels, longer ones of {long[0]} to {long[-1]} "
-        f"({len(found.sides)} photos looked at)",
+        f"{_span(counts)} photos each{middle}",
+        f"shorter sides of {_span(short)} pixels, longer ones of {_span(long)} ({len(found.sides)} photos looked at)",
     ]
+
+
+def _span(ordered: list[int]) -> str:
+    first, last = ordered[0], ordered[-1]
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _columns(table: Path) -> dict[str, str]:
@@ -126,10 +135,10 @@ def _columns(table: Path) -> dict[str, str]:
     try:
         with table.open(encoding="utf-8-sig", errors="replace") as file:
             line = file.readline()
-    except OSError:
+        delimiter = max(",;\t|", key=line.count)
+        header = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    except (OSError, csv.Error):
         return {}  # the reader's error says more
-    delimiter = max(",;\t|", key=line.count)
-    header = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
     options = {} if delimiter == "," else {"delimiter": delimiter}
     for option, names in COLUMNS.items():
         found = next((column for name in names for column in header if column.lower() == name), option)
@@ -140,27 +149,13 @@ def _columns(table: Path) -> dict[str, str]:
 
 def _contents(place: Path) -> tuple[int, int]:
     """How many photos lie directly in a folder, and how many of its sub-folders have some directly in them."""
-    Image.init()
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
-
-    def photos(folder: Path) -> int:
-        return sum(Path(entry.name).suffix.lower() in suffixes and not entry.name.startswith(".")
-                   for entry in _entries(folder))  # fmt: skip
-
     # not `entry.is_dir()` nor `Path.is_dir()`: they raise where links go in a circle, or there is no permission
     folders = [
-        Path(entry.path)
-        for entry in _entries(place)
-        if os.path.isdir(entry.path) and not entry.name.startswith(".")  # noqa: PTH112
+        entry
+        for entry in children(place)
+        if os.path.isdir(entry) and not entry.name.startswith(".")  # noqa: PTH112
     ]
-    return photos(place), sum(photos(folder) > 0 for folder in folders)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        return list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}; check its permissions") from None
+    return len(photos_in(place)), sum(len(photos_in(folder)) > 0 for folder in folders)
 
 
 def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +43,7 @@ class Project:
 
 
 def make_project(folder: Path, photos: Path | None = None) -> Project:
-    """Write `config.toml`, its schema and a `.gitignore` for photos.
+    """Write `config.toml`, its schema and, where there is none, a `.gitignore` for photos.
 
     Args:
         folder: the project's; made if it is not there.
@@ -49,19 +51,24 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
             `folder` itself, or `photos` or `data` in it, whichever looks like that.
 
     Raises:
-        OutputError: one of the files is there, or cannot be written; then none is.
+        OutputError: the config or its schema is there, or a file cannot be written; then none is.
         DataError: there are no photos, or too few of too few individuals to train.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; a project is a folder: choose another DIR")
-    there = [name for name in (CONFIG, SCHEMA, IGNORE) if os.path.lexists(folder / name)]
+    there = [name for name in (CONFIG, SCHEMA) if os.path.lexists(folder / name)]
     if there:
         raise OutputError(f"{' and '.join(str(folder / name) for name in there)} {'is' if len(there) == 1 else 'are'} "
                           "already there, and nothing is overwritten: choose another DIR, or move it away")  # fmt: skip
     found = survey(locate(folder) if photos is None else photos)
     choices = choose(found)
     name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "project"
-    texts = {CONFIG: config_text(name, folder, found, choices), SCHEMA: schema_text(), IGNORE: "runs/\n"}
+    texts = {CONFIG: config_text(name, folder, found, choices), SCHEMA: schema_text()}
+    notes = list(found.notes)
+    if os.path.lexists(folder / IGNORE):
+        notes.append(f"{folder / IGNORE} is there and stays as it is: you may want to add a line runs/ to it")
+    else:
+        texts[IGNORE] = "runs/\n"
     _write(folder, texts)
     config, out = folder / CONFIG, folder / "runs" / name
     run = f"siamesekit run {_quoted(config)}" + ("" if folder == Path() else f" --out {_quoted(out)}")
@@ -69,7 +76,7 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
         folder=folder,
         photos=found.place,
         files=tuple(folder / name for name in texts),
-        found=(*news(found), *found.notes),
+        found=(*news(found), *notes),
         commands=(f"siamesekit check {_quoted(config)}", run),
     )
 
@@ -96,5 +103,6 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
 
 def _quoted(path: Path) -> str:
     """A path as a shell takes it."""
-    text = str(path)
-    return text if re.fullmatch(r"[\w./~:\\-]+", text) else f'"{text}"'
+    if os.name == "nt":
+        return subprocess.list2cmdline([str(path)])
+    return shlex.quote(str(path))

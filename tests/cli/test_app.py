@@ -123,7 +123,7 @@ def test_wrong_input_is_an_error_on_stderr_and_exit_2(
         (["trian"], "No such command 'trian'"),
         (["check", "c.toml", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (["run"], "Missing argument 'CONFIG'"),
-        (["run", "c.toml", "--frobnicate"], "No such option: --frobnicate"),
+        (["run", "c.toml", "--frobnicate"], "No such option"),
     ],
 )
 def test_wrong_usage_is_explained_and_exit_2(arguments: list[str], expected: str) -> None:

@@ -13,7 +13,16 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from siamesekit.cli.app import app
-from siamesekit.cli.catalogue import reflowed, snippet, summary_of_member, table_of
+from siamesekit.cli.catalogue import (
+    default_table,
+    reflowed,
+    snippet,
+    summary_of_member,
+    supplied,
+    table_keys,
+    table_of,
+    unused_keys,
+)
 from siamesekit.config import load_config
 from siamesekit.config.schema import concrete
 from siamesekit.registry import ENCODERS, LOSSES, OPTIMIZERS, REGISTRIES, SAMPLERS, Component, Registry, registry_of
@@ -111,16 +120,21 @@ def test_json_says_types_ranges_choices_and_descriptions() -> None:
     assert reduction["schema"] == {"enum": ["sum", "mean", "mean-nonzero"]}
     assert (described["kind"], described["table"], described["key"]) == ("loss", "loss", "name")
     assert described["supplied"] == ["distance"]
+    assert described["table_keys"] == []
     adapted = document("show", "loss", "pml/multi-similarity")
     assert adapted["adapts"] == "pytorch_metric_learning.losses.MultiSimilarityLoss"
     [distance] = [option for option in adapted["options"] if option["name"] == "distance"]
     assert (distance["component"], distance["default"]) == ("distance", None)
+    assert distance["default_table"] == {"name": "pml/cosine-similarity"}
+    [regularizer] = [option for option in adapted["options"] if option["name"] == "embedding_regularizer"]
+    assert "default_table" not in regularizer
 
 
 def test_a_model_s_name_is_the_one_that_was_asked_for() -> None:
     shown = printed("show", "encoder", "timm/resnet18")
     assert shown.startswith("encoder timm/resnet18: image to feature vector\n")
-    assert shown.endswith('\n[encoder]\nname = "timm/resnet18"\n')
+    snippet, keys = '\n[encoder]\nname = "timm/resnet18"\n', "weights, train_from, batchnorm, cache_gib"
+    assert shown.endswith(f"{snippet}\nkeys of the table [encoder]: {keys}: siamesekit show table encoder\n")
     assert document("show", "encoder", "timm/resnet18")["toml"] == '[encoder]\nname = "timm/resnet18"\n'
 
 
@@ -137,6 +151,65 @@ def test_a_model_s_name_is_the_one_that_was_asked_for() -> None:
 )
 def test_where_a_kind_stands_in_a_config(kind: str, place: tuple[str, str]) -> None:
     assert table_of(kind) == place
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "keys", "given"),
+    [
+        ("sampler", "all-pairs", ["batch_size"], ["labels", "seed"]),
+        ("sampler", "pml/m-per-class", ["batch_size"], ["labels", "groups", "seed"]),
+        ("sampler", "p-by-k", ["batch_size"], ["labels", "seed"]),
+        ("encoder", "xception", ["weights", "train_from", "batchnorm", "cache_gib"], ["pretrained"]),
+        ("optimizer", "adam", ["layer_decay", "clip_norm"], ["params"]),
+        ("loss", "pml/nca", [], ["embedding_dim", "num_classes"]),
+        ("reducer", "pml/mean", [], []),
+    ],
+)
+def test_a_table_s_own_keys_are_not_supplied_by_the_run(
+    kind: str, name: str, keys: list[str], given: list[str]
+) -> None:
+    component = registry_of(kind).get(name)
+    assert [key.parameter.name for key in table_keys(component)] == keys
+    assert supplied(component) == given
+    shown = printed("show", kind, name)
+    assert bool(keys) == (f"\nkeys of the table [{kind}]: {keys[0] if keys else ''}" in shown)
+    assert bool(given) == (f"\nsupplied by the run, not to be set: {', '.join(given)}\n" in shown)
+
+
+@pytest.mark.parametrize("component", CONCRETE)
+def test_a_key_of_a_table_is_never_said_to_be_supplied(component: Component) -> None:
+    keys = {key.parameter.name for key in table_keys(component)}
+    assert keys & set(supplied(component)) == set()
+    assert unused_keys(component) <= keys
+
+
+def test_a_key_that_a_component_does_not_take_is_named() -> None:
+    assert unused_keys(SAMPLERS.get("p-by-k")) == {"batch_size"}
+    assert unused_keys(SAMPLERS.get("all-pairs")) == unused_keys(ENCODERS.get("xception")) == set()
+    assert "\nkeys of the table [sampler]: batch_size (not used by this one): " in printed("show", "sampler", "p-by-k")
+
+
+def test_a_nested_table_is_the_default_or_says_that_it_is_not() -> None:
+    """What the class of pytorch-metric-learning does is in tests/adapted/test_pml_defaults.py."""
+    lines = snippet(LOSSES.get("pml/nca"), "pml/nca").splitlines()
+    at = lines.index("# [loss.distance]  # the default")
+    assert lines[at + 1 : at + 3] == ['# name = "pml/lp"', "# power = 2.0"]
+    assert "# [loss.embedding_regularizer]  # left out by default; one possible choice" in lines
+    memory = snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
+    assert "\n[loss.loss]  # required\nname = " in memory
+    assert "\n# [loss.miner]  # left out by default; one possible choice\n" in memory
+
+
+@pytest.mark.parametrize("component", CONCRETE)
+def test_a_default_table_is_one_that_a_config_may_have(component: Component) -> None:
+    for option in component.options:
+        table = default_table(component, option)
+        if table is not None:
+            assert option.nested is not None
+            name = table.pop("name")
+            resolved, problems = registry_of(option.nested.kind).check(name, table)
+            assert problems == []
+            assert {key: resolved[key] for key in table} == table
 
 
 def uncommented(text: str) -> str:
@@ -185,7 +258,7 @@ def test_a_required_option_is_no_comment_and_says_its_type() -> None:
     hierarchical = snippet(SAMPLERS.get("pml/hierarchical"), "pml/hierarchical")
     assert "\nsamples_per_class = 1  # required: int ≥ 1 | 'all'\n" in hierarchical
     assert '# name = "all"' in snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
-    assert "\n[loss.loss]\nname = " in snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
+    assert "\n[loss.loss]  # required\nname = " in snippet(LOSSES.get("cross-batch-memory"), "cross-batch-memory")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def test_it_says_what_it_found_wrote_and_what_comes_next(here: Path) -> None:
         "birds/photos:\n"
         "  33 photos of 9 individuals, 1 of them with a single photo\n"
         "  1 to 4 photos each, 4 in the middle\n"
-        "  shorter sides of 40 to 40 pixels, longer ones of 40 to 40 (33 photos looked at)\n"
+        "  shorter sides of 40 pixels, longer ones of 40 (33 photos looked at)\n"
         "written:\n  birds/config.toml\n  birds/config.schema.json\n  birds/.gitignore\n"
         "next:\n  siamesekit check birds/config.toml\n  siamesekit run birds/config.toml --out birds/runs/birds\n"
     )
@@ -49,7 +50,7 @@ def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
     again = CliRunner().invoke(app, ["init", "birds"])
     assert (again.exit_code, again.stdout) == (2, "")
     assert again.stderr == (
-        "error: birds/config.toml and birds/config.schema.json and birds/.gitignore are already there, and nothing is "
+        "error: birds/config.toml and birds/config.schema.json are already there, and nothing is "
         "overwritten: choose another DIR, or move it away\n"
     )
     assert (here / "birds" / "config.toml").read_bytes() == written
@@ -95,3 +96,30 @@ def test_the_commands_it_names_work(here: Path, monkeypatch: pytest.MonkeyPatch)
     evaluation = json.loads((here / "birds" / "runs" / "birds" / "evaluation.json").read_text())
     assert (evaluation["photos"], evaluation["individuals"]) == (16, 4)
     assert (here / "birds" / "runs" / "birds" / "report.html").is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file names are text")
+def test_a_folder_whose_name_is_no_text_is_refused_in_words(here: Path) -> None:
+    """A config, which is UTF-8, could not name it."""
+    (here / "birds").rename(here / os.fsdecode(b"caf\xe9"))
+    done = subprocess.run(
+        [sys.executable, "-m", "siamesekit", "init", "new", "--photos", b"caf\xe9/photos"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: 'caf\\udce9/photos': its name is not of UTF-8, as a config is: rename it\n"
+    assert not (here / "new").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file names are text")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_name_that_is_no_text_can_be_printed(here: Path, as_json: bool) -> None:
+    folder = os.fsdecode(b"caf\xe9")
+    done = subprocess.run(
+        [sys.executable, "-m", "siamesekit", "init", folder, "--photos", "birds/photos", *["--json"] * as_json],
+        capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "caf\\udce9/config.toml" in done.stdout.replace("\\\\", "\\")
+    assert (here / folder / "config.toml").is_file()

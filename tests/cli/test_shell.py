@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from siamesekit import errors, plugins
-from siamesekit.artifact import Comparison
+from siamesekit import errors, installed_plugins
 from siamesekit.cli import shell as shell_module
 from siamesekit.cli.shell import Shell
 from siamesekit.errors import RunError, SiamesekitError, UserError
@@ -68,7 +66,7 @@ def test_after_ctrl_c_resuming_is_offered_once_there_is_something_to_resume(
     begun: bool, tmp_path: Path, capsys: Captured
 ) -> None:
     shell = Shell()
-    shell.resume = (tmp_path / "config.toml", "siamesekit run c.toml --resume")
+    shell.offer_to_resume(tmp_path / "config.toml", "siamesekit run c.toml --resume", replacing=False)
     if begun:
         (tmp_path / "config.toml").write_text("")
     leave(shell, KeyboardInterrupt())
@@ -76,8 +74,25 @@ def test_after_ctrl_c_resuming_is_offered_once_there_is_something_to_resume(
     assert capsys.readouterr().err == "stopped\n" + offered
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_run_that_was_to_be_replaced_is_not_offered_to_be_resumed(
+    begun: bool, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "old.toml").write_text("old")
+    (tmp_path / "old.toml").rename(tmp_path / "config.toml")
+    shell = Shell()
+    shell.offer_to_resume(tmp_path / "config.toml", "siamesekit run c.toml --resume", replacing=True)
+    if begun:
+        (tmp_path / "config.toml").rename(tmp_path / "aside.toml")
+        (tmp_path / "config.toml").write_text("new")
+    leave(shell, KeyboardInterrupt())
+    offered = "to go on: siamesekit run c.toml --resume\n" if begun else ""
+    assert capsys.readouterr().err == "stopped\n" + offered
+
+
 def test_a_failing_installed_plugin_is_named_and_passed_over(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("p", "gone_one", group)])
+    monkeypatch.setattr(installed_plugins, "entry_points", lambda group: [EntryPoint("p", "gone_one", group)])
+    monkeypatch.setattr(installed_plugins, "_loaded", False)
     with Shell(quiet=True) as shell:
         shell.json(1)
     failure = "plugin 'p' (gone_one) fails: ModuleNotFoundError: No module named 'gone_one'\n"
@@ -126,49 +141,6 @@ def test_missing_files_are_named_together(tmp_path: Path) -> None:
     Shell().require_files(tmp_path / "here")
     with pytest.raises(UserError, match=r"^there is no a and no b$"):
         Shell().require_files(tmp_path / "here", Path("a"), Path("b"))
-
-
-def describe(cross_fit: dict[str, Any] | None) -> dict[str, Any]:
-    """What of an artifact's description a comparison is printed with."""
-    stand_in = {"used": "random weights", "wanted": "imagenet weights"}
-    return {"operating_point": {"cross_fit": cross_fit, "individuals": 4}, "stand_ins": [stand_in]}
-
-
-def test_a_comparison_says_what_its_verdict_is_worth(capsys: Captured) -> None:
-    worth = {"different_pairs": 96, "false_accept_rate": {"value": 0.125}, "same_pairs": 24,
-             "false_reject_rate": {"value": 0.25}}  # fmt: skip
-    Shell().comparison(Comparison(1.25, 0.0625, 0.5, False), describe(worth))
-    out, err = capsys.readouterr()
-    assert out.splitlines() == [
-        "distance    1.2500",
-        "similarity  0.062",
-        "verdict     different individuals (threshold 0.5000)",
-        "at this threshold, of 96 different pairs 12.5% are called same, and of 24 same pairs 25.0% different "
-        "(cross-fitted on 4 individuals that did not train)",
-    ]
-    assert err == "trained with a stand-in: random weights in place of imagenet weights\n"
-
-
-def test_a_comparison_without_a_threshold_gives_the_distance_alone(capsys: Captured) -> None:
-    Shell().comparison(Comparison(1.25, None, None, None), {"stand_ins": []})
-    assert capsys.readouterr().out.splitlines() == [
-        "distance    1.2500",
-        "similarity  unknown: this model ships no threshold (its evaluation.json says why)",
-    ]
-
-
-def test_an_evaluation_says_its_threshold_notes_and_stand_ins(capsys: Captured) -> None:
-    figure = {"value": 0.5, "low": None, "high": None}
-    networks = {"trained": dict.fromkeys(["triplet_accuracy", "precision_at_1", "map_at_r"], figure)}
-    evaluation = {"photos": 8, "individuals": 2, "triplets": 12, "confidence": 0.95, "networks": networks,
-                  "threshold": {"threshold": 0.25, "criterion": "equal"}, "notes": ["Few [x] photos."]}  # fmt: skip
-    stand_in = {"used": "drawn", "wanted": "photos", "hint": "get them"}
-    Shell().evaluation(evaluation, "runs/r", {"stand_ins": [stand_in], "seconds": {"total": 90}})
-    out, err = capsys.readouterr()
-    assert out.splitlines()[-3:] == [
-        "threshold 0.2500 (equal)", "Few [x] photos.", "1.5 min; report: runs/r/report.html",
-    ]  # fmt: skip
-    assert err == "These figures are of a stand-in: drawn in place of photos. For the real thing: get them\n"
 
 
 def test_width_is_the_environment_s_where_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,16 @@ from typing import Annotated, Any, Literal
 import pytest
 from rich.table import Table
 
+from siamesekit.cli.config_keys import Key, config_table
 from siamesekit.cli.shell import Shell
-from siamesekit.cli.tables import components_table, evaluation_table, options_table, plan_table
+from siamesekit.cli.tables import (
+    components_table,
+    config_tables_table,
+    evaluation_table,
+    keys_table,
+    options_table,
+    plan_table,
+)
 from siamesekit.options import ADistance, Augmentations, Count, Fraction, Index, NonNegative, OpenFraction, Positive
 from siamesekit.registry import LOSSES, Component
 from siamesekit.signatures import Parameter
@@ -141,3 +149,17 @@ def test_an_option_is_shown_with_its_type_in_words_and_its_default(
     assert header == ["option", "type", "default"]
     assert first == ["x", *shown]
     assert second == ["y", "int", "required"]
+
+
+def test_keys_of_a_config_are_shown_with_type_default_and_meaning() -> None:
+    keys = [Key(Parameter("batch", Count, "Count", 128), "How many."), Key(Parameter("name", str, "str"), "")]
+    header, _, first, second = rows(keys_table(keys))
+    assert header == ["key", "type", "default"]
+    assert first == ["batch", "int ≥ 1", "128", "How many."]
+    assert second == ["name", "str", "required"]
+
+
+def test_tables_of_a_config_are_shown_with_what_holds_where_they_are_left_out() -> None:
+    header, _, *body = rows(config_tables_table([config_table("data"), config_table("miner"), config_table("split")]))
+    assert header == ["tables", "what is said in it", "left out"]
+    assert [(row[0], row[-1]) for row in body] == [("[data]", "an error"), ("[miner]", "none"), ("[split]", "defaults")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from siamesekit.cli.config_keys import table_names
 from siamesekit.registry import DISTANCES, ENCODERS, LOSSES, REGISTRIES
 
 COMMAND = Path(sys.executable).with_name("siamesekit")
@@ -31,9 +32,9 @@ def test_commands_and_choices_are_offered() -> None:
 
 
 def test_kinds_are_offered_as_each_command_takes_them() -> None:
-    assert offered("siamesekit list ") == [registry.plural for registry in REGISTRIES]
+    assert offered("siamesekit list ") == [*(registry.plural for registry in REGISTRIES), "tables"]
     assert offered("siamesekit list lo") == ["losses"]
-    assert offered("siamesekit show ") == [registry.kind for registry in REGISTRIES]
+    assert offered("siamesekit show ") == [*(registry.kind for registry in REGISTRIES), "table"]
 
 
 def test_components_of_the_kind_are_offered_and_a_familys_members_after_its_prefix() -> None:
@@ -44,6 +45,11 @@ def test_components_of_the_kind_are_offered_and_a_familys_members_after_its_pref
     assert offered("siamesekit show loss pml/multi-") == [name for name in members if name.startswith("pml/multi-")]
     assert "timm/resnet50" in offered("siamesekit show encoder timm/resnet5")
     assert offered("siamesekit list encoders ") == [name[:-2] for name in ENCODERS.names() if name.endswith("/*")]
+
+
+def test_a_config_s_tables_are_offered() -> None:
+    assert offered("siamesekit show table enc") == ["encoder", "encoder.head", "encoder.stand_in"]
+    assert offered("siamesekit show table ") == table_names()
 
 
 @pytest.mark.parametrize("typed", ["show los ", "show loss nothing/", "list x ", "show loss zz"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +15,7 @@ import typer
 from siamesekit import __version__
 from siamesekit.cli.completion import components, families, kinds, plurals
 from siamesekit.cli.shell import Shell
-from siamesekit.errors import OutputError
+from siamesekit.errors import OutputError, UserError
 from siamesekit.run_folder import CONFIG
 
 app = typer.Typer(
@@ -34,7 +36,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class Number(StrEnum):
+class PrecisionName(StrEnum):
     """`--precision`."""
 
     auto = "auto"
@@ -43,10 +45,10 @@ class Number(StrEnum):
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's TOML file.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its model/ folder.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its model/ folder.")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
-PrecisionOption = Annotated[Number, typer.Option("--precision", help="Number format of the encoder.")]
+PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="PrecisionName format of the encoder.")]
 Plugin = Annotated[
     list[Path], typer.Option("--plugin", metavar="FILE", help="Load a plugin file first: its code runs.")
 ]
@@ -87,7 +89,9 @@ def init(
         if as_json:
             shell.json(dataclasses.asdict(made))
         else:
-            shell.project(made)
+            from siamesekit.cli.printing import print_project
+
+            print_project(shell, made)
 
 
 @app.command()
@@ -98,7 +102,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
     device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Number.auto,
+    precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Only kernels that repeat their results; a CPU's do anyway.")
@@ -116,7 +120,7 @@ def run(
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
         again += ["--skip-bad"] if skip_bad else []
         again += ["--deterministic"] if deterministic else []
-        shell.resume = (where / CONFIG, shlex.join(again))
+        shell.offer_to_resume(where / CONFIG, shlex.join(again), overwrite)
         from siamesekit.experiment import run as run_experiment
 
         with shell.stoppable() as stop:
@@ -126,7 +130,9 @@ def run(
         if as_json:
             shell.json({"run": str(result.folder), **result.evaluation, "stand_ins": result.manifest["stand_ins"]})
         else:
-            shell.evaluation(result.evaluation, str(result.folder), result.manifest)
+            from siamesekit.cli.printing import print_evaluation
+
+            print_evaluation(shell, result.evaluation, str(result.folder), result.manifest)
 
 
 @app.command()
@@ -134,7 +140,7 @@ def check(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006
     device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Number.auto,
+    precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -150,12 +156,14 @@ def check(
         if as_json:
             shell.json(dataclasses.asdict(plan))
         else:
-            shell.plan(dataclasses.asdict(plan))
+            from siamesekit.cli.printing import print_plan
+
+            print_plan(shell, dataclasses.asdict(plan))
 
 
 @app.command()
 def compare(
-    run: RunFolder,
+    run: RunArgument,
     a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
     plugin: Plugin = [],  # noqa: B006
@@ -174,17 +182,19 @@ def compare(
         if as_json:
             shell.json(dataclasses.asdict(comparison))
         else:
-            shell.comparison(comparison, model.description)
+            from siamesekit.cli.printing import print_comparison
+
+            print_comparison(shell, comparison, model.description)
 
 
 @app.command()
 def embed(
-    run: RunFolder,
+    run: RunArgument,
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, or folders of photos.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=".npz, .csv or .parquet")],
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Number.fp32,
+    precision: PrecisionOption = PrecisionName.fp32,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -216,7 +226,10 @@ def embed(
 @app.command("list")
 def list_components(
     kind: Annotated[
-        str | None, typer.Argument(help="encoders, losses, … ; all kinds without it.", autocompletion=plurals)
+        str | None,
+        typer.Argument(
+            help="encoders, losses, … ; all kinds without it. Or tables: a config's.", autocompletion=plurals
+        ),
     ] = None,
     family: Annotated[
         str | None,
@@ -226,11 +239,17 @@ def list_components(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the components that a config can name."""
+    """List the components that a config can name, or its tables."""
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.catalogue import described
+        from siamesekit.cli.config_keys import WORDS, described_tables
+        from siamesekit.cli.printing import print_components, print_config_tables, print_members
         from siamesekit.registry import REGISTRIES, registry_of
 
+        if kind in WORDS:
+            if family is not None:
+                raise UserError(f"tables have no families; for one of them: siamesekit show table {family}")
+            return shell.json(described_tables()) if as_json else print_config_tables(shell)
         shell.load_plugins(plugin)
         registries = REGISTRIES if kind is None else (registry_of(kind),)
         if family is not None:
@@ -241,40 +260,48 @@ def list_components(
                 return shell.json(names) if as_json else shell.lines(names)
             if as_json:
                 return shell.json([described(registry.get(name), name) for name in names])
-            return shell.members(found, registry)
+            return print_members(shell, found, registry)
         if as_json:
             return shell.json({r.plural: [described(c, c.name) for c in r.components()] for r in registries})
-        return shell.components(registries)
+        return print_components(shell, registries)
 
 
 @app.command()
 def show(
-    kind: Annotated[str, typer.Argument(help="loss, encoder, …", autocompletion=kinds)],
+    kind: Annotated[str, typer.Argument(help="loss, encoder, … ; or table.", autocompletion=kinds)],
     name: Annotated[
         str,
         typer.Argument(
-            help="The component's name, or a family's: pml/multi-similarity, 'pml/*'.", autocompletion=components
+            help="The component's name, or a family's: pml/multi-similarity, 'pml/*'. A table's: encoder.head.",
+            autocompletion=components,
         ),
     ],
     plugin: Plugin = [],  # noqa: B006
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a component: its description, its options with types and defaults, and its table for a config."""
+    """Show a component: its description, its options with types and defaults, and its table for a config.
+
+    Or a table of a config: its keys, with types and defaults.
+    """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.catalogue import described
+        from siamesekit.cli.config_keys import WORDS, config_table, described_table
+        from siamesekit.cli.printing import print_component, print_config_table, print_family
         from siamesekit.registry import registry_of
 
+        if kind in WORDS:
+            table = config_table(name.strip("[]"))
+            return shell.json(described_table(table)) if as_json else print_config_table(shell, table)
         shell.load_plugins(plugin)
         registry = registry_of(kind)
         family = next((c for c in registry.components() if c.is_family and name in (c.name, c.name[:-2])), None)
         component = family or registry.get(name)
         if as_json:
-            shell.json(described(component, family.name if family else name))
-        elif family is not None:
-            shell.family(family, registry)
-        else:
-            shell.component(component, name, registry)
+            return shell.json(described(component, family.name if family else name))
+        if family is not None:
+            return print_family(shell, family, registry)
+        return print_component(shell, component, name, registry)
 
 
 @app.command()
@@ -305,4 +332,6 @@ def schema(
 
 def main() -> None:
     """The `siamesekit` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be of bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

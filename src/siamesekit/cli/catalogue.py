@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
-import types
-import typing
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from siamesekit.adapted.pml_defaults import default_of
+from siamesekit.cli.config_keys import Key, config_table
+from siamesekit.cli.option_lines import assigned, line_of
 from siamesekit.components import Component
 from siamesekit.config.schema import argument_docs, concrete, option_schema
 from siamesekit.config.tables import TABLES, ComponentTable
-from siamesekit.config.toml import dump_toml
+from siamesekit.errors import ComponentError
 from siamesekit.registry import registry_of
 from siamesekit.signatures import Parameter, in_words
 
@@ -45,15 +45,28 @@ def snippet(component: Component, name: str) -> str:
     """
     place, key = table_of(component.kind)
     lines = [f"[{place}]", f'{key} = "{name}"']
-    for option in component.options:
-        if option.nested is None:
-            lines.append(_line(option))
+    lines += [line_of(option) for option in component.options if option.nested is None]
     for option in component.options:
         if option.nested is not None:
-            mark = "" if option.required else "# "
-            table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
-            lines += ["", f"{mark}{table}", f'{mark}name = "{_usual(option.nested.kind, component)}"']
+            lines += ["", *_nested_lines(component, option, place)]
     return "\n".join(lines) + "\n"
+
+
+def default_table(component: Component, option: Parameter) -> dict[str, Any] | None:
+    """The table that an option stands for where it is not set, as far as that is known: `{"name": "pml/lp"}`.
+
+    Args:
+        component: any.
+        option: of it, one that is a component itself.
+    """
+    found = default_of(component.source, option.name)
+    if found is None or option.nested is None:
+        return None
+    try:
+        resolved, problems = registry_of(option.nested.kind).check(found.name, found.options)
+    except ComponentError:  # a class that is no component here
+        return None
+    return None if problems else {"name": found.name, **{name: resolved[name] for name in found.options}}
 
 
 def described(component: Component, name: str) -> dict[str, Any]:
@@ -69,8 +82,9 @@ def described(component: Component, name: str) -> dict[str, Any]:
         "kind": component.kind,
         "name": name,
         "summary": component.summary,
-        "options": [_described_option(option, said.get(option.name, "")) for option in component.options],
+        "options": [_described_option(component, option, said.get(option.name, "")) for option in component.options],
         "supplied": supplied(component),
+        "table_keys": [key.parameter.name for key in table_keys(component)],
         "doc": component.doc,
         "origin": component.origin,
         "table": place,
@@ -86,9 +100,22 @@ def described(component: Component, name: str) -> dict[str, Any]:
 
 
 def supplied(component: Component) -> list[str]:
-    """The runtime values that a component takes, those of its family's adapter left out."""
+    """The runtime values that a component takes; those of its family's adapter, and its table's own keys, left out."""
     adapter = {"model", "options"} if component.is_family or component.family else set()
-    return [parameter.name for parameter in component.runtime if parameter.name not in adapter]
+    keys = {key.parameter.name for key in table_keys(component)}
+    return [parameter.name for parameter in component.runtime if parameter.name not in adapter | keys]
+
+
+def table_keys(component: Component) -> tuple[Key, ...]:
+    """The keys of the table in which a component stands that are the table's own, whatever component it names."""
+    place, _ = table_of(component.kind)
+    return config_table(place).keys if place in TABLES else ()
+
+
+def unused_keys(component: Component) -> set[str]:
+    """Those of `table_keys` that a component could be given and does not take."""
+    runtime = registry_of(component.kind).runtime - {parameter.name for parameter in component.runtime}
+    return {key.parameter.name for key in table_keys(component)} & runtime
 
 
 def summary_of_member(component: Component) -> str:
@@ -145,36 +172,15 @@ def _paragraphs(doc: str) -> Iterator[list[str] | str]:
         yield current
 
 
-def _line(option: Parameter) -> str:
-    """An option in TOML; what is not set has no spelling, so its type stands there."""
-    if option.required:
-        return f"{_toml(option.name, _example(option.annotation))}  # required: {in_words(option.annotation)}"
-    if option.default is None:
-        return f"# {option.name}: none; or {in_words(option.annotation).replace(' | None', '')}"
-    return f"# {_toml(option.name, option.default)}"
-
-
-def _toml(name: str, value: Any) -> str:
-    return dump_toml({name: value}).strip()
-
-
-def _example(annotation: Any) -> Any:
-    """Some value of a type, for a key that must be there."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        lowest = next((mark.ge for mark in inner[1:] if hasattr(mark, "ge")), None)
-        above = next((mark.gt for mark in inner[1:] if hasattr(mark, "gt")), None)
-        below = next((mark.lt for mark in inner[1:] if hasattr(mark, "lt")), None)
-        if lowest is not None or above is None:
-            return inner[0](lowest) if lowest is not None else _example(inner[0])
-        return inner[0](above + 1) if below is None else (above + below) / 2
-    if origin is typing.Literal:
-        return inner[0]
-    if origin in (typing.Union, types.UnionType):
-        return _example(next(part for part in inner if part is not type(None)))
-    if origin in (list, tuple):
-        return [_example(part) for part in inner if part is not ...]
-    return {bool: False, int: 1, float: 1.0, Path: "PATH"}.get(annotation, "…")
+def _nested_lines(component: Component, option: Parameter, place: str) -> list[str]:
+    """The table of an option that is a component itself: its default where that is known, else one that could stand."""
+    assert option.nested is not None
+    default = None if option.required else default_table(component, option)
+    shown = default or {"name": _usual(option.nested.kind, component)}
+    said = "required" if option.required else "the default" if default else "left out by default; one possible choice"
+    mark = "" if option.required else "# "
+    table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
+    return [f"{mark}{table}  # {said}", *(f"{mark}{assigned(key, value)}" for key, value in shown.items())]
 
 
 def _usual(kind: str, around: Component) -> str:
@@ -193,7 +199,7 @@ def _usual(kind: str, around: Component) -> str:
     return default if isinstance(default, str) else ready[0]
 
 
-def _described_option(option: Parameter, said: str) -> dict[str, Any]:
+def _described_option(component: Component, option: Parameter, said: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": option.name, "type": in_words(option.annotation)}
     if not option.required:
         shown["default"] = option.default
@@ -205,4 +211,7 @@ def _described_option(option: Parameter, said: str) -> dict[str, Any]:
         shown["schema"] = limits
     else:
         shown["component"] = option.nested.kind
+        default = default_table(component, option)
+        if default is not None:
+            shown["default_table"] = default
     return shown

@@ -8,17 +8,18 @@ from siamesekit.errors import ComponentError
 
 
 def plurals(incomplete: str) -> list[str]:
-    """Kinds as `siamesekit list` takes them: `losses`."""
+    """Kinds as `siamesekit list` takes them: `losses`; and a config's `tables`."""
     from siamesekit.registry import REGISTRIES
 
-    return [registry.plural for registry in REGISTRIES if registry.plural.startswith(incomplete)]
+    offered = [*(registry.plural for registry in REGISTRIES), "tables"]
+    return [plural for plural in offered if plural.startswith(incomplete)]
 
 
 def kinds(incomplete: str) -> list[str]:
-    """Kinds as `siamesekit show` takes them: `loss`."""
+    """Kinds as `siamesekit show` takes them: `loss`; and a `table` of a config."""
     from siamesekit.registry import REGISTRIES
 
-    return [registry.kind for registry in REGISTRIES if registry.kind.startswith(incomplete)]
+    return [kind for kind in [*(registry.kind for registry in REGISTRIES), "table"] if kind.startswith(incomplete)]
 
 
 def families(context: typer.Context, incomplete: str) -> list[str]:
@@ -27,12 +28,15 @@ def families(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def components(context: typer.Context, incomplete: str) -> list[str]:
-    """The components of the kind that is already on the command line: `triplet`.
+    """The components of the kind that is already on the command line: `triplet`; of `table` a config's tables.
 
     A family is offered by its prefix, `pml/`, and its members, which may be a thousand, once that is there.
     """
+    from siamesekit.cli.config_keys import WORDS, table_names
     from siamesekit.registry import registry_of
 
+    if context.params.get("kind") in WORDS:
+        return [name for name in table_names() if name.startswith(incomplete)]
     prefix, slash, _ = incomplete.partition("/")
     names = [name.removesuffix("*") for name in _names(context)]
     if slash and incomplete.startswith(tuple(name for name in names if name.endswith("/"))):

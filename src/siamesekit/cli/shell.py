@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +17,8 @@ from siamesekit.errors import SiamesekitError, UserError
 from siamesekit.progress import Item, Progress
 from siamesekit.stopping import Stop, Stopped
 
-WIDE = 120
-"""Columns from which on a list says where each component comes from."""
-
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from siamesekit.artifact import Comparison
-    from siamesekit.projects import Project
-    from siamesekit.registry import Component, Registry
 
 
 class Shell(Progress):
@@ -41,14 +34,13 @@ class Shell(Progress):
     def __init__(self, debug: bool = False, quiet: bool = False) -> None:
         self.debug = debug
         self.quiet = quiet
-        self.resume: tuple[Path, str] | None = None
-        """Where there is something to resume once this file is there, and the command that does it."""
+        self._resume: tuple[Path, str, os.stat_result | None] | None = None
         self._out: Console | None = None
         self._err: Console | None = None
 
     def __enter__(self) -> Self:
         """Load installed plugins; a failing one is named and passed over."""
-        from siamesekit.plugins import load_installed_plugins
+        from siamesekit.installed_plugins import load_installed_plugins
 
         for failure in load_installed_plugins():
             self.warn(failure)
@@ -61,8 +53,11 @@ class Shell(Progress):
         if isinstance(error, KeyboardInterrupt):
             saved = isinstance(error, Stopped) and error.saved
             self.error("stopped, all that was done is saved" if saved else "stopped")
-            if self.resume is not None and self.resume[0].is_file():
-                self.error(f"to go on: {self.resume[1]}")
+            if self._resume is not None:
+                file, command, before = self._resume
+                now = _stat(file)
+                if now is not None and (before is None or not os.path.samestat(now, before)):
+                    self.error(f"to go on: {command}")
             sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))
         if isinstance(error, OSError) and not self.debug and not isinstance(error, BrokenPipeError):
             self.error(f"error: {error}")
@@ -71,6 +66,16 @@ class Shell(Progress):
             return
         self.error(f"error: {error}")
         sys.exit(2 if isinstance(error, UserError) else 1)
+
+    def offer_to_resume(self, config: Path, command: str, replacing: bool) -> None:
+        """Once this run's resolved config is there, a stop prints the command that goes on.
+
+        Args:
+            config: its place.
+            command: that goes on.
+            replacing: what is there now is another run's, which this one replaces.
+        """
+        self._resume = (config, command, _stat(config) if replacing else None)
 
     @property
     def out(self) -> Console:
@@ -171,116 +176,6 @@ class Shell(Progress):
         for file in files:
             load_plugin_file(file)
 
-    def evaluation(self, evaluation: Mapping[str, Any], folder: str, manifest: Mapping[str, Any]) -> None:
-        """The figures of a finished run."""
-        from siamesekit.cli.tables import evaluation_table
-
-        self.out.print(evaluation_table(evaluation))
-        threshold = evaluation["threshold"]
-        if threshold is not None:
-            self.say(f"threshold {threshold['threshold']:.4f} ({threshold['criterion']})")
-        for note in evaluation["notes"]:
-            self.say(note)
-        for stand_in in manifest["stand_ins"]:
-            self.warn(f"These figures are of a stand-in: {stand_in['used']} in place of {stand_in['wanted']}. "
-                      f"For the real thing: {stand_in['hint']}")  # fmt: skip
-        self.say(f"{manifest['seconds']['total'] / 60:.1f} min; report: {folder}/report.html")
-
-    def plan(self, plan: Mapping[str, Any]) -> None:
-        """What a run would do."""
-        from siamesekit.cli.tables import plan_table
-
-        self.out.print(plan_table(plan))
-
-    def comparison(self, comparison: Comparison, description: Mapping[str, Any]) -> None:
-        """Two photos compared."""
-        self.say(f"distance    {comparison.distance:.4f}")
-        if comparison.similarity is None or comparison.threshold is None:
-            self.say("similarity  unknown: this model ships no threshold (its evaluation.json says why)")
-            return
-        verdict = "same individual" if comparison.same else "different individuals"
-        self.say(f"similarity  {comparison.similarity:.3f}")
-        self.say(f"verdict     {verdict} (threshold {comparison.threshold:.4f})")
-        point = description["operating_point"]
-        worth = point["cross_fit"]
-        if worth is not None:
-            self.say(
-                f"at this threshold, of {worth['different_pairs']:,} different pairs "
-                f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
-                f"{worth['false_reject_rate']['value']:.1%} different (cross-fitted on {point['individuals']} "
-                "individuals that did not train)"
-            )
-        for stand_in in description["stand_ins"]:
-            self.warn(f"trained with a stand-in: {stand_in['used']} in place of {stand_in['wanted']}")
-
-    def components(self, registries: Sequence[Registry]) -> None:
-        """Components by kind; where each comes from only on a wide terminal."""
-        from siamesekit.cli.tables import components_table
-
-        width = max(len(name) for registry in registries for name in [registry.plural, *registry.names()])
-        for registry in registries:
-            self.out.print(components_table(registry, self.out.width >= WIDE, width))
-
-    def project(self, project: Project) -> None:
-        """A new project, and the commands to go on with."""
-        self.say(f"{project.photos}:")
-        for line in project.found:
-            self.say(f"  {line}")
-        self.say("written:")
-        for file in project.files:
-            self.say(f"  {file}")
-        self.say("next:")
-        for command in project.commands:
-            self.say(f"  {command}")
-
-    def members(self, family: Component, registry: Registry) -> None:
-        """A family's members that have options of their own."""
-        from siamesekit.cli.tables import members_table
-
-        self.out.print(members_table(family, registry))
-        self.say(f"{len(family.members())} {registry.plural}; one of them: "
-                 f"siamesekit show {registry.kind} {family.name.removesuffix('*')}NAME")  # fmt: skip
-
-    def family(self, family: Component, registry: Registry) -> None:
-        """What a family is, and how to list it."""
-        prefix = family.name.removesuffix("/*")
-        self._heading(family, family.name, registry)
-        self.say(f"\nA family of {len(family.members())}; a config names one of them: {prefix}/NAME")
-        self.say(f"all of them:   siamesekit list {registry.plural} {prefix}")
-        self.say(f"one of them:   siamesekit show {registry.kind} {prefix}/NAME")
-
-    def component(self, component: Component, name: str, registry: Registry) -> None:
-        """One component, by the name that was asked for."""
-        from siamesekit.cli.catalogue import snippet, supplied, table_of
-        from siamesekit.cli.tables import options_table
-        from siamesekit.registry import registry_of
-
-        self._heading(component, name, registry)
-        if component.options:
-            self.out.print(options_table(component))
-        else:
-            self.say("\nNo options.")
-        place, _ = table_of(component.kind)
-        for option in component.options:
-            if option.nested is not None:
-                table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
-                plural = registry_of(option.nested.kind).plural
-                what = "are tables" if option.many else "is a table"
-                self.say(f"{table} {what}: siamesekit list {plural}")
-        if supplied(component):
-            self.say(f"supplied by the run, not to be set: {', '.join(supplied(component))}")
-        self.say("\nin a config:\n")
-        self.lines(snippet(component, name).splitlines())
-
-    def _heading(self, component: Component, name: str, registry: Registry) -> None:
-        from siamesekit.cli.catalogue import reflowed
-
-        self.say(f"{registry.kind} {name}: {registry.purpose}")
-        self.say(f"from {component.origin}")
-        if component.source:
-            self.say(f"adapts {component.source}")
-        self.lines(["", *reflowed(component.doc, self.out.width).splitlines()])
-
 
 def _console(stderr: bool) -> Console:
     from rich.console import Console
@@ -292,6 +187,13 @@ def _console(stderr: bool) -> Console:
     return Console(
         stderr=stderr, width=width, soft_wrap=not target.isatty(), markup=False, emoji=False, highlight=False
     )
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
 
 
 def _columns(otherwise: int) -> int:

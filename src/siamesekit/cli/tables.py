@@ -13,8 +13,12 @@ from siamesekit.cli.catalogue import summary_of_member
 from siamesekit.signatures import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siamesekit.cli.config_keys import ConfigTable, Key
     from siamesekit.components import Component
     from siamesekit.registry import Registry
+    from siamesekit.signatures import Parameter
 
 NETWORKS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
 METRICS = {"triplet_accuracy": "triplet accuracy", "precision_at_1": "P@1", "map_at_r": "MAP@R"}
@@ -86,9 +90,33 @@ def options_table(component: Component) -> Table:
     table = _table("option", "type", "default")
     table.columns[0].no_wrap = True
     for option in component.options:
-        default = "required" if option.required else repr(option.default)
-        table.add_row(option.name, Text(in_words(option.annotation)), Text(default))
+        table.add_row(option.name, Text(in_words(option.annotation)), Text(_default(option)))
     return table
+
+
+def config_tables_table(tables: Iterable[ConfigTable]) -> Table:
+    """The tables of a config: name, what each is for, and what holds where it is left out."""
+    shown = _table("tables", "what is said in it", "left out")
+    shown.columns[0].no_wrap = True
+    for table in tables:
+        shown.add_row(Text(f"[{table.name}]"), Text(table.purpose), Text(table.if_left_out))
+    return shown
+
+
+def keys_table(keys: Iterable[Key]) -> Table:
+    """Keys of a config: name, type, default and meaning."""
+    table = _table("key", "type", "default", "")
+    table.columns[0].no_wrap = True
+    for key in keys:
+        parameter = key.parameter
+        table.add_row(
+            parameter.name, Text(in_words(parameter.annotation)), Text(_default(parameter)), Text(key.meaning)
+        )
+    return table
+
+
+def _default(option: Parameter) -> str:
+    return "required" if option.required else repr(option.default)
 
 
 def _table(*columns: str) -> Table:

@@ -1,0 +1,169 @@
+"""What the commands print, each for one thing that a command makes or shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from siamesekit.cli.catalogue import reflowed, snippet, supplied, table_keys, table_of, unused_keys
+from siamesekit.cli.config_keys import TOP, config_tables
+from siamesekit.cli.tables import (
+    components_table,
+    config_tables_table,
+    evaluation_table,
+    keys_table,
+    members_table,
+    options_table,
+    plan_table,
+)
+from siamesekit.registry import registry_of
+
+if TYPE_CHECKING:
+    from siamesekit.artifact import Comparison
+    from siamesekit.cli.config_keys import ConfigTable
+    from siamesekit.cli.shell import Shell
+    from siamesekit.components import Component
+    from siamesekit.projects import Project
+    from siamesekit.registry import Registry
+
+WIDE = 120
+"""Columns from which on a list says where each component comes from."""
+
+
+def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, manifest: Mapping[str, Any]) -> None:
+    """The figures of a finished run."""
+    shell.out.print(evaluation_table(evaluation))
+    threshold = evaluation["threshold"]
+    if threshold is not None:
+        shell.say(f"threshold {threshold['threshold']:.4f} ({threshold['criterion']})")
+    for note in evaluation["notes"]:
+        shell.say(note)
+    for stand_in in manifest["stand_ins"]:
+        shell.warn(f"These figures are of a stand-in: {stand_in['used']} in place of {stand_in['wanted']}. "
+                  f"For the real thing: {stand_in['hint']}")  # fmt: skip
+    shell.say(f"{manifest['seconds']['total'] / 60:.1f} min; report: {folder}/report.html")
+
+
+def print_plan(shell: Shell, plan: Mapping[str, Any]) -> None:
+    """What a run would do."""
+    shell.out.print(plan_table(plan))
+
+
+def print_comparison(shell: Shell, comparison: Comparison, description: Mapping[str, Any]) -> None:
+    """Two photos compared."""
+    shell.say(f"distance    {comparison.distance:.4f}")
+    if comparison.similarity is None or comparison.threshold is None:
+        shell.say("similarity  unknown: this model ships no threshold (its evaluation.json says why)")
+        return
+    verdict = "same individual" if comparison.same else "different individuals"
+    shell.say(f"similarity  {comparison.similarity:.3f}")
+    shell.say(f"verdict     {verdict} (threshold {comparison.threshold:.4f})")
+    point = description["operating_point"]
+    worth = point["cross_fit"]
+    if worth is not None:
+        shell.say(
+            f"at this threshold, of {worth['different_pairs']:,} different pairs "
+            f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
+            f"{worth['false_reject_rate']['value']:.1%} different (cross-fitted on {point['individuals']} "
+            "individuals that did not train)"
+        )
+    for stand_in in description["stand_ins"]:
+        shell.warn(f"trained with a stand-in: {stand_in['used']} in place of {stand_in['wanted']}")
+
+
+def print_components(shell: Shell, registries: Sequence[Registry]) -> None:
+    """Components by kind; where each comes from only on a wide terminal."""
+    width = max(len(name) for registry in registries for name in [registry.plural, *registry.names()])
+    for registry in registries:
+        shell.out.print(components_table(registry, shell.out.width >= WIDE, width))
+
+
+def print_project(shell: Shell, project: Project) -> None:
+    """A new project, and the commands to go on with."""
+    shell.say(f"{project.photos}:")
+    for line in project.found:
+        shell.say(f"  {line}")
+    shell.say("written:")
+    for file in project.files:
+        shell.say(f"  {file}")
+    shell.say("next:")
+    for command in project.commands:
+        shell.say(f"  {command}")
+
+
+def print_members(shell: Shell, family: Component, registry: Registry) -> None:
+    """A family's members that have options of their own."""
+    shell.out.print(members_table(family, registry))
+    shell.say(f"{len(family.members())} {registry.plural}; one of them: "
+             f"siamesekit show {registry.kind} {family.name.removesuffix('*')}NAME")  # fmt: skip
+
+
+def print_family(shell: Shell, family: Component, registry: Registry) -> None:
+    """What a family is, and how to list it."""
+    prefix = family.name.removesuffix("/*")
+    _heading(shell, family, family.name, registry)
+    shell.say(f"\nA family of {len(family.members())}; a config names one of them: {prefix}/NAME")
+    shell.say(f"all of them:   siamesekit list {registry.plural} {prefix}")
+    shell.say(f"one of them:   siamesekit show {registry.kind} {prefix}/NAME")
+
+
+def print_component(shell: Shell, component: Component, name: str, registry: Registry) -> None:
+    """One component, by the name that was asked for."""
+    _heading(shell, component, name, registry)
+    if component.options:
+        shell.out.print(options_table(component))
+    else:
+        shell.say("\nNo options.")
+    place, _ = table_of(component.kind)
+    for option in component.options:
+        if option.nested is not None:
+            table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
+            plural = registry_of(option.nested.kind).plural
+            what = "are tables" if option.many else "is a table"
+            shell.say(f"{table} {what}: siamesekit list {plural}")
+    if supplied(component):
+        shell.say(f"supplied by the run, not to be set: {', '.join(supplied(component))}")
+    shell.say("\nin a config:\n")
+    shell.lines(snippet(component, name).splitlines())
+    _table_keys(shell, component)
+
+
+def _heading(shell: Shell, component: Component, name: str, registry: Registry) -> None:
+    shell.say(f"{registry.kind} {name}: {registry.purpose}")
+    shell.say(f"from {component.origin}")
+    if component.source:
+        shell.say(f"adapts {component.source}")
+    shell.lines(["", *reflowed(component.doc, shell.out.width).splitlines()])
+
+
+def print_config_tables(shell: Shell) -> None:
+    """The tables of a config, the keys above them, and how to see one of them."""
+    shell.out.print(config_tables_table(config_tables()))
+    shell.say("keys above all tables:")
+    shell.out.print(keys_table(TOP))
+    shell.say("one of the tables: siamesekit show table NAME")
+
+
+def print_config_table(shell: Shell, table: ConfigTable) -> None:
+    """A table of a config: its keys, what else stands in it, and how it is written."""
+    shell.say(f"table [{table.name}]{': ' if table.purpose else ''}{table.purpose}")
+    shell.say(f"left out: {table.if_left_out}\n")
+    shell.out.print(keys_table(table.every_key))
+    if table.registry is not None and table.component is not None:
+        shell.say(f"beside these keys stand the options of the {table.registry.kind} that "
+                  f"{table.component.parameter.name!r} names: siamesekit show {table.registry.kind} NAME")  # fmt: skip
+        shell.say(f"all {table.registry.plural}: siamesekit list {table.registry.plural}")
+    for inner in table.inner:
+        shell.say(f"[{inner}] is a table: siamesekit show table {inner}")
+    shell.say("\nin a config:\n")
+    shell.lines(table.snippet().splitlines())
+
+
+def _table_keys(shell: Shell, component: Component) -> None:
+    """The keys of a component's table that are the table's own."""
+    place, _ = table_of(component.kind)
+    unused = unused_keys(component)
+    keys = [f"{key.parameter.name} (not used by this one)" if key.parameter.name in unused else key.parameter.name
+            for key in table_keys(component)]  # fmt: skip
+    if keys:
+        shell.say(f"\nkeys of the table [{place}]: {', '.join(keys)}: siamesekit show table {place}")
