@@ -36,6 +36,7 @@ def main() -> None:
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     outcomes: dict[str, Outcome] = {}
     titles = {letter: BENCHMARKS[letter].TITLE for letter in letters}
+    headlines = {letter: BENCHMARKS[letter].HEADLINE for letter in letters}
     measures = {letter: BENCHMARKS[letter].MEASURES for letter in letters}
     with tempfile.TemporaryDirectory() as folder:
         for letter in letters:
@@ -49,7 +50,7 @@ def main() -> None:
                 print(f"  {note}", flush=True)
             print(f"  took {time.perf_counter() - start:.0f} s", flush=True)
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(page(outcomes, titles, measures, setting, load), encoding="utf-8")
+            out.write_text(page(outcomes, titles, headlines, measures, setting, load), encoding="utf-8")
     print(f"written: {out}", flush=True)
     without = [letter for letter, outcome in outcomes.items() if not outcome.complete()]
     if without:

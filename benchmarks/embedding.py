@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Contender, FailedError, Outcome, Row, Setting, fresh, side_by_side
+from benchmarks.harness import Contender, FailedError, Headline, Outcome, Row, Setting, fresh, side_by_side
 
 TITLE = "embedding a folder"
 MODEL, SIDE = "resnet50", 224
 PHOTOS, QUICK_PHOTOS = 2_000, 24
+HEADLINE = Headline(
+    "`siamesekit embed` takes {0.ours} s for 2,000 photos in fp32, a script of timm {0.theirs} s ({0.ratio}).",
+    (("2,000 photos, ours in fp32, s", "timm script"),),
+)
 MEASURES = (
     f"Seconds from starting the process to its end for {PHOTOS:,} JPEG photos of 640 × 480 pixels, made for this, to "
     f"embeddings: timm's {MODEL} with the same random weights, photos squashed to {SIDE} × {SIDE}. Peak memory is the "

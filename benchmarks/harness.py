@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+TIMES = "\N{NO-BREAK SPACE}×"
+"""What stands behind a ratio."""
 TIMEOUT = 7200.0
 """Seconds after which a measurement is given up."""
 
@@ -51,8 +53,41 @@ class Row:
         """As printed; the ratio is the quotient of the printed figures."""
         theirs, ours = _cell(self.theirs), _cell(self.ours)
         both = isinstance(self.theirs, float) and isinstance(self.ours, float)
-        ratio = figure(float(theirs) / float(ours), 3) + " ×" if both and float(ours) else "—"
+        ratio = figure(float(theirs) / float(ours), 3) + TIMES if both and float(ours) else "—"
         return [f"({self.benchmark})", self.what, self.peer, theirs, ours, ratio]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A row's figures as printed."""
+
+    ours: str
+    theirs: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a benchmark says in a sentence or two, its figures taken from the rows.
+
+    Attributes:
+        text: with `{0.ours}`, `{0.theirs}` and `{0.ratio}` of the first of the rows, and so on.
+        rows: how a row's quantity begins, and its peer.
+    """
+
+    text: str
+    rows: tuple[tuple[str, str], ...]
+
+    def told(self, outcome: Outcome) -> str:
+        """The text; empty where a row or a figure is lacking."""
+        found = []
+        for what, peer in self.rows:
+            row = next((row for row in outcome.rows if row.what.startswith(what) and row.peer == peer), None)
+            if row is None or not (isinstance(row.ours, float) and isinstance(row.theirs, float)):
+                return ""
+            _, _, _, theirs, ours, ratio = row.cells()
+            found.append(Cells(ours, theirs, ratio))
+        return self.text.format(*found)
 
 
 @dataclass(frozen=True)

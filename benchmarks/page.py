@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: the table, the machine, what each row measures, and what was tried in vain."""
+"""docs/benchmarks.md: what each benchmark says, its table and how it was measured; the machine; what did not pay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.harness import Outcome, Setting
+from benchmarks.harness import Headline, Outcome, Row, Setting
 
 TRIED = Path(__file__).with_name("tried.md")
 PACKAGES = (
@@ -17,17 +17,22 @@ PACKAGES = (
     "pytorch-metric-learning", "numpy", "pillow",
 )  # fmt: skip
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
-HEADER = ("", "quantity", "peer", "peer's", "ours", "peer's / ours")
 
 
 def page(
-    outcomes: Mapping[str, Outcome], titles: Mapping[str, str], measures: Mapping[str, str], setting: Setting, load: str
+    outcomes: Mapping[str, Outcome],
+    titles: Mapping[str, str],
+    headlines: Mapping[str, Headline],
+    measures: Mapping[str, str],
+    setting: Setting,
+    load: str,
 ) -> str:
     """The whole file.
 
     Args:
         outcomes: of the benchmarks that ran, by letter.
         titles: of those.
+        headlines: of those.
         measures: what those measure.
         setting: how they ran.
         load: the machine's load average before they did.
@@ -35,21 +40,35 @@ def page(
     parts = ["# Benchmarks", "Written by `python -m benchmarks`; not to be edited by hand."]
     if setting.quick:
         parts.append("**A quick run: the sizes are small and the figures mean nothing.**")
-    parts.append("Smaller is better in every row; the last column says how many times the peer's figure is ours. "
-                 "Where a peer was not run, its cell says why.")  # fmt: skip
-    parts.append(_table([HEADER, *(row.cells() for outcome in outcomes.values() for row in outcome.rows)]))
-    parts.append("## The machine")
-    parts.append(_table([("", ""), *machine(setting, load)]))
-    parts.append("## What each row measures")
+    parts.append("Smaller is better in every row. In brackets stands how many times as much the other program takes as "
+                 "this library; below 1 it takes less. Where it was not run, its cell says why. All figures are of one "
+                 "machine: [below](#the-machine).")  # fmt: skip
     parts.append("Every measurement is a process of its own; the contenders take turns, and of the rounds the fastest "
                  "and, of memory, the largest counts.")  # fmt: skip
     for letter, outcome in outcomes.items():
-        parts.append(f"### ({letter}) {titles[letter]}")
+        parts.append(f"## ({letter}) {titles[letter]}")
+        if told := headlines[letter].told(outcome):
+            parts.append(told)
+        if outcome.rows:
+            parts.append(_table(side_by_side(outcome.rows)))
         parts.append(measures[letter])
         if outcome.notes:
             parts.append("\n".join(f"- {note}" for note in outcome.notes))
+    parts.append("## The machine")
+    parts.append(_table([("", ""), *machine(setting, load)], left=True))
     parts.append("## Tried, did not pay")
     return "\n\n".join(parts) + "\n\n" + TRIED.read_text(encoding="utf-8")
+
+
+def side_by_side(rows: Sequence[Row]) -> list[list[str]]:
+    """Header and lines of a table: each quantity once, ours, and each peer's with its ratio in brackets."""
+    peers = list(dict.fromkeys(row.peer for row in rows))
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        _, what, peer, theirs, ours, ratio = row.cells()
+        line = lines.setdefault(what, [what, ours, *("" for _ in peers)])
+        line[2 + peers.index(peer)] = theirs if ratio == "—" else f"{theirs} ({ratio})"
+    return [["quantity", "ours", *peers], *lines.values()]
 
 
 def machine(setting: Setting, load: str) -> list[tuple[str, str]]:
@@ -95,7 +114,7 @@ def _cpu_info() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def _table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
     header, *others = ("| " + " | ".join(row) + " |" for row in rows)
-    alignment = "| " + " | ".join("---" if index < 3 else "---:" for index in range(len(rows[0]))) + " |"
-    return "\n".join([header, alignment, *others])
+    aligned = ("---" if left or index == 0 else "---:" for index in range(len(rows[0])))
+    return "\n".join([header, f"| {' | '.join(aligned)} |", *others])

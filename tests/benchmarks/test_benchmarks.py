@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import Headline, Outcome, Row
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,24 +25,38 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     return out.read_text(encoding="utf-8")
 
 
-def rows(page: str) -> list[list[str]]:
-    """The cells of the table of figures."""
-    lines = [line for line in page.splitlines() if re.match(r"\| \([a-e]\)", line)]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+def tables(page: str) -> dict[str, list[list[str]]]:
+    """The lines of each benchmark's table, by its letter, without the header."""
+    found = {}
+    for letter, section in re.findall(r"^## \((\w)\)(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL):
+        lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+        found[letter] = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return found
 
 
-def test_every_benchmark_has_rows_with_positive_figures(written: str) -> None:
-    table = rows(written)
-    assert {row[0] for row in table} == {"(b)", "(e)"}
-    assert len(table) == 4
-    for row in table:
-        assert float(row[3]) > 0, row
-        assert float(row[4]) > 0, row
+def test_every_benchmark_has_a_table_with_positive_figures(written: str) -> None:
+    found = tables(written)
+    assert {letter: [len(line) for line in lines] for letter, lines in found.items()} == {"b": [3, 3], "e": [4]}
+    for line in [*found["b"], *found["e"]]:
+        assert float(line[1]) > 0, line
 
 
 def test_a_ratio_is_the_quotient_of_its_cells(written: str) -> None:
-    for row in rows(written):
-        assert float(row[5].removesuffix(" ×")) == pytest.approx(float(row[3]) / float(row[4]), rel=0.006)
+    compared = 0
+    for _, ours, *peers in [line for lines in tables(written).values() for line in lines]:
+        for peer in peers:
+            theirs, ratio = re.fullmatch(r"(\S+) \((\S+)\s×\)", peer).groups()
+            assert float(ratio) == pytest.approx(float(theirs) / float(ours), rel=0.006)
+            compared += 1
+    assert compared == 4
+
+
+def test_a_headline_s_figures_are_those_of_its_rows() -> None:
+    headline = Headline("{0.ours}, {0.theirs}, {0.ratio}; {1.ratio}", (("run", "A"), ("run", "B")))
+    rows = [Row("x", "run, s", "A", 30.0, 12.0), Row("x", "run, s", "B", 6.0, 12.0)]
+    assert headline.told(Outcome(rows)) == "12.00, 30.00, 2.50\N{NO-BREAK SPACE}×; 0.500\N{NO-BREAK SPACE}×"
+    assert headline.told(Outcome(rows[:1])) == ""
+    assert headline.told(Outcome([rows[0], Row("x", "run, s", "B", "not run", 12.0)])) == ""
 
 
 def test_the_peer_and_we_compute_the_same_loss(written: str) -> None:
