@@ -18,13 +18,15 @@ from mkdocs.structure.files import File, Files
 
 from docs_site.catalogue import catalogue
 from docs_site.command_line import command_line
+from docs_site.config_keys import config_keys
 from docs_site.including import included, outward
 from docs_site.modules import floors_drawing, module_tables
-from docs_site.public_names import public_names
+from docs_site.public_names import public_names, with_linked_errors
 from docs_site.session import with_outputs
 
 GENERATED = {
     "command-line": command_line,
+    "config-keys": config_keys,
     "public-names": public_names,
     "modules": module_tables,
 }
@@ -61,14 +63,17 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return with_outputs(markdown) if page.meta.get("run") else markdown
 
 
-def on_page_content(html: str, config: Any, **_: Any) -> str:
-    """Put the drawings in."""
+def on_page_content(html: str, page: Any, config: Any, **_: Any) -> str:
+    """Put the drawings in, and link errors where they are raised."""
 
     def drawing(match: re.Match[str]) -> str:
         name = match["name"]
         file = Path(config["docs_dir"]) / "images" / f"{name}.svg"
         svg = DRAWN[name]() if name in DRAWN else file.read_text(encoding="utf-8")
         svg = re.sub(r"<\?xml.*?\?>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL).strip()
-        return f'<figure class="drawing">{svg}<figcaption>{match["caption"]}</figcaption></figure>'
+        return (f'<figure class="drawing"><div class="wide">{svg}</div>'
+                f'<figcaption>{match["caption"]}</figcaption></figure>')  # fmt: skip
 
+    if page.file.src_uri == "reference/python.md":
+        html = with_linked_errors(html)
     return FIGURE.sub(drawing, html)

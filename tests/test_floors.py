@@ -16,7 +16,8 @@ import siamesekit
 ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("adapted", "allocator", "errors", "stopping", "registry", "components", "nested", "problems", "signatures",
-     "options", "config", "plugins", "files", "json_files", "progress", "randomness", "run_folder", ""),
+     "options", "config", "plugins", "installed_plugins", "files", "json_files", "progress", "randomness", "run_folder",
+     ""),
     ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "reducers", "regularizers", "pml",
      "triplets", "processor", "retrieval", "metrics", "calibration"),
     ("data", "model"),
@@ -42,6 +43,7 @@ INTERFACES = {
     "data.augmentations.warp",
     "data.images",
     "data.photo_files",
+    "data.photo_folders",
     "data.photo_headers",
     "data.pixel_store",
     "data.quiet",
@@ -294,7 +296,7 @@ def test_inference_reaches_nothing_that_trains(module: str) -> None:
 
 
 def test_embedding_files_need_no_network() -> None:
-    assert reached("embedding_files") == {"errors", "files"}
+    assert reached("embedding_files") == {"errors", "files", "data.photo_folders"}
 
 
 def test_long_modules_have_a_reason() -> None:

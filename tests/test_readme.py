@@ -1,5 +1,6 @@
 """What README.md and CONTRIBUTING.md show is run: on small drawn photos, and with a small encoder of random weights in
-place of one whose weights would have to be fetched."""
+place of one whose weights would have to be fetched.
+"""
 
 import os
 import re
@@ -10,13 +11,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import badges
 from conftest import draw_photo, write_photos
 
 ROOT = Path(__file__).parent.parent
 SMALLER = {
-    '"timm/resnet50"': '"timm/test_resnet"\nweights = "random"',
-    '"layer4"': '"layer4"\n\n[train]\nepochs = 2\n\n[split]\ntrain = 0.5',
+    r'name = "timm/[^"]*"': 'name = "timm/test_resnet"',
+    'weights = "imagenet"': 'weights = "random"',
+    r"epochs = \d+": "epochs = 2",
+    r"train_from = .*": 'train_from = "layer4"',
+    r"train = 0\.\d+": "train = 0.5",
 }
+"""What becomes smaller in a config, as patterns of its lines."""
 
 
 def blocks(file: str, language: str) -> list[str]:
@@ -40,31 +46,35 @@ def called(command: str | list[str], folder: Path) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: `photos/INDIVIDUAL/…`, two more photos, and README's config, its encoder made small."""
-    place = tmp_path_factory.mktemp("readme")
-    write_photos(place / "photos", [f"individual_{number}" for number in range(8)])
-    for name, photo in (("a", 11), ("b", 12)):
-        Image.fromarray(draw_photo(3, photo)).save(place / f"{name}.jpg")
-    [config] = blocks("README.md", "toml")
+def made_small(config: Path) -> None:
+    """A config with a small encoder of random weights, and two epochs."""
+    text = config.read_text(encoding="utf-8")
     for shown, small in SMALLER.items():
-        assert shown in config
-        config = config.replace(shown, small)
-    (place / "mine.toml").write_text(config)
-    return place
+        text = re.sub(shown, small, text)
+    config.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder: `photos/INDIVIDUAL/…` and two more photos."""
+    write_photos(tmp_path / "photos", [f"individual_{number}" for number in range(8)], photos=5)
+    for name, photo in (("a", 11), ("b", 12)):
+        Image.fromarray(draw_photo(3, photo)).save(tmp_path / f"{name}.jpg")
+    return tmp_path
 
 
 def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> None:
     shown = commands("README.md", "siamesekit")
-    assert [command.split()[1] for command in shown] == ["check", "run", "compare", "embed"]
+    assert [command.split()[1] for command in shown] == ["init", "check", "run", "compare", "embed"]
     for command in shown:
         done = called(command, folder)
         assert done.returncode == 0, done.stderr
-    assert {"report.html", "evaluation.json", "model"} <= {path.name for path in (folder / "runs" / "mine").iterdir()}
+        if command.split()[1] == "init":
+            made_small(folder / "seals" / "config.toml")
+    assert {"report.html", "evaluation.json", "model"} <= {path.name for path in (folder / "runs" / "seals").iterdir()}
     assert (folder / "embeddings.npz").is_file()
 
-    [python] = blocks("README.md", "python")
+    [python] = [block for block in blocks("README.md", "python") if "siamesekit.load" in block]
     printed = called([sys.executable, "-c", python], folder)
     assert printed.returncode == 0, printed.stderr
     distance, similarity, same = printed.stdout.split()
@@ -73,9 +83,40 @@ def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> No
     assert same in ("True", "False")
 
 
+def test_the_config_that_is_shown_runs(folder: Path) -> None:
+    [config] = blocks("README.md", "toml")
+    (folder / "hard.toml").write_text(config.replace("[encoder]", '[encoder]\nweights = "imagenet"'))
+    made_small(folder / "hard.toml")
+    more = ["--set", "split.train=0.5", "--set", "train.epochs=1", "--set", "sampler.individuals=2"]
+    done = called(["siamesekit", "run", "hard.toml", *more], folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_parts_that_are_shown_work_and_the_count_of_triplets_is_true() -> None:
+    [python] = [block for block in blocks("README.md", "python") if "LOSSES.build" in block]
+    count = int(re.search(r"all ([\d,]+) triplets", python).group(1).replace(",", ""))  # type: ignore[union-attr]
+    asked = (
+        "same = labels[:, None] == labels\n"
+        "print(int((same.sum(1) - 1) @ (~same).sum(1)), embeddings.grad.norm().item())"
+    )
+    done = called([sys.executable, "-c", f"{python}\n{asked}"], ROOT)
+    assert done.returncode == 0, done.stderr
+    counted, norm = done.stdout.split()
+    assert int(counted) == count
+    assert float(norm) > 0
+
+
+def test_the_badges_say_what_pyproject_says() -> None:
+    drawn = {file.stem: file.read_text(encoding="utf-8") for file in badges.FOLDER.glob("*.svg")}
+    assert drawn == {name: badges.svg(*said) for name, said in badges.badges().items()}
+    shown = re.findall(r"docs/images/badges/(\w+)\.svg", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(drawn)
+    assert "coverage report" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_the_first_commands_are_those_of_ci() -> None:
     ours = commands("README.md", "bash -c")
-    in_ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    in_ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace("python -m coverage run -m", "python -m")
     assert len(ours) == 2
     for command in ours:
         inner = re.fullmatch(r"bash -c '\. scripts/environment\.sh && (.*)'", command)
@@ -83,7 +124,7 @@ def test_the_first_commands_are_those_of_ci() -> None:
         assert f". scripts/environment.sh && {inner.group(1)}" in in_ci
 
 
-def test_the_component_that_contributing_shows_is_one(folder: Path) -> None:
+def test_the_component_that_contributing_shows_is_one(tmp_path: Path) -> None:
     [python] = blocks("CONTRIBUTING.md", "python")
     asked = (
         "import torch\n"
@@ -92,8 +133,8 @@ def test_the_component_that_contributing_shows_is_one(folder: Path) -> None:
         "[(option, problem)] = DISTANCES.check('power', {'p': -1.0})[1]\n"
         "print(option, problem)"
     )
-    (folder / "power.py").write_text(f"{python}\n{asked}\n")
-    done = called([sys.executable, "power.py"], folder)
+    (tmp_path / "power.py").write_text(f"{python}\n{asked}\n")
+    done = called([sys.executable, "power.py"], tmp_path)
     assert done.stdout.splitlines() == ["25.0", "p must be greater than 0, not -1.0"], done.stderr
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-import types
-import typing
-from pathlib import Path
-from typing import Any
 
-from siamesekit.cli.catalogue import snippet, summary_of_member, supplied, table_of
-from siamesekit.config import dump_toml
+from docs_site.wording import cell, default_in_words, table, toml, type_in_words, with_range
+from siamesekit.cli.catalogue import (
+    default_table,
+    snippet,
+    summary_of_member,
+    supplied,
+    table_keys,
+    table_of,
+    unused_keys,
+)
+from siamesekit.config import TABLES
 from siamesekit.config.schema import argument_docs
-from siamesekit.options import Nested
-from siamesekit.registry import REGISTRIES, Component, Registry
+from siamesekit.registry import REGISTRIES, Component, Registry, registry_of
 from siamesekit.signatures import Parameter
 
 SECTION = re.compile(r"(?P<name>Args|Arguments|Parameters|Returns|Raises|Yields|Attributes|Example|Examples):\s*")
-WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path", type(None): "not set"}
-SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 PACKAGES = {"pytorch_metric_learning": "pytorch-metric-learning", "torch": "PyTorch", "torchvision": "torchvision"}
+URL = re.compile(r"(https?://[^\s<>\"|)]*[^\s<>\"|).,;:])")
 LONG = 100
 """A family with more members than this lists them without a summary each."""
 
@@ -44,44 +47,6 @@ def catalogue() -> dict[str, str]:
 def page_of(registry: Registry, name: str) -> str:
     """The page of a component, or of a member with options of its own."""
     return f"catalogue/{registry.plural}/{name}.md"
-
-
-def type_in_words(annotation: Any) -> str:
-    """An option's type as people say it: its range is `range_of`."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        base, *marks = inner
-        kinds = [mark.kind for mark in marks if isinstance(mark, Nested)]
-        if not kinds:
-            return type_in_words(base)
-        plural = f"{kinds[0]}es" if kinds[0].endswith("s") else f"{kinds[0]}s"
-        article = "an" if kinds[0][0] in "aeiou" else "a"
-        return f"tables of {plural}" if typing.get_origin(base) is list else f"table of {article} {kinds[0]}"
-    if origin is typing.Literal:
-        choices = [f"`{_toml(choice)}`" for choice in inner]
-        return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if origin in (typing.Union, types.UnionType):
-        words = dict.fromkeys(type_in_words(part) for part in sorted(inner, key=lambda part: part is type(None)))
-        return " or ".join(words)
-    if origin in (tuple, list):
-        parts = [part for part in inner if part is not ...]
-        if not parts:
-            return "list"
-        many = f"{type_in_words(parts[0])}s"
-        return f"list of {len(parts)} {many}" if origin is tuple and ... not in inner else f"list of {many}"
-    return WORDS.get(annotation, getattr(annotation, "__name__", "any value"))
-
-
-def range_of(annotation: Any) -> str:
-    """What values of an option's type are admitted, `> 0` say; empty where all are."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        limits = [f"{sign} {getattr(mark, key):g}" for mark in inner[1:] for key, sign in SIGNS.items()
-                  if hasattr(mark, key)]  # fmt: skip
-        return ", ".join(limits) or range_of(inner[0])
-    if origin in (typing.Union, types.UnionType, tuple, list):
-        return "; ".join(dict.fromkeys(found for part in inner if part is not ... and (found := range_of(part))))
-    return ""
 
 
 def sections(doc: str) -> tuple[str, dict[str, str]]:
@@ -110,7 +75,7 @@ def _front() -> str:
     return "\n".join([
         "# Catalogue",
         "",
-        "After this page you can find every component that a config can name, with all its options.",
+        "Every component that a config can name, with all its options.",
         "",
         "These pages are made from the registries when the site is built, so they are what `siamesekit list` and "
         "`siamesekit show` print. A kind's page lists its components; a component's page has its options, what they "
@@ -140,14 +105,12 @@ def _kind(registry: Registry) -> str:
         "",
         "[Catalogue](../index.md)",
         "",
-        f"After this page you can choose {_article(registry.kind)} {registry.kind}: {registry.purpose}.",
-        "",
-        f"A config names it in the table `[{place}]` by the key `{key}`. On the command line: "
-        f"`siamesekit list {registry.plural}`.",
+        f"{registry.purpose[0].upper()}{registry.purpose[1:]}. A config names the {registry.kind} in the table "
+        f"{_table_link(place, '../../')} by the key `{key}`. On the command line: `siamesekit list {registry.plural}`.",
     ]
     if own:
         lines += ["", "| name | what it is |", "| --- | --- |"]
-        lines += [f"| [`{c.name}`]({c.name}.md) | {_cell(c.summary)} |" for c in own]
+        lines += [f"| [`{c.name}`]({c.name}.md) | {cell(c.summary)} |" for c in own]
     for family in families:
         prefix, members = family.name.removesuffix("/*"), family.members()
         lines += ["", f"## {prefix}/…", "", f"{family.summary} [{len(members):,} members]({prefix}/index.md)."]
@@ -171,8 +134,6 @@ def _family(registry: Registry, family: Component) -> str:
         "",
         f"[Catalogue](../../index.md) › [{registry.plural.capitalize()}](../index.md)",
         "",
-        f"After this page you can name one of {len(family.members()):,} {registry.plural} `{prefix}/…` in a config.",
-        "",
         body,
     ]
     if family.members_from is not None:
@@ -180,7 +141,7 @@ def _family(registry: Registry, family: Component) -> str:
     first = family.members()[0] if len(family.members()) < LONG else "resnet18"
     lines += [
         "",
-        *_options(registry, family),
+        *_options(family),
         "## In a config",
         "",
         f"```toml\n{snippet(family, f'{prefix}/{first}')}```",
@@ -198,14 +159,14 @@ def _component(registry: Registry, component: Component, name: str) -> str:
     crumbs = f"[Catalogue]({up}../index.md) › [{registry.plural.capitalize()}]({up}index.md)"
     if up:
         crumbs += f" › [{prefix}/…](index.md)"
-    lines = [f"# {name}", "", crumbs, "", f"After this page you can use the {registry.kind} `{name}` in a config.", ""]
+    lines = [f"# {name}", "", crumbs, ""]
     body, rest = sections(component.doc)
     if component.source:
         lines += _adapted(component, body)
     else:
         lines += [body]
-    lines += ["", *_options(registry, component), "## In a config", "",
-              "Lines with `#` are optional and show the defaults.", "",
+    lines += ["", *_options(component), "## In a config", "",
+              _how_to_read(snippet(component, name)), "",
               f"```toml\n{snippet(component, name)}```"]  # fmt: skip
     if not component.source:
         lines += _said(rest)
@@ -223,7 +184,16 @@ def _adapted(component: Component, body: str) -> list[str]:
     return lines
 
 
-def _options(registry: Registry, component: Component) -> list[str]:
+def _how_to_read(text: str) -> str:
+    """What the comments of a snippet mean."""
+    said = "Lines with `#` are optional and show the defaults."
+    if "one possible choice" in text:
+        said += " A table that is called one possible choice is an example: by default it is left out."
+    return said
+
+
+def _options(component: Component) -> list[str]:
+    up = "../" if component.family or component.is_family else ""
     lines = ["## Options", ""]
     if component.options:
         said = argument_docs(component.doc)
@@ -231,13 +201,19 @@ def _options(registry: Registry, component: Component) -> list[str]:
         rows = []
         for option in component.options:
             meaning = said.get(option.name, "")
-            default = "required" if option.required else "not set" if option.default is None else \
-                _cell(f"`{_toml(option.default)}`")  # fmt: skip
-            rows.append([f"`{option.name}`", _cell(_type(registry, component, option)), range_of(option.annotation),
-                         default, _foreign(meaning) if foreign else _cell(meaning)])  # fmt: skip
-        lines += _table(["option", "type", "range", "default", "what it does"], rows)
+            kind = with_range(_type(option, up), option.annotation)
+            rows.append([f"`{option.name}`", cell(kind), _default(component, option, up),
+                         _foreign(meaning) if foreign else cell(meaning)])  # fmt: skip
+        lines += table(["option", "type", "default", "what it does"], rows)
     else:
         lines.append("It has none.")
+    place, _ = table_of(component.kind)
+    unused = unused_keys(component)
+    keys = [f"`{key.parameter.name}`" + (" (not used by this one)" if key.parameter.name in unused else "")
+            for key in table_keys(component)]  # fmt: skip
+    if keys:
+        lines += ["", f"Keys of the table {_table_link(place, f'{up}../../')}, whatever {component.kind} it names: "
+                      f"{', '.join(keys)}."]  # fmt: skip
     given = supplied(component)
     if given:
         names = ", ".join(f"`{name}`" for name in given)
@@ -245,18 +221,27 @@ def _options(registry: Registry, component: Component) -> list[str]:
     return [*lines, ""]
 
 
-def _table(titles: list[str], rows: list[list[str]]) -> list[str]:
-    """A table without the columns in which nothing stands."""
-    kept = [number for number in range(len(titles)) if any(row[number] for row in rows)]
-    return [f"| {' | '.join(row[number] for number in kept)} |" for row in [titles, ["---"] * len(titles), *rows]]
+def _default(component: Component, option: Parameter, up: str) -> str:
+    """An option's default; of one that is a component, what the class takes where nothing is set."""
+    taken = default_table(component, option)
+    if taken is None or option.nested is None:
+        return default_in_words(option)
+    name, *others = taken.items()
+    plural = registry_of(option.nested.kind).plural
+    link = f"[`{name[1]}`](../{up}{plural}/{name[1]}.md)"
+    return " ".join([link, *(f"with `{key} = {toml(value)}`" for key, value in others)])
 
 
-def _type(registry: Registry, component: Component, option: Parameter) -> str:
+def _table_link(place: str, up: str) -> str:
+    """A table's name, with a link to its keys where it is one of a config's stages."""
+    return f"[`[{place}]`]({up}reference/config.md#{place})" if place in TABLES else f"`[{place}]`"
+
+
+def _type(option: Parameter, up: str) -> str:
     words = type_in_words(option.annotation)
     if option.nested is None:
         return words
-    up = "../" if component.family else ""
-    plural = next(other.plural for other in REGISTRIES if other.kind == option.nested.kind)
+    plural = registry_of(option.nested.kind).plural
     return re.sub(rf"\b({option.nested.kind}(e?s)?)\b", rf"[\1](../{up}{plural}/index.md)", words, count=1)
 
 
@@ -282,22 +267,17 @@ def _origin(component: Component) -> str:
     return text
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def _foreign(text: str) -> str:
-    """Another package's prose, in whatever markup, as plain text in a table's cell."""
+    """Another package's prose, in whatever markup, as plain text in a table's cell, its addresses as links."""
     plain = re.sub(r":\w+:`~?([^`]+)`", r"\1", " ".join(text.split()))
     plain = re.sub(r"\$\$?|`+|\*\*", "", plain)
-    return re.sub(r"([\\*_<>|\[\]#])", lambda match: {"<": "&lt;", ">": "&gt;"}.get(match[1], "\\" + match[1]), plain)
+    parts = URL.split(plain)  # words and addresses in turn
+    return "".join(_link(part) if number % 2 else _escaped(part) for number, part in enumerate(parts))
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-        return str(value)
-    return dump_toml({"x": value}).strip().removeprefix("x = ") if value is not None else "not set"
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\*_<>|\[\]#])", lambda match: {"<": "&lt;", ">": "&gt;"}.get(match[1], "\\" + match[1]), text)
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+def _link(address: str) -> str:
+    return f'<a class="address" href="{address}">{_escaped(address.partition("//")[2])}</a>'

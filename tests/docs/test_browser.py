@@ -1,5 +1,6 @@
 """The site in a real browser: pages have their title, and nothing that they ask for fails or comes from elsewhere."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +23,34 @@ pytestmark = [
 ]
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run", "--virtual-time-budget=4000",
+    "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 CHROMIUMS_OWN = ("accounts", "clients2", "update", "content-autofill", "optimizationguide-pa", "redirector")
 """Hosts of google.com and googleapis.com that chromium itself asks, whatever the page; none of them is reached here."""
+BUDGET = "--virtual-time-budget=4000"
+LONGEST_SEARCH = 60
+"""Seconds that the search's worker may take to read its index and answer."""
+TYPING = """<!doctype html><title>typing</title>
+<iframe src="/" width="1400" height="900"></iframe><img src="/until-told">
+<script>
+const site = document.querySelector("iframe");
+site.onload = () => {
+  const field = site.contentDocument.querySelector("[data-md-component=search-query]");
+  field.focus();
+  field.value = WORD;
+  field.dispatchEvent(new site.contentWindow.KeyboardEvent("keyup", { key: WORD.at(-1), bubbles: true }));
+  const answer = () => {
+    const said = site.contentDocument.querySelector(".md-search-result__meta").textContent.trim();
+    if (!/matching/.test(said)) return setTimeout(answer, 50);
+    const links = [...site.contentDocument.querySelectorAll(".md-search-result__link")];
+    const places = links.map((link) => new URL(link.href).pathname);
+    fetch("/told", { method: "POST", body: JSON.stringify({ said, places }) });
+  };
+  answer();
+};
+</script>"""
+"""A page that types a word into the site's search and tells the server what is found. Its picture comes when that is
+told, so that chromium, which stops when a page is loaded, stays: the search runs in a worker, in its own time."""
 SHOWN = {
     "": "siamesekit",
     "quickstart/": "Quickstart - siamesekit",
@@ -38,12 +64,37 @@ class Asked(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         self.answers: list[tuple[str, int]] = []
+        self.word = ""
+        self.told: dict[str, Any] = {}
+        self.is_told = threading.Event()
         super().__init__(("127.0.0.1", 0), partial(Keeping, directory=str(folder)))
 
 
 class Keeping(SimpleHTTPRequestHandler):
+    server: Asked
+
+    def do_GET(self) -> None:
+        if self.path == "/typing.html":
+            self._send(TYPING.replace("WORD", json.dumps(self.server.word)).encode(), "text/html; charset=utf-8")
+        elif self.path == "/until-told":
+            self.server.is_told.wait(LONGEST_SEARCH)
+            self._send(b"", "image/png")
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        self.server.told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.is_told.set()
+        self._send(b"", "text/plain")
+
+    def _send(self, content: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def log_request(self, code: object = "-", size: object = "-") -> None:
-        assert isinstance(self.server, Asked)
         self.server.answers.append((self.path, int(getattr(code, "value", code))))  # type: ignore[call-overload]
 
     def log_message(self, format: str, *args: object) -> None:
@@ -78,11 +129,11 @@ def test_a_page_opens_with_its_title_and_nothing_fails(server: Asked, path: str,
     server.answers.clear()
     picture = tmp_path / "page.png"
     address = f"http://127.0.0.1:{server.server_port}/{path}"
-    dom = browse(address, tmp_path / "profile", "--dump-dom", f"--log-net-log={tmp_path / 'net.json'}")
+    dom = browse(address, tmp_path / "profile", BUDGET, "--dump-dom", f"--log-net-log={tmp_path / 'net.json'}")
     titles = re.findall(r"<title>(.*?)</title>", dom)
     assert titles[0] == SHOWN[path]
     assert "<h1" in dom
-    browse(address, tmp_path / "again", f"--screenshot={picture}", "--window-size=1400,1200")
+    browse(address, tmp_path / "again", BUDGET, f"--screenshot={picture}", "--window-size=1400,1200")
     assert picture.stat().st_size > 20_000
     assert len(server.answers) >= 5
     assert [answer for answer in server.answers if answer[1] >= 400] == []
@@ -90,3 +141,24 @@ def test_a_page_opens_with_its_title_and_nothing_fails(server: Asked, path: str,
     assert "127.0.0.1" in asked
     own = re.compile(rf"({'|'.join(map(re.escape, CHROMIUMS_OWN))})\.(google|googleapis)\.com|127\.0\.0\.1")
     assert {host for host in asked if not own.fullmatch(host)} == set()
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("semi-hard", "/catalogue/miners/semi-hard/"),
+        ("triplet", "/catalogue/losses/triplet/"),
+        ("train_from", "/reference/config/"),
+        ("count_triplets", "/reference/python/"),
+        ("zzyzx", None),
+    ],
+)
+def test_a_word_that_is_typed_into_the_search_is_found(
+    server: Asked, word: str, place: str | None, tmp_path: Path
+) -> None:
+    server.word, server.told = word, {}
+    server.is_told.clear()
+    browse(f"http://127.0.0.1:{server.server_port}/typing.html", tmp_path / "profile", "--dump-dom")
+    assert server.told, f"the search says nothing for {LONGEST_SEARCH} seconds"
+    assert (place in server.told["places"]) if place else server.told["places"] == [], server.told
+    assert bool(re.match(r"\d+ matching", server.told["said"])) == bool(place), server.told

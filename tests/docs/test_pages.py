@@ -1,15 +1,27 @@
-"""The pages, without building the site: each begins with what it is good for, and links to what is there."""
+"""The pages, without building the site: each begins with what it is good for, links to what is there, lacks nothing."""
 
+import ast
 import posixpath
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from docs_site.catalogue import catalogue, range_of, sections, type_in_words
+from docs_site.blocks import blocks_of
+from docs_site.catalogue import catalogue, sections
 from docs_site.command_line import command_line, commands
+from docs_site.config_keys import anchor, config_keys
+from docs_site.doctests import with_fenced_examples
 from docs_site.including import DIRECTIVE, LINK, ROOT, included, outward
+from docs_site.public_names import BY_MODULE, described_options, exceptions, public_names, with_linked_errors
+from docs_site.wording import cell, range_of, type_in_words
+from siamesekit import errors, options
+from siamesekit.cli import shell
+from siamesekit.cli.config_keys import TOP, config_tables
 from siamesekit.config import TABLES, load_config
+from siamesekit.options import Limited
 from siamesekit.registry import REGISTRIES, registry_of
 
 DOCS = ROOT / "docs"
@@ -37,9 +49,14 @@ def test_a_page_begins_with_what_its_reader_can_do(page: str) -> None:
         assert opening((DOCS / page).read_text(encoding="utf-8")).startswith("After this page you ")
 
 
-def test_a_page_of_the_catalogue_does_too(generated: dict[str, str]) -> None:
-    for page, text in generated.items():
-        assert opening(text).startswith("After this page you can "), page
+def test_a_page_of_the_catalogue_begins_with_what_it_is_about(generated: dict[str, str]) -> None:
+    for registry in REGISTRIES:
+        assert opening(generated[f"catalogue/{registry.plural}/index.md"]).lower().startswith(f"{registry.purpose}. ")
+        for component in registry.components():
+            if component.origin.startswith("siamesekit."):
+                page = component.name.replace("/*", "/index")
+                assert opening(generated[f"catalogue/{registry.plural}/{page}.md"]) == component.summary
+    assert not any("After this page" in text for text in generated.values())
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -105,10 +122,12 @@ def test_a_snippet_of_the_catalogue_is_a_config(generated: dict[str, str], tmp_p
 
 
 def test_types_are_said_in_words() -> None:
-    options = {option.name: option for option in registry_of("loss").get("triplet").options}
-    assert type_in_words(options["margin"].annotation) == "number"
-    assert range_of(options["margin"].annotation) == "≥ 0"
-    assert type_in_words(options["hinge"].annotation) == '`"linear"`, `"squared"` or `"soft"`'
+    of_triplet = {option.name: option for option in registry_of("loss").get("triplet").options}
+    assert type_in_words(of_triplet["margin"].annotation) == "number"
+    assert range_of(of_triplet["margin"].annotation) == "≥\N{NO-BREAK SPACE}0"
+    assert range_of(Limited) == "≥\N{NO-BREAK SPACE}1, ≤\N{NO-BREAK SPACE}1,000,000"
+    assert cell(f"a | b\n  {range_of(Limited)}") == f"a \\| b {range_of(Limited)}"
+    assert type_in_words(of_triplet["hinge"].annotation) == '`"linear"`, `"squared"` or `"soft"`'
     jitter = registry_of("augmentation").get("torchvision/color-jitter").options[0]
     assert type_in_words(jitter.annotation) == "number or list of 2 numbers or not set"
     assert type_in_words(tuple[str, ...]) == "list of texts"
@@ -119,3 +138,155 @@ def test_a_docstring_falls_into_its_sections() -> None:
     assert body == "First.\n\nMore.\n\nAfter."
     assert rest["Args"].strip() == "a: one.\n        On."
     assert rest["Raises"].strip() == "E: bad."
+
+
+def test_a_component_s_page_tells_its_table_s_keys_from_what_the_run_supplies(generated: dict[str, str]) -> None:
+    pages = {name: generated[f"catalogue/{name}.md"] for name in ("samplers/all-pairs", "samplers/p-by-k", "encoders/"
+             "xception", "optimizers/torch/adam", "losses/pml/nca", "reducers/pml/mean")}  # fmt: skip
+    keys = {name: re.search(r"^Keys of the table \[`(.*?)`\]\((.*?)\), whatever .*?: (.*)\.$", text, re.M)
+            for name, text in pages.items()}  # fmt: skip
+    found = {name: match.groups() for name, match in keys.items() if match}
+    assert found == {
+        "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`"),
+        "samplers/p-by-k": ("[sampler]", "../../reference/config.md#sampler", "`batch_size` (not used by this one)"),
+        "encoders/xception": ("[encoder]", "../../reference/config.md#encoder",
+                              "`weights`, `train_from`, `batchnorm`, `cache_gib`"),
+        "optimizers/torch/adam": ("[optimizer]", "../../../reference/config.md#optimizer",
+                                  "`layer_decay`, `clip_norm`"),
+    }  # fmt: skip
+    supplied = {name: re.findall(r"^Supplied by the run, not to be set: (.*)\.$", text, re.M)
+                for name, text in pages.items()}  # fmt: skip
+    assert supplied["samplers/all-pairs"] == ["`labels`, `seed`"]
+    for text in generated.values():
+        assert not re.search(r"^Supplied .*`(batch_size|clip_norm|train_from)`", text, re.M)
+
+
+def test_a_component_in_a_component_has_its_true_default(generated: dict[str, str]) -> None:
+    page = generated["catalogue/losses/pml/nca.md"]
+    assert "| `distance` | table of a [distance](../../distances/index.md) or not set | " in page
+    assert "| [`pml/lp`](../../distances/pml/lp.md) with `power = 2.0` |" in page
+    assert "A table that is called one possible choice is an example" in page
+    for name, text in generated.items():
+        said = "A table that is called one possible choice" in text
+        assert said == ("; one possible choice" in text), name
+
+
+def test_addresses_in_foreign_words_are_links_that_may_be_broken_anywhere(generated: dict[str, str]) -> None:
+    page = generated["catalogue/losses/index.md"]
+    assert '<a class="address" href="https://arxiv.org/abs/1708.01682">arxiv.org/abs/1708.01682</a> |' in page
+    assert not re.search(r"(?<!\")https?://(?!\S*\">)", page)
+    assert "a.address { overflow-wrap: anywhere; }" in (DOCS / "stylesheets" / "site.css").read_text(encoding="utf-8")
+
+
+def test_every_key_of_a_config_is_on_its_page() -> None:
+    text = config_keys()
+    parts = dict(re.findall(r"^##+ `\[([\w.]+)\]` \{ #[\w-]+ \}\n(.*?)(?=^##|\Z)", text, re.M | re.DOTALL))
+    assert list(parts) == [each.name for each in config_tables()]
+    for each in config_tables():
+        assert f"{{ #{anchor(each.name)} }}" in text
+        assert re.findall(r"^\| `(\w+)` \|", parts[each.name], re.M) == [k.parameter.name for k in each.every_key]
+        for key in each.every_key:
+            assert cell(key.meaning) in parts[each.name]
+        if each.registry is not None:
+            assert f"[{each.registry.plural}](../catalogue/{each.registry.plural}/index.md)" in parts[each.name]
+    head = text.partition("## `[data]`")[0]
+    assert re.findall(r"^\| `(\w+)` \|", head, re.M) == [key.parameter.name for key in TOP]
+    assert '| `batchnorm` | `"inference"` or `"train"` | `"inference"` | Whether BatchNorm layers that train' in text
+
+
+def test_exit_codes_are_those_that_the_shell_has() -> None:
+    said = shell.Shell.__doc__ or ""
+    page = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \|", page, re.M) == re.findall(r"\b\d+\b", said.partition("\n\n")[2].splitlines()[0])
+
+
+def names_used(code: str) -> set[str]:
+    """The names of `siamesekit` that Python code imports, or reaches through an imported module."""
+    found, modules = set(), {}
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "siamesekit":
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name: alias.name for alias in node.names
+                        if alias.name.partition(".")[0] == "siamesekit"}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in modules:
+            found.add(f"{modules[ast.unparse(node.value)]}.{node.attr}")
+    return found
+
+
+def shown_code() -> Iterator[tuple[str, str]]:
+    """All Python that readers are shown: blocks of pages, and the files of examples."""
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md"), *ROOT.glob("examples/*/README.md")]
+    for page in pages:
+        for block in blocks_of(page.read_text(encoding="utf-8")):
+            if block.language == "python":
+                yield f"{page.relative_to(ROOT)}:{block.line}", block.code
+    for file in ROOT.glob("examples/**/*.py"):
+        yield str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")
+
+
+def documented() -> set[str]:
+    """The names that have a place on the page of the Python reference, by every name under which they are public."""
+    text = public_names()
+    found = set(re.findall(r"^::: (siamesekit[\w.]+)|id=\"(siamesekit[\w.]+)\"", text, re.M))
+    names = {name for pair in found for name in pair if name}
+    registries = {f"siamesekit.registry.{registry.variable}" for registry in REGISTRIES}
+    return names | registries | {"siamesekit.options.Path"}
+
+
+def test_every_name_that_readers_are_shown_is_on_the_reference_s_page() -> None:
+    known = documented()
+    used = {name: place for place, code in shown_code() for name in names_used(code)}
+    assert len(used) > 25
+    assert {"siamesekit.triplets.count_triplets", "siamesekit.doctor.diagnose", "siamesekit.options.Count"} <= set(used)
+    assert {name: place for name, place in used.items() if name not in known} == {}
+    prose = {name for page in DOCS.rglob("*.md") for name in
+             re.findall(r"`(siamesekit\.[a-z_.]+\.\w+)`", page.read_text(encoding="utf-8"))}  # fmt: skip
+    assert "siamesekit.metrics.retrieval" in prose
+    assert prose <= known
+
+
+def test_the_names_of_code_are_found() -> None:
+    """The oracle itself."""
+    code = "import siamesekit.metrics as m\nimport siamesekit\nfrom siamesekit.a import b, c\nm.x(siamesekit.load)"
+    assert names_used(code) == {"siamesekit.metrics.x", "siamesekit.load", "siamesekit.a.b", "siamesekit.a.c"}
+
+
+def test_what_is_public_by_module_is_there_with_all_errors_and_types_of_options() -> None:
+    for module, names in BY_MODULE.items():
+        assert all(hasattr(import_module(f"siamesekit.{module}"), name) for name in names)
+    assert set(described_options()) == set(options.__all__) - {"Nested", "Path"}
+    text = public_names()
+    listed = re.findall(r"^( *)- \[`(\w+)`\]\(#siamesekit.errors.(\w+)\)", text, re.M)
+    assert [name for _, name, _ in listed] == exceptions()
+    parents: list[type] = []
+    for indent, name, place in listed:  # a class below another in the list is a kind of it
+        parents[len(indent) // 4 :] = [getattr(errors, name)]
+        assert name == place
+        assert all(issubclass(parents[-1], each) for each in parents)
+        assert parents[-1].__bases__ == ((parents[-2],) if len(parents) > 1 else (Exception,))
+
+
+def test_an_error_that_is_raised_links_to_its_entry() -> None:
+    html = '<li><code>UserError</code> <code><a href="#x">DataError</a></code> <code>Stopped</code> <code>x</code>'
+    linked = with_linked_errors(html)
+    assert '<a href="#siamesekit.errors.UserError"><code>UserError</code></a>' in linked
+    assert '<a href="#siamesekit.stopping.Stopped"><code>Stopped</code></a>' in linked
+    assert linked.count("<a ") == 3
+    assert with_linked_errors(linked) == linked
+
+
+def test_examples_of_docstrings_are_code() -> None:
+    doc = "One.\n\n>>> f(\n...     1)\narray([[1],\n       [2]])\n\nMore."
+    assert with_fenced_examples(doc) == (
+        "One.\n\n```pycon\n>>> f(\n...     1)\narray([[1],\n       [2]])\n```\n\nMore."
+    )
+    assert with_fenced_examples("No > example >> here.") == "No > example >> here."
+
+
+def test_components_are_chosen_before_they_are_written() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("- Guides:")[2]
+    places = [navigation.index(f"guides/{name}.md") for name in ("data", "catalogue", "losses", "report", "components")]
+    assert places == sorted(places)

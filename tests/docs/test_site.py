@@ -11,6 +11,7 @@ import pytest
 
 import siamesekit
 from building import built
+from docs_site.public_names import exceptions
 from siamesekit.registry import REGISTRIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -115,6 +116,19 @@ def test_every_public_name_has_an_entry(site: Path, pages: dict[Path, Page]) -> 
     assert {f"siamesekit.{name}" for name in siamesekit.__all__} <= ids
 
 
+def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> None:
+    page = (site / "reference" / "python" / "index.html").read_text(encoding="utf-8")
+    assert {f"siamesekit.errors.{name}" for name in exceptions()} <= Page(page).ids
+    raised = re.findall(r"Raises:.*?</ul>", page, re.DOTALL)
+    named = [re.sub(r"\s+", " ", code) for part in raised
+             for code in re.findall(r"<li[^>]*>\s*(.*?</code>)", part, re.DOTALL)]  # fmt: skip
+    assert len(named) > 15
+    own = [code for code in named if "<a " not in code]
+    assert {re.sub(r"<[^>]+>", "", code) for code in own} <= {"ValueError"}
+    assert re.search(r'href="#siamesekit\.planning\.Plan"', page)
+    assert "blockquote" not in page  # an example's >>>
+
+
 def test_the_quickstart_shows_what_its_commands_print(site: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (site / "quickstart" / "index.html").read_text(encoding="utf-8"))
     for printed in (
@@ -130,5 +144,5 @@ def test_what_was_included_and_drawn_is_there(site: Path) -> None:
     assert "The figures, beside each other" in whales
     assert "<!-- include" not in whales
     concepts = (site / "concepts" / "index.html").read_text(encoding="utf-8")
-    assert concepts.count('<figure class="drawing"><svg') == 7
+    assert concepts.count('<figure class="drawing"><div class="wide"><svg') == 7
     assert "<!-- figure" not in concepts

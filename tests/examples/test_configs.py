@@ -19,7 +19,7 @@ def test_there_are_examples() -> None:
 def test_an_example_loads_and_reloads_from_what_it_writes(path: Path, tmp_path: Path) -> None:
     config = load_config(path)
     assert config.name.startswith(path.parent.name)
-    assert all(plugin.parent == path.parent for plugin in config.plugins)
+    assert all(plugin.path.parent == path.parent for plugin in config.plugins)
     (tmp_path / "written.toml").write_text(config.to_toml(plugins=[]))
     again = load_config(tmp_path / "written.toml")
     assert (again.name, again.seed, again.tables()) == (config.name, config.seed, config.tables())

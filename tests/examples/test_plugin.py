@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from siamesekit.plugins import GROUP
+from siamesekit.installed_plugins import GROUP
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 COMPONENTS = {
