@@ -316,3 +316,21 @@ def test_what_does_not_fit_into_memory_is_the_config_s_fault(error: Exception) -
 def test_other_errors_pass_through() -> None:
     with pytest.raises(RuntimeError, match="shapes differ"), preparation.memory_for("encoder 'x'", "smaller"):
         raise RuntimeError("shapes differ")
+
+
+def test_why_weights_cannot_be_had_is_one_sentence_of_the_hub_s_advice(
+    small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = preparation._with_weights
+
+    def unreachable(architecture: Any, weights: Any, seed: int) -> Any:
+        if weights == "imagenet":
+            raise MissingWeightsError("weights of x cannot be had: E: no hub v1.2 there. Please check it.; look at it")
+        return real(architecture, weights, seed)
+
+    monkeypatch.setattr(preparation, "_with_weights", unreachable)
+    config = small_config("encoder.weights=imagenet", "encoder.stand_in={weights='random'}")
+    data = prepare_data(config, Progress())
+    built = prepare_encoder(config, data.images, choose_precision("cpu", "fp32"), Progress())
+    assert built.stand_in is not None
+    assert built.stand_in.why == "weights of x cannot be had: E: no hub v1.2 there"

@@ -168,7 +168,8 @@ def prepare_encoder(
         if table.stand_in is None:
             raise
         weights, used = at_hand(table.stand_in.weights), f"{_spell(table.stand_in.weights)} weights"
-        stand_in = StandIn("weights", _spell(table.weights), used, str(error).partition(";")[0],
+        why = str(error).partition(";")[0].partition(". ")[0].removesuffix(".")  # the first sentence of a hub's advice
+        stand_in = StandIn("weights", _spell(table.weights), used, why,
                            table.stand_in.hint or "encoder.weights = \"FILE.safetensors\"")  # fmt: skip
         progress.warn(announce(stand_in))
         encoder = _with_weights(architecture, weights, seed)
