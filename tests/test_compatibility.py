@@ -302,3 +302,22 @@ def test_a_memory_s_miner_that_wants_the_seed_is_given_it(config: Callable[..., 
     del Seeded
     refuse(config('name = "cross-batch-memory"\nloss = { name = "triplet" }\nminer = { name = "test-seeded" }'))
     assert seeds == [0]
+
+
+@pytest.mark.usefixtures("no_traces")
+def test_a_distance_that_would_have_to_be_trained_is_refused(config: Callable[..., Config]) -> None:
+    """Its tensors would be neither moved to the device nor saved; one without any is a distance like others."""
+
+    class Weighted(nn.Module):
+        def __init__(self, dim: int = DIMENSIONS) -> None:
+            super().__init__()
+            if dim:
+                self.weight = nn.Parameter(torch.ones(dim))
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return (a - b).square().sum(-1)
+
+    DISTANCES.register("weighted")(Weighted)
+    with pytest.raises(ComponentError, match=r"distance 'weighted' holds tensors of its own \(weight\), which a run"):
+        refuse(config('name = "triplet"', distance="weighted"))
+    refuse(config('name = "triplet"', distance='weighted"\ndim = 0 # "'))

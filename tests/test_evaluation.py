@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit import evaluation
-from siamesekit.calibration import Pairs, cross_fit
+from siamesekit.calibration import ScoredPairs, cross_fit
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.evaluation import Figures, OperatingPoint, evaluate, operating_point, pixel_side, raw_pixels
 from siamesekit.randomness import generator
@@ -98,7 +98,7 @@ def test_the_operating_point_is_calibrated_and_cross_fitted_on_all_pairs() -> No
     assert found is not None
     embeddings, labels, _ = case()
     rows, (i, j) = embeddings.numpy(), np.triu_indices(len(labels), k=1)
-    pairs = Pairs(((rows[i] - rows[j]) ** 2).sum(-1), labels[i], labels[j])
+    pairs = ScoredPairs(((rows[i] - rows[j]) ** 2).sum(-1), labels[i], labels[j])
     expected = cross_fit(pairs, 0.0, 0.95, 50, generator(3, "cross-fit"))
     assert found.calibration.similarity(found.calibration.threshold) == pytest.approx(0.5, abs=1e-9)
     assert found.cross_fit == expected

@@ -57,10 +57,6 @@ class ScoredPairs:
         return ScoredPairs(self.distance[kept], self.first[kept], self.second[kept])
 
 
-Pairs = ScoredPairs
-"""The former name, until nobody uses it: `siamesekit.Pairs` are indices."""
-
-
 class RocCurve(NamedTuple):
     """What each threshold would accept, the distinct distances as thresholds, before them one that accepts nothing.
 

@@ -30,13 +30,18 @@ def refuse_what_does_not_fit(config: Config) -> None:
     """Refuse what cannot be built, or what the loss cannot be combined with, by name; before any data is read.
 
     Raises:
-        ComponentError: a component refuses its options, the loss takes no tuples and there is a miner, or it fixes its
-            measure and the run's distance ranks otherwise.
+        ComponentError: a component refuses its options, the distance has weights, the loss takes no tuples and there
+            is a miner, or it fixes its measure and the run's distance ranks otherwise.
     """
     _try_augmentation(config)
     _try_descent(config)
     name = config.loss.component
     distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
+    if isinstance(distance, nn.Module) and (held := [*distance.state_dict()]):
+        raise ComponentError(
+            f"distance {config.distance.component!r} holds tensors of its own ({', '.join(held[:3])}), which a run "
+            "neither trains nor saves: make them options, or put them into the encoder"
+        )
     with drawing_from():
         loss: Loss = LOSSES.build(name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4,
                                   seed=config.seed)  # fmt: skip
