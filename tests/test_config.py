@@ -430,7 +430,14 @@ def test_an_override_reaches_into_a_list_by_number(load: Load) -> None:
 def test_an_override_into_a_list_names_one_that_is_there(problems: Problems, number: str) -> None:
     override = f"augmentation.steps.{number}.p=3"
     assert problems(SMALL + STEPS, override) == [
-        f"--set {override}: 'steps' is a list of 2: name one by its number, steps.0"
+        f"--set augmentation.steps.{number}.p: an item of the list 'steps', which has 2, must be named by its number, "
+        "steps.0"
+    ]
+
+
+def test_an_override_into_an_empty_list_must_give_the_whole(problems: Problems) -> None:
+    assert problems("plugins = []\n" + SMALL, "plugins.0=x.py") == [
+        "--set plugins.0: an item of the list 'plugins', which has 0, must be given whole"
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
+from enum import Enum
 from importlib import import_module
 from typing import Any
 
@@ -211,7 +212,8 @@ def test_of_an_adapted_class_names_and_defaults_are_those_of_the_live_one(compon
             with pytest.raises(ValueError, match="malformed node"):  # COMPUTED stands for what is no literal only
                 ast.literal_eval(written(live, name))
         else:
-            assert (default, type(default)) == (expected[name], type(expected[name]))
+            live_default = expected[name].value if isinstance(expected[name], Enum) else expected[name]
+            assert (default, type(default)) == (live_default, type(live_default))
     out_of_kwargs = {parameter.name for parameter in ADDED.get(live.__name__, ())}
     for name in set(expected) - set(found) - out_of_kwargs:
         required = {key: REQUIRED_VALUES[key] for key, value in expected.items() if value is REQUIRED and key in found}

@@ -375,6 +375,28 @@ def functional(frozen_rate: float, trained_rate: float) -> Encoder:
     return Encoder(Backbone(Functional(frozen_rate, trained_rate), 8, (0,) * 3, (255,) * 3), nn.Identity())
 
 
+class Keeping(nn.Module):
+    """A network that keeps what it computes once, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 8), nn.Linear(8, 8)
+        self.first.requires_grad_(False)
+        self.kept: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.kept:
+            self.kept.append(self.first.weight.sum(1))
+        return self.second(self.first(x.flatten(1)) + self.kept[0])
+
+
+def test_a_network_that_keeps_values_of_a_pass_is_not_cut_by_another_pass_s() -> None:
+    network = Keeping()
+    cut(network)
+    with pytest.raises(CannotCutError, match="keeps values of an earlier pass, so nothing is cached"):
+        cut(network)
+
+
 def drawn(work, seed: int = 7) -> Tensor:
     torch.manual_seed(seed)
     return work().detach()

@@ -231,7 +231,7 @@ def test_any_positives_and_negatives_of_some_anchors_equal_the_loop(
                     continue
                 if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
                     continue
-                loss = (d_ap - d_an + margin).clamp_min(0)
+                loss = (d_ap - d_an + margin).relu()
                 total = total + (loss if hinge == "linear" else loss**2)
                 triplets, active = triplets + 1, active + int(loss > 0)
     candidates = Candidates(torch.arange(anchors), *map(torch.from_numpy, (positive, there, negative)))

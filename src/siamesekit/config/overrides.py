@@ -32,8 +32,8 @@ def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None
         table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
         if isinstance(table, list):  # `augmentation.steps.0.p`: tables of a list go by number
             if not inner.isdecimal() or int(inner) >= len(table):
-                reading.problems.append(f"--set {override}: {key!r} is a list of {len(table)}: name one by its number, "
-                                        f"{key}.0")  # fmt: skip
+                one = f"must be named by its number, {key}.0" if table else "must be given whole"
+                reading.problems.append(f"--set {dotted}: an item of the list {key!r}, which has {len(table)}, {one}")
                 return
         elif not isinstance(table, dict):
             reading.problems.append(f"--set {override}: {key!r} is not a table")

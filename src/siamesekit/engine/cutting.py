@@ -115,6 +115,8 @@ def _trace(network: nn.Module) -> fx.Graph:
         raise CannotCutError(f"the network cannot be traced ({error}), so nothing is cached") from error
     if drew:  # once and for all: the graph has them as constants
         raise CannotCutError("the network's own code draws random numbers, so nothing is cached")
+    if any(parent.graph is not graph for node in graph.nodes for parent in node.all_input_nodes):
+        raise CannotCutError("the network keeps values of an earlier pass, so nothing is cached")
     return graph
 
 
