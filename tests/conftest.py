@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from siamesekit.config import Config, load_config
 from siamesekit.experiment import RunResult, run
@@ -47,6 +49,14 @@ epochs = 2
 [evaluation]
 bootstrap = 100
 """
+
+
+def embeddings(labels: NDArray[np.int64], noise: float = 0.6, seed: int = 0) -> Tensor:
+    """Around a centre for each individual, of length 1."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(labels.max() + 1, 6))
+    drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
+    return torch.nn.functional.normalize(drawn)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from conftest import embeddings
 from siamesekit.config import Config
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
@@ -24,14 +25,6 @@ LoadConfig = Callable[..., Config]
 @pytest.fixture(scope="module")
 def data(small_config: LoadConfig) -> Data:
     return prepare_data(small_config(), Progress())
-
-
-def embeddings(labels: np.ndarray, noise: float = 0.6, seed: int = 0) -> Tensor:
-    """Around a centre for each individual, of length 1."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(labels.max() + 1, 6))
-    drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
-    return torch.nn.functional.normalize(drawn)
 
 
 def judged(config: Config, data: Data, of_all: Tensor) -> dict:

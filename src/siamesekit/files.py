@@ -147,7 +147,7 @@ def sweep(folder: Path) -> None:
 
 
 def held(file: Path) -> int | None:
-    """Make a lock's file and hold it: an open handle, to be closed; None where another process holds it.
+    """Make a lock's file and hold it: an open handle, for `release`; None where another process holds it.
 
     Where there are no locks (on Windows) the file's presence is none either, and a handle is given to everyone.
     """
@@ -167,6 +167,13 @@ def held(file: Path) -> int | None:
             if os.path.samestat(os.fstat(handle), file.stat()):
                 return handle
         os.close(handle)
+
+
+def release(file: Path, handle: int) -> None:
+    """Give up a lock that is `held`, its file first: whoever finds no file makes another."""
+    with suppress(OSError):
+        file.unlink()
+    os.close(handle)
 
 
 def _locked(folder: Path) -> tuple[Path, int | None]:

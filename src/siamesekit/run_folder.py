@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from siamesekit.errors import ArtifactError, OutputError
-from siamesekit.files import PREFIX, held, sweep, write_atomic, write_json
+from siamesekit.files import PREFIX, held, release, sweep, write_atomic, write_json
 from siamesekit.json_files import read_json, read_json_lines
 
 CONFIG, MANIFEST, METRICS, EVALUATION, REPORT = (
@@ -125,9 +124,7 @@ class RunFolder:
         try:
             yield
         finally:
-            with suppress(OSError):
-                lock.unlink()
-            os.close(handle)
+            release(lock, handle)
 
     def write_config(self, text: str, plugins: Mapping[str, bytes]) -> None:
         """Write the resolved config, and beside it the plugin files as they were.

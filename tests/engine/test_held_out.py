@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from conftest import embeddings
 from siamesekit.config import Config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
@@ -27,14 +28,6 @@ LoadConfig = Callable[..., Config]
 @pytest.fixture(scope="module")
 def data(small_config: LoadConfig) -> Data:
     return prepare_data(small_config(), Progress())
-
-
-def embeddings(labels: np.ndarray, noise: float = 0.6, seed: int = 0) -> Tensor:
-    """Around a centre for each individual, of length 1."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(labels.max() + 1, 6))
-    drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
-    return torch.nn.functional.normalize(drawn)
 
 
 def test_held_out_triplets_are_all_pairs_of_test_photos_with_a_stranger(data: Data) -> None:

@@ -30,6 +30,15 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", 40)
 
 
+def of_triplet(d_ap: Tensor, d_an: Tensor, margin: float, mining: str) -> Tensor | None:
+    """A triplet's loss before the hinge's square; None where it is not mined."""
+    if mining == "hard" and d_an > d_ap:
+        return None
+    if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
+        return None
+    return (d_ap - d_an + margin).relu()
+
+
 def by_loop(distances: Tensor, labels: Tensor, margin: float, mining: str, hinge: str) -> tuple[Tensor, int, int]:
     """Total, triplets and active triplets, triplet by triplet; the total with gradient."""
     total, triplets, active = distances.new_zeros(()), 0, 0
@@ -40,11 +49,9 @@ def by_loop(distances: Tensor, labels: Tensor, margin: float, mining: str, hinge
                 if a == p or labels[a] != labels[p] or labels[a] == labels[n]:
                     continue
                 d_ap, d_an = distances[a, p], distances[a, n]
-                if mining == "hard" and d_an > d_ap:
+                loss = of_triplet(d_ap, d_an, margin, mining)
+                if loss is None:
                     continue
-                if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
-                    continue
-                loss = (d_ap - d_an + margin).relu()
                 total = total + (loss if hinge == "linear" else loss**2)
                 triplets += 1
                 active += int(loss > 0)
@@ -227,11 +234,9 @@ def test_any_positives_and_negatives_of_some_anchors_equal_the_loop(
         for p in positive[a][there[a]].tolist():
             for n in negative[a].nonzero()[0].tolist():
                 d_ap, d_an = distances[a, p], distances[a, n]
-                if mining == "hard" and d_an > d_ap:
+                loss = of_triplet(d_ap, d_an, margin, mining)
+                if loss is None:
                     continue
-                if mining == "semi-hard" and not d_ap < d_an < d_ap + margin:
-                    continue
-                loss = (d_ap - d_an + margin).relu()
                 total = total + (loss if hinge == "linear" else loss**2)
                 triplets, active = triplets + 1, active + int(loss > 0)
     candidates = Candidates(torch.arange(anchors), *map(torch.from_numpy, (positive, there, negative)))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.errors import OutputError
-from siamesekit.files import fingerprint, held, write_json
+from siamesekit.files import fingerprint, held, release, write_json
 
 FORMAT = 1
 HEADER = "header.json"
@@ -104,7 +104,8 @@ class FeatureStore:
             lock = held(_lock_of(place))
             place.mkdir()
         except OSError:
-            _let_go(place, lock)
+            if lock is not None:
+                release(_lock_of(place), lock)
             return _in_memory(layouts, fill)
         try:
             try:
@@ -123,7 +124,8 @@ class FeatureStore:
             return tensors
         finally:
             shutil.rmtree(place, ignore_errors=True)  # a map stays readable without its file's name
-            _let_go(place, lock)
+            if lock is not None:
+                release(_lock_of(place), lock)
 
     def _keep(self, place: Path, key: str, layouts: Sequence[Layout]) -> None:
         header: dict[str, Any] = {"format": FORMAT, "tensors": []}
@@ -163,19 +165,11 @@ class FeatureStore:
                 lock = held(_lock_of(place))
                 if lock is not None:
                     shutil.rmtree(place, ignore_errors=True)
-                    _let_go(place, lock)
+                    release(_lock_of(place), lock)
 
 
 def _lock_of(place: Path) -> Path:
     return place.with_name(place.name + LOCK)
-
-
-def _let_go(place: Path, lock: int | None) -> None:
-    """Give up a lock that is held, its file first: whoever finds no file makes another."""
-    if lock is not None:
-        with suppress(OSError):
-            _lock_of(place).unlink()
-        os.close(lock)
 
 
 def _last_used(place: Path) -> float:

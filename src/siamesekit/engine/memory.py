@@ -72,9 +72,8 @@ def _limits(root: Path) -> list[int]:
         else:
             continue
         parts = [part for part in group.split("/") if part not in ("", "..")]
-        for depth in range(
-            len(parts) + 1
-        ):  # in a container the group may be named as the host sees it, and not be there
+        # in a container the group may be named as the host sees it, and not be there
+        for depth in range(len(parts) + 1):
             try:
                 found.append(int(place.joinpath(*parts[:depth], file).read_text()))
             except (OSError, ValueError):  # not there, or "max"
