@@ -111,9 +111,7 @@ class _BatchAll(torch.autograd.Function):
             finite = d_ap.masked_fill(~held, 0).sum(dtype=torch.float64)
             d_ap.masked_fill_(~held, -torch.inf)
             # nothing reaches as far as infinity
-            if (
-                negative is None
-            ):  # `index` names all photos of the anchor's individual: it is the anchor where not there
+            if negative is None:  # `index` names all photos of the individual, where not there the anchor itself
                 d_an = d.scatter(1, index[rows], torch.inf)
             else:
                 d_an = d.masked_fill(~negative[rows], torch.inf)
