@@ -1,11 +1,23 @@
 """Errors: the tree that the docstring draws, and the suggestions."""
 
 import inspect
+import pickle
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from siamesekit import errors
+from siamesekit.errors import ConfigError, SiamesekitError, in_one_line
+
+CLASSES = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, SiamesekitError)]
+HOSTILE = "\x1b]0;title\x07\x1b[2J\rerror: none\nverdict     same individual\u202egnp.exe\x9b31m\u2028\x00\ud800"
+"""It sets a terminal's title, clears it, overwrites a line, adds one, and turns the direction of writing."""
+
+
+def make(kind: type[SiamesekitError], text: str) -> SiamesekitError:
+    return ConfigError(text, [text, text]) if kind is ConfigError else kind(text, [text, text])
 
 
 def drawn_tree() -> dict[str, str]:
@@ -43,3 +55,41 @@ def test_config_error_lists_every_problem() -> None:
     error = errors.ConfigError("x.toml", ["a: one", "b: two"])
     assert error.problems == ("a: one", "b: two")
     assert str(error) == "2 problems in x.toml\n  a: one\n  b: two"
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_no_error_lets_text_act_on_a_terminal_or_add_a_line(kind: type[SiamesekitError]) -> None:
+    lines = str(make(kind, HOSTILE)).split("\n")
+    assert len(lines) == 3
+    assert all(line.isprintable() for line in lines)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_errors_survive_pickling(kind: type[SiamesekitError]) -> None:
+    error = make(kind, "a: b")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == str(error)
+
+
+def test_an_error_without_details_is_its_message() -> None:
+    assert str(errors.UserError("what")) == "what"
+    assert errors.UserError("what").args == ("what",)
+    assert str(errors.UserError("what", ["one", "two"])) == "what\n  one\n  two"
+
+
+@given(st.text(st.characters(), max_size=200), st.integers(10, 100))
+def test_a_line_is_printable_and_bounded_and_stays_so(text: str, longest: int) -> None:
+    line = in_one_line(text, longest)
+    assert line.isprintable()
+    assert len(line) <= longest
+    assert in_one_line(line, longest) == line
+    if text.isprintable() and len(text) <= longest:
+        assert line == text
+
+
+def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
+    line = in_one_line("a" * 10**7 + "z")
+    assert len(line) <= errors.LONGEST_LINE
+    assert line.startswith("aaa") and line.endswith("aaz")

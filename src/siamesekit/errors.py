@@ -21,12 +21,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-LONGEST_PROBLEM = 4000
-"""Characters that are shown of a config's problem: all choices of a kind take some thousand."""
+LONGEST_LINE = 4000
+"""Characters that are shown of a message's line: the names of all components of a kind take some thousand."""
 
 
 class SiamesekitError(Exception):
-    """Root of all errors raised on purpose: a message says what, where, and what to do."""
+    """Root of all errors raised on purpose: a message says what, where, and what to do.
+
+    A message may quote anything: the name of a photo, a key of a file, the words of another library. So nothing in it
+    can break its line or act on a terminal: each part is made printable by `in_one_line`.
+
+    Args:
+        message: one line.
+        details: more lines, which are indented below the first.
+    """
+
+    def __init__(self, message: str = "", details: Iterable[str] = ()) -> None:
+        lines = [in_one_line(line) for line in (message, *details)]
+        super().__init__(lines[0], *([tuple(lines[1:])] if lines[1:] else []))
+
+    def __str__(self) -> str:
+        message, *details = self.args or ("",)
+        return "\n  ".join([message, *(line for lines in details for line in lines)])
 
 
 class UserError(SiamesekitError):
@@ -40,7 +56,10 @@ class ConfigError(UserError):
         self.source = source
         self.problems = tuple(map(in_one_line, problems))
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        super().__init__(f"{count} in {source}\n" + "\n".join(f"  {problem}" for problem in self.problems))
+        super().__init__(f"{count} in {source}", self.problems)
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[str, ...]]]:
+        return type(self), (self.source, self.problems)  # the arguments, of which the message is made
 
 
 class ComponentError(UserError):
@@ -85,11 +104,20 @@ def near(word: str, choices: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
 
 
-def in_one_line(text: str) -> str:
-    """A message that quotes anything: what would break the line, or act on a terminal, as escapes, and not too long."""
+def in_one_line(text: str, longest: int = LONGEST_LINE) -> str:
+    """Text of unknown origin as one printable line of bounded length.
+
+    What would break the line or act on a terminal (control characters, escape sequences, marks that turn the direction
+    of writing) is replaced by Python's escapes. Longer text keeps its beginning and its end.
+
+    >>> in_one_line("a\\x1b[2Jb\\nc")
+    'a\\\\x1b[2Jb\\\\nc'
+    """
+    if len(text) > 2 * longest:  # escapes only make it longer
+        text = text[:longest] + text[-longest:]
     shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    half = LONGEST_PROBLEM // 2
-    return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:half]} … {shown[-half:]}"
+    half = (longest - 3) // 2
+    return shown if len(shown) <= longest else f"{shown[:half]} … {shown[-half:]}"
 
 
 def line_of_name(name: str) -> str:
