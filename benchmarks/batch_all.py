@@ -74,10 +74,10 @@ def refusal(n: int) -> str:
 def siamesekit(n: int, device: str, seconds: float) -> dict[str, Any]:
     """This library's loss."""
     from siamesekit.distances.euclidean import Euclidean
-    from siamesekit.losses.triplet import Triplet
+    from siamesekit.losses.triplet import TripletLoss
 
     embeddings, labels = _batch(n, device)
-    loss = Triplet(MARGIN, reduction="mean-nonzero", distance=Euclidean())
+    loss = TripletLoss(MARGIN, reduction="mean-nonzero", distance=Euclidean())
 
     def step() -> float:
         embeddings.grad = None

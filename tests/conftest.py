@@ -1,6 +1,7 @@
 """Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,3 +157,29 @@ def finished(small_config: Callable[..., Config], tmp_path_factory: pytest.TempP
     """A finished run of the small config, in fp32, with a pickle; not to be written to."""
     config = small_config("save.pickle=network.pkl")
     return run(config, tmp_path_factory.mktemp("runs") / "small", device="cpu", precision="fp32")
+
+
+POINT = {
+    "slope": 0.75, "intercept": -0.7125, "threshold": 0.95, "criterion": "same and different equally likely",
+    "individuals": 4,
+    "cross_fit": {
+        "folds": 6, "same_pairs": 24, "different_pairs": 96,
+        "false_accept_rate": {"value": 0.125, "low": 0.0, "high": 0.25},
+        "false_reject_rate": {"value": 0.25, "low": 0.125, "high": 0.5},
+        "accuracy": {"value": 0.8125, "low": 0.625, "high": 0.9375},
+    },
+}  # fmt: skip
+"""An operating point whose verdicts are better than guessing."""
+
+
+@pytest.fixture(scope="session")
+def telling(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose model ships a threshold: the finished run's is no better than guessing, and ships none.
+
+    Not to be written to.
+    """
+    folder = Path(shutil.copytree(finished.folder, tmp_path_factory.mktemp("telling") / "run"))
+    file = folder / "model" / "model.json"
+    description = json.loads(file.read_text()) | {"operating_point": POINT, "no_threshold": None}
+    file.write_text(json.dumps(description))
+    return folder

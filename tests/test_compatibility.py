@@ -17,6 +17,7 @@ from siamesekit.config import Config, load_config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.errors import ComponentError, UserError
 from siamesekit.losses.loss import LossValue
+from siamesekit.plugins import load_plugin_file
 from siamesekit.registry import DISTANCES, LOSSES, MINERS
 from siamesekit.triplets import Triplets
 
@@ -321,3 +322,55 @@ def test_a_distance_that_would_have_to_be_trained_is_refused(config: Callable[..
     with pytest.raises(ComponentError, match=r"distance 'weighted' holds tensors of its own \(weight\), which a run"):
         refuse(config('name = "triplet"', distance="weighted"))
     refuse(config('name = "triplet"', distance='weighted"\ndim = 0 # "'))
+
+
+IMPURE = {
+    "counts its calls": (
+        "def mine():\n    calls = iter(range(999))\n    return lambda image: image.roll(next(calls), -1)\n",
+        "gives other views of the same photos when it is called again, so a run could not be resumed: draw a number",
+    ),
+    "its own generator": (
+        "def mine():\n    own = random.Random()\n    return lambda image: image.roll(own.randrange(9), -1)\n",
+        "gives other views of the same photos when it is called again",
+    ),
+    "looks at the batch": (
+        "def mine():\n    return lambda images, streams: images.flip(0)\n",
+        "gives a photo another view when other photos are beside it: draw a number for each photo from streams",
+    ),
+    "changes the photos": (
+        "def mine():\n    return lambda images, streams: images.fill_(9).clone()\n",
+        "changes the photos that it is given: work on a copy, images.clone()",
+    ),
+    "draws for the batch": (
+        "def mine():\n    return lambda images, streams: images.roll(int(torch.randint(9, ())), -1)\n",
+        "gives other views of the same photos when it is called again",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_traces")
+@pytest.mark.parametrize("how", IMPURE)
+def test_a_plugin_s_views_that_depend_on_more_than_the_photo_are_refused(
+    config: Callable[..., Config], tmp_path: Path, how: str
+) -> None:
+    code, expected = IMPURE[how]
+    (tmp_path / "mine.py").write_text(
+        f"import random, torch\nfrom siamesekit import AUGMENTATIONS\n@AUGMENTATIONS.register('mine')\n{code}"
+    )
+    load_plugin_file(tmp_path / "mine.py")
+    with pytest.raises(UserError) as error:
+        refuse(config('name = "triplet"\n[augmentation]\nname = "mine"'))
+    assert str(error.value).startswith(f"augmentation 'mine' of mine.py {expected}")
+
+
+@pytest.mark.usefixtures("no_traces")
+def test_a_class_of_torchvision_s_form_is_an_augmentation_as_it_stands(
+    config: Callable[..., Config], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom siamesekit import AUGMENTATIONS\nfrom torchvision.transforms import v2\n"
+        "@AUGMENTATIONS.register('my-views')\nclass MyViews(torch.nn.Module):\n"
+        "    def forward(self, image):\n        return v2.functional.invert(image) if torch.rand(()) < 0.5 else image\n"
+    )
+    load_plugin_file(tmp_path / "mine.py")
+    refuse(config('name = "triplet"\n[augmentation]\nname = "my-views"'))

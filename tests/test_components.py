@@ -3,6 +3,9 @@
 A new component is found by itself; a new kind needs a runner here, and fails until it has one.
 """
 
+import inspect
+import pickle
+import re
 import tempfile
 import tomllib
 from collections import Counter
@@ -11,7 +14,7 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,12 +22,15 @@ import torch
 from PIL import Image
 from torch import nn
 
+import siamesekit
 from siamesekit.config import TABLES, Config, dump_toml, load_config
 from siamesekit.data.images import read_pixels
 from siamesekit.data.samplers.batch import Batch, Sampler
-from siamesekit.errors import ConfigError
+from siamesekit.errors import ComponentError, ConfigError, DataError
+from siamesekit.problems import is_json
 from siamesekit.randomness import Streams
 from siamesekit.registry import REGISTRIES, Component, registry_of
+from siamesekit.signatures import Parameter
 from siamesekit.triplets import Pairs, Triplets, Tuples
 
 FAMILY_MEMBERS = {"timm/*": "timm/test_resnet", "torchvision/*": "torchvision/shufflenet_v2_x0_5"}
@@ -530,3 +536,162 @@ def test_every_misspelt_option_is_caught_with_the_right_one_or_the_choices(
 
 def test_every_registry_has_components_here() -> None:
     assert {component.kind for component in SHIPPED} == {registry.kind for registry in REGISTRIES}
+
+
+RUNTIME: dict[str, Any] = {
+    "distance": "cosine", "embedding_dim": 8, "num_classes": 4, "seed": 0, "labels": LABELS, "groups": LABELS // 2,
+    "batch_size": 6, "steps": 20, "steps_per_epoch": 4, "lr": 0.01, "pretrained": False,
+}  # fmt: skip
+"""A value for each runtime value but `params`."""
+NESTED = {"distance": "manhattan", "loss": "contrastive", "miner": "batch-hard", "reducer": "pml/mean",
+          "regularizer": "pml/lp", "augmentation": "crop"}  # fmt: skip
+"""For an option that is a component, one that is not its default."""
+OWN = [component for component in SHIPPED if "/" not in component.name]
+
+
+def runtime_of(component: Component) -> dict[str, Any]:
+    """The runtime values that the component takes."""
+    values = RUNTIME | {"params": [nn.Parameter(torch.zeros(2))]}
+    return {p.name: values[p.name] for p in component.runtime if p.name not in ("model", "options")}
+
+
+def needed_of(component: Component, folder: Path) -> dict[str, Any]:
+    """The options without which the component cannot be built, in a folder that has what a reader reads."""
+    (folder / "ann").mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(folder / "ann" / "1.png")
+    (folder / "photos.csv").write_text("photo,individual,x\nann/1.png,ann,b\n")
+    places = {"root": folder, "file": folder / "photos.csv"}
+    required = {option.name: places[option.name] for option in component.options
+                if option.required and option.name in places}  # fmt: skip
+    return {**(NEEDED.get(component.name) or INNER.get(component.name) or {}), **required}
+
+
+def another(component: Component, option: Parameter, needed: dict[str, Any]) -> Any:
+    """A value of an option that is right and is not its default."""
+    if (component.name, option.name) == ("distance-weighted", "upper_cutoff"):
+        return 1.5  # above its other cutoff
+    if option.nested is not None:
+        name = NESTED[option.nested.kind]
+        name = {"contrastive": "pml/contrastive", "batch-hard": "pml/batch-hard"}.get(name, name) if (
+            "/" in component.name) else name  # fmt: skip
+        return [name] if option.many else name
+    choices = (0.3, 7, 0.03, 1.5, 0.75, 2, 3, 30.0, True, False, "x", [0.25, 0.5], [2, 5], ["x"], [4, 60])
+    literals = [value for part in get_args(option.annotation) or (option.annotation,) for value in get_args(part)]
+    for value in [*get_args(option.annotation), *literals, *choices]:
+        resolved, problems = component.check_plain({**needed, option.name: value}) if is_json(value) else ({}, [()])
+        if not problems and resolved[option.name] not in (option.default, needed.get(option.name)):
+            return value
+    raise AssertionError(f"no other value of {option} is known")
+
+
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
+def test_a_keyword_that_is_neither_option_nor_runtime_value_is_refused(component: Component, tmp_path: Path) -> None:
+    """Misspelt ones with near matches, and all choices; by the registry, and by the class or function itself."""
+    registry, name = registry_of(component.kind), FAMILY_MEMBERS.get(component.name, component.name)
+    given = {**needed_of(component, tmp_path), **runtime_of(component)}
+    taken = [option.name for option in component.options] + list(runtime_of(component))
+    callables = [lambda **keywords: registry.build(name, **keywords)]
+    callables += [registry.factory(name)] if component in OWN else []
+    for build_it in callables:
+        for right in [*taken, "nonsense"]:
+            for wrong in misspelt(right) if right != "nonsense" else [right]:
+                if wrong in taken:
+                    continue
+                with pytest.raises(ComponentError) as error:
+                    build_it(**given, **{wrong: 1})
+                [line] = [line for line in str(error.value).splitlines() if line.startswith(f"  {wrong}: ")]
+                assert line.startswith(f"  {wrong}: unknown option of {component.kind} {name!r}")
+                assert right == "nonsense" or repr(right) in line.partition("(did you mean ")[2].partition("?)")[0]
+                choices = line.rpartition("choices: ")[2].split(", ")
+                assert choices == ["none"] if not choices else set(taken) <= set(choices) | {"none"}
+
+
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
+def test_every_option_may_be_a_keyword_and_is_the_same_as_in_a_table(component: Component, tmp_path: Path) -> None:
+    """Where the options do not fit each other, both are refused in the same words."""
+    registry, name = registry_of(component.kind), FAMILY_MEMBERS.get(component.name, component.name)
+    needed, runtime = needed_of(component, tmp_path), runtime_of(component)
+
+    def outcome(table: dict[str, Any], keywords: dict[str, Any]) -> str:
+        torch.manual_seed(0)
+        try:
+            return repr(registry.build(name, table, **keywords, **runtime))
+        except (ComponentError, DataError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    for option in component.options:
+        value = another(component, option, needed)
+        changed = {**needed, option.name: value}
+        assert outcome({}, changed) == outcome(changed, {})
+        with pytest.raises(ComponentError, match=f"{option.name}: is given twice, in the table and as a keyword"):
+            registry.build(name, changed, **{option.name: value}, **runtime)
+
+
+@pytest.mark.parametrize("component", OWN, ids=named)
+def test_every_option_of_an_own_component_is_seen_in_the_object(component: Component, tmp_path: Path) -> None:
+    """As keyword and by position, in its attributes or, of an optimizer, its groups; its `repr` has them in order."""
+    registry, factory = registry_of(component.kind), registry_of(component.kind).factory(component.name)
+    needed, runtime = needed_of(component, tmp_path), runtime_of(component)
+    for option in component.options:
+        value = another(component, option, needed)
+        try:
+            made = factory(**{**needed, option.name: value}, **runtime)
+        except DataError:
+            assert component.kind == "reader"  # it looked for what the table does not have
+            continue
+        if component.kind in ("reader", "optimizer"):
+            plain = factory(**needed, **runtime)
+            assert repr(made) != repr(plain) or component.kind == "reader"
+            continue
+        shown = repr(made)
+        if isinstance(value, str | list) and option.nested is not None:
+            kind = registry_of(option.nested.kind).factory(value[0] if option.many else value).__name__
+            assert re.search(rf"\b{option.name}=\[?{kind}\(", shown), shown
+        else:
+            checked, _ = component.check_plain({**needed, option.name: value})
+            assert getattr(made, option.name) == checked[option.name]
+            assert f"{option.name}={checked[option.name]!r}" in shown
+    if component.kind in ("reader", "optimizer", "encoder"):
+        return
+    made = registry.build(component.name, needed, **runtime)
+    parameters = [p.name for p in inspect.signature(factory).parameters.values()]
+    shown = repr(made).partition("(")[2]
+    while re.search(r"\([^()]*\)|\[[^][]*\]", shown):  # without what is nested
+        shown = re.sub(r"\([^()]*\)|\[[^][]*\]", "", shown)
+    assert re.findall(r"(\w+)=", shown) == parameters
+    assert repr(made).startswith(f"{factory.__name__}(")
+    assert "<" not in repr(made).replace("labels=<int64 [12]>", "").replace("groups=<int64 [12]>", "")
+    for again in (deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert repr(again) == repr(made)
+
+
+@pytest.mark.parametrize("component", OWN, ids=named)
+def test_every_own_component_is_imported_from_the_package(component: Component) -> None:
+    factory = registry_of(component.kind).factory(component.name)
+    assert getattr(siamesekit, factory.__name__) is factory
+    assert [p.name for p in inspect.signature(factory).parameters.values()] == [
+        p.name for p in sorted((*component.options, *component.runtime), key=lambda p: list(
+            inspect.signature(factory).parameters).index(p.name))
+    ]  # fmt: skip
+    assert inspect.getdoc(factory) == component.doc
+
+
+@pytest.mark.parametrize("component", [c for c in SHIPPED if c.kind in ("loss", "miner", "sampler")], ids=named)
+def test_a_distance_may_be_a_name_a_table_or_built(component: Component, tmp_path: Path) -> None:
+    """Where the component takes one, as a runtime value or as an option; else it is left."""
+    registry, needed = registry_of(component.kind), needed_of(component, tmp_path)
+    runtime = {key: value for key, value in runtime_of(component).items() if key != "distance"}
+    shown = set()
+    for distance in ("cosine", {"name": "cosine"}, siamesekit.Cosine()):
+        try:
+            shown.add(repr(registry.build(component.name, needed, **runtime, distance=distance)))
+        except ComponentError as error:  # of pytorch-metric-learning's some take their own measures only
+            assert component.family == "pml/*"
+            shown.add(str(error))
+    [only] = shown
+    takes = "distance" in {p.name for p in (*component.options, *component.runtime)}
+    assert takes or component.name == "cross-batch-memory" or "distance=Cosine()" not in only
+    assert not takes or "distance=Cosine()" in only or "refuses these options" in only
+    for wrong, what in ((3, "not 3"), (siamesekit.Cosine, "the class Cosine"), ("cosin", "did you mean 'cosine'")):
+        with pytest.raises(ComponentError, match=what):
+            registry.build(component.name, needed, **runtime, distance=wrong)

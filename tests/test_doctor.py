@@ -7,8 +7,8 @@ import pytest
 
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.doctor import Finding, diagnose, margin_of
-from siamesekit.losses.proxy_anchor import ProxyAnchor
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.proxy_anchor import ProxyAnchorLoss
+from siamesekit.losses.triplet import TripletLoss
 
 
 def curve(epochs: int = 12, **figures: Any) -> list[dict[str, Any]]:
@@ -139,8 +139,8 @@ def test_a_finding_is_told_with_its_epochs_and_what_to_try() -> None:
 
 def test_the_margin_is_the_loss_where_both_distances_are_equal() -> None:
     distance = SquaredEuclidean()
-    assert margin_of(Triplet(0.3, distance=distance)) == 0.3
-    assert margin_of(Triplet(0.3, hinge="squared", distance=distance)) == pytest.approx(0.09)
-    assert margin_of(Triplet(0.3, hinge="soft", distance=distance)) == pytest.approx(math.log(1 + math.exp(0.3)))
-    assert margin_of(ProxyAnchor(embedding_dim=2, num_classes=2)) is None
+    assert margin_of(TripletLoss(0.3, distance=distance)) == 0.3
+    assert margin_of(TripletLoss(0.3, hinge="squared", distance=distance)) == pytest.approx(0.09)
+    assert margin_of(TripletLoss(0.3, hinge="soft", distance=distance)) == pytest.approx(math.log(1 + math.exp(0.3)))
+    assert margin_of(ProxyAnchorLoss(embedding_dim=2, num_classes=2)) is None
     assert margin_of(object()) is None

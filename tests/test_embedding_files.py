@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siamesekit.embedding_files import check_output, photos_of, spreadsheet_cell, text_of_cell, write_embeddings
+from siamesekit.data.readers.folder import folder
+from siamesekit.embedding_files import (
+    check_output,
+    photos_and_individuals,
+    photos_of,
+    spreadsheet_cell,
+    table_of_left_out,
+    text_of_cell,
+    write_embeddings,
+    write_left_out,
+)
 from siamesekit.errors import DataError, OutputError, UserError
 
 PHOTOS = [Path("a b/ü,1.jpg"), Path('quoted".png')]
@@ -138,3 +148,61 @@ def test_an_npz_holds_no_pickle(tmp_path: Path) -> None:
     with np.load(tmp_path / "out.npz", allow_pickle=False) as content:
         assert {name: content[name].dtype.kind for name in content.files} == {"path": "U", "embedding": "f"}
         assert content["path"].tolist() == names
+
+
+def test_individuals_are_those_of_the_reader_folder(tmp_path: Path) -> None:
+    for name in ("in/a/1.png", "in/a/deep/er/2.png", "in/=b/3.JPG", "in/loose.png", "odd.xyz", "in/a/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = dict(photos_and_individuals([tmp_path / "odd.xyz", tmp_path / "in"]))
+    expected = {record.source: record.individual for record in folder(tmp_path / "in")}
+    assert {photo: name for photo, name in found.items() if name} == expected
+    assert [photo.name for photo, name in found.items() if not name] == ["odd.xyz", "loose.png"]
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv", "parquet"])
+def test_names_of_individuals_come_back_exactly_and_no_cell_is_a_formula(tmp_path: Path, suffix: str) -> None:
+    file, photos = tmp_path / f"out.{suffix}", [Path(f"{number}.jpg") for number in range(len(HOSTILE) + 1)]
+    names = [*HOSTILE, ""]
+    values = np.random.default_rng(0).normal(size=(len(names), 2)).astype(np.float32)
+    write_embeddings(file, photos, values, names)
+    if suffix == "npz":
+        with np.load(file, allow_pickle=False) as content:
+            found, paths = content["individual"].tolist(), content["path"].tolist()
+    elif suffix == "csv":
+        with file.open(newline="", encoding="utf-8") as text:
+            header, *rows = csv.reader(text)
+        assert header == ["path", "individual", "e0", "e1"]
+        assert not any(row[1].startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for row in rows)
+        found, paths = [text_of_cell(row[1]) for row in rows], [row[0] for row in rows]
+        np.testing.assert_array_equal(np.array([row[2:] for row in rows], np.float32), values)
+    else:
+        table = pytest.importorskip("pyarrow.parquet").read_table(file).to_pydict()
+        found, paths = table["individual"], table["path"]
+    assert (found, paths) == (names, [photo.name for photo in photos])
+
+
+def test_what_was_left_out_is_a_table_beside_the_embeddings(tmp_path: Path) -> None:
+    table = table_of_left_out(tmp_path / "e.npz")
+    assert table == tmp_path / "e.npz.left-out.csv"
+    write_left_out(table, [])
+    assert not table.exists(), "there is nothing to tell"
+    write_left_out(table, [("=a,\n1.jpg", 'is "empty"', "copy it again")])
+    with table.open(newline="", encoding="utf-8") as text:
+        assert list(csv.reader(text)) == [["file", "reason", "what to do"],
+                                          ["'=a,\n1.jpg", 'is "empty"', "copy it again"]]  # fmt: skip
+    assert table_of_left_out(tmp_path / "e.npz") == table
+    write_left_out(table, [])
+    assert table.read_text() == "file,reason,what to do\n", "what an earlier time left out is no longer true"
+
+
+@pytest.mark.parametrize("there", ["mine", "", "folder"])
+def test_no_other_file_is_replaced_by_that_table(tmp_path: Path, there: str) -> None:
+    place = tmp_path / "e.csv.left-out.csv"
+    if there == "folder":
+        place.mkdir()
+    else:
+        place.write_text(there)
+    with pytest.raises(OutputError, match="no table of photos that were left out"):
+        table_of_left_out(tmp_path / "e.csv")
+    assert place.is_dir() if there == "folder" else place.read_text() == there

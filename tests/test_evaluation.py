@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit import evaluation
-from siamesekit.calibration import ScoredPairs, cross_fit
+from siamesekit.calibration import ScoredPairs, calibrate, chance_of_shuffled, cross_fit
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.evaluation import Figures, OperatingPoint, evaluate, operating_point, pixel_side, raw_pixels
 from siamesekit.randomness import generator
@@ -30,7 +31,7 @@ def figures(seed: int = 0, confidence: float = 0.95) -> Figures:
     return evaluate(*case(), SquaredEuclidean(), confidence, resamples=200, seed=seed)
 
 
-def point(individuals: int = 6, rate: float = 0.0, noise: float = 0.6) -> tuple[OperatingPoint | None, list[str]]:
+def point(individuals: int = 6, rate: float = 0.0, noise: float = 0.3) -> tuple[OperatingPoint | None, list[str]]:
     embeddings, labels, _ = case(individuals, noise=noise)
     return operating_point(embeddings, labels, SquaredEuclidean(), rate, 0.95, 50, seed=3)
 
@@ -96,7 +97,7 @@ def test_the_seed_decides_the_intervals_and_the_confidence_their_width() -> None
 def test_the_operating_point_is_calibrated_and_cross_fitted_on_all_pairs() -> None:
     found, notes = point()
     assert found is not None
-    embeddings, labels, _ = case()
+    embeddings, labels, _ = case(noise=0.3)
     rows, (i, j) = embeddings.numpy(), np.triu_indices(len(labels), k=1)
     pairs = ScoredPairs(((rows[i] - rows[j]) ** 2).sum(-1), labels[i], labels[j])
     expected = cross_fit(pairs, 0.0, 0.95, 50, generator(3, "cross-fit"))
@@ -145,6 +146,83 @@ def test_a_distance_that_tells_nothing_has_no_threshold() -> None:
     found, notes = operating_point(torch.ones(24, 3), labels, SquaredEuclidean(), 0.0, 0.95, 50, seed=3)
     assert found is None
     assert notes == ["No threshold: the distance does not tell same from different on the held-out individuals."]
+
+
+def shuffled(seed: int, individuals: int, photos: int, clustered: bool) -> tuple[Tensor, Labels]:
+    """Embeddings whose labels say nothing: of noise, or of individuals that lie apart and whose labels are permuted."""
+    rng = np.random.default_rng([seed, individuals, photos])
+    labels = np.repeat(np.arange(individuals), photos)
+    embeddings = rng.normal(size=(len(labels), 8)) + clustered * 2 * rng.normal(size=(individuals, 8))[labels]
+    return torch.from_numpy(embeddings), rng.permutation(labels)
+
+
+@pytest.mark.parametrize("clustered", [False, True], ids=["noise", "permuted"])
+@pytest.mark.parametrize(
+    ("individuals", "photos", "rate"),
+    [(2, 4, 0.0), (2, 8, 0.0), (3, 6, 0.0), (4, 6, 0.0), (5, 5, 0.05), (8, 5, 0.0), (20, 4, 0.0), (20, 4, 0.05)],
+)
+def test_of_labels_that_say_nothing_hardly_any_ship_a_threshold(
+    individuals: int, photos: int, rate: float, clustered: bool
+) -> None:
+    shipped = 0
+    for seed in range(40):
+        embeddings, labels = shuffled(seed, individuals, photos, clustered)
+        found, notes = operating_point(embeddings, labels, SquaredEuclidean(), rate, 0.95, 100, seed)
+        shipped += found is not None
+        if found is None:
+            assert len(notes) == 1
+            assert notes[0].startswith("No threshold: ")
+        elif found.cross_fit is not None:
+            assert found.cross_fit.accuracy.low > 0.5
+    # at 5 % of cases, more than 6 of 40 would be seen in 1 % of all runs of this test; the seeds are fixed
+    assert shipped <= 4
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05])
+@pytest.mark.parametrize(("individuals", "photos"), [(2, 5), (3, 5), (4, 4), (5, 5), (8, 4), (20, 3)])
+def test_individuals_that_lie_apart_always_ship_a_threshold(individuals: int, photos: int, rate: float) -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(individuals), photos)
+        apart = torch.from_numpy(np.eye(individuals)[labels] + 0.05 * rng.normal(size=(len(labels), individuals)))
+        found, _ = operating_point(apart, labels, SquaredEuclidean(), rate, 0.95, 100, seed)
+        assert found is not None
+        assert found.cross_fit is None or found.cross_fit.accuracy.low > 0.5
+
+
+def test_a_threshold_that_may_be_guessing_is_refused_with_its_figures() -> None:
+    seeds = iter(range(40))
+    found, worth = None, None
+    while worth is None:  # the first labels by which a curve falls, by chance
+        embeddings, labels = shuffled(next(seeds), 12, 4, clustered=False)
+        rows, (i, j) = embeddings.numpy(), np.triu_indices(len(labels), k=1)
+        pairs = ScoredPairs(((rows[i] - rows[j]) ** 2).sum(-1), labels[i], labels[j])
+        if calibrate(pairs) is not None:
+            worth = cross_fit(pairs, 0.0, 0.95, 100, generator(3, "cross-fit"))
+    found, [note] = operating_point(embeddings, labels, SquaredEuclidean(), 0.0, 0.95, 100, 3)
+    assert found is None
+    assert worth.accuracy.low <= 0.5 and worth.guessing
+    for figure in (*worth.accuracy, worth.false_accept_rate.value, worth.false_reject_rate.value):
+        assert f"{figure:.1%}" in note
+    assert "measured on 12 held-out individuals" in note
+    assert "Try: " in note
+
+
+def test_shuffled_labels_do_as_well_as_often_as_all_shuffles_tell() -> None:
+    """Against all ways of dealing six photos to two individuals, by their pairs' mean distance rank."""
+    rng = np.random.default_rng(2)
+    embeddings, labels = torch.from_numpy(rng.normal(size=(6, 2))), np.array([0, 0, 0, 1, 1, 1])
+    rows, (i, j) = embeddings.numpy(), np.triu_indices(6, k=1)
+    ranks = ((rows[i] - rows[j]) ** 2).sum(-1).argsort().argsort()
+
+    def statistic(dealt: NDArray[np.int64]) -> int:
+        return int(ranks[dealt[i] == dealt[j]].sum())
+
+    every = [np.isin(np.arange(6), chosen).astype(np.int64) for chosen in combinations(range(6), 3)]
+    exact = np.mean([statistic(dealt) <= statistic(labels) for dealt in every])
+    found = chance_of_shuffled(embeddings, labels, SquaredEuclidean(), np.random.default_rng(0))
+    assert found == pytest.approx(exact, abs=4 * (exact * (1 - exact) / 999) ** 0.5 + 0.001)
+    assert 0 < exact < 1
 
 
 def test_json_holds_every_figure() -> None:

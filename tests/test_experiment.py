@@ -408,12 +408,13 @@ def test_the_model_is_there_whatever_becomes_of_what_it_is_compared_with(
         patch.setattr(experiment, "raw_pixels", too_much)
         run32(config, tmp_path / "run")
     saved = weights(tmp_path / "run")
-    assert load(tmp_path / "run").threshold is not None
+    why = load(tmp_path / "run").description["no_threshold"]
+    assert why.startswith("No threshold: ")
     assert (tmp_path / "run" / "network.pkl").is_file()
     assert not (tmp_path / "run" / "evaluation.json").exists()
     whole = run32(config, tmp_path / "run", resume=True)
     assert weights(whole.folder) == saved
-    assert whole.evaluation["threshold"]["threshold"] == load(tmp_path / "run").threshold
+    assert why in whole.evaluation["notes"]
 
 
 def test_many_photos_are_compared_by_pixels_of_their_own_averages(

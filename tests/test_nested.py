@@ -18,11 +18,13 @@ ONE, MANY = Annotated[Any, Nested("thing")], Annotated[list[Any], Nested("thing"
 class Things:
     """A registry of one component, `box`, with the option `size`, 1 by default and never 0."""
 
+    kind = "thing"
+
     def names(self) -> list[str]:
         return ["box", "bag"]
 
     def check(
-        self, name: str, options: Mapping[str, Any], also: Iterable[str] = ()
+        self, name: str, options: Mapping[str, Any], also: Iterable[str] = (), in_python: bool = False
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         assert list(also) == ["name"]
         if name != "box":
@@ -30,8 +32,8 @@ class Things:
         size = options.get("size", 1)
         return {"size": size}, [("size", "must not be 0")] if size == 0 else []
 
-    def build(self, name: str, options: Mapping[str, Any] | None = None, **runtime: Any) -> Any:
-        return name, dict(options or {}), runtime
+    def build_for_run(self, name: str, options: Mapping[str, Any], **offered: Any) -> Any:
+        return name, dict(options), offered
 
 
 def option(kind: Any, default: Any = REQUIRED) -> Parameter:

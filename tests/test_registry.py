@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pytest
+import torch
 
 from siamesekit.errors import ComponentError
 from siamesekit.options import ADistance, Count, Losses, Positive
-from siamesekit.registry import REGISTRIES, Member, Registry, registry_of
+from siamesekit.registry import DISTANCES, REGISTRIES, Member, Registry, registry_of
 from siamesekit.signatures import Parameter
 
 
@@ -38,6 +40,11 @@ def sample(
     return Made(margin, mode, layers, root, distance)
 
 
+def apart(a: Any, b: Any) -> Any:
+    """A distance."""
+    return a - b
+
+
 def member(*, model: str, distance: object = None) -> str:
     """A family's member."""
     return model
@@ -50,6 +57,16 @@ def member_names() -> list[str]:
 def composed(parts: Losses, measure: ADistance | None = None, weight: Positive = 1.0, *, distance: object) -> Any:
     """A component made of others."""
     return parts, measure, weight, distance
+
+
+def plain(weight: Positive = 1.0) -> float:
+    """A component that takes no runtime value."""
+    return weight
+
+
+def holding(thing: Any = None, several: list[Any] | None = None) -> Any:
+    """A component that takes anything."""
+    return thing, several
 
 
 def adapted(*, model: str, options: dict[str, Any], distance: object = None) -> Any:
@@ -112,7 +129,7 @@ def test_a_taken_name_is_refused_and_its_owner_named(losses: Registry) -> None:
     )
     with pytest.raises(ComponentError, match=f"already registered by {__file__}"):
         losses.register("sample")(member)
-    assert losses.build("sample", {"root": "x"}, distance=0) == Made(1.0, "sum", (8,), Path("x"), 0)
+    assert losses.build("sample", {"root": "x"}, distance=apart) == Made(1.0, "sum", (8,), Path("x"), apart)
 
 
 def test_the_same_callable_may_be_registered_again(losses: Registry) -> None:
@@ -208,7 +225,7 @@ def test_a_family_s_members_may_have_options_of_their_own(losses: Registry) -> N
 
 
 def test_a_member_is_built_by_its_family_from_name_and_options(losses: Registry) -> None:
-    assert losses.build("own/two", {}, distance="d") == ("two", {}, "d")
+    assert losses.build("own/two", {}, distance=apart) == ("two", {}, apart)
     model, options, distance = losses.build("own/one", {"p": 5, "measure": {"name": "euclidean"}})
     assert (model, options["p"], distance) == ("one", 5.0, None)
     assert type(options["measure"]).__name__ == "Euclidean"
@@ -221,7 +238,7 @@ def test_a_member_that_is_not_understood_takes_no_other_down(losses: Registry, m
     members = adapted_members() | {"bad": bad}
     monkeypatch.setattr(f"{__name__}.adapted_members", lambda: members)
     assert losses.family("own").members() == ["one", "two"]
-    assert losses.build("own/two", {}, distance="d") == ("two", {}, "d")
+    assert losses.build("own/two", {}, distance=apart) == ("two", {}, apart)
     with pytest.raises(ComponentError, match=r"unknown loss 'own/bad': package.Bad cannot be used: the type of 'x'"):
         losses.get("own/bad")
     with pytest.raises(ComponentError, match=r"own has no 'tow' \(did you mean 'two'"):
@@ -302,9 +319,116 @@ def test_what_json_cannot_hold_is_a_problem_and_no_crash(losses: Registry, value
     assert expected in problem
 
 
+def test_options_may_be_keywords_and_are_checked_as_in_a_table(losses: Registry) -> None:
+    made = losses.build("sample", {"root": "a"}, mode="mean", layers=[3], distance=apart)
+    assert made == Made(1.0, "mean", (3,), Path("a"), apart)
+    assert losses.build("own/one", p=5, measure="euclidean")[1]["p"] == 5.0
+    with pytest.raises(ComponentError) as error:
+        losses.build("sample", {"margin": 2}, margin=-1, layer=[3], mode="max", distnace=apart)
+    choices = "choices: root, margin, mode, layers, distance"
+    assert str(error.value).splitlines() == [
+        "loss 'sample' cannot be built:",
+        "  margin: is given twice, in the table and as a keyword",
+        f"  layer: unknown option of loss 'sample' (did you mean 'layers'?); {choices}",
+        f"  distnace: unknown option of loss 'sample' (did you mean 'distance'?); {choices}",
+        "  root: is required",
+        "  margin: must be greater than 0, not -1",
+        "  mode: must be 'sum' or 'mean', not \"max\"",
+    ]
+
+
+def test_a_runtime_value_is_a_keyword_and_no_option(losses: Registry) -> None:
+    with pytest.raises(ComponentError, match="'distance' is supplied by the library and cannot be set: give it as a k"):
+        losses.build("sample", {"root": "x", "distance": "cosine"})
+
+
+def test_a_runtime_value_of_the_kind_that_a_component_does_not_take_is_left(losses: Registry) -> None:
+    losses.register("plain")(plain)
+    assert losses.build("plain", weight=3, distance=apart) == 3
+    with pytest.raises(ComponentError, match=r"distanc: unknown option of loss 'plain' \(did you mean 'distance'"):
+        losses.build("plain", distanc=apart)
+
+
+def test_a_run_offers_more_than_a_component_takes(losses: Registry) -> None:
+    made = losses.build_for_run("sample", {"root": "a"}, distance=apart, seed=3, epochs=2)
+    assert made == Made(1.0, "sum", (8,), Path("a"), apart)
+    assert losses.build_for_run("own/one", {"p": 5}, distance=apart, seed=3)[2] is apart
+
+
+def test_what_a_run_offers_does_not_take_the_place_of_an_option_of_the_same_name(losses: Registry) -> None:
+    """As with `pml/…`, whose distance is an option: the run's is not handed to them."""
+    pml = registry_of("loss")
+    assert "distance=None" in repr(pml.build_for_run("pml/triplet-margin", {}, distance=apart))
+    assert "distance=Euclidean()" in repr(pml.build("pml/triplet-margin", distance="euclidean"))
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        (3, "measure: must be a distance, its name, or a table with a name, not 3"),
+        (["cosine"], "measure: must be a distance, its name, or a table with a name, not ['cosine']"),
+        ("cosin", "measure.name: unknown distance 'cosin' (did you mean 'cosine'?)"),
+        ({"name": "cosine", "x": 1}, "measure.x: unknown option of distance 'cosine'; choices: name"),
+        ({"nam": "cosine"}, "measure: must be a table with a name: choices: cosine, "),
+        (Path, "measure: must be an object, not the class Path: write Path(…)"),
+    ],
+)  # fmt: skip
+def test_a_nested_component_in_python_is_a_name_a_table_or_an_object(
+    losses: Registry, measure: Any, expected: str
+) -> None:
+    euclidean = registry_of("distance").build("euclidean")
+    triplet = registry_of("loss").build("triplet")
+    for right in ("euclidean", {"name": "euclidean"}, euclidean):
+        built = losses.build("composed", parts=["triplet", {"name": "triplet", "margin": 2}, triplet], measure=right,
+                             distance=apart)  # fmt: skip
+        assert [part.margin for part in built[0]] == [1.0, 2.0, 1.0]
+        assert [part.distance for part in built[0][:2]] == [apart, apart]
+        assert built[0][2] is triplet
+        assert type(built[1]) is type(euclidean)
+    with pytest.raises(ComponentError) as error:
+        losses.build("composed", parts=[], measure=measure, distance=apart)
+    assert expected in str(error.value)
+    with pytest.raises(ComponentError, match=r"parts\.0: must be a loss, not the distance Euclidean"):
+        losses.build("composed", parts=[euclidean], distance=apart)
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (np.float32(0.5), 0.5), (np.int64(2), 2.0), (torch.tensor(0.25), 0.25), (np.array(3.0), 3.0),
+])  # fmt: skip
+def test_numbers_of_numpy_and_torch_are_numbers(losses: Registry, value: Any, expected: float) -> None:
+    assert losses.build("sample", root=Path("x"), margin=value, distance=apart).margin == expected
+    layers = losses.build("sample", root="x", layers=np.array([1, 2]), distance=apart).layers
+    assert layers == (1, 2)
+
+
+@pytest.mark.parametrize(("option", "value", "expected"), [
+    ("margin", object(), "must be a number > 0, not <object object at"),
+    ("layers", {1, 2}, "must be a list, each a whole number ≥ 1, not {1, 2}"),
+    ("root", b"x", "must be a string, not b'x'"),
+])  # fmt: skip
+def test_what_no_config_can_hold_is_refused(losses: Registry, option: str, value: Any, expected: str) -> None:
+    assert check_one(losses, option, value).startswith(expected)
+
+
+def test_an_option_of_any_type_takes_any_object(losses: Registry) -> None:
+    losses.register("open")(holding)
+    thing = object()
+    assert losses.build("open", thing=thing, several=[thing]) == (thing, [thing])
+
+
+def test_a_distance_that_a_loss_would_drop_and_that_ranks_otherwise_is_refused() -> None:
+    """`measures_by`: of embeddings of length 1 the euclidean distance ranks as the cosine does, manhattan does not."""
+    registry, given = registry_of("loss"), {"embedding_dim": 4, "num_classes": 3}
+    for name in ("arcface", "proxy-anchor"):
+        for distance in ("cosine", "euclidean", "squared-euclidean", "dot"):
+            registry.build(name, distance=distance, **given)
+        with pytest.raises(ComponentError, match=rf"'{name}' measures by the cosine, and distance Manhattan\(\) ranks"):
+            registry.build(name, distance="manhattan", **given)
+
+
 def test_build_passes_options_and_runtime_values(losses: Registry) -> None:
-    made = losses.build("sample", {"root": "a", "mode": "mean"}, distance="d", unasked="ignored")
-    assert made == Made(1.0, "mean", (8,), Path("a"), "d")
+    made = losses.build("sample", {"root": "a", "mode": "mean"}, distance=apart)
+    assert made == Made(1.0, "mean", (8,), Path("a"), apart)
 
 
 def test_nested_components_are_checked_and_keep_their_names(losses: Registry) -> None:
@@ -368,14 +492,14 @@ def test_nested_problems_are_reported_with_all_others(losses: Registry) -> None:
 
 def test_nested_components_are_built_with_the_same_runtime_values(losses: Registry) -> None:
     given = {"parts": [{"name": "triplet", "margin": 2}, {"name": "triplet"}], "measure": {"name": "euclidean"}}
-    parts, measure, weight, distance = losses.build("composed", given, distance="d")
+    parts, measure, weight, distance = losses.build("composed", given, distance=apart)
     assert [(type(part).__name__, part.margin, part.distance) for part in parts] == [
-        ("Triplet", 2.0, "d"), ("Triplet", 1.0, "d")
+        ("TripletLoss", 2.0, apart), ("TripletLoss", 1.0, apart)
     ]  # fmt: skip
-    assert (type(measure).__name__, weight, distance) == ("Euclidean", 1.0, "d")
-    assert losses.build("composed", {"parts": []}, distance="d") == ([], None, 1.0, "d")
-    with pytest.raises(ComponentError, match="loss 'triplet' needs distance, which is not there"):
-        losses.build("composed", given)
+    assert (type(measure).__name__, weight, distance) == ("Euclidean", 1.0, apart)
+    assert losses.build("composed", {"parts": []}, distance=apart) == ([], None, 1.0, apart)
+    with pytest.raises(ComponentError, match="loss 'sample' needs distance, which is not there"):
+        losses.build("sample", {"root": "x"})
 
 
 def test_build_refuses_with_all_problems(losses: Registry) -> None:
@@ -394,8 +518,8 @@ def test_build_needs_the_runtime_values(losses: Registry) -> None:
 
 
 def test_a_shipped_component_is_imported_when_it_is_built() -> None:
-    built = registry_of("loss").build("triplet", {"margin": 3}, distance="d")
-    assert (type(built).__module__, built.margin, built.distance) == ("siamesekit.losses.triplet", 3.0, "d")
+    built = registry_of("loss").build("triplet", {"margin": 3}, distance=apart)
+    assert (type(built).__module__, built.margin, built.distance) == ("siamesekit.losses.triplet", 3.0, apart)
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.plural)
@@ -418,3 +542,34 @@ def test_runtime_names_are_what_the_components_use() -> None:
         assert taken <= registry.runtime
         assert not {option.name for component in registry.components() for option in component.options} & taken
     assert isinstance(registry_of("loss").get("triplet").runtime[0], Parameter)
+
+
+@pytest.mark.usefixtures("no_traces")
+def test_a_module_without_a_constructor_has_no_options() -> None:
+    """torch.nn.Module's own takes `*args, **kwargs`, which are no options of the component."""
+
+    class Plain(torch.nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return (a - b).abs().sum(-1)
+
+    DISTANCES.register("plain-module")(Plain)
+    assert DISTANCES.get("plain-module").options == ()
+    assert isinstance(DISTANCES.build("plain-module"), Plain)
+    with pytest.raises(ComponentError, match="unknown option of distance 'plain-module'"):
+        DISTANCES.build("plain-module", {"p": 2})
+
+
+def _unannotated(image):  # type: ignore[no-untyped-def]
+    return image
+
+
+def _of_tensors(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a - b
+
+
+@pytest.mark.usefixtures("no_traces")
+@pytest.mark.parametrize(("function", "first"), [(_unannotated, "image"), (_of_tensors, "a")])
+def test_a_function_that_does_the_work_itself_is_refused_when_it_is_registered(function: Any, first: str) -> None:
+    """Its parameters would be taken for options, and a config be told that one is required."""
+    with pytest.raises(ComponentError, match=rf"has a parameter '{first}' that no config can set: what is registered"):
+        DISTANCES.register("works-itself")(function)

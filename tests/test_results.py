@@ -8,18 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import embeddings
 from siamesekit.config import Config
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.precision import choose_precision
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.preparation import Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
 from siamesekit.results import completed, judge, report_data, threshold
 
 LoadConfig = Callable[..., Config]
+
+
+def embeddings(labels: np.ndarray, seed: int = 0) -> Tensor:
+    """Of individuals that lie apart, each on an axis of its own."""
+    noise = 0.2 * np.random.default_rng(seed).normal(size=(len(labels), labels.max() + 1))
+    return torch.nn.functional.normalize(torch.from_numpy(np.eye(labels.max() + 1)[labels] + noise).float())
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +84,21 @@ def test_embeddings_that_tell_nothing_give_no_threshold(small_config: LoadConfig
     ]
 
 
+def test_labels_that_are_permuted_give_no_threshold(small_config: LoadConfig, data: Data) -> None:
+    shipped = 0
+    for seed in range(20):
+        found = judged(small_config(), data, embeddings(np.random.default_rng(seed).permutation(data.labels)))
+        shipped += found["threshold"] is not None
+    assert shipped <= 2
+
+
 def test_the_report_s_data_are_the_distances_and_the_ten_hardest(small_config: LoadConfig, data: Data) -> None:
     config, precision = small_config(), choose_precision("cpu", "fp32")
     built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
     test, distance = HeldOut.of(data.labels, data.split, config.seed), Cosine()
     embedded = embeddings(test.labels)
     shown = report_data(
-        config, data, built, precision, test, embedded, distance, Triplet(distance=distance), [], 0,
+        config, data, built, precision, test, embedded, distance, TripletLoss(distance=distance), [], 0,
         judged(config, data, embeddings(data.labels)),
     )  # fmt: skip
 
@@ -141,7 +154,7 @@ def test_the_report_names_how_the_weights_move_and_what_the_doctor_finds(small_c
     built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
     test, distance = HeldOut.of(data.labels, data.split, config.seed), SquaredEuclidean()
     lines = [{"epoch": epoch, "train_loss": 0.5, "embedding_variance": 0.0} for epoch in range(1, 5)]
-    loss = Triplet(0.5, distance=distance)
+    loss = TripletLoss(0.5, distance=distance)
     shown = report_data(config, data, built, precision, test, embeddings(test.labels), distance, loss, lines, 4, {})
     facts = dict(shown.facts)
     assert facts["Schedule"] == "step (every 20, gamma 0.1)"
@@ -166,6 +179,6 @@ def test_a_loss_by_class_is_said_to_be_the_reason_only_where_it_is(small_config:
     class ByClass:
         by_class = True
 
-    for loss, expected in ((ByClass(), True), (Triplet(0.5, distance=distance), False)):
+    for loss, expected in ((ByClass(), True), (TripletLoss(0.5, distance=distance), False)):
         shown = report_data(config, data, built, precision, test, embeddings(test.labels), distance, loss, [], 0, {})
         assert shown.loss_by_class == expected

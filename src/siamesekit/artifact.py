@@ -7,16 +7,16 @@ registered components. An artifact may come from anyone: it is checked before me
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -24,14 +24,17 @@ from torch.overrides import TorchFunctionMode
 from siamesekit import __version__
 from siamesekit.artifact_description import FORMAT, EncoderTable, read_description
 from siamesekit.calibration import Calibration
-from siamesekit.data.images import Fit, UnreadableError, quiet, read_square, square
-from siamesekit.data.loading import read_chunks
+from siamesekit.data.images import Fit
+from siamesekit.data.loading import Finding, read_chunks, report
+from siamesekit.data.photo_inputs import Photo as Photo
+from siamesekit.data.photo_inputs import check_batch, one_by_one, prepared
 from siamesekit.data.records import Record
 from siamesekit.distances.distance import Distance
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head
 from siamesekit.encoders.weights import Layout, safetensors_layouts
 from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
+from siamesekit.engine.random_state import OwnRandomness
 from siamesekit.engine.state_files import weights_of
 from siamesekit.errors import ArtifactError, ComponentError, DataError, WeightsError, line_of_name
 from siamesekit.files import fingerprint, write_atomic, write_json
@@ -42,9 +45,8 @@ from siamesekit.registry import DISTANCES, ENCODERS
 CHUNKS = {"cpu": 16, "cuda": 128}
 """Photos embedded at a time: on a CPU few, whose activations stay in memory that is already at hand."""
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-
-Photo = str | Path | Image.Image | NDArray[np.uint8]
-"""A file, a Pillow image, or uint8 RGB `[height, width, 3]`."""
+BEGUN = "manifest.json"
+"""A run's folder has it from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Comparison:
     Attributes:
         distance: smaller is nearer; at least 0, except by `dot`.
         similarity: probability 0 … 1 that both show one individual, were same and different as frequent; None where
-            the model ships no calibration.
+            the model ships no threshold, or one whose verdicts may be no better than guessing.
         threshold: the distance up to which the verdict is "same", or None.
         same: the verdict, or None.
     """
@@ -73,6 +75,20 @@ class Comparison:
     similarity: float | None
     threshold: float | None
     same: bool | None
+
+
+class Embedded(NamedTuple):
+    """Embeddings of the photos that can be used.
+
+    Attributes:
+        embeddings: float32 `[n, D]`, on the CPU.
+        kept: which of the N photos they are of, ascending, `n` of them.
+        left_out: the others, each with the reason and what to do.
+    """
+
+    embeddings: Tensor
+    kept: tuple[int, ...]
+    left_out: tuple[Finding, ...]
 
 
 def build(architecture: Architecture, pretrained: bool = False) -> Encoder:
@@ -135,7 +151,7 @@ class SimilarityModel:
         size: side of the square it sees, in pixels.
         fit: how photos are made square.
         calibration: distance to similarity and verdict, or None.
-        description: the artifact's JSON.
+        description: the artifact's JSON; `no_threshold` says why there is no calibration, where that is known.
     """
 
     def __init__(
@@ -165,32 +181,34 @@ class SimilarityModel:
     def prepare(self, photo: Photo) -> Tensor:
         """One photo as the network takes it, uint8 `[3, size, size]`.
 
+        Args:
+            photo: a file's path or its content (bytes, or the file opened for reading bytes), a Pillow image, an array
+                uint8 RGB `[height, width, 3]`, or a tensor uint8 RGB `[3, height, width]`. A Pillow image is turned as
+                its EXIF says, laid over black where it is transparent, and so on, as its file would be; so do not turn
+                it yourself but by `PIL.ImageOps.exif_transpose`, which takes the EXIF's orientation away.
+
         Raises:
-            DataError: it cannot be read.
+            DataError: it cannot be read, or is something else. URLs are not fetched.
         """
-        try:
-            if isinstance(photo, str | Path):
-                with quiet():
-                    return _tensor(read_square(Record("", "", Path(photo)), self.size, self.fit))
-        except UnreadableError as error:
-            raise DataError(f"{line_of_name(str(photo))}: {'; '.join(error.args)}") from None
-        pixels = np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise DataError(f"a photo as an array is uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
-        return _tensor(square(pixels, self.size, self.fit))
+        return _tensor(prepared(photo, self.size, self.fit))
 
     def embed(self, photos: Photo | Sequence[Photo] | Tensor) -> Tensor:
         """Embeddings float32 `[N, D]`, on the CPU.
 
+        The same photo has the same embedding as a path, as bytes and as a Pillow image that is not decoded yet; as
+        decoded pixels one that differs as little as full decoding does (`siamesekit.data.images.read_square`).
+
         Args:
-            photos: one photo or several, of any size; or a tensor `[N, 3, size, size]` with values 0 … 255.
+            photos: one photo or several, of any size, as `prepare` takes them; or a tensor `[N, 3, size, size]` with
+                values 0 … 255, of any real type.
 
         Raises:
-            DataError: a photo cannot be read.
+            DataError: a photo cannot be read, or is none, or there are none.
         """
-        if isinstance(photos, Tensor):
+        if isinstance(photos, Tensor) and photos.ndim != 3:
+            check_batch(photos, self.size)
             return self._embed(photos.split(self._chunk))
-        several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else list(photos)
+        several = one_by_one(photos)
         starts = range(0, len(several), self._chunk)
         return self._embed(
             torch.stack([self.prepare(photo) for photo in several[start : start + self._chunk]]) for start in starts
@@ -204,8 +222,27 @@ class SimilarityModel:
         Raises:
             DataError: photos that cannot be read, all of them together.
         """
+        return self._embed_files(files, progress, None)
+
+    def embed_usable(self, files: Sequence[Path], progress: Progress) -> Embedded:
+        """As `embed_files`, but photos that cannot be read are left out, and told beside the embeddings of the others.
+
+        Raises:
+            DataError: no photo can be read.
+        """
+        bad: dict[int, Finding] = {}
+        try:
+            embeddings = self._embed_files(files, progress, bad)
+        except DataError:
+            if len(bad) < len(files) or not bad:
+                raise
+            raise DataError(report(tuple(bad.values()), len(files))) from None
+        kept = tuple(number for number in range(len(files)) if number not in bad)
+        return Embedded(embeddings, kept, tuple(bad.values()))
+
+    def _embed_files(self, files: Sequence[Path], progress: Progress, passed_over: dict[int, Finding] | None) -> Tensor:
         records = [Record(str(file), "", file) for file in files]
-        reading = read_chunks(records, self.size, self.fit, self._chunk, progress, "Embedding")
+        reading = read_chunks(records, self.size, self.fit, self._chunk, progress, "Embedding", passed_over=passed_over)
         with closing(reading):
             return self._embed(reading)
 
@@ -255,7 +292,7 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     shown = line_of_name(str(folder))
     if not (folder / DESCRIPTION).is_file():
         raise ArtifactError(f"there is no model in {line_of_name(str(run))}: {shown}/{DESCRIPTION} is missing; "
-                            "did the run finish?")  # fmt: skip
+                            f"did the run finish?{_to_go_on(root)}")  # fmt: skip
     description = read_description(folder / DESCRIPTION, inside=root)
     try:
         distance: Distance = DISTANCES.build(description.distance.name, description.distance.options)
@@ -266,9 +303,20 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     except WeightsError as error:
         raise ArtifactError(f"{shown} is damaged: {error}") from error
     point, photos = description.operating_point, description.input
-    calibration = None if point is None else Calibration(point.slope, point.intercept, point.threshold)
+    guessing = None if point is None or point.cross_fit is None else point.cross_fit.guessing
+    usable = point is not None and guessing is None
+    calibration = Calibration(point.slope, point.intercept, point.threshold) if point is not None and usable else None
     plain = description.model_dump()
+    plain["no_threshold"] = guessing or (None if usable else description.no_threshold)
     return SimilarityModel(encoder, distance, photos.size, photos.fit, calibration, plain, device, precision)
+
+
+def _to_go_on(folder: Path) -> str:
+    """What finishes the run that a folder without a model holds; nothing where it holds none."""
+    if not (folder / BEGUN).is_file():
+        return ""
+    place = line_of_name(str(folder))
+    return f" To go on with it: siamesekit run {shlex.join([f'{place}/config.toml', '--out', place, '--resume'])}"
 
 
 def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> Encoder:
@@ -288,7 +336,8 @@ def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> En
     if fingerprint(weights) != sha256:
         raise ArtifactError(f"{shown} is not the file that was saved: its SHA-256 differs; copy the model's folder "
                             "again")  # fmt: skip
-    encoder = build(architecture)
+    with OwnRandomness():  # its first weights are not kept
+        encoder = build(architecture)
     if outline is None:
         _same_tensors(shown, encoder, layouts)
     encoder.load_state_dict(load_file(weights))

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from siamesekit.calibration import includes_guessing, why_guessing
 from siamesekit.data.images import Fit
 from siamesekit.encoders.head import Head
 from siamesekit.errors import ArtifactError, line_of_name
 from siamesekit.json_files import read_json
+from siamesekit.metrics import Interval
 from siamesekit.problems import explain
 from siamesekit.signatures import live_parameters, options_model
 
@@ -105,6 +107,15 @@ class CrossFitTable(_Table):
     different_pairs: Count
     false_accept_rate: RateTable
     false_reject_rate: RateTable
+    accuracy: RateTable | None = None
+
+    @property
+    def guessing(self) -> str | None:
+        """Why verdicts by this threshold may be guessed; None where they are better than that."""
+        false_accept, false_reject = self.false_accept_rate.value, self.false_reject_rate.value
+        right = 1 - (false_accept + false_reject) / 2
+        accuracy = Interval(right, right, None) if self.accuracy is None else Interval(**self.accuracy.model_dump())
+        return why_guessing(accuracy, false_accept, false_reject) if includes_guessing(accuracy) else None
 
 
 class PointTable(_Table):
@@ -135,6 +146,7 @@ class Description(_Table):
     input: InputTable
     distance: DistanceTable
     operating_point: PointTable | None
+    no_threshold: Text | None = None
     weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance
+from siamesekit.distances.distance import DistanceLike, as_distance
 from siamesekit.metrics import Floats, Interval, interval
 
 MAX_PAIRED_FOLDS = 12
@@ -27,6 +27,14 @@ MAX_PAIRS = 2_000_000
 """Beyond so many pairs of photos, those of 2000, a sample of so many is used."""
 CHUNK = 4096
 """Pairs compared at a time."""
+GUESSING = 0.5
+"""The accuracy of a coin, same and different pairs weighing equally."""
+JUDGED = 4
+"""Individuals that a cross-fit needs: two set the threshold and two judge it."""
+SHUFFLES = 999
+"""How often a permutation test shuffles the labels."""
+SHUFFLED_PHOTOS = 300
+"""A permutation test takes at most so many photos; of more, a random sample."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +116,16 @@ class CrossFit:
     false_reject_rate: Interval
     accuracy: Interval
 
+    @property
+    def guessing(self) -> bool:
+        """Whether the rates' intervals do not exclude that the verdicts are guessed (`includes_guessing`)."""
+        return includes_guessing(self.accuracy)
+
 
 def pairs_of(
     embeddings: Tensor,
     labels: NDArray[np.int64],
-    distance: Distance,
+    distance: DistanceLike,
     rng: np.random.Generator,
     most: int = MAX_PAIRS,
 ) -> ScoredPairs:
@@ -121,10 +134,12 @@ def pairs_of(
     Args:
         embeddings: `[N, D]`.
         labels: int64 `[N]`, the photos' individuals.
-        distance: taken pair by pair, so that no `[N, N]` is needed.
+        distance: a distance, its name, or a table with its name and options; taken pair by pair, so that no `[N, N]`
+            is needed.
         rng: draws the sample.
         most: how many pairs at most.
     """
+    distance = as_distance(distance)
     i, j = choose_pairs(labels, rng, most)
     first, second = torch.from_numpy(i), torch.from_numpy(j)
     with torch.no_grad():
@@ -211,6 +226,52 @@ def calibrate(pairs: ScoredPairs, false_accept_rate: float = 0.0) -> Calibration
     return Calibration(float(slope), float(intercept), float(threshold))
 
 
+def includes_guessing(accuracy: Interval) -> bool:
+    """Whether a cross-fitted accuracy's interval reaches down to 0.5, or there is no interval that could exclude it.
+
+    The accuracy is 1 − (FAR + FRR) / 2, so that 0.5 is where as large a share of different pairs is accepted as of
+    same pairs: at whatever threshold, a coin does as well.
+    """
+    return accuracy.low is None or not accuracy.low > GUESSING
+
+
+def why_guessing(accuracy: Interval, false_accept: float, false_reject: float) -> str:
+    """Why a threshold whose accuracy's interval includes guessing is not used, with its figures, in one sentence."""
+    between = "" if accuracy.low is None or accuracy.high is None else f" ({accuracy.low:.1%} to {accuracy.high:.1%})"
+    return (
+        "No threshold: verdicts by it may be no better than guessing. Judged on individuals other than those that set "
+        f"it, {accuracy.value:.1%}{between} of them were right, where guessing gives {GUESSING:.0%}; "
+        f"{false_accept:.1%} of different pairs were called same, {false_reject:.1%} of same pairs different."
+    )
+
+
+def chance_of_shuffled(
+    embeddings: Tensor, labels: NDArray[np.int64], distance: Distance, rng: np.random.Generator
+) -> float:
+    """How probable same pairs as near as these are where the labels say nothing: a permutation test's p-value, 0 … 1.
+
+    The statistic is the mean rank of the same pairs among all pairs (Mann-Whitney U); the labels are shuffled
+    `SHUFFLES` times, and the p-value is (1 + how often they do as well) / (1 + `SHUFFLES`) (Phipson, Smyth 2010).
+
+    Args:
+        embeddings: `[N, D]`.
+        labels: int64 `[N]`, the photos' individuals.
+        distance: of the pairs.
+        rng: shuffles, and draws a sample of more than `SHUFFLED_PHOTOS` photos.
+    """
+    if len(labels) > SHUFFLED_PHOTOS:
+        drawn = rng.permutation(len(labels))[:SHUFFLED_PHOTOS]
+        embeddings, labels = embeddings[torch.from_numpy(drawn)], labels[drawn]
+    pairs = pairs_of(embeddings, labels, distance, rng, most=len(labels) ** 2)
+    first, second = np.triu_indices(len(labels), k=1)
+    _, place, ties = np.unique(pairs.distance, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(ties) - (ties - 1) / 2)[place]
+    real = rank[pairs.same].sum()  # as many pairs are same after a shuffle, so that the sum tells what the mean does
+    shuffled = (rng.permutation(labels) for _ in range(SHUFFLES))
+    as_near = sum(rank[other[first] == other[second]].sum() <= real + 1e-9 * abs(real) for other in shuffled)
+    return float((1 + as_near) / (1 + SHUFFLES))
+
+
 def roc_curve(pairs: ScoredPairs) -> RocCurve:
     """The receiver operating characteristic: false and true accept rates of all thresholds.
 
@@ -276,7 +337,7 @@ def cross_fit(
         None with fewer than four individuals: two must set the threshold and two others judge it.
     """
     individuals = np.unique(np.concatenate([pairs.first, pairs.second]))
-    if len(individuals) < 4:
+    if len(individuals) < JUDGED:
         return None
     accepted = np.zeros(len(pairs.distance))
     judged = np.zeros(len(pairs.distance))

@@ -7,21 +7,28 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from siamesekit.component_faults import called
 from siamesekit.config import Config
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.random_state import drawing_from
-from siamesekit.errors import ComponentError, UserError
+from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.losses.loss import Loss
+from siamesekit.losses.measure import ranks_as_cosine
 from siamesekit.miners.miner import Miner
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
 from siamesekit.triplets import Tuples
 
-POINTS, DIMENSIONS = 32, 8
-"""On how many random embeddings, and of how many dimensions, a distance's ranks are compared with the cosine's."""
-
+TRIED_PHOTOS = 3
+"""Photos that an augmentation is tried on."""
+FROM_STREAMS = (
+    "draw a number for each photo from streams, or take a single image and draw from the global generator of torch, "
+    "Python or NumPy"
+)
+DIMENSIONS = 8
+"""Of the embeddings for which a loss is built to be asked what it is."""
 TRIED = 1000
 """Steps that a schedule is followed before training."""
 
@@ -43,10 +50,11 @@ def refuse_what_does_not_fit(config: Config) -> None:
             "neither trains nor saves: make them options, or put them into the encoder"
         )
     with drawing_from():
-        loss: Loss = LOSSES.build(name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4,
-                                  seed=config.seed)  # fmt: skip
+        loss: Loss = LOSSES.build_for_run(
+            name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4, seed=config.seed
+        )
         if config.miner is not None:
-            MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
+            MINERS.build_for_run(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
     by_class = bool(getattr(loss, "by_class", False))
     if config.miner is not None and not getattr(loss, "takes_tuples", not by_class):
         compares = "compares embeddings with classes" if by_class else "is over the whole batch"
@@ -59,13 +67,35 @@ def refuse_what_does_not_fit(config: Config) -> None:
 
 
 def _try_augmentation(config: Config) -> None:
-    """Make views of some pixels."""
+    """Make views of some drawn photos: once more they must be the same, and so must one photo's view by itself.
+
+    Raises:
+        UserError: the augmentation fails, or its views depend on more than the photo and its random numbers.
+    """
     if config.augmentation is None:
         return
     table = config.augmentation
     augmentation: Augmentation = AUGMENTATIONS.build(table.component, table.options)
-    images = torch.zeros(2, 3, config.data.size, config.data.size, dtype=torch.uint8)
-    augment(augmentation, images, torch.arange(2), 1, 0, config.seed)
+    shape = (TRIED_PHOTOS, 3, config.data.size, config.data.size)
+    images = torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    given, photos = images.clone(), torch.arange(TRIED_PHOTOS)
+    for epoch in (1, 2):
+        views = augment(augmentation, given, photos, epoch, 0, config.seed)
+        again = augment(augmentation, images.clone(), photos, epoch, 0, config.seed)
+        last = augment(augmentation, images[-1:].clone(), photos[-1:], epoch, 0, config.seed)
+        named = called(AUGMENTATIONS.get(table.component))
+        if not torch.equal(given, images):
+            raise PluginError(f"{named} changes the photos that it is given: work on a copy, images.clone()")
+        if not _alike(views, again):
+            raise PluginError(f"{named} gives other views of the same photos when it is called again, so a run could "
+                              f"not be resumed: {FROM_STREAMS}")  # fmt: skip
+        if not _alike(views[-1:], last):
+            raise PluginError(f"{named} gives a photo another view when other photos are beside it: {FROM_STREAMS}")
+
+
+def _alike(views: Tensor, others: Tensor) -> bool:
+    """Whether views `[N, 3, S, S]` are the same but for rounding."""
+    return bool((views.int() - others.int()).abs().double().mean() < 0.5)
 
 
 def _try_descent(config: Config) -> None:
@@ -86,22 +116,6 @@ def _try_descent(config: Config) -> None:
                                              steps=config.train.epochs, steps_per_epoch=1, lr=lr)  # fmt: skip
         for step in range(min(config.train.epochs, TRIED)):
             schedule(step)
-
-
-def ranks_as_cosine(distance: Distance, unit_length: bool) -> bool:
-    """Whether a distance ranks random embeddings, of length 1 or not, as the cosine does.
-
-    Args:
-        distance: any.
-        unit_length: whether the run's embeddings have length 1.
-    """
-    generator = torch.Generator().manual_seed(0)
-    embeddings = torch.randn(POINTS, DIMENSIONS, generator=generator, dtype=torch.float64)
-    unit = embeddings / embeddings.norm(dim=1, keepdim=True)
-    shown = unit if unit_length else embeddings
-    anchor, others = shown[:1], shown[1:]
-    cosines = (unit[:1] * unit[1:]).sum(1)
-    return torch.equal(distance(anchor, others).argsort(), (-cosines).argsort())
 
 
 def try_on_a_batch(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from siamesekit.component_faults import naming
 from siamesekit.errors import ComponentError, near
-from siamesekit.problems import is_utf8, problems_of
+from siamesekit.problems import as_json, is_json, is_utf8, must_be, problems_of
 from siamesekit.signatures import Parameter, options_model
 
 
@@ -73,6 +75,10 @@ class Component:
 
     def options_type(self) -> type[BaseModel]:
         """The pydantic model of the options."""
+        return self._model
+
+    @cached_property
+    def _model(self) -> type[BaseModel]:
         return options_model(self.name, self.options)
 
     def check_plain(self, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -81,32 +87,45 @@ class Component:
         Returns:
             All of them with defaults filled in, and the problems as pairs (option, what is wrong).
         """
-        plain = [option.name for option in self.options if option.nested is None]
+        kinds = {option.name: option.annotation for option in self.options if option.nested is None}
+        plain = list(kinds)
         given = {name: options[name] for name in plain if name in options}
+        if objects := {name: value for name, value in given.items() if not is_json(value)}:
+            return self._check_objects(given, objects)
         broken = [(name, f"must be text that UTF-8 can spell, not {value!r}") for name, value in given.items()
                   if not is_utf8(value)]  # fmt: skip
         if broken:
             return {}, broken
         try:
-            checked = self.options_type().model_validate_json(json.dumps(given, default=str))
+            checked = self.options_type().model_validate_json(json.dumps(given, default=as_json))
         except ValidationError as error:
-            kinds = {option.name: option.annotation for option in self.options}
             return {}, problems_of(map(dict, error.errors()), kinds, given)
         return dict(zip(plain, (value for _, value in checked), strict=True)), []
+
+    def _check_objects(
+        self, given: Mapping[str, Any], objects: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Validate options some of which no config can hold: they pass where the option takes anything."""
+        taken = {option.name: option for option in self.options if option.name in objects}
+        rest = replace(self, options=tuple(option for option in self.options if option.name not in objects))
+        checked, problems = rest.check_plain({name: value for name, value in given.items() if name not in objects})
+        problems += [(name, must_be(option.annotation, objects[name])) for name, option in taken.items()
+                     if "Any" not in option.shown]  # fmt: skip
+        return ({} if problems else {**checked, **objects}), problems
 
     def members(self) -> list[str]:
         """The models of a family, without its prefix; empty for a single component."""
         if self.members_from is not None:
-            members: Mapping[str, Member] = _call(self.members_from)
+            members: Mapping[str, Member] = self._listed(self.members_from)
             return [name for name, member in members.items() if not member.problem]
-        return [] if self.names_from is None else list(_call(self.names_from))
+        return [] if self.names_from is None else list(self._listed(self.names_from))
 
     def problem_with(self, model: str) -> str:
         """What is wrong with the name of a family's model; empty where nothing is.
 
         A model may be named with a tag of its weights after a dot.
         """
-        known = _call(self.names_from or str(self.members_from))
+        known = self._listed(self.names_from or str(self.members_from))
         known = known if isinstance(known, Mapping) else list(known)
         name, dot, tag = (model, "", "") if self.members_from else model.partition(".")
         if any(fnmatchcase(model, form) for form in known if "*" in form):
@@ -122,11 +141,16 @@ class Component:
             return f"{name} has no weights {tag!r}{near(tag, tags)}; choices: {', '.join(tags)}"
         return ""
 
+    def _listed(self, place: str) -> Any:
+        """What the function gives that lists a family's models."""
+        with naming(self):
+            return named_function(place)()
+
     def member(self, model: str) -> Component:
         """The component of a family's member: with options of its own where the members have some, else the family."""
         if self.members_from is None:
             return self
-        member: Member = _call(self.members_from)[model]
+        member: Member = self._listed(self.members_from)[model]
         name = f"{self.name.removesuffix('*')}{model}"
         return replace(self, name=name, options=member.options, doc=member.doc, members_from=None, family=self.name,
                        source=member.source)  # fmt: skip
@@ -156,9 +180,22 @@ def refuse_parameters(component: str, parameters: Sequence[Parameter], runtime: 
                 f"{component}: the type {parameter.shown} of option {parameter.name!r} is not known: import it where "
                 "the code runs, not for type checking only"
             )
+    options = [parameter for parameter in parameters if parameter.name not in runtime]
+    data = [
+        option for option in options if getattr(option.annotation, "__name__", "") in ("Tensor", "ndarray", "Image")
+    ]
+    if not data and all(option.required and option.shown == "Any" for option in options):
+        data = options
+    if data:
+        raise ComponentError(
+            f"{component} has a parameter {data[0].name!r} that no config can set: what is registered is called with "
+            "the options and gives what does the work; register a class with __call__, or a function that returns it, "
+            "and say each option's type"
+        )
 
 
-def _call(place: str) -> Any:
-    """What the function at `module:function` gives."""
+def named_function(place: str) -> Callable[..., Any]:
+    """The function at `module:function`."""
     module, _, function = place.partition(":")
-    return getattr(importlib.import_module(module), function)()
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found

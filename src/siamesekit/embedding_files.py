@@ -18,6 +18,10 @@ SUFFIXES = (".npz", ".csv", ".parquet")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """How a cell begins that a spreadsheet would not show as it is."""
 
+LEFT_OUT = ".left-out.csv"
+LEFT_OUT_HEADER = "file,reason,what to do"
+"""How a table of photos that were left out is called, and how it begins."""
+
 
 def check_output(path: Path) -> None:
     """Refuse, before any work, a file that could not be written.
@@ -45,12 +49,27 @@ def photos_of(inputs: Iterable[Path]) -> list[Path]:
         UserError: an input does not exist.
         DataError: no photo is there, or a folder cannot be read.
     """
-    photos: list[Path] = []
+    return [photo for photo, _ in photos_and_individuals(inputs)]
+
+
+def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
+    """The photos of `photos_of`, each with who is on it; an empty name where no folder tells it.
+
+    A photo in an individual's folder below an input, `INPUT/INDIVIDUAL/photo.jpg` or deeper, is of that individual, as
+    with the reader `folder`; of a photo that is an input itself, or lies directly in one, nobody is known.
+
+    Raises:
+        UserError: an input does not exist.
+        DataError: no photo is there, or a folder cannot be read.
+    """
+    photos: list[tuple[Path, str]] = []
     for path in inputs:
         if path.is_dir():
-            photos += photos_below(path)
+            for photo in photos_below(path):
+                first, *deeper = photo.relative_to(path).parts
+                photos.append((photo, first if deeper else ""))
         elif path.exists():
-            photos.append(path)
+            photos.append((path, ""))
         else:
             raise UserError(f"there is no {path}")
     if not photos:
@@ -72,34 +91,81 @@ def text_of_cell(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def write_embeddings(path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32]) -> None:
-    """Write embeddings `[N, D]` with the photos' paths.
+def write_embeddings(
+    path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
+) -> None:
+    """Write embeddings `[N, D]` with the photos' paths and, where they are given, the names of their individuals.
 
-    `.npz` has arrays `path` (strings `[N]`) and `embedding` (float32 `[N, D]`), readable with `allow_pickle=False`;
-    `.csv` and `.parquet` have a row a photo: `path`, then `e0` … (in `.parquet` one list column `embedding`).
+    `.npz` has arrays `path` and `individual` (strings `[N]`) and `embedding` (float32 `[N, D]`), readable with
+    `allow_pickle=False`; `.csv` and `.parquet` have a row a photo: `path`, `individual`, then `e0` … (in `.parquet`
+    one list column `embedding`). A name that is not known is empty.
 
-    In `.csv` paths are quoted and are `spreadsheet_cell`s: take an apostrophe at the front away. A file name that is
-    not UTF-8 stands in `.csv` and `.parquet` with its bytes as escapes, `caf\\udce9.jpg`.
+    In `.csv` paths and names are quoted and are `spreadsheet_cell`s: take an apostrophe at the front away. A file name
+    that is not UTF-8 stands in `.csv` and `.parquet` with its bytes as escapes, `caf\\udce9.jpg`.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    names = [photo.as_posix() for photo in photos]
+    texts = {"path": [photo.as_posix() for photo in photos]}
+    if individuals is not None:
+        texts["individual"] = list(individuals)
     if path.suffix == ".npz":
+        arrays = {name: np.array(values, dtype=np.str_) for name, values in texts.items()}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, path=np.array(names, dtype=np.str_), embedding=embeddings)
+        np.savez_compressed(buffer, **arrays, embedding=embeddings)  # type: ignore[arg-type]
         write_atomic(path, buffer.getvalue())
-        return
-    names = [name.encode("utf-8", "backslashreplace").decode("utf-8") for name in names]
-    if path.suffix == ".csv":
-        lines = [",".join(["path", *(f"e{i}" for i in range(embeddings.shape[1]))])]
-        for name, row in zip(names, embeddings, strict=True):
-            quoted = spreadsheet_cell(name).replace('"', '""')
-            lines.append(",".join([f'"{quoted}"', *(f"{value:.9g}" for value in row)]))
+    elif path.suffix == ".csv":
+        lines = [",".join([*texts, *(f"e{i}" for i in range(embeddings.shape[1]))])]
+        for *cells, row in zip(*texts.values(), embeddings, strict=True):
+            lines.append(",".join([*map(_quoted, cells), *(f"{value:.9g}" for value in row)]))
         write_atomic(path, "\n".join([*lines, ""]))
     else:
         import pyarrow
         import pyarrow.parquet
 
-        table = pyarrow.table({"path": names, "embedding": list(embeddings)})
+        columns = {name: [_utf8(value) for value in values] for name, values in texts.items()}
+        table = pyarrow.table({**columns, "embedding": list(embeddings)})
         write_atomic(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+
+
+def table_of_left_out(output: Path) -> Path:
+    """The table of the photos that are left out, beside a file of embeddings: `e.csv.left-out.csv` for `e.csv`.
+
+    Raises:
+        OutputError: something else is there, which is not replaced.
+    """
+    table = output.with_name(output.name + LEFT_OUT)
+    try:
+        with table.open("rb") as file:
+            ours = file.read(len(LEFT_OUT_HEADER)) == LEFT_OUT_HEADER.encode()
+    except FileNotFoundError:
+        return table
+    except OSError:
+        ours = False
+    if not ours:
+        raise OutputError(f"{table} is there and is no table of photos that were left out: move it, or name another "
+                          "file with -o")  # fmt: skip
+    return table
+
+
+def write_left_out(table: Path, left_out: Sequence[tuple[str, str, str]]) -> None:
+    """Write the photos that are left out, a row each: the file, why, and what to do; cells as in `write_embeddings`.
+
+    Where nothing is left out there is no table; one of an earlier time is left with its header alone.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if left_out or table.exists():
+        rows = [",".join(map(_quoted, row)) for row in left_out]
+        write_atomic(table, "\n".join([LEFT_OUT_HEADER, *rows, ""]))
+
+
+def _quoted(text: str) -> str:
+    """A text as a cell of a table."""
+    return '"' + spreadsheet_cell(_utf8(text)).replace('"', '""') + '"'
+
+
+def _utf8(text: str) -> str:
+    """A text with what is no Unicode of it as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -5,7 +5,7 @@ SiamesekitError
 ├── UserError               the input is wrong; the command line exits with 2
 │   ├── ConfigError         a config file or an override, all problems at once
 │   ├── ComponentError      a component's registration, name or options
-│   ├── PluginError         a plugin that cannot be loaded
+│   ├── PluginError         a plugin that cannot be loaded, or whose component fails
 │   ├── DataError           photos, folders, splits
 │   │   └── MissingDataError    the data set is not there at all (a stand-in may take its place)
 │   ├── WeightsError        a weights file that does not fit
@@ -67,7 +67,7 @@ class ComponentError(UserError):
 
 
 class PluginError(UserError):
-    """A plugin cannot be found or fails while it is loaded."""
+    """A plugin cannot be found, fails while it is loaded, or one of its components fails or gives what does not fit."""
 
 
 class DataError(UserError):

@@ -12,7 +12,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.calibration import MAX_PAIRS, Calibration, CrossFit, calibrate, cross_fit, pairs_of
+from siamesekit.calibration import (
+    JUDGED,
+    MAX_PAIRS,
+    Calibration,
+    CrossFit,
+    calibrate,
+    chance_of_shuffled,
+    cross_fit,
+    pairs_of,
+    why_guessing,
+)
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.ranking import triplet_distances
 from siamesekit.metrics import Interval, mean_with_interval, retrieval, triplet_accuracy
@@ -177,6 +187,10 @@ def operating_point(
     """Threshold and similarity from photos `[N]` of individuals that did not train, and notes on their worth.
 
     They come from all pairs of photos up to `calibration.MAX_PAIRS`, else from a sample of so many, as a note says.
+
+    There are none, and a note says why, where the verdicts may be no better than guessing: where the interval of the
+    cross-fitted accuracy includes 0.5, or, with fewer than four individuals, whose error rates cannot be measured,
+    where labels that are shuffled do as well in more than 1 − `confidence` of all cases (`chance_of_shuffled`).
     """
     pairs = pairs_of(embeddings, labels, distance, generator(seed, "calibration pairs"), MAX_PAIRS)
     individuals = len(np.unique(labels))
@@ -184,6 +198,20 @@ def operating_point(
     if calibration is None:
         return None, ["No threshold: the distance does not tell same from different on the held-out individuals."]
     worth = cross_fit(pairs, false_accept_rate, confidence, resamples, generator(seed, "cross-fit"))
+    advice = "Try: more held-out individuals (a smaller split.train), a model that tells them apart better"
+    advice += ", a larger evaluation.false_accept_rate." if false_accept_rate else "."
+    if worth is not None and worth.guessing:
+        told = why_guessing(worth.accuracy, worth.false_accept_rate.value, worth.false_reject_rate.value)
+        return None, [f"{told} That is measured on {individuals} held-out individuals. {advice}"]
+    if worth is None and individuals >= JUDGED:
+        return None, [f"No threshold: set on some of the {individuals} held-out individuals, it cannot be judged on "
+                      f"the others. {advice}"]  # fmt: skip
+    if worth is None:
+        chance = chance_of_shuffled(embeddings, labels, distance, generator(seed, "shuffled labels"))
+        if not chance <= 1 - confidence:
+            return None, [f"No threshold: it may be no better than guessing. With {individuals} held-out individuals "
+                          "its error rates cannot be measured, and photos whose individuals are shuffled look as well "
+                          f"told apart in {chance:.1%} of all cases. {advice}"]  # fmt: skip
     notes = []
     if len(pairs.distance) < pairs.total:
         notes.append(f"Threshold, similarity and error rates come from {len(pairs.distance):,} of {pairs.total:,} "

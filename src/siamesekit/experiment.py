@@ -22,6 +22,7 @@ from siamesekit.compatibility import refuse_what_does_not_fit, try_on_a_batch
 from siamesekit.config import Config
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
 from siamesekit.engine.precision import deterministic as only_deterministic
+from siamesekit.engine.random_state import all_left_as_found
 from siamesekit.engine.training import embed_stored
 from siamesekit.errors import OutputError
 from siamesekit.evaluation import raw_pixels
@@ -74,7 +75,7 @@ def check(
     progress = progress or Progress()
     chosen = choose_precision(device, precision)
     refuse_what_does_not_fit(config)
-    with chosen.exact():
+    with all_left_as_found(), chosen.exact():
         data = prepare_data(config, progress, skip_bad)
         built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
         recipe = _recipe(config, data, built, chosen)
@@ -94,6 +95,10 @@ def run(
     deterministic: bool = False,
 ) -> RunResult:
     """Run the experiment.
+
+    The global random generators, torch's, Python's and NumPy's, are seeded meanwhile and then put back as they were.
+    So are, on a GPU, the settings of cuDNN that `Precision.exact` and `deterministic` change. So do not run it while
+    other threads of the process draw random numbers from them.
 
     Args:
         config: checked, from `load_config`.
@@ -116,7 +121,7 @@ def run(
     folder = RunFolder(out or Path("runs") / config.name)
     folder.check(resume, overwrite)
     chosen = choose_precision(device, precision)
-    with folder.locked(), only_deterministic(deterministic), chosen.exact():
+    with folder.locked(), all_left_as_found(), only_deterministic(deterministic), chosen.exact():
         return _run(config, folder, resume, overwrite, chosen, progress or Progress(), skip_bad, stop)
 
 
@@ -175,7 +180,11 @@ def _run(
         config.data.fit,
         {"name": config.distance.component, "options": config.distance.options},
         None if point is None else point.as_json(),
-        {"run": config.name, "stand_ins": [vars(each) for each in stand_ins(data, built)]},
+        {
+            "run": config.name,
+            "stand_ins": [vars(each) for each in stand_ins(data, built)],
+            "no_threshold": " ".join(notes) if point is None else None,
+        },
     )
     if config.save.pickle:
         save_pickle(folder.path / config.save.pickle, built, recipe.distance)

@@ -117,7 +117,7 @@ def build_loss(config: Config, data: Data, encoder: Encoder, distance: Distance,
         UserError: it has an optimizer of its own and nothing for it to move.
     """
     with drawing_from(torch_seed(config.seed, "loss")):
-        loss: Loss = LOSSES.build(
+        loss: Loss = LOSSES.build_for_run(
             config.loss.component,
             config.loss.options,
             distance=distance,
@@ -136,7 +136,9 @@ def build_miner(config: Config, distance: Distance, precision: Precision) -> Min
     """The miner that the config names, in the device's memory."""
     if config.miner is None:
         return None
-    miner: Miner = MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
+    miner: Miner = MINERS.build_for_run(
+        config.miner.component, config.miner.options, distance=distance, seed=config.seed
+    )
     if isinstance(miner, nn.Module):
         miner.to(precision.device)
     return miner

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance
+from siamesekit.distances.distance import DistanceLike, as_distance
 from siamesekit.retrieval import nearest
 
 RANKS = (1, 5, 10)
@@ -55,7 +55,7 @@ class RetrievalMetrics(NamedTuple):
 
 
 def retrieval(
-    embeddings: Tensor, labels: Tensor, distance: Distance, ranks: tuple[int, ...] = RANKS
+    embeddings: Tensor, labels: Tensor, distance: DistanceLike, ranks: tuple[int, ...] = RANKS
 ) -> RetrievalMetrics:
     """Rank for each photo the nearest others: embeddings `[N, D]`, labels int64 `[N]`, on one device or two.
 
@@ -64,7 +64,7 @@ def retrieval(
     Args:
         embeddings: of all photos.
         labels: their individuals.
-        distance: what ranks.
+        distance: what ranks: a distance, its name, or a table with its name and options.
         ranks: the k, each at least 1.
 
     >>> from siamesekit.distances.euclidean import euclidean
@@ -75,6 +75,7 @@ def retrieval(
     >>> figures.precision_at[2]
     array([0.5, 0.5, 0.5, 0.5])
     """
+    distance = as_distance(distance)
     labels = labels.to(embeddings.device)
     _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
     relevant = photos[individual] - 1

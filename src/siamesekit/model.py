@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from siamesekit.distances.distance import Distance
+from siamesekit.distances.distance import DistanceLike, as_distance
 from siamesekit.encoders.backbone import Backbone
 
 
@@ -97,11 +97,15 @@ class TripletDistances(NamedTuple):
 
 
 class DistanceLayer(nn.Module):
-    """Embeddings of anchors, positives and negatives, each `[T, D]` → their distances, each `[T]`."""
+    """Embeddings of anchors, positives and negatives, each `[T, D]` → their distances, each `[T]`.
 
-    def __init__(self, distance: Distance) -> None:
+    Args:
+        distance: a distance, its name, or a table with its name and options.
+    """
+
+    def __init__(self, distance: DistanceLike) -> None:
         super().__init__()
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> TripletDistances:
         """Measure `[T, D]` embeddings."""
@@ -112,9 +116,13 @@ class SiameseNetwork(nn.Module):
     """Three batches of images, each `[T, 3, H, W]` with values 0 … 255 → the distances (d_ap, d_an), each `[T]`.
 
     All three go through the same encoder.
+
+    Args:
+        encoder: images to embeddings.
+        distance: a distance, its name, or a table with its name and options.
     """
 
-    def __init__(self, encoder: Encoder, distance: Distance) -> None:
+    def __init__(self, encoder: Encoder, distance: DistanceLike) -> None:
         super().__init__()
         self.encoder = encoder
         self.distance_layer = DistanceLayer(distance)

@@ -11,7 +11,7 @@ from statistics import median
 
 from PIL import Image
 
-from siamesekit.data.images import FORMATS, quiet
+from siamesekit.data.images import FORMATS
 from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
@@ -162,13 +162,12 @@ def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], in
     """Shorter and longer sides of some photos, evenly from all, and how many cannot be opened; headers alone."""
     step = max(1, -(-len(records) // LOOKED_AT))
     sides, unreadable = [], 0
-    with quiet():
-        for record in records[::step]:
-            if not isinstance(record.source, Path):
-                continue
-            try:
-                with open_regular(record.source) as file, Image.open(file, formats=FORMATS) as image:
-                    sides.append((min(image.size), max(image.size)))
-            except Exception:  # Pillow's parsers raise anything on damaged files; `check` says what is wrong with them
-                unreadable += 1
+    for record in records[::step]:
+        if not isinstance(record.source, Path):
+            continue
+        try:
+            with open_regular(record.source) as file, Image.open(file, formats=FORMATS) as image:
+                sides.append((min(image.size), max(image.size)))
+        except Exception:  # Pillow's parsers raise anything on damaged files; `check` says what is wrong with them
+            unreadable += 1
     return tuple(sides), unreadable

@@ -6,6 +6,8 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from datetime import date, time
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,35 @@ def explain(error: Mapping[str, Any]) -> str:
     for theirs, ours in _WORDS.items():
         what = what.replace(theirs, ours)
     return f"{item}{what}, not {shown(error.get('input'))}"
+
+
+def must_be(kind: Any, value: Any) -> str:
+    """What is wrong with a value of another type than an option's."""
+    return f"must be {_alternatives(kind)}, not {' '.join(repr(value).split())[:60]}"
+
+
+def as_json(value: Any) -> Any:
+    """What stands in JSON for a value that has no form there: text for a path or a date, numbers for an array's.
+
+    Raises:
+        TypeError: nothing does.
+    """
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if isinstance(value, date | time):
+        return str(value)
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays, and tensors
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def is_json(value: Any) -> bool:
+    """Whether a value has a form in JSON."""
+    try:
+        json.dumps(value, default=as_json)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def is_utf8(value: Any) -> bool:

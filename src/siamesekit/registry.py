@@ -4,12 +4,13 @@ A component is a plain callable registered under a kebab-case name:
 
 ```python
 @LOSSES.register("triplet")
-class Triplet:
+class TripletLoss:
     def __init__(self, margin: Positive = 1.0, *, distance: Distance) -> None: ...
 ```
 
-Its options are the parameters of its signature, checked against their types. A few parameters are *runtime
-values* (here `distance`): each registry names its own, the library supplies them, and a config cannot set them.
+Its options are the parameters of its signature, checked against their types, in a config and in Python alike:
+`TripletLoss(margin=-1)` is refused as `margin = -1` is. A few parameters are *runtime values* (here `distance`): each
+registry names its own, a run supplies them, and a config cannot set them.
 
 The components that ship with the library are read from their source files without importing them
 (`signatures.py`), so names, options and docstrings are known, and every config error is found, before torch
@@ -23,15 +24,17 @@ import inspect
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from siamesekit.components import Component, Member, refuse_parameters
+from siamesekit.component_faults import is_own, naming
+from siamesekit.components import Component, Member, named_function, refuse_parameters
+from siamesekit.construction import Registered, remember_member, with_checks
 from siamesekit.errors import ComponentError, near
 from siamesekit.installed_plugins import load_installed_plugins
-from siamesekit.nested import build_nested, check_nested
+from siamesekit.nested import Problem, build_nested, check_nested, component_from
 from siamesekit.signatures import REQUIRED, Parameter, live_parameters, read_source
 
 __all__ = [
@@ -54,6 +57,10 @@ class Registry:
         package: the library's package whose files register the shipped components.
         variable: the registry's name in source files.
         runtime: parameter names that the library supplies and a config cannot set.
+        refuses_left: `module:function` that is given a component's name, the component, and those runtime values given
+            in Python that it does not take, and refuses what must not be dropped.
+        accept: `module:function` that is given what a plugin's component gave when it was built, the component, and the
+            runtime values; it gives what the library works with, or refuses.
     """
 
     kind: str
@@ -62,6 +69,8 @@ class Registry:
     package: str
     variable: str
     runtime: frozenset[str]
+    refuses_left: str = ""
+    accept: str = ""
     _components: dict[str, Component] = field(default_factory=dict, repr=False)
     _factories: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     _shipped_read: bool = field(default=False, repr=False)
@@ -70,6 +79,9 @@ class Registry:
         self, name: str, *, names: str | None = None, members: str | None = None
     ) -> Callable[[Factory], Factory]:
         """Register the decorated callable under `name` (kebab-case; `prefix/*` for a family).
+
+        From then on its arguments are checked whoever calls it: options as in a config, and the runtime value
+        `distance` may be a name. An object of a class shows its arguments, unless the class has its own `__repr__`.
 
         Args:
             name: as a config names it.
@@ -97,10 +109,14 @@ class Registry:
                 raise ComponentError(
                     f"{self.kind} {name!r} of {origin} is already registered by {owner.origin}: choose another name"
                 )
-            self._add(name, live_parameters(factory), inspect.getdoc(factory) or "", origin, names, members,
-                      factory.__qualname__)  # fmt: skip
-            self._factories[name] = factory
-            return factory
+            component = self._add(name, live_parameters(factory), inspect.getdoc(factory) or "", origin, names, members,
+                                  factory.__qualname__)  # fmt: skip
+            checked: Factory = factory
+            if not component.is_family:
+                registered = Registered(self.kind, name, tuple(inspect.signature(factory).parameters))
+                checked = with_checks(factory, registered, lambda *given: self._bind(component, *given))
+            self._factories[name] = checked
+            return checked
 
         return decorate
 
@@ -145,65 +161,169 @@ class Registry:
         return families[prefix]
 
     def check(
-        self, name: str, options: Mapping[str, Any], also: Iterable[str] = ()
-    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        self, name: str, options: Mapping[str, Any], also: Iterable[str] = (), in_python: bool = False
+    ) -> tuple[dict[str, Any], list[Problem]]:
         """Validate options against the component's signature.
 
         Args:
             name: the component's name, which must exist.
             options: as they come from TOML.
             also: other keys that may stand in the same table, for suggestions.
+            in_python: whether they come from Python, where a name alone, or a component that is built, may stand for a
+                nested component's table.
 
         Returns:
             All options with defaults filled in, and the problems as pairs (option, what is wrong).
         """
-        component = self.get(name)
+        return self._check(self.get(name), options, also, in_python)
+
+    def build(self, name: str, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Build a component, and those nested in it, from its options and from runtime values.
+
+        `LOSSES.build("triplet", margin=0.2, distance="cosine")` is `TripletLoss(margin=0.2, distance="cosine")`. Where
+        a component is wanted (as the runtime value `distance`, as a nested component) its name will do, or a table with
+        a name.
+
+        Args:
+            name: the component's name.
+            options: its options as a table; they may be keywords as well.
+            keywords: its options, and runtime values of its kind (`runtime`). Of these a component takes those that its
+                signature names and leaves the others, so that all components of a kind can be built alike.
+
+        Raises:
+            ComponentError: unknown name, option or keyword, an option that is given twice, wrong type or value, or a
+                runtime value that is lacking, or that must not be left.
+            PluginError: a plugin's component fails, or gives what is none of its kind.
+        """
+        component, table = self.get(name), dict(options or {})
+        own = {option.name for option in component.options}
+        keywords = {key: value for key, value in keywords.items() if value is not None or key not in self.runtime & own}
+        runtime = {key: value for key, value in keywords.items() if key in self.runtime - own}
+        runtime = self._named(component, runtime)
+        twice = [(key, "is given twice, in the table and as a keyword") for key in keywords if key in table]
+        table |= {key: value for key, value in keywords.items() if key not in runtime}
+        made = self._build(component, name, table, runtime, twice)
+        left = {key: value for key, value in runtime.items() if key not in {p.name for p in component.runtime}}
+        if left and self.refuses_left:
+            named_function(self.refuses_left)(name, made, left)
+        return made
+
+    def build_for_run(self, name: str, options: Mapping[str, Any], **offered: Any) -> Any:
+        """Build a component as a run does: options from a table; of what is offered, what its signature asks for.
+
+        Raises:
+            ComponentError: as `build`.
+        """
+        return self._build(self.get(name), name, options, offered, [])
+
+    def _check(
+        self, component: Component, options: Mapping[str, Any], also: Iterable[str], in_python: bool, name: str = ""
+    ) -> tuple[dict[str, Any], list[Problem]]:
         by_name = {option.name: option for option in component.options}
-        problems: list[tuple[str, str]] = []
+        choices = [*by_name, *also] if in_python else [*also, *by_name]
+        problems: list[Problem] = []
         for key in options:
             if key in by_name:
                 continue
             if key in self.runtime:
-                problems.append((key, f"{key!r} is supplied by the library and cannot be set"))
+                how = ": give it as a keyword" if in_python and key in choices else ""
+                problems.append((key, f"{key!r} is supplied by the library and cannot be set{how}"))
             else:
-                choices = ", ".join([*also, *by_name])
-                problems.append((key, f"unknown option of {self.kind} {name!r}{near(key, [*also, *by_name])}; "
-                                      f"choices: {choices}"))  # fmt: skip
+                problems.append((key, self._unknown(name or component.name, key, choices)))
         resolved, wrong = component.check_plain({key: value for key, value in options.items() if key in by_name})
         problems += wrong
         for option in component.options:
             if option.nested is not None:
                 registry, value = registry_of(option.nested.kind), options.get(option.name, REQUIRED)
-                resolved[option.name], wrong = check_nested(option, value, registry)
+                resolved[option.name], wrong = check_nested(option, value, registry, in_python)
                 problems += wrong
         if problems:
             return dict(options), problems
         return {option.name: resolved[option.name] for option in component.options}, problems
 
-    def build(self, name: str, options: Mapping[str, Any] | None = None, **runtime: Any) -> Any:
-        """Build a component, and those nested in it, from options and the runtime values that its signature asks for.
+    def _unknown(self, name: str, key: str, choices: Sequence[str]) -> str:
+        return (f"unknown option of {self.kind} {name!r}{near(key, choices)}; "
+                f"choices: {', '.join(choices) or 'none'}")  # fmt: skip
 
-        Raises:
-            ComponentError: unknown name or option, wrong type or value, or a runtime value that is lacking.
-        """
-        component = self.get(name)
-        resolved, problems = self.check(name, options or {})
-        if problems:
-            lines = "\n".join(f"  {option}: {problem}" for option, problem in problems)
-            raise ComponentError(f"{self.kind} {name!r} cannot be built:\n{lines}")
-        for option in component.options:
-            if option.nested is not None and resolved[option.name] is not None:
-                registry = registry_of(option.nested.kind)
-                resolved[option.name] = build_nested(option, resolved[option.name], registry, runtime)
-        if component.family:
-            resolved = {"options": resolved}
-        if component.is_family or component.family:
-            runtime["model"] = name.partition("/")[2]
-        supplied = {p.name: runtime[p.name] for p in component.runtime if p.name in runtime}
-        lacking = [p.name for p in component.runtime if p.name not in runtime and p.required and p.name != "options"]
-        if lacking:
+    def _build(
+        self,
+        component: Component,
+        name: str,
+        options: Mapping[str, Any],
+        offered: Mapping[str, Any],
+        problems: Sequence[Problem],
+    ) -> Any:
+        runtime = [p for p in component.runtime if p.name in self.runtime]
+        named = [p.name for p in runtime]
+        also = [*named, *sorted(self.runtime.difference(named))]
+        resolved, wrong = self._check(component, options, also, in_python=True, name=name)
+        self._refuse(name, [*problems, *wrong])
+        offered = self._named(component, offered)
+        # what is not given is the default of the callable's own signature, except that a family's members have none
+        given = resolved if component.family else {key: resolved[key] for key in options}
+        arguments = {**given, **self._nested(component, resolved, offered)}
+        supplied = {p.name: offered[p.name] for p in runtime if p.name in offered}
+        if lacking := [p.name for p in runtime if p.name not in offered and p.required]:
             raise ComponentError(f"{self.kind} {name!r} needs {', '.join(lacking)}, which is not there")
-        return self.factory(name)(**resolved, **supplied)
+        if not component.is_family and not component.family:
+            return self._made(component, name, arguments | supplied, offered)
+        told = {"options": arguments} if component.family else arguments
+        made = self._made(component, name, {"model": name.partition("/")[2], **told, **supplied}, offered)
+        remember_member(made, name, arguments | supplied)
+        return made
+
+    def _made(self, component: Component, name: str, arguments: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
+        """What the component's callable gives; of a plugin's, an error names it and what it gives is looked at."""
+        factory = self.factory(name)
+        if is_own(component):
+            return factory(**arguments)
+        with naming(component):
+            made = factory(**arguments)
+        return named_function(self.accept)(made, component, offered) if self.accept else made
+
+    def _bind(
+        self, component: Component, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> inspect.BoundArguments:
+        """The arguments of a call in Python, checked: options as a table's, runtime values that may be named built."""
+        choices = list(signature.parameters)
+        self._refuse(
+            component.name, [(key, self._unknown(component.name, key, choices)) for key in kwargs if key not in choices]
+        )
+        try:
+            bound = signature.bind_partial(*args, **kwargs)
+        except TypeError as error:  # too many, or one twice
+            raise ComponentError(f"{self.kind} {component.name!r} cannot be built: {error}; its arguments: "
+                                 f"{', '.join(choices) or 'none'}") from None  # fmt: skip
+        own = {option.name for option in component.options}
+        options = {key: value for key, value in bound.arguments.items() if key in own}
+        resolved, problems = self._check(component, options, (), in_python=True)
+        self._refuse(component.name, problems)
+        runtime = self._named(component, {key: value for key, value in bound.arguments.items() if key not in own})
+        if lacking := [p.name for p in component.runtime if p.required and p.name not in runtime]:
+            raise ComponentError(f"{self.kind} {component.name!r} needs {', '.join(lacking)}, which is not there")
+        bound.arguments.update(runtime, **{key: resolved[key] for key in options})
+        bound.arguments.update(self._nested(component, resolved, runtime))
+        return bound
+
+    def _refuse(self, name: str, problems: Sequence[Problem]) -> None:
+        if problems:
+            raise ComponentError(f"{self.kind} {name!r} cannot be built:",
+                                 [f"{option}: {problem}" for option, problem in problems])  # fmt: skip
+
+    @staticmethod
+    def _named(component: Component, runtime: Mapping[str, Any]) -> dict[str, Any]:
+        """Runtime values, of which those that are components may be given by name or as a table."""
+        kinds = {registry.kind: registry for registry in REGISTRIES}
+        needed = {parameter.name for parameter in component.runtime if parameter.default is not None}
+        wanted = [key for key, value in runtime.items() if key in kinds and (value is not None or key in needed)]
+        return {**runtime, **{key: component_from(runtime[key], kinds[key], key) for key in wanted}}
+
+    @staticmethod
+    def _nested(component: Component, resolved: Mapping[str, Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the checked options that are components, built."""
+        return {option.name: build_nested(option, resolved[option.name], registry_of(option.nested.kind), offered)
+                for option in component.options
+                if option.nested is not None and resolved[option.name] is not None}  # fmt: skip
 
     def factory(self, name: str) -> Callable[..., Any]:
         """The registered callable of this name, its module imported.
@@ -227,10 +347,10 @@ class Registry:
     def _add(
         self, name: str, parameters: list[Parameter], doc: str, origin: str, names: str | None, members: str | None,
         qualname: str,
-    ) -> None:  # fmt: skip
+    ) -> Component:  # fmt: skip
         runtime = self.runtime | ({"model"} if name.endswith("/*") else set()) | ({"options"} if members else set())
         refuse_parameters(f"{self.kind} {name!r} of {origin}", parameters, runtime)
-        self._components[name] = Component(
+        component = self._components[name] = Component(
             kind=self.kind,
             plural=self.plural,
             name=name,
@@ -242,6 +362,7 @@ class Registry:
             members_from=members,
             qualname=qualname,
         )
+        return component
 
     def _look_up(self) -> None:
         """Before a name is looked up: the library's own components are read, and installed plugins loaded."""
@@ -274,11 +395,11 @@ MINERS = Registry(
 )  # fmt: skip
 LOSSES = Registry(
     "loss", "losses", "what training minimises", "siamesekit.losses", "LOSSES",
-    frozenset({"distance", "embedding_dim", "num_classes"}),
+    frozenset({"distance", "embedding_dim", "num_classes"}), "siamesekit.losses.measure:refuse_another_measure",
 )  # fmt: skip
 AUGMENTATIONS = Registry(
     "augmentation", "augmentations", "what view of a photo trains", "siamesekit.data.augmentations", "AUGMENTATIONS",
-    frozenset(),
+    frozenset(), accept="siamesekit.data.augmentations.accepted:accepted",
 )  # fmt: skip
 SAMPLERS = Registry(
     "sampler", "samplers", "which photos meet in a batch", "siamesekit.data.samplers", "SAMPLERS",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit import __version__
+from siamesekit.baselines import worth_of_training
 from siamesekit.calibration import pairs_of
 from siamesekit.config import ComponentTable, Config
 from siamesekit.distances.distance import Distance
@@ -84,6 +85,9 @@ def judge(
                        config.seed)
         for name, embeddings in networks.items()
     }  # fmt: skip
+    written = {
+        name: {metric: interval._asdict() for metric, interval in of._asdict().items()} for name, of in figures.items()
+    }
     return {
         "individuals": len(np.unique(test.labels)),
         "photos": len(test.labels),
@@ -91,10 +95,8 @@ def judge(
         "confidence": settings.confidence,
         "bootstrap": settings.bootstrap,
         "split": config.split.by,
-        "networks": {
-            name: {metric: interval._asdict() for metric, interval in of._asdict().items()}
-            for name, of in figures.items()
-        },
+        "networks": written,
+        "training": worth_of_training(written).as_json(),
         "threshold": None if point is None else point.as_json(),
         "notes": list(notes),
     }

@@ -14,7 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, RanksAs, at_least_float32, full_precision, unit
+from siamesekit.distances.distance import (
+    Distance,
+    DistanceLike,
+    RanksAs,
+    as_distance,
+    at_least_float32,
+    full_precision,
+    unit,
+)
 from siamesekit.processor import multiplies_bf16
 
 MEMORY = 1 << 27
@@ -47,7 +55,7 @@ def nearest(
     queries: Tensor,
     gallery: Tensor,
     k: int,
-    distance: Distance,
+    distance: DistanceLike,
     own: Tensor | None = None,
     *,
     bf16: bool | None = None,
@@ -66,7 +74,7 @@ def nearest(
         queries: embeddings.
         gallery: embeddings, of the same type and device.
         k: how many; all N (without the own, N − 1) where there are not so many.
-        distance: what ranks.
+        distance: what ranks: a distance, its name, or a table with its name and options.
         own: int64 `[Q]`, each query's own index in the gallery, which is not its neighbour.
         bf16: scan in bfloat16, and in full precision for those queries that the bound leaves undecided; None for
             where that is faster: on CPUs that multiply bfloat16 natively (AVX512-BF16, AMX).
@@ -85,6 +93,7 @@ def nearest(
     tensor([[1., 3.],
             [1., 5.]])
     """
+    distance = as_distance(distance)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"queries {list(queries.shape)} and gallery {list(gallery.shape)} are not [Q, D] and [N, D]")
     if own is not None and (own.shape != queries.shape[:1] or (own.numel() and not _within(own, len(gallery)))):

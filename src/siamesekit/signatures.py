@@ -23,6 +23,9 @@ _NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_ty
 """Modules that an option's type may come from."""
 
 
+_MODULE = "torch.nn.modules.module"
+
+
 class Marker:
     """A value that stands for something that is no value."""
 
@@ -85,11 +88,11 @@ class SourceComponent:
 
 
 def live_parameters(factory: Callable[..., Any]) -> list[Parameter]:
-    """The parameters of a function, or of a class's constructor."""
-    target: Any = factory
-    if inspect.isclass(factory) and "__init__" in vars(factory):
-        target = factory.__init__
-    namespace = dict(getattr(inspect.getmodule(factory), "__dict__", None) or getattr(target, "__globals__", {}))
+    """The parameters of a function, or of a class's constructor, its own or one that it inherits."""
+    if inspect.isclass(factory) and getattr(factory.__init__, "__module__", "") == _MODULE:
+        return []  # a torch.nn.Module without a constructor of its own: that one's (*args, **kwargs) are no options
+    target: Any = inspect.unwrap(factory.__init__ if inspect.isclass(factory) else factory)
+    namespace = dict(getattr(target, "__globals__", None) or vars(inspect.getmodule(factory) or types))
     parameters = []
     for parameter in inspect.signature(factory).parameters.values():
         annotation = parameter.annotation

@@ -48,12 +48,15 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        taken = [number for number in SIGNALS if before[number] is not None]  # else it is another library's, in C
         try:
+            for number in taken:
+                signal.signal(number, self._handle)
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number in taken:
+                signal.signal(number, before[number])
 
     @contextmanager
     def deferring(self) -> Iterator[None]:

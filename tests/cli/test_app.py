@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,10 +313,10 @@ def test_run_as_json_is_one_document_and_the_run(
     assert again.stderr.startswith("error: runs/small exists: --resume goes on with it")
 
 
-def test_compare_and_embed_agree(finished: RunResult, project: Path, tmp_path: Path) -> None:
+def test_compare_and_embed_agree(telling: Path, project: Path, tmp_path: Path) -> None:
     a, b = project / "photos/striped_0/0.png", project / "photos/striped_1/0.png"
-    compared = document(call("compare", finished.folder, a, b, "--device", "cpu", "--json"))
-    embedded = document(call("embed", finished.folder / "model", a, b, "-o", tmp_path / "e.npz", "--json"))
+    compared = document(call("compare", telling, a, b, "--device", "cpu", "--json"))
+    embedded = document(call("embed", telling / "model", a, b, "-o", tmp_path / "e.npz", "--json"))
     assert embedded == {"photos": 2, "dimensions": 16, "file": str(tmp_path / "e.npz")}
     with np.load(tmp_path / "e.npz") as file:
         first, second = file["embedding"].astype(np.float64)
@@ -323,9 +325,9 @@ def test_compare_and_embed_agree(finished: RunResult, project: Path, tmp_path: P
     assert compared["same"] == (compared["distance"] <= compared["threshold"])
 
 
-def test_compare_says_distance_similarity_and_verdict(finished: RunResult, project: Path) -> None:
+def test_compare_says_distance_similarity_and_verdict(telling: Path, project: Path) -> None:
     photo = project / "photos/striped_0/0.png"
-    lines = call("compare", finished.folder, photo, photo, "--device", "cpu").stdout.splitlines()
+    lines = call("compare", telling, photo, photo, "--device", "cpu").stdout.splitlines()
     assert lines[0] == "distance    0.0000"
     assert re.fullmatch(r"similarity  [01]\.\d{3}", lines[1])
     assert re.fullmatch(r"verdict     same individual \(threshold \d\.\d{4}\)", lines[2])
@@ -335,5 +337,44 @@ def test_embed_of_a_folder_says_what_it_wrote(finished: RunResult, project: Path
     result = call("embed", finished.folder, project / "photos", "-o", tmp_path / "e.csv", "--device", "cpu")
     assert result.stdout.splitlines()[-1] == f"32 photos, 16 dimensions each: {tmp_path / 'e.csv'}"
     header, *rows = (tmp_path / "e.csv").read_text().splitlines()
-    assert header.split(",") == ["path", *(f"e{i}" for i in range(16))]
+    assert header.split(",") == ["path", "individual", *(f"e{i}" for i in range(16))]
     assert len(rows) == 32
+    for row in rows:
+        path, individual = (cell.strip('"') for cell in row.split(",")[:2])
+        assert individual == Path(path).parent.name
+
+
+def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, project: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(project / "photos", tmp_path / "photos"))
+    (photos / "striped_1" / "0.png").write_bytes(b"")
+    (photos / "striped_3" / "2.png").write_bytes(b"%PDF-1.4")
+    out = tmp_path / "e.csv"
+    plain = call("embed", telling, photos, "-o", out, "--device", "cpu")
+    assert (plain.exit_code, out.exists()) == (2, False)
+    assert plain.stderr.endswith("mend them, or embed the rest with --skip-bad\n")
+    told = document(call("embed", telling, photos, "-o", out, "--device", "cpu", "--skip-bad", "--json"))
+    assert (told["photos"], told["left_out_file"]) == (30, f"{out}.left-out.csv")
+    with Path(f"{out}.left-out.csv").open(newline="") as text:
+        header, *rows = csv.reader(text)
+    assert header == ["file", "reason", "what to do"]
+    assert [row[0] for row in rows] == [str(photos / "striped_1" / "0.png"), str(photos / "striped_3" / "2.png")]
+    assert [row[1].partition(",")[0] for row in rows] == ["is empty (0 bytes)", "is a PDF document"]
+    assert told["left_out"] == [dict(zip(header, row, strict=True)) for row in rows]
+    with out.open(newline="") as text:
+        _, *kept = csv.reader(text)
+    assert len(kept) == 30
+    whole = tmp_path / "whole.csv"
+    assert call("embed", telling, project / "photos", "-o", whole, "--device", "cpu").exit_code == 0
+    with whole.open(newline="") as text:
+        expected = {row[0].removeprefix(f"{project}/"): row[1:] for row in csv.reader(text)}
+    for path, individual, *values in kept:
+        name, *numbers = expected[path.removeprefix(f"{tmp_path}/")]
+        assert individual == name
+        assert np.array(values, float) == pytest.approx(np.array(numbers, float), abs=1e-5)
+
+
+def test_embed_of_bad_photos_alone_is_an_error(telling: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    result = call("embed", telling, tmp_path / "a.png", "-o", tmp_path / "e.csv", "--skip-bad", "--device", "cpu")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (2, "error: 1 of 1 photos cannot be used:")
+    assert not list(tmp_path.glob("e.csv*"))

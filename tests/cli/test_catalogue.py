@@ -25,7 +25,17 @@ from siamesekit.cli.catalogue import (
 )
 from siamesekit.config import load_config
 from siamesekit.config.schema import concrete
-from siamesekit.registry import ENCODERS, LOSSES, OPTIMIZERS, REGISTRIES, SAMPLERS, Component, Registry, registry_of
+from siamesekit.registry import (
+    AUGMENTATIONS,
+    ENCODERS,
+    LOSSES,
+    OPTIMIZERS,
+    REGISTRIES,
+    SAMPLERS,
+    Component,
+    Registry,
+    registry_of,
+)
 
 FAMILIES = [
     pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
@@ -264,16 +274,18 @@ def test_a_required_option_is_no_comment_and_says_its_type() -> None:
 @pytest.mark.parametrize(
     ("registry", "name", "summary"),
     [
-        (LOSSES, "pml/contrastive", "ContrastiveLoss"),
-        (LOSSES, "pml/circle", "CircleLoss: Circle loss for pairwise labels only."),
-        (LOSSES, "pml/multi-similarity", "MultiSimilarityLoss: modified from "
-                                         "https://github.com/MalongTech/research-ms-loss/"),
-        (LOSSES, "pml/triplet-margin", "TripletMarginLoss"),
-        (SAMPLERS, "pml/hierarchical", "HierarchicalSampler"),
-        (OPTIMIZERS, "torch/adam", "Adam"),
+        (LOSSES, "pml/contrastive", "ContrastiveLoss: Pulls positive pairs together and pushes negative pairs beyond a "
+                                    "margin."),
+        (LOSSES, "pml/triplet-margin", "TripletMarginLoss: The triplet loss: the negative is to be farther than the "
+                                       "positive by a margin."),
+        (OPTIMIZERS, "torch/adam", "Adam: Steps by running means of gradients and of their squares."),
+        (AUGMENTATIONS, "torchvision/random-rotation", "RandomRotation: Rotate the input by angle."),
+        (AUGMENTATIONS, "torchvision/random-photometric-distort",
+         "RandomPhotometricDistort: Randomly distorts the image or video as used in SSD: Single Shot MultiBox Detector "
+         "(https://arxiv.org/abs/1512.02325)."),
     ],
 )  # fmt: skip
-def test_a_member_s_summary_is_its_class_and_first_sentence(registry: Registry, name: str, summary: str) -> None:
+def test_a_member_s_summary_is_its_class_and_what_that_does(registry: Registry, name: str, summary: str) -> None:
     assert summary_of_member(registry.get(name)) == summary
 
 
@@ -335,6 +347,14 @@ def test_a_docstring_that_fits_stays_and_another_is_broken_anew() -> None:
 @pytest.mark.parametrize("component", CONCRETE)
 def test_breaking_a_docstring_anew_loses_no_word(component: Component) -> None:
     assert reflowed(component.doc, 60).split() == component.doc.split()
+
+
+@pytest.mark.parametrize("name", ["torchvision/elastic-transform", "torchvision/aug-mix"])
+def test_a_terminal_shows_no_marks_of_restructuredtext(name: str) -> None:
+    shown = printed("show", "augmentation", name, columns=100)
+    assert not re.search(r":\w+:`|``|`_|\.\. \w+::", shown)
+    assert "`torch.Tensor`" in shown or "`torch.uint8`" in shown
+    assert not re.search(r":class:|``|`_", call("show", "augmentation", name, "--json").stdout)
 
 
 def test_a_family_of_models_stays_a_list_of_names() -> None:

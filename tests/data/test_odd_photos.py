@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import socket
 import struct
@@ -18,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFile
 
 from siamesekit.data.images import decode
 from siamesekit.data.loading import load_usable
-from siamesekit.data.readers.folder import folder
+from siamesekit.data.readers.folder import read_folder
 from siamesekit.data.records import Record
 
 GOOD = 200
@@ -214,7 +216,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
 @pytest.mark.timeout(60)
 def test_exactly_the_sound_photos_are_loaded(mixed: tuple[Path, dict[str, str]]) -> None:
     root, bad = mixed
-    records = folder(root)
+    records = read_folder(root)
     images, kept, findings = load_usable(records, SIDE)
     found = {finding.name: finding.reason for finding in findings}
     assert {name: found.get(name, "")[: len(reason)] for name, reason in bad.items()} == bad
@@ -228,19 +230,81 @@ def test_exactly_the_sound_photos_are_loaded(mixed: tuple[Path, dict[str, str]])
         assert (image == alone[0]).all(), source
 
 
-def test_nothing_of_pillow_is_changed_and_nothing_is_said(
-    mixed: tuple[Path, dict[str, str]], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_of_pillow_or_of_warnings_is_changed(mixed: tuple[Path, dict[str, str]]) -> None:
     def settings() -> list[object]:
-        return [Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, ImageFile.MAXBLOCK, list(warnings.filters)]
+        return [Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, ImageFile.MAXBLOCK, list(warnings.filters),
+                list(logging.getLogger("PIL").handlers), sorted(Image.OPEN), sorted(Image.ID)]  # fmt: skip
 
     before = settings()
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        load_usable(folder(mixed[0]), SIDE)
+    load_usable(read_folder(mixed[0]), SIDE)
     assert settings() == before
-    assert warned == []
-    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_makes_errors_of_warnings_reads_the_same_photos(mixed: tuple[Path, dict[str, str]]) -> None:
+    """Pillow warns of much that does no harm: such a photo is read without what it warns of."""
+    records = [record for record in read_folder(mixed[0]) if record.name.startswith("odd/")]
+    strict = load_usable(records, SIDE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lenient = load_usable(records, SIDE)
+    assert strict.kept == lenient.kept
+    assert torch.equal(strict.images, lenient.images)
+
+
+def with_tags(content: bytes, *tags: tuple[int, int, int, bytes]) -> bytes:
+    """A little-endian TIFF with more entries in a directory at its end: (number, type, count, value)."""
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    old = [content[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(count)]
+    new = sorted(old + [struct.pack("<HHI", *tag[:3]) + tag[3].ljust(4, b"\0") for tag in tags])
+    new.sort(key=lambda entry: struct.unpack("<H", entry[:2]))
+    place = len(content) + len(content) % 2
+    directory = struct.pack("<H", len(new)) + b"".join(new) + bytes(4)
+    return content[:4] + struct.pack("<I", place) + content[8:].ljust(place - 8, b"\0") + directory
+
+
+WARNED_OF: dict[str, tuple[bytes, bytes]] = {
+    "a TIFF's tag beyond the file": (
+        with_tags(encoded(photo(), "TIFF"), (270, 2, 10**8, struct.pack("<I", 8))), encoded(photo(), "TIFF")),
+    "a TIFF's tag beyond the file, turned": (
+        with_tags(rotated("TIFF", 6), (270, 2, 10**8, struct.pack("<I", 8))), rotated("TIFF", 6)),
+    "a JPEG's EXIF with a tag beyond its end, turned": (
+        with_exif(b"II*\0\x08\0\0\0\x02\0\x0e\x01\x02\0\x88\x13\0\0\xff\0\0\0\x12\x01\3\0\1\0\0\0\6\0\0\0"
+                  b"\0\0\0\0"), rotated("JPEG", 6)),
+    "a PNG that begins to be an animation": (
+        png(16, 8, 16, 2, ROWS16, chunk(b"acTL", bytes(8))), SOUND["rgb-16.png"]),
+    "a JPEG that begins to be several": (
+        JPEG[:2] + b"\xff\xe2\0\x0cMPF\0II*\0\xff\xff" + JPEG[2:], JPEG),
+}  # fmt: skip
+"""Photos of which Pillow warns, and what they look like."""
+
+
+@pytest.mark.parametrize("name", WARNED_OF)
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_a_photo_of_which_pillow_warns_is_read_as_it_is(tmp_path: Path, name: str, action: str) -> None:
+    content, alike = WARNED_OF[name]
+    expected = decode(written(tmp_path, alike, "plain"))
+    with warnings.catch_warnings():
+        warnings.simplefilter(action)  # type: ignore[arg-type]
+        assert np.array_equal(decode(written(tmp_path, content, "warned of")), expected)
+
+
+@pytest.mark.parametrize("name", WARNED_OF)
+def test_pillow_does_warn_of_it(name: str) -> None:
+    with pytest.warns(UserWarning), Image.open(io.BytesIO(WARNED_OF[name][0])) as image:
+        image.getexif()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_photo_between_pillows_limit_and_ours_is_read_where_warnings_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    file = written(tmp_path, JPEG, "photo.jpg")
+    with pytest.raises(Image.DecompressionBombWarning):
+        Image.open(file)
+    assert decode(file).shape == (40, 48, 3)
 
 
 PEAK = """
@@ -255,9 +319,11 @@ IN_LITTLE_MEMORY = """
 import json, resource, sys, time
 from pathlib import Path
 from siamesekit.data.loading import load_usable
-from siamesekit.data.readers.folder import folder
+from siamesekit.data.readers.folder import read_folder
+from siamesekit.quiet import silence_decoders
 
-records = folder(Path(sys.argv[1]))
+silence_decoders()
+records = read_folder(Path(sys.argv[1]))
 load_usable(records[:1], 16)
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + int(sys.argv[2]),) * 2)
@@ -333,7 +399,7 @@ def test_a_photo_that_goes_or_changes_after_the_scan_is_found_or_read_as_it_is(t
     (tmp_path / "a").mkdir()
     for name in ("goes", "shrinks", "changes", "becomes a pipe", "stays"):
         written(tmp_path / "a", JPEG, f"{name}.jpg")
-    records = folder(tmp_path)
+    records = read_folder(tmp_path)
     (tmp_path / "a/goes.jpg").unlink()
     (tmp_path / "a/shrinks.jpg").write_bytes(JPEG[:400])
     (tmp_path / "a/changes.jpg").write_bytes(encoded(photo(7), "PNG"))

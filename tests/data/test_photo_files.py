@@ -24,7 +24,7 @@ def test_the_content_is_the_files_and_the_file_is_closed(tmp_path: Path) -> None
     before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
     with content_of(tmp_path / "a", tmp_path) as content:
         assert content == bytes(range(256)) * 999
-    assert refusal(tmp_path) == "is not a regular file"
+    assert refusal(tmp_path) == "is a folder, not a photo"
     after = len(list(Path("/proc/self/fd").iterdir())) if before else 0
     assert after == before
 

@@ -1,5 +1,6 @@
 """`pairwise`: the distance's own, or row by row; and the precision that distances run in."""
 
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -8,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from siamesekit.distances import distance as distance_module
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance, at_least_float32, full_precision, pairwise, unit
+from siamesekit.distances.dot import Dot
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 
@@ -125,65 +128,109 @@ CASES = [
 
 
 @pytest.mark.parametrize("steps", CASES)
-def test_inside_products_are_those_of_float32_however_less_was_asked_for(
-    steps: list[Callable[[], None]], restored: None
-) -> None:
+def test_the_settings_of_the_process_are_never_touched(steps: list[Callable[[], None]], restored: None) -> None:
     for step in steps:
         step()
     before = Settings.now()
     with pytest.raises(ZeroDivisionError), torch.autocast("cpu", dtype=torch.bfloat16), full_precision(CPU):
-        inside = Settings.now()
-        assert {inside.cuda, inside.mkldnn} <= {"ieee", "none", None}
-        assert before.legacy == "?" or inside.legacy == "highest"
-        assert inside.everywhere == before.everywhere, "convolutions are none of its business"
+        assert Settings.now() == before
         assert not torch.is_autocast_enabled("cpu")
         raise ZeroDivisionError
     assert Settings.now() == before
 
 
-@NEW
-def test_what_is_set_everywhere_still_reaches_products_afterwards(restored: None) -> None:
-    torch.backends.fp32_precision = "tf32"
+PRODUCTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "@": lambda a, b: a @ b.T,
+    "matmul": lambda a, b: torch.matmul(a, b.T),
+    "method": lambda a, b: a.mm(b.T),
+    "out": lambda a, b: torch.mm(a, b.T, out=torch.empty(len(a), len(b))),
+    "addmm": lambda a, b: torch.addmm(a[:, :1], a, b.T, alpha=-2),
+    "einsum": lambda a, b: torch.einsum("nd,md->nm", a, b),
+    "linear": torch.nn.functional.linear,
+    "cdist": torch.cdist,
+    "bmm": lambda a, b: torch.bmm(a[None], b.T[None])[0],
+    "inner": torch.inner,
+    "tensordot": lambda a, b: torch.tensordot(a, b, dims=([1], [1])),
+    "multi_dot": lambda a, b: torch.linalg.multi_dot([a, b.T, b]),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+@pytest.mark.parametrize("steps", CASES)
+def test_products_are_those_of_float32_however_less_was_asked_for(
+    steps: list[Callable[[], None]], product: Callable[[Tensor, Tensor], Tensor], restored: None
+) -> None:
+    """Where less was asked for they are those of float64, rounded: within half a unit in the last place."""
+    a, b = torch.randn(8, 200), torch.randn(6, 200)
+    wide = PRODUCTS["@"] if product is PRODUCTS["out"] else product
+    exact, plain = wide(a.double(), b.double()), product(a, b)
+    for step in steps:
+        step()
     with full_precision(CPU):
-        pass
-    torch.backends.fp32_precision = "ieee"
-    assert (Settings.now().cuda, Settings.now().mkldnn) == ("ieee", "ieee")
+        found = product(a, b)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, exact.float() if steps else plain)
 
 
-def test_a_pytorch_without_the_newer_settings_has_the_old_one(restored: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace())
-    monkeypatch.setattr(torch.backends, "mkldnn", SimpleNamespace())
-    torch.set_float32_matmul_precision("high")
+def test_by_default_nothing_is_computed_otherwise(restored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distance_module, "_ProductsInFloat64", None)
     with full_precision(CPU):
-        assert torch.get_float32_matmul_precision() == "highest"
-    assert torch.get_float32_matmul_precision() == "high"
-
-
-class Witness:
-    """A distance that keeps the settings under which its products are taken."""
-
-    seen: list[Settings]
-
-    def __init__(self) -> None:
-        self.seen = []
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        self.seen.append(Settings.now())
-        return (a - b).abs().sum(-1)
-
-
-class MatrixWitness(Witness):
-    def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
-        return self(a[:, None], b)
+        assert torch.equal(torch.eye(2) @ torch.eye(2), torch.eye(2))
 
 
 @NEW
-@pytest.mark.parametrize("witness", [Witness, MatrixWitness])
-def test_a_matrix_of_distances_is_taken_in_full_precision(witness: type[Witness], restored: None) -> None:
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
-    distance = witness()
-    pairwise(distance, torch.randn(2, 3), torch.randn(4, 3))
-    assert {each.cuda for each in distance.seen} == {"ieee"}
+def test_a_distance_of_a_plugin_with_weights_of_its_own_is_taken_in_full_precision(restored: None) -> None:
+    class Mahalanobis(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.matrix = torch.nn.Parameter(torch.randn(5, 5))
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return ((a - b) @ self.matrix).square().sum(-1)
+
+    distance = Mahalanobis()
+    a, b = torch.randn(4, 5), torch.randn(3, 5)
+    low("", "tf32")()
+    matrix = pairwise(distance, a, b)
+    matrix.sum().backward()
+    expected = (a[:, None] - b).double() @ distance.matrix.detach().double()
+    np.testing.assert_allclose(matrix.detach(), expected.square().sum(-1), rtol=1e-6)
+    assert distance.matrix.grad.dtype == torch.float32
+    difference = (a[:, None] - b).double().flatten(0, 1)
+    np.testing.assert_allclose(
+        distance.matrix.grad, 2 * difference.T @ difference @ distance.matrix.detach().double(), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("distance", [SquaredEuclidean(), Euclidean(), Cosine(), Dot()], ids=str)
+def test_gradients_are_those_of_float64_where_less_was_asked_for(distance: Distance, restored: None) -> None:
+    torch.set_float32_matmul_precision("medium")
+    a, b = torch.randn(5, 64, requires_grad=True), torch.randn(4, 64)
+    pairwise(distance, a, b).square().sum().backward()
+    again = a.detach().double().requires_grad_()
+    distance(again[:, None], b.double()).square().sum().backward()
+    np.testing.assert_allclose(a.grad, again.grad, rtol=2e-4, atol=2e-4)
+
+
+def test_threads_do_not_see_each_others_precision(restored: None) -> None:
+    """A product of a thread that asked for less stays its own, while another one is in full precision."""
+    torch.set_float32_matmul_precision("medium")
+    inside, checked = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with full_precision(CPU):
+            inside.set()
+            checked.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait(10)
+    try:
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert not torch.overrides._get_current_function_mode_stack()
+    finally:
+        checked.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

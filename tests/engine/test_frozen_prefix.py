@@ -18,7 +18,7 @@ from siamesekit.engine.cutting import CannotCutError, cut
 from siamesekit.engine.feature_store import FeatureStore
 from siamesekit.engine.frozen_prefix import CHUNK, Stored, Views, store
 from siamesekit.engine.precision import choose_precision
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.model import Encoder, SiameseNetwork
 from siamesekit.triplets import Triplets
 
@@ -81,7 +81,7 @@ def differences(encoder: Encoder, images: Tensor, cached: bool) -> tuple[float, 
     expected = gradients(encoder, plain)
 
     batch = batch_of(TRIPLETS)
-    value = Triplet(1.0, "sum", distance=distance)(
+    value = TripletLoss(1.0, "sum", distance=distance)(
         stored.embeddings(batch.images, FP32), torch.zeros(6), batch.triplets
     )
     found = gradients(encoder, value.objective)

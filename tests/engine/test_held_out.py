@@ -14,10 +14,10 @@ from siamesekit.config import Config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.engine.held_out import HeldOut
-from siamesekit.losses.info_nce import InfoNCE
+from siamesekit.losses.info_nce import InfoNCELoss
 from siamesekit.losses.loss import LossValue
-from siamesekit.losses.triplet import Triplet
-from siamesekit.miners.batch_hard import BatchHard
+from siamesekit.losses.triplet import TripletLoss
+from siamesekit.miners.batch_hard import BatchHardMiner
 from siamesekit.preparation import Data, prepare_data
 from siamesekit.progress import Progress
 from siamesekit.triplets import Triplets
@@ -48,7 +48,7 @@ def test_loss_and_accuracy_are_means_over_the_triplets(data: Data) -> None:
         d_ap, d_an = (float(((embedded[a] - embedded[other]) ** 2).sum()) for other in (p, n))
         losses.append(max(d_ap - d_an + 0.3, 0))
         right.append(d_ap < d_an)
-    found = test.loss_and_accuracy(embedded, Triplet(0.3, "sum", distance=distance), distance)
+    found = test.loss_and_accuracy(embedded, TripletLoss(0.3, "sum", distance=distance), distance)
     assert 0 < np.mean(right) < 1
     assert found == pytest.approx({"test_loss": np.mean(losses), "test_accuracy": np.mean(right)}, rel=1e-5)
 
@@ -96,7 +96,7 @@ def test_a_loss_by_class_numbers_individuals_that_trained_as_training_does(small
 def test_a_test_loss_that_is_not_finite_is_null(data: Data) -> None:
     test, distance = HeldOut.of(data.labels, data.split, seed=5), SquaredEuclidean()
     broken = embeddings(test.labels) * torch.inf
-    assert test.loss_and_accuracy(broken, Triplet(distance=distance), distance)["test_loss"] is None
+    assert test.loss_and_accuracy(broken, TripletLoss(distance=distance), distance)["test_loss"] is None
 
 
 BATCHES = (Batch(torch.tensor([0, 1, 4, 5, 8]), None), Batch(torch.tensor([2, 3, 6, 7, 12, 13]), None))
@@ -119,9 +119,9 @@ def test_a_loss_over_all_pairs_is_taken_over_batches_as_in_training(data: Data) 
     expected = np.mean([
         info_nce(embedded[batch.images], [labels[i] for i in batch.images.tolist()], 0.5) for batch in BATCHES
     ])  # fmt: skip
-    found = test.loss_and_accuracy(embedded, InfoNCE(0.5, distance=distance), distance)
+    found = test.loss_and_accuracy(embedded, InfoNCELoss(0.5, distance=distance), distance)
     assert found["test_loss"] == pytest.approx(expected, rel=1e-5)
-    of_triplets = replace(test, batches=None).loss_and_accuracy(embedded, InfoNCE(0.5, distance=distance), distance)
+    of_triplets = replace(test, batches=None).loss_and_accuracy(embedded, InfoNCELoss(0.5, distance=distance), distance)
     assert of_triplets["test_accuracy"] == found["test_accuracy"]
     assert of_triplets["test_loss"] != pytest.approx(expected, rel=0.01)
 
@@ -139,7 +139,9 @@ def test_a_miner_chooses_in_each_batch_as_in_training(data: Data) -> None:
             if positives:
                 losses.append(max(max(positives) - min(negatives) + 0.3, 0))
         means.append(np.mean(losses))
-    found = test.loss_and_accuracy(embedded, Triplet(0.3, distance=distance), distance, BatchHard(distance=distance))
+    found = test.loss_and_accuracy(
+        embedded, TripletLoss(0.3, distance=distance), distance, BatchHardMiner(distance=distance)
+    )
     assert found["test_loss"] == pytest.approx(np.mean(means), rel=1e-4)
 
 
@@ -159,7 +161,7 @@ def test_judging_changes_nothing_in_training(data: Data) -> None:
     test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
     miner, before = Chance(), torch.get_rng_state()
     found = [
-        test.loss_and_accuracy(embeddings(test.labels), Triplet(0.3, distance=distance), distance, miner)
+        test.loss_and_accuracy(embeddings(test.labels), TripletLoss(0.3, distance=distance), distance, miner)
         for _ in range(5)
     ]
     assert found == [found[0]] * 5, "the same draws each time"
@@ -169,7 +171,7 @@ def test_judging_changes_nothing_in_training(data: Data) -> None:
 
 def test_batches_without_a_term_do_not_count_and_without_any_there_is_no_loss(data: Data) -> None:
     test, distance = HeldOut.of(data.labels, data.split, 5, BATCHES), SquaredEuclidean()
-    embedded, loss = embeddings(test.labels), InfoNCE(0.5, distance=distance)
+    embedded, loss = embeddings(test.labels), InfoNCELoss(0.5, distance=distance)
     alone = Batch(torch.tensor([0, 1]), None)
     expected = test.loss_and_accuracy(embedded, loss, distance)
     assert replace(test, batches=(*BATCHES, alone)).loss_and_accuracy(embedded, loss, distance) == expected

@@ -10,7 +10,7 @@ import torch
 from siamesekit.artifact import load
 from siamesekit.config import Config
 from siamesekit.engine import precision
-from siamesekit.engine.precision import Precision, choose_precision
+from siamesekit.engine.precision import Precision, choose_precision, deterministic
 from siamesekit.errors import UserError
 from siamesekit.experiment import RunResult, check, run
 
@@ -110,6 +110,32 @@ def test_who_uses_the_newer_settings_finds_them_as_they_were(theirs: str) -> Non
         assert (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == before
     finally:
         torch.backends.fp32_precision = "none"
+
+
+@pytest.mark.usefixtures("settings")
+def test_of_several_threads_the_last_one_puts_torchs_setting_back() -> None:
+    """The first one in is the first one out: each would restore what the other had set."""
+    first, second = ON_GPU.exact(), ON_GPU.exact()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not torch.backends.cudnn.allow_tf32, "the second one still computes"
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("before", [(False, False), (True, False), (True, True)])
+def test_determinism_is_put_back_as_it_was(before: tuple[bool, bool]) -> None:
+    try:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        with pytest.raises(KeyError), deterministic():
+            assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+            raise KeyError
+        assert torch.are_deterministic_algorithms_enabled() == before[0]
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == before[1]
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_a_run_a_check_and_a_model_compute_within_it(

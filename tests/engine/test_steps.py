@@ -17,7 +17,7 @@ from siamesekit.engine.precision import Precision, choose_precision
 from siamesekit.engine.steps import Chunking, Stepper, why_whole
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.model import Encoder
 from siamesekit.triplets import Triplets
 
@@ -42,7 +42,7 @@ def made(batchnorm: str = "inference", train_from: str = "layer3") -> tuple[Enco
 
 
 def triplet_loss(embeddings: Tensor, margin: float = 0.4) -> LossValue:
-    loss = Triplet(margin, "sum", distance=SquaredEuclidean())
+    loss = TripletLoss(margin, "sum", distance=SquaredEuclidean())
     return loss(embeddings, torch.zeros(len(embeddings)), TRIPLETS)
 
 

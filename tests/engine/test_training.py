@@ -20,7 +20,7 @@ from siamesekit.engine.steps import Stepper
 from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, train
 from siamesekit.errors import RunError
 from siamesekit.losses.loss import LossValue
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.triplets import Pairs, Triplets
@@ -90,7 +90,7 @@ def trained(
     descent = Descent(torch.optim.SGD(encoder.trainable(), lr=lr), average=average)
     stored = store(encoder, images(), FP32)
     distance = SquaredEuclidean()
-    loss = loss or Triplet(margin=0.7, distance=distance)
+    loss = loss or TripletLoss(margin=0.7, distance=distance)
     steps = train(
         Stepper(encoder, stored, FP32), PHOTOS, LABELS, sampler or TwoBatches(), distance, loss, descent,
         range(1, epochs + 1), seed, miner=miner, names=[f"photo {number}" for number in PHOTOS.tolist()],

@@ -5,19 +5,20 @@ import math
 import numpy as np
 import pytest
 import torch
-from pytorch_metric_learning.losses import ArcFaceLoss, SubCenterArcFaceLoss
+from pytorch_metric_learning.losses import ArcFaceLoss as TheirArcFaceLoss
+from pytorch_metric_learning.losses import SubCenterArcFaceLoss
 from torch import Tensor
 
-from siamesekit.losses.arcface import ArcFace, with_margin
+from siamesekit.losses.arcface import ArcFaceLoss, with_margin
 
 LABELS = torch.tensor([3, 1, 3, 0, 1, 3, 0])
 """Of four individuals: one is not in the batch."""
 
 
-def batch(sub_centers: int = 1, margin: float = 0.5, seed: int = 0) -> tuple[ArcFace, Tensor]:
+def batch(sub_centers: int = 1, margin: float = 0.5, seed: int = 0) -> tuple[ArcFaceLoss, Tensor]:
     """The loss of four individuals in float64, and a batch."""
     torch.manual_seed(seed)
-    loss = ArcFace(margin, 8.0, sub_centers, embedding_dim=3, num_classes=4).double()
+    loss = ArcFaceLoss(margin, 8.0, sub_centers, embedding_dim=3, num_classes=4).double()
     return loss, torch.randn(len(LABELS), 3, dtype=torch.float64, requires_grad=True)
 
 
@@ -57,7 +58,7 @@ def test_equals_the_loop_and_its_gradients(sub_centers: int, margin: float) -> N
 def test_equals_pytorch_metric_learning(sub_centers: int) -> None:
     loss, embeddings = batch(sub_centers, seed=1)
     options = {"num_classes": 4, "embedding_size": 3, "margin": math.degrees(0.5), "scale": 8}
-    reference = ArcFaceLoss(**options) if sub_centers == 1 else SubCenterArcFaceLoss(**options, sub_centers=3)
+    reference = TheirArcFaceLoss(**options) if sub_centers == 1 else SubCenterArcFaceLoss(**options, sub_centers=3)
     reference.W.data = loss.centers.detach().T.clone()
     found, expected = loss(embeddings, LABELS, None).objective, reference(embeddings, LABELS)
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -81,7 +82,7 @@ def test_the_margin_always_lowers_and_never_turns_back(margin: float) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("sign", [1, -1], ids=["on its centre", "opposite"])
 def test_where_the_angle_has_no_derivative_the_gradient_is_finite(dtype: torch.dtype, sign: int) -> None:
-    loss = ArcFace(embedding_dim=3, num_classes=4)
+    loss = ArcFaceLoss(embedding_dim=3, num_classes=4)
     embeddings = (sign * loss.centers.detach()[LABELS].to(dtype)).requires_grad_()
     value = loss(embeddings, LABELS, None)
     value.objective.backward()
@@ -96,21 +97,21 @@ def test_where_the_angle_has_no_derivative_the_gradient_is_finite(dtype: torch.d
 
 def test_centers_begin_at_about_length_one_from_the_seeded_generator() -> None:
     torch.manual_seed(5)
-    first = ArcFace(sub_centers=2, embedding_dim=400, num_classes=50).centers
+    first = ArcFaceLoss(sub_centers=2, embedding_dim=400, num_classes=50).centers
     torch.manual_seed(5)
-    assert torch.equal(first, ArcFace(sub_centers=2, embedding_dim=400, num_classes=50).centers)
+    assert torch.equal(first, ArcFaceLoss(sub_centers=2, embedding_dim=400, num_classes=50).centers)
     assert first.shape == (100, 400)
     np.testing.assert_allclose(first.detach().norm(dim=1), 1, atol=0.2)
 
 
 def test_half_precision_embeddings_are_measured_in_float32() -> None:
     low = batch()[1].detach().bfloat16()
-    loss = ArcFace(embedding_dim=3, num_classes=4)
+    loss = ArcFaceLoss(embedding_dim=3, num_classes=4)
     found = loss(low, LABELS, None).objective
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(loss(low.double(), LABELS, None).objective.item(), rel=1e-5)
 
 
 def test_what_it_cannot_be_combined_with() -> None:
-    assert ArcFace.by_class
-    assert ArcFace.measures_by == "cosine"
+    assert ArcFaceLoss.by_class
+    assert ArcFaceLoss.measures_by == "cosine"

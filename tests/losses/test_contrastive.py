@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.distances import BaseDistance, LpDistance
-from pytorch_metric_learning.losses import ContrastiveLoss
+from pytorch_metric_learning.losses import ContrastiveLoss as TheirContrastiveLoss
 from pytorch_metric_learning.reducers import AvgNonZeroReducer, BaseReducer, MeanReducer
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.losses.contrastive import Contrastive, Hinge, Reduction, contrastive_loss
+from siamesekit.losses.contrastive import ContrastiveLoss, Hinge, Reduction, contrastive_loss
 from siamesekit.triplets import Pairs, Triplets, all_pairs
 
 LABELS = torch.tensor([7, -2, 7, 40, -2, 7, 9_000_000_000, -2, 40, 7])
@@ -65,7 +65,7 @@ SOME = Pairs(*(torch.tensor(index) for index in ([0, 2, 1, 0], [5, 9, 7, 5], [0,
 def test_equals_the_loop(distance: Distance, hinge: Hinge, reduction: Reduction, pairs: Pairs | None) -> None:
     embeddings = embeddings_of(0)
     expected = by_loop(embeddings, pairs or all_pairs(LABELS), hinge, reduction, distance)
-    found = Contrastive(0.2, 0.9, hinge, reduction, distance=distance)(embeddings, LABELS, pairs)
+    found = ContrastiveLoss(0.2, 0.9, hinge, reduction, distance=distance)(embeddings, LABELS, pairs)
     assert 0 < expected[2] < 1
     assert [figure.item() for figure in found] == pytest.approx([float(figure) for figure in expected], rel=1e-12)
     assert not found.mean.requires_grad
@@ -92,8 +92,8 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
     pairs: Pairs | None,
 ) -> None:
     embeddings = embeddings_of(1)
-    found = Contrastive(0.2, 0.9, reduction=reduction, distance=ours())(embeddings, LABELS, pairs).objective
-    reference = ContrastiveLoss(pos_margin=0.2, neg_margin=0.9, distance=theirs(), reducer=reducer())
+    found = ContrastiveLoss(0.2, 0.9, reduction=reduction, distance=ours())(embeddings, LABELS, pairs).objective
+    reference = TheirContrastiveLoss(pos_margin=0.2, neg_margin=0.9, distance=theirs(), reducer=reducer())
     expected = reference(embeddings, LABELS, None if pairs is None else tuple(pairs))
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
     gradients = [torch.autograd.grad(each, embeddings)[0] for each in (found, expected)]
@@ -104,7 +104,7 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
 def test_of_triplets_each_pair_counts_once() -> None:
     triplets = Triplets(torch.tensor([0, 0, 0]), torch.tensor([2, 2, 5]), torch.tensor([1, 3, 1]))
     pairs = Pairs(*(torch.tensor(index) for index in ([0, 0], [2, 5], [0, 0], [1, 3])))
-    loss, embeddings = Contrastive(reduction="sum", hinge="squared", distance=Euclidean()), embeddings_of(2)
+    loss, embeddings = ContrastiveLoss(reduction="sum", hinge="squared", distance=Euclidean()), embeddings_of(2)
     assert torch.equal(loss(embeddings, LABELS, triplets).objective, loss(embeddings, LABELS, pairs).objective)
 
 
@@ -122,7 +122,7 @@ def test_without_any_pair_loss_and_gradient_are_zero(reduction: Reduction, photo
     embeddings = torch.ones(photos, 2, requires_grad=True)
     none = torch.zeros(0, dtype=torch.int64)
     pairs = Pairs(none, none, none, none) if given_ else None
-    value = Contrastive(reduction=reduction, distance=Euclidean())(embeddings, torch.arange(photos), pairs)
+    value = ContrastiveLoss(reduction=reduction, distance=Euclidean())(embeddings, torch.arange(photos), pairs)
     value.objective.backward()
     assert [figure.item() for figure in value] == [0, 0, 0]
     assert torch.equal(embeddings.grad, torch.zeros(photos, 2))
@@ -133,12 +133,12 @@ def test_without_any_pair_loss_and_gradient_are_zero(reduction: Reduction, photo
 def test_an_embedding_that_is_not_a_number_makes_the_loss_none(photo: int, pairs: Pairs | None) -> None:
     embeddings = embeddings_of(0).detach()
     embeddings[photo] = torch.nan
-    assert Contrastive(reduction="sum", distance=SquaredEuclidean())(embeddings, LABELS, pairs).objective.isnan()
+    assert ContrastiveLoss(reduction="sum", distance=SquaredEuclidean())(embeddings, LABELS, pairs).objective.isnan()
 
 
 def test_collapsed_embeddings_have_a_finite_gradient() -> None:
     embeddings = torch.ones(10, 3, requires_grad=True)
-    value = Contrastive(0.0, 0.7, distance=Euclidean())(embeddings, LABELS, None)
+    value = ContrastiveLoss(0.0, 0.7, distance=Euclidean())(embeddings, LABELS, None)
     value.objective.backward()
     assert value.objective.item() == pytest.approx(0.7)
     assert torch.isfinite(embeddings.grad).all()
@@ -146,7 +146,7 @@ def test_collapsed_embeddings_have_a_finite_gradient() -> None:
 
 def test_half_precision_embeddings_are_measured_in_float32() -> None:
     low = embeddings_of(3).detach().bfloat16()
-    loss = Contrastive(distance=Euclidean())
+    loss = ContrastiveLoss(distance=Euclidean())
     for pairs in (None, SOME):
         found = loss(low, LABELS, pairs).objective
         assert found.dtype == torch.float32

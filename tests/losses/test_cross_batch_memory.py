@@ -15,13 +15,13 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.errors import ComponentError
-from siamesekit.losses.arcface import ArcFace
-from siamesekit.losses.contrastive import Contrastive
+from siamesekit.losses.arcface import ArcFaceLoss
+from siamesekit.losses.contrastive import ContrastiveLoss
 from siamesekit.losses.cross_batch_memory import CrossBatchMemory, pairs_with_memory, with_anchors_below
-from siamesekit.losses.info_nce import InfoNCE
+from siamesekit.losses.info_nce import InfoNCELoss
 from siamesekit.losses.loss import Loss, LossValue, mean_of
-from siamesekit.losses.multi_similarity import MultiSimilarity
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.multi_similarity import MultiSimilarityLoss
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.triplets import Pairs, Triplets, Tuples
 
 DIMENSIONS = 4
@@ -40,7 +40,7 @@ def test_equals_a_loop_over_the_batch_and_a_list_of_what_came_before(size: int) 
     """The last `size` photos, whether a batch is smaller or larger than the memory or does not divide it."""
     memory: deque[tuple[Tensor, int]] = deque(maxlen=size)
     loss = CrossBatchMemory(
-        Contrastive(0.1, 3.0, reduction="sum", distance=SquaredEuclidean()), size, embedding_dim=DIMENSIONS
+        ContrastiveLoss(0.1, 3.0, reduction="sum", distance=SquaredEuclidean()), size, embedding_dim=DIMENSIONS
     )
     for embeddings, labels in batches(9, photos=5):
         expected, pairs = embeddings.sum() * 0, 0
@@ -66,15 +66,15 @@ def test_equals_a_loop_over_the_batch_and_a_list_of_what_came_before(size: int) 
 
 SAME = [
     (
-        lambda: Contrastive(0.1, 1.5, distance=Euclidean()),
+        lambda: ContrastiveLoss(0.1, 1.5, distance=Euclidean()),
         lambda: theirs.ContrastiveLoss(0.1, 1.5, distance=LpDistance(normalize_embeddings=False)),
     ),
     (
-        lambda: Triplet(0.4, "mean-nonzero", distance=Euclidean()),
+        lambda: TripletLoss(0.4, "mean-nonzero", distance=Euclidean()),
         lambda: theirs.TripletMarginLoss(0.4, distance=LpDistance(normalize_embeddings=False)),
     ),
-    (lambda: InfoNCE(0.2, distance=Cosine()), lambda: theirs.NTXentLoss(0.2, distance=CosineSimilarity())),
-    (lambda: MultiSimilarity(distance=Cosine()), lambda: theirs.MultiSimilarityLoss()),
+    (lambda: InfoNCELoss(0.2, distance=Cosine()), lambda: theirs.NTXentLoss(0.2, distance=CosineSimilarity())),
+    (lambda: MultiSimilarityLoss(distance=Cosine()), lambda: theirs.MultiSimilarityLoss()),
 ]
 
 
@@ -100,7 +100,7 @@ def test_the_values_equal_pytorch_metric_learnings(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_saved_midway_and_loaded_it_goes_on_as_if_never_stopped(dtype: torch.dtype) -> None:
     def new() -> CrossBatchMemory:
-        return CrossBatchMemory(InfoNCE(distance=Cosine()), 13, embedding_dim=DIMENSIONS)
+        return CrossBatchMemory(InfoNCELoss(distance=Cosine()), 13, embedding_dim=DIMENSIONS)
 
     stream = [(embeddings.detach().to(dtype), labels) for embeddings, labels in batches(8, photos=5)]
     whole, first, resumed = new(), new(), new()
@@ -116,7 +116,7 @@ def test_saved_midway_and_loaded_it_goes_on_as_if_never_stopped(dtype: torch.dty
 
 
 def test_in_eval_mode_it_is_the_inner_loss_and_nothing_is_remembered() -> None:
-    inner = Contrastive(distance=Euclidean())
+    inner = ContrastiveLoss(distance=Euclidean())
     loss = CrossBatchMemory(inner, 10, embedding_dim=DIMENSIONS)
     (one, labels), (two, its) = batches(2, photos=5)
     loss(one, labels, None)
@@ -219,8 +219,8 @@ def test_an_inner_loss_with_weights_trains_them_and_is_saved() -> None:
 
 def test_a_loss_that_holds_something_of_each_individual_is_refused() -> None:
     with pytest.raises(ComponentError, match="cannot hold ArcFace"):
-        CrossBatchMemory(ArcFace(embedding_dim=2, num_classes=3), embedding_dim=2)
-    plain = CrossBatchMemory(Contrastive(distance=Euclidean()), embedding_dim=2)
+        CrossBatchMemory(ArcFaceLoss(embedding_dim=2, num_classes=3), embedding_dim=2)
+    plain = CrossBatchMemory(ContrastiveLoss(distance=Euclidean()), embedding_dim=2)
     with pytest.raises(ComponentError, match="cannot hold CrossBatchMemory"):
         CrossBatchMemory(plain, embedding_dim=2)
 
@@ -233,7 +233,7 @@ def test_it_measures_by_what_the_inner_loss_measures_by() -> None:
 
 
 def test_half_precision_is_remembered_in_float32() -> None:
-    loss = CrossBatchMemory(Contrastive(distance=Euclidean()), 10, embedding_dim=DIMENSIONS)
+    loss = CrossBatchMemory(ContrastiveLoss(distance=Euclidean()), 10, embedding_dim=DIMENSIONS)
     for embeddings, labels in batches(2, photos=5):
         low = embeddings.detach().bfloat16().requires_grad_()
         value = loss(low, labels, None)

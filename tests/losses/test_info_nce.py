@@ -13,7 +13,7 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.losses.info_nce import InfoNCE, info_nce
+from siamesekit.losses.info_nce import InfoNCELoss, info_nce
 from siamesekit.triplets import Pairs, Triplets, all_pairs
 
 LABELS = torch.tensor([7, -2, 7, 40, -2, 7, 9_000_000_000, -2, 40, 7])
@@ -45,7 +45,7 @@ def test_equals_the_loop(distance: Distance, pairs: Pairs | None) -> None:
     embeddings = embeddings_of(0)
     losses = by_loop(embeddings, pairs or all_pairs(LABELS), 0.3, distance)
     expected = sum(losses) / len(losses)
-    found = InfoNCE(0.3, distance=distance)(embeddings, LABELS, pairs)
+    found = InfoNCELoss(0.3, distance=distance)(embeddings, LABELS, pairs)
     assert found.objective.item() == pytest.approx(expected.item(), rel=1e-12)
     assert found.mean.item() == found.objective.item()
     assert found.active.item() == sum(bool(loss > 0) for loss in losses) / len(losses)
@@ -64,7 +64,7 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
     ours: Distance, theirs: LpDistance | None, pairs: Pairs | None
 ) -> None:
     embeddings = embeddings_of(1)
-    found = InfoNCE(0.07, distance=ours)(embeddings, LABELS, pairs).objective
+    found = InfoNCELoss(0.07, distance=ours)(embeddings, LABELS, pairs).objective
     reference = NTXentLoss(temperature=0.07, distance=theirs)
     expected = reference(embeddings, LABELS, None if pairs is None else tuple(pairs))
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -81,14 +81,14 @@ def test_with_a_pair_of_each_individual_it_is_cross_entropy_as_of_n_pairs() -> N
     for a, p in ((0, 1), (1, 0), (2, 3), (3, 2), (4, 5), (5, 4)):
         columns = [p, *(n for n in range(6) if labels[n] != labels[a])]
         expected += torch.nn.functional.cross_entropy(logits[a, columns], torch.tensor(0)).item() / 6
-    found = InfoNCE(0.5, distance=SquaredEuclidean())(embeddings, labels, None).objective
+    found = InfoNCELoss(0.5, distance=SquaredEuclidean())(embeddings, labels, None).objective
     assert found.item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_of_triplets_each_pair_counts_once() -> None:
     triplets = Triplets(torch.tensor([0, 0, 0]), torch.tensor([2, 2, 5]), torch.tensor([1, 3, 1]))
     pairs = Pairs(*(torch.tensor(index) for index in ([0, 0], [2, 5], [0, 0], [1, 3])))
-    loss, embeddings = InfoNCE(distance=Cosine()), embeddings_of(2)
+    loss, embeddings = InfoNCELoss(distance=Cosine()), embeddings_of(2)
     assert torch.equal(loss(embeddings, LABELS, triplets).objective, loss(embeddings, LABELS, pairs).objective)
 
 
@@ -96,7 +96,7 @@ def test_far_negatives_and_far_positives_neither_vanish_nor_overflow() -> None:
     positive, negatives = torch.tensor([-1e6, 0.0, -5.0]), torch.tensor([0.0, -1e6, -5.0])
     np.testing.assert_allclose(info_nce(positive, negatives), [1e6, 0, math.log(2)], rtol=1e-6)
     embeddings = torch.tensor([[0.0], [1000.0], [0.001], [5000.0]], requires_grad=True)
-    value = InfoNCE(0.001, distance=Euclidean())(embeddings, torch.tensor([0, 0, 1, 1]), None)
+    value = InfoNCELoss(0.001, distance=Euclidean())(embeddings, torch.tensor([0, 0, 1, 1]), None)
     value.objective.backward()
     # the anchor at 1000 has its nearest negative at 0.001, that at 5000 at 1000
     assert value.objective.item() == pytest.approx((999_999 + 1 + 4_999_998 + 999_999) / 4, rel=1e-5)
@@ -116,7 +116,7 @@ def test_without_positives_or_without_negatives_loss_and_gradient_are_zero(
     labels: list[int], pairs: Pairs | None
 ) -> None:
     embeddings = torch.ones(len(labels), 2, requires_grad=True)
-    value = InfoNCE(distance=Euclidean())(embeddings, torch.tensor(labels, dtype=torch.int64), pairs)
+    value = InfoNCELoss(distance=Euclidean())(embeddings, torch.tensor(labels, dtype=torch.int64), pairs)
     value.objective.backward()
     assert [figure.item() for figure in value] == [0, 0, 0]
     assert torch.equal(embeddings.grad, torch.zeros(len(labels), 2))
@@ -124,7 +124,7 @@ def test_without_positives_or_without_negatives_loss_and_gradient_are_zero(
 
 def test_half_precision_embeddings_are_measured_in_float32() -> None:
     low = embeddings_of(3).detach().bfloat16()
-    loss = InfoNCE(distance=Cosine())
+    loss = InfoNCELoss(distance=Cosine())
     for pairs in (None, SOME):
         found = loss(low, LABELS, pairs).objective
         assert found.dtype == torch.float32

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.distances import LpDistance
-from pytorch_metric_learning.losses import MultiSimilarityLoss
+from pytorch_metric_learning.losses import MultiSimilarityLoss as TheirMultiSimilarityLoss
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.losses.multi_similarity import MultiSimilarity
+from siamesekit.losses.multi_similarity import MultiSimilarityLoss
 from siamesekit.triplets import Pairs, Triplets, all_pairs
 
 LABELS = torch.tensor([7, -2, 7, 40, -2, 7, 9_000_000_000, -2, 40, 7])
@@ -49,7 +49,7 @@ def by_loop(embeddings: Tensor, pairs: Pairs, distance: Distance) -> Tensor:
 def test_equals_the_loop(distance: Distance, pairs: Pairs | None, active: float) -> None:
     embeddings = embeddings_of(0)
     expected = by_loop(embeddings, pairs or all_pairs(LABELS), distance)
-    found = MultiSimilarity(2.0, 10.0, 0.4, distance=distance)(embeddings, LABELS, pairs)
+    found = MultiSimilarityLoss(2.0, 10.0, 0.4, distance=distance)(embeddings, LABELS, pairs)
     assert found.objective.item() == pytest.approx(expected.item(), rel=1e-12)
     assert found.mean.item() == found.objective.item()
     assert found.active.item() == active
@@ -70,8 +70,8 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
     """Of a distance their base is one, ours a similarity: 1 − distance. Their miner is the paper's other half."""
     embeddings = embeddings_of(1)
     pairs = MultiSimilarityMiner(epsilon=-0.3)(embeddings, LABELS) if mined else None
-    found = MultiSimilarity(base=0.3, distance=ours)(embeddings, LABELS, Pairs(*pairs) if pairs else None).objective
-    expected = MultiSimilarityLoss(base=their_base, distance=theirs)(embeddings, LABELS, pairs)
+    found = MultiSimilarityLoss(base=0.3, distance=ours)(embeddings, LABELS, Pairs(*pairs) if pairs else None).objective
+    expected = TheirMultiSimilarityLoss(base=their_base, distance=theirs)(embeddings, LABELS, pairs)
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
     gradients = [torch.autograd.grad(each, embeddings)[0] for each in (found, expected)]
     assert gradients[1].abs().max() > 0.01
@@ -81,13 +81,13 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
 def test_of_triplets_each_pair_counts_once() -> None:
     triplets = Triplets(torch.tensor([0, 0, 0]), torch.tensor([2, 2, 5]), torch.tensor([1, 3, 1]))
     pairs = Pairs(*(torch.tensor(index) for index in ([0, 0], [2, 5], [0, 0], [1, 3])))
-    loss, embeddings = MultiSimilarity(distance=Cosine()), embeddings_of(2)
+    loss, embeddings = MultiSimilarityLoss(distance=Cosine()), embeddings_of(2)
     assert torch.equal(loss(embeddings, LABELS, triplets).objective, loss(embeddings, LABELS, pairs).objective)
 
 
 def test_large_exponents_do_not_overflow() -> None:
     embeddings = torch.tensor([[0.0], [600.0], [0.0]], requires_grad=True)
-    value = MultiSimilarity(4.0, 5000.0, 0.5, distance=Euclidean())(embeddings, torch.tensor([0, 0, 1]), None)
+    value = MultiSimilarityLoss(4.0, 5000.0, 0.5, distance=Euclidean())(embeddings, torch.tensor([0, 0, 1]), None)
     value.objective.backward()
     own, other = 600 - 0.5, 0.5  # beyond the threshold, for both; within it, for the two that lie on one another
     assert value.objective.item() == pytest.approx((2 * own + 2 * other) / 3, rel=1e-5)
@@ -101,7 +101,7 @@ def test_large_exponents_do_not_overflow() -> None:
 )
 def test_without_any_pair_loss_and_gradient_are_zero(labels: list[int], pairs: Pairs | None) -> None:
     embeddings = torch.ones(len(labels), 2, requires_grad=True)
-    value = MultiSimilarity(distance=Euclidean())(embeddings, torch.tensor(labels, dtype=torch.int64), pairs)
+    value = MultiSimilarityLoss(distance=Euclidean())(embeddings, torch.tensor(labels, dtype=torch.int64), pairs)
     value.objective.backward()
     assert [figure.item() for figure in value] == [0, 0, 0]
     assert torch.equal(embeddings.grad, torch.zeros(len(labels), 2))
@@ -109,7 +109,7 @@ def test_without_any_pair_loss_and_gradient_are_zero(labels: list[int], pairs: P
 
 def test_one_pair_on_a_line_has_the_papers_terms() -> None:
     embeddings = torch.tensor([[0.0], [0.25]], dtype=torch.float64)
-    loss = MultiSimilarity(2.0, 50.0, 0.5, distance=Euclidean())
+    loss = MultiSimilarityLoss(2.0, 50.0, 0.5, distance=Euclidean())
     alike, different = (loss(embeddings, torch.tensor(labels), None).objective for labels in ([3, 3], [3, 4]))
     assert alike.item() == pytest.approx(math.log(1 + math.exp(-2 * (0.75 - 0.5))) / 2, rel=1e-12)
     assert different.item() == pytest.approx(math.log(1 + math.exp(50 * (0.75 - 0.5))) / 50, rel=1e-12)
@@ -117,7 +117,7 @@ def test_one_pair_on_a_line_has_the_papers_terms() -> None:
 
 def test_half_precision_embeddings_are_measured_in_float32() -> None:
     low = embeddings_of(3).detach().bfloat16()
-    loss = MultiSimilarity(distance=Cosine())
+    loss = MultiSimilarityLoss(distance=Cosine())
     for pairs in (None, SOME):
         found = loss(low, LABELS, pairs).objective
         assert found.dtype == torch.float32

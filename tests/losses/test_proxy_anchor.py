@@ -5,19 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from pytorch_metric_learning.losses import ProxyAnchorLoss
+from pytorch_metric_learning.losses import ProxyAnchorLoss as TheirProxyAnchorLoss
 from torch import Tensor
 
-from siamesekit.losses.proxy_anchor import ProxyAnchor
+from siamesekit.losses.proxy_anchor import ProxyAnchorLoss
 
 LABELS = torch.tensor([4, 1, 4, 0, 1, 4, 1])
 """Of five individuals: two are not in the batch."""
 
 
-def batch(seed: int = 0) -> tuple[ProxyAnchor, Tensor]:
+def batch(seed: int = 0) -> tuple[ProxyAnchorLoss, Tensor]:
     """The loss of five individuals in float64, and a batch."""
     torch.manual_seed(seed)
-    loss = ProxyAnchor(0.1, 8.0, embedding_dim=3, num_classes=5).double()
+    loss = ProxyAnchorLoss(0.1, 8.0, embedding_dim=3, num_classes=5).double()
     return loss, torch.randn(len(LABELS), 3, dtype=torch.float64, requires_grad=True)
 
 
@@ -54,7 +54,7 @@ def test_equals_the_loop_and_its_gradients() -> None:
 
 def test_equals_pytorch_metric_learning() -> None:
     loss, embeddings = batch(1)
-    reference = ProxyAnchorLoss(num_classes=5, embedding_size=3, margin=0.1, alpha=8)
+    reference = TheirProxyAnchorLoss(num_classes=5, embedding_size=3, margin=0.1, alpha=8)
     reference.proxies.data = loss.proxies.detach().clone()
     found, expected = loss(embeddings, LABELS, None).objective, reference(embeddings, LABELS)
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -75,7 +75,7 @@ def test_without_a_photo_loss_and_gradients_are_zero() -> None:
 
 def test_steps_bring_photos_to_their_proxies() -> None:
     torch.manual_seed(0)
-    loss, embeddings = ProxyAnchor(embedding_dim=8, num_classes=5), torch.randn(7, 8)
+    loss, embeddings = ProxyAnchorLoss(embedding_dim=8, num_classes=5), torch.randn(7, 8)
     optimizer = torch.optim.SGD(loss.parameters(), lr=0.05)
     for _ in range(200):
         optimizer.zero_grad()
@@ -87,9 +87,9 @@ def test_steps_bring_photos_to_their_proxies() -> None:
 
 def test_proxies_begin_with_the_authors_variance_from_the_seeded_generator() -> None:
     torch.manual_seed(5)
-    first = ProxyAnchor(embedding_dim=400, num_classes=50).proxies
+    first = ProxyAnchorLoss(embedding_dim=400, num_classes=50).proxies
     torch.manual_seed(5)
-    again = ProxyAnchor(embedding_dim=400, num_classes=50).proxies
+    again = ProxyAnchorLoss(embedding_dim=400, num_classes=50).proxies
     assert torch.equal(first, again)
     assert first.std().item() == pytest.approx(math.sqrt(2 / 50), rel=0.03)
 
@@ -107,7 +107,7 @@ def test_an_individual_that_did_not_train_has_no_loss(label: int) -> None:
 )
 def test_the_loss_is_in_the_embeddings_type_or_float32(given: torch.dtype, expected: torch.dtype) -> None:
     _, embeddings = batch()
-    loss = ProxyAnchor(embedding_dim=3, num_classes=5)
+    loss = ProxyAnchorLoss(embedding_dim=3, num_classes=5)
     low = embeddings.detach().to(given)
     found = loss(low, LABELS, None).objective
     assert found.dtype == expected
@@ -115,5 +115,5 @@ def test_the_loss_is_in_the_embeddings_type_or_float32(given: torch.dtype, expec
 
 
 def test_what_it_cannot_be_combined_with() -> None:
-    assert ProxyAnchor.by_class
-    assert ProxyAnchor.measures_by == "cosine"
+    assert ProxyAnchorLoss.by_class
+    assert ProxyAnchorLoss.measures_by == "cosine"

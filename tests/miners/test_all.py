@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
 
-from siamesekit.miners.all import All, all_triplets
+from siamesekit.miners.all import AllTripletsMiner, all_triplets
 from siamesekit.triplets import Triplets
 
 
@@ -27,7 +27,7 @@ def test_equals_the_triple_loop(labels: list[int]) -> None:
 
 def test_equals_pytorch_metric_learning() -> None:
     labels = torch.randint(0, 6, (40,), generator=torch.Generator().manual_seed(0))
-    found = rows(All()(torch.zeros(40, 2), labels))
+    found = rows(AllTripletsMiner()(torch.zeros(40, 2), labels))
     assert len(found) > 1000
     assert sorted(found) == sorted(zip(*(index.tolist() for index in get_all_triplets_indices(labels)), strict=True))
 

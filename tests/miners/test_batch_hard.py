@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning.distances import LpDistance
-from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.miners import BatchHardMiner as TheirBatchHardMiner
 
 from siamesekit.distances.euclidean import Euclidean
-from siamesekit.miners.batch_hard import BatchHard, batch_hard
+from siamesekit.miners.batch_hard import BatchHardMiner, batch_hard
 from siamesekit.triplets import Triplets
 
 
@@ -35,8 +35,8 @@ def test_equals_pytorch_metric_learning() -> None:
     draw = torch.Generator().manual_seed(1)
     embeddings = torch.randn(60, 5, dtype=torch.float64, generator=draw)
     labels = torch.randint(0, 20, (60,), generator=draw)
-    theirs = BatchHardMiner(distance=LpDistance(normalize_embeddings=False))(embeddings, labels)
-    ours = rows(BatchHard(distance=Euclidean())(embeddings, labels))
+    theirs = TheirBatchHardMiner(distance=LpDistance(normalize_embeddings=False))(embeddings, labels)
+    ours = rows(BatchHardMiner(distance=Euclidean())(embeddings, labels))
     assert len(ours) > 40
     assert ours == list(zip(*(index.tolist() for index in theirs), strict=True))
 

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning.distances import LpDistance
-from pytorch_metric_learning.miners import DistanceWeightedMiner
+from pytorch_metric_learning.miners import DistanceWeightedMiner as TheirDistanceWeightedMiner
 from pytorch_metric_learning.utils import loss_and_miner_utils
 from scipy.integrate import quad
 from scipy.stats import chisquare
 from torch import Tensor
 
 from siamesekit.errors import ComponentError
-from siamesekit.miners.distance_weighted import DistanceWeighted, distance_weighted, log_weights, negative_weights
+from siamesekit.miners.distance_weighted import DistanceWeightedMiner, distance_weighted, log_weights, negative_weights
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets
 
@@ -93,7 +93,7 @@ def test_weights_are_those_that_pytorch_metric_learning_draws_by(monkeypatch: py
         return (labels[:0],) * 3
 
     monkeypatch.setattr(loss_and_miner_utils, "get_random_triplet_indices", catch)
-    DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4, distance=LpDistance())(embeddings, labels)
+    TheirDistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4, distance=LpDistance())(embeddings, labels)
     assert not seen[0].isnan().any()
     np.testing.assert_allclose(negative_weights(embeddings, labels, 0.5, 1.4), seen[0], rtol=1e-6, atol=1e-9)
 
@@ -168,6 +168,6 @@ def test_embeddings_that_are_not_finite_give_valid_indices() -> None:
 
 def test_cutoffs_that_leave_nothing_between_them_are_refused() -> None:
     with pytest.raises(ComponentError, match=r"cutoff 1.4 must be less than upper_cutoff 1.4"):
-        DistanceWeighted(cutoff=1.4)
+        DistanceWeightedMiner(cutoff=1.4)
     with pytest.raises(ComponentError, match="upper_cutoff: must be less than 2, not 2"):
         MINERS.build("distance-weighted", {"upper_cutoff": 2.0}, distance=None, seed=0)

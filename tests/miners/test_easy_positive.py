@@ -11,7 +11,7 @@ from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.miners import BatchEasyHardMiner
 
 from siamesekit.distances.euclidean import Euclidean
-from siamesekit.miners.easy_positive import EasyPositive, Negatives, easy_positive
+from siamesekit.miners.easy_positive import EasyPositiveMiner, Negatives, easy_positive
 from siamesekit.triplets import Triplets
 
 NEGATIVES = get_args(Negatives)
@@ -72,7 +72,7 @@ def test_equals_pytorch_metric_learning(kind: Negatives, theirs: str) -> None:
     labels = torch.randint(0, 20, (60,), generator=draw)
     plain = LpDistance(normalize_embeddings=False)
     anchor, positive, _, negative = BatchEasyHardMiner("easy", theirs, distance=plain)(embeddings, labels)
-    ours = rows(EasyPositive(kind, distance=Euclidean())(embeddings, labels))
+    ours = rows(EasyPositiveMiner(kind, distance=Euclidean())(embeddings, labels))
     assert len(ours) > 35
     assert ours == list(zip(anchor.tolist(), positive.tolist(), negative.tolist(), strict=True))
 
@@ -81,8 +81,8 @@ def test_an_anchor_without_a_semi_hard_negative_has_no_triplet() -> None:
     """On a line: 0 and 9 are one individual, and all others lie between; from 9 the photo at −1 is beyond 0."""
     embeddings = torch.tensor([[0.0], [9.0], [4.0], [-1.0]])
     labels = torch.tensor([0, 0, 1, 2])
-    assert rows(EasyPositive("semi-hard", distance=Euclidean())(embeddings, labels)) == [(1, 0, 3)]
-    assert rows(EasyPositive("hard", distance=Euclidean())(embeddings, labels)) == [(0, 1, 3), (1, 0, 2)]
+    assert rows(EasyPositiveMiner("semi-hard", distance=Euclidean())(embeddings, labels)) == [(1, 0, 3)]
+    assert rows(EasyPositiveMiner("hard", distance=Euclidean())(embeddings, labels)) == [(0, 1, 3), (1, 0, 2)]
 
 
 @pytest.mark.parametrize("kind", NEGATIVES)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.miners import semi_hard as module
-from siamesekit.miners.semi_hard import SemiHard, semi_hard
+from siamesekit.miners.semi_hard import SemiHardMiner, semi_hard
 from siamesekit.triplets import Triplets
 
 
@@ -47,9 +47,9 @@ def test_an_example_on_a_line() -> None:
     """Anchor 0 and positive 1; the negatives 0.5, −1 (a tie, not beyond), 1.5 and −3."""
     embeddings = torch.tensor([[0.0], [1.0], [0.5], [-1.0], [1.5], [-3.0]])
     labels = torch.tensor([0, 0, 1, 2, 3, 4])
-    assert rows(SemiHard(distance=SquaredEuclidean())(embeddings, labels)) == [(0, 1, 4), (1, 0, 3)]
+    assert rows(SemiHardMiner(distance=SquaredEuclidean())(embeddings, labels)) == [(0, 1, 4), (1, 0, 3)]
     near = torch.tensor([[0.0], [9.0], [0.5], [-1.0], [1.5], [-3.0]])  # no negative is beyond: the farthest from 0
-    assert rows(SemiHard(distance=SquaredEuclidean())(near, labels)) == [(0, 1, 5), (1, 0, 3)]
+    assert rows(SemiHardMiner(distance=SquaredEuclidean())(near, labels)) == [(0, 1, 5), (1, 0, 3)]
 
 
 @pytest.mark.parametrize("labels", [[], [3], [1, 1, 1], [1, 2, 3]], ids=str)

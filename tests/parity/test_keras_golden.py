@@ -14,7 +14,7 @@ from siamesekit.data.samplers.batch import batch_of
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import choose_precision
-from siamesekit.losses.triplet import Triplet
+from siamesekit.losses.triplet import TripletLoss
 from siamesekit.model import Encoder, SiameseNetwork
 from siamesekit.optimizers.keras_adam import KerasAdam
 from siamesekit.triplets import Triplets
@@ -71,7 +71,7 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
     of their size; so it is the median of many small batches, in each of which every image stands twice.
     """
     distance = SquaredEuclidean()
-    loss = Triplet(margin=1.0, reduction="sum", distance=distance)
+    loss = TripletLoss(margin=1.0, reduction="sum", distance=distance)
     precision = choose_precision("cpu", "fp32")
     stored = store(encoder, images, precision)
     network = SiameseNetwork(encoder, distance).train()
@@ -93,7 +93,7 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
 @pytest.mark.parametrize("how", ["three images", "cached prefix, distinct images"])
 def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile, how: str) -> None:
     distance = SquaredEuclidean()
-    loss = Triplet(margin=1.0, reduction="sum", distance=distance)
+    loss = TripletLoss(margin=1.0, reduction="sum", distance=distance)
     optimizer = KerasAdam(encoder.trainable(), lr=1e-3, epsilon=0.1)
     precision = choose_precision("cpu", "fp32")
     stored = store(encoder, images, precision)

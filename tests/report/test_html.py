@@ -187,7 +187,17 @@ def test_training_that_did_not_help_is_said_exactly_where_it_did_not(
     assert shortfalls(figures) == found
     html = render(report(evaluation=evaluation(networks=figures)))
     assert ("Training did not help everywhere." in html) == bool(found)
+    assert (f"Training helped in {6 - len(found)} of 6 comparisons." in html) == bool(found)
     assert all(f"<li>{line}</li>" in html for line in found)
+
+
+def test_training_that_helped_nowhere_is_counted_and_said() -> None:
+    figures = networks(GOOD | {"trained": (0.1, 0.1, 0.1)})
+    html = render(report(evaluation=evaluation(networks=figures)))
+    assert "<strong>Training helped in 0 of 6 comparisons.</strong>" in html
+    assert "This model is no better than comparing plain pixels or than the same network before training" in html
+    assert "did not help everywhere" not in html
+    assert html.index("no better than comparing plain pixels") < html.index("Did training help?")
 
 
 def test_the_threshold_and_what_it_is_worth_are_told() -> None:

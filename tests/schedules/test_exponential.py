@@ -2,11 +2,11 @@
 
 import pytest
 
-from siamesekit.schedules.exponential import Exponential
+from siamesekit.schedules.exponential import ExponentialSchedule
 
 
 def test_each_step_leaves_the_same_share_and_an_epoch_gamma() -> None:
-    factor = Exponential(gamma=0.9, steps_per_epoch=4)
+    factor = ExponentialSchedule(gamma=0.9, steps_per_epoch=4)
     now = 1.0
     for step in range(40):
         assert factor(step) == pytest.approx(now, rel=1e-12)

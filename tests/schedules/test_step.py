@@ -2,11 +2,11 @@
 
 import pytest
 
-from siamesekit.schedules.step import Step
+from siamesekit.schedules.step import StepSchedule
 
 
 def test_drops_after_every_so_many_epochs() -> None:
-    factor = Step(every=2, gamma=0.5, steps_per_epoch=3)
+    factor = StepSchedule(every=2, gamma=0.5, steps_per_epoch=3)
     expected, now = [], 1.0
     for epoch in range(7):
         if epoch > 0 and epoch % 2 == 0:

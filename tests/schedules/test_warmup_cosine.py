@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from siamesekit.schedules.warmup_cosine import WarmupCosine
+from siamesekit.schedules.warmup_cosine import WarmupCosineSchedule
 
 
 def test_rises_and_falls_by_the_closed_form() -> None:
-    factor = WarmupCosine(0.2, 0.1, steps=20)
+    factor = WarmupCosineSchedule(0.2, 0.1, steps=20)
     assert [factor(step) for step in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     for step in range(4, 20):
         assert factor(step) == pytest.approx(0.1 + 0.9 * math.cos((step - 4) / 16 * math.pi / 2) ** 2, abs=1e-12)
@@ -17,7 +17,7 @@ def test_rises_and_falls_by_the_closed_form() -> None:
 
 
 def test_the_order_in_which_steps_are_asked_changes_nothing() -> None:
-    factor = WarmupCosine(steps=50)
+    factor = WarmupCosineSchedule(steps=50)
     forwards = [factor(step) for step in range(50)]
     assert [factor(step) for step in reversed(range(50))] == forwards[::-1]
     assert min(forwards) > 0

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from siamesekit.adapted.prose import plain
 from siamesekit.components import Member
 from siamesekit.errors import ComponentError
 from siamesekit.signatures import REQUIRED, Marker, Parameter, in_words
@@ -90,11 +91,11 @@ def parameters_of(name: str, classes: Mapping[str, ast.ClassDef]) -> list[ClassP
 
 
 def doc_of(name: str, classes: Mapping[str, ast.ClassDef]) -> str:
-    """A class's docstring, or its constructor's; empty where there is none."""
+    """A class's docstring, or its constructor's, as plain text; empty where there is none."""
     node = classes[name]
     constructor = _constructor(node)
     text = ast.get_docstring(node) or (ast.get_docstring(constructor) if constructor is not None else None)
-    return inspect.cleandoc(text or "")
+    return plain(inspect.cleandoc(text or ""))
 
 
 def descendants(base: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:

@@ -28,6 +28,7 @@ from siamesekit.adapted.class_chain import (
     parameters_of,
     without,
 )
+from siamesekit.adapted.summaries import PML, introduction
 from siamesekit.components import Member
 from siamesekit.errors import ComponentError
 from siamesekit.options import (
@@ -270,8 +271,8 @@ def _member(kind: str, name: str, classes: Mapping[str, ast.ClassDef]) -> Member
     dropped = DROPPED | RUNTIME | set(LEFT_OUT.get(name, ()))
     parameters = without([*parameters_of(name, classes), *ADDED.get(name, ())], dropped)
     own = doc_of(name, classes)
-    summary = f"`{name}` of pytorch-metric-learning, with its own defaults."
-    return member_of(parameters, partial(_option, name), f"{summary}\n\n{own}".strip(), f"{PACKAGE}.{kind}.{name}")
+    doc = f"{introduction(name, 'pytorch-metric-learning', PML)}\n\n{own}".strip()
+    return member_of(parameters, partial(_option, name), doc, f"{PACKAGE}.{kind}.{name}")
 
 
 def _option(class_name: str, parameter: ClassParameter) -> Parameter:

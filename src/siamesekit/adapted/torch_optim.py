@@ -22,6 +22,7 @@ from siamesekit.adapted.class_chain import (
     parameters_of,
     without,
 )
+from siamesekit.adapted.summaries import TORCH, introduction
 from siamesekit.components import Member
 from siamesekit.errors import ComponentError
 from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction, Positive
@@ -137,7 +138,7 @@ def _components(base: str) -> tuple[str, ...]:
 def _member(name: str) -> Member:
     parameters = without(parameters_of(name, _classes()), DROPPED)
     module = "lr_scheduler." if "LRScheduler" in ast.unparse(_classes()[name]).partition(":")[0] else ""
-    doc = f"`{name}` of PyTorch.\n\n{doc_of(name, _classes())}".strip()
+    doc = f"{introduction(name, 'PyTorch', TORCH)}\n\n{doc_of(name, _classes())}".strip()
     return member_of(parameters, partial(_option, name), doc, f"{PACKAGE}.{module}{name}")
 
 

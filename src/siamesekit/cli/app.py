@@ -16,6 +16,7 @@ from siamesekit import __version__
 from siamesekit.cli.completion import components, families, kinds, plurals
 from siamesekit.cli.shell import Shell
 from siamesekit.errors import OutputError, UserError
+from siamesekit.quiet import silence_decoders
 from siamesekit.run_folder import CONFIG
 
 app = typer.Typer(
@@ -173,17 +174,20 @@ def compare(
 ) -> None:
     """Compare two photos: distance, similarity from 0 to 1, and the verdict at the model's threshold."""
     with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.cli.arguments import check_compared
+
         shell.require_files(run, a, b)
+        check_compared(run, a, b)
         shell.load_plugins(plugin)
         from siamesekit.artifact import load
 
         model = load(run, device.value)
         comparison = model.compare(a, b)
-        if as_json:
-            shell.json(dataclasses.asdict(comparison))
-        else:
-            from siamesekit.cli.printing import print_comparison
+        from siamesekit.cli.printing import print_comparison, worth_of_verdict
 
+        if as_json:
+            shell.json({**dataclasses.asdict(comparison), "note": worth_of_verdict(model.description)})
+        else:
             print_comparison(shell, comparison, model.description)
 
 
@@ -195,32 +199,34 @@ def embed(
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.fp32,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the embeddings of photos to a file.
+    """Write the embeddings of photos to a file, each with the name of its individual where its folder tells it.
 
     In fp32 they are those of `compare`, and the same to rounding on every machine. With --precision auto bf16 is
     taken where it is native: twice as fast or more, and embeddings that differ by a few per cent of their length.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.embedding_files import check_output, photos_of, write_embeddings
+        from siamesekit.cli.arguments import check_embedded
+        from siamesekit.embedding_files import check_output, photos_and_individuals, table_of_left_out
 
         check_output(output)
-        photos = photos_of(inputs)
+        check_embedded(run, inputs, output)
+        photos = photos_and_individuals(inputs)
+        table = table_of_left_out(output) if skip_bad else None
         shell.require_files(run)
         shell.load_plugins(plugin)
         from siamesekit.allocator import keep_freed_memory
         from siamesekit.artifact import load
+        from siamesekit.cli.embedding import embed_into
 
         keep_freed_memory()
         model = load(run, device.value, precision.value)
-        embeddings = model.embed_files(photos, shell)
-        write_embeddings(output, photos, embeddings.numpy())
+        told = embed_into(output, table, model, photos, shell)
         if as_json:
-            shell.json({"photos": len(photos), "dimensions": embeddings.shape[1], "file": str(output)})
-        else:
-            shell.say(f"{len(photos)} photos, {embeddings.shape[1]} dimensions each: {output}")
+            shell.json(told)
 
 
 @app.command("list")
@@ -334,4 +340,5 @@ def main() -> None:
     """The `siamesekit` command."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be of bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
+    silence_decoders()
     app()

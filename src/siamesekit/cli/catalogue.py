@@ -119,9 +119,13 @@ def unused_keys(component: Component) -> set[str]:
 
 
 def summary_of_member(component: Component) -> str:
-    """An adapted class and the first sentence of its own docstring, where it says something."""
+    """An adapted class and what it does: in this library's words, else the first sentence of its own docstring."""
     adapted = component.source.rpartition(".")[2]
-    paragraph = component.doc.partition("\n\n")[2].strip().partition("\n\n")[0]
+    first, _, rest = component.doc.partition("\n\n")
+    in_our_words = first.partition(". ")[2].strip()
+    if in_our_words:
+        return f"{adapted}: {in_our_words}"
+    paragraph = rest.strip().partition("\n\n")[0]
     sentence = re.split(r"(?<=\.)\s|\s*\n *(?=\w+: *$)", paragraph, maxsplit=1, flags=re.M)[0]
     if re.match(r"\w+:|\S*$|Issue #|The parameters are", sentence):  # arguments, or nothing of what it is
         return adapted

@@ -16,6 +16,7 @@ from siamesekit.cli.tables import (
     options_table,
     plan_table,
 )
+from siamesekit.figures import apart
 from siamesekit.registry import registry_of
 
 if TYPE_CHECKING:
@@ -31,11 +32,17 @@ WIDE = 120
 
 
 def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, manifest: Mapping[str, Any]) -> None:
-    """The figures of a finished run."""
+    """The figures of a finished run; first, where it is so, that the model is no better than a baseline."""
+    training = evaluation.get("training", {})
+    if training.get("sentence"):
+        shell.say(training["sentence"])
     shell.out.print(evaluation_table(evaluation))
+    if training and training["helped"] < training["comparisons"]:
+        shell.say(f"training helped in {training['helped']} of {training['comparisons']} comparisons with the "
+                  "untrained network and with plain pixels")  # fmt: skip
     threshold = evaluation["threshold"]
     if threshold is not None:
-        shell.say(f"threshold {threshold['threshold']:.4f} ({threshold['criterion']})")
+        shell.say(f"threshold {apart(threshold['threshold'])[0]} ({threshold['criterion']})")
     for note in evaluation["notes"]:
         shell.say(note)
     for stand_in in manifest["stand_ins"]:
@@ -51,24 +58,43 @@ def print_plan(shell: Shell, plan: Mapping[str, Any]) -> None:
 
 def print_comparison(shell: Shell, comparison: Comparison, description: Mapping[str, Any]) -> None:
     """Two photos compared."""
-    shell.say(f"distance    {comparison.distance:.4f}")
-    if comparison.similarity is None or comparison.threshold is None:
-        shell.say("similarity  unknown: this model ships no threshold (its evaluation.json says why)")
-        return
-    verdict = "same individual" if comparison.same else "different individuals"
-    shell.say(f"similarity  {comparison.similarity:.3f}")
-    shell.say(f"verdict     {verdict} (threshold {comparison.threshold:.4f})")
-    point = description["operating_point"]
-    worth = point["cross_fit"]
-    if worth is not None:
-        shell.say(
-            f"at this threshold, of {worth['different_pairs']:,} different pairs "
-            f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
-            f"{worth['false_reject_rate']['value']:.1%} different (cross-fitted on {point['individuals']} "
-            "individuals that did not train)"
-        )
+    [distance, *threshold] = apart(*(v for v in (comparison.distance, comparison.threshold) if v is not None))
+    shell.say(f"distance    {distance}")
+    if comparison.similarity is None or not threshold:
+        why = "" if description.get("no_threshold") else " (its evaluation.json says why)"
+        shell.say(f"similarity  unknown: this model ships no threshold{why}")
+    else:
+        shell.say(f"similarity  {comparison.similarity:.3f}")
+        verdict = "same individual" if comparison.same else "different individuals"
+        shell.say(f"verdict     {verdict} (threshold {threshold[0]})")
+    caveat = worth_of_verdict(description)
+    if caveat is not None:
+        shell.say(caveat)
     for stand_in in description["stand_ins"]:
         shell.warn(f"trained with a stand-in: {stand_in['used']} in place of {stand_in['wanted']}")
+
+
+def worth_of_verdict(description: Mapping[str, Any]) -> str | None:
+    """What a model's verdicts are worth, or why it gives none, in a sentence; None where that is not known.
+
+    Args:
+        description: the model's.
+    """
+    if description.get("no_threshold"):
+        return str(description["no_threshold"])
+    point = description.get("operating_point")
+    if point is None:
+        return None
+    worth = point["cross_fit"]
+    if worth is None:
+        return (f"how often such verdicts are wrong is unknown: {point['individuals']} held-out individuals set the "
+                "threshold, too few to judge it as well")  # fmt: skip
+    return (
+        f"at this threshold, of {worth['different_pairs']:,} different pairs "
+        f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
+        f"{worth['false_reject_rate']['value']:.1%} different (cross-fitted on {point['individuals']} "
+        "individuals that did not train)"
+    )
 
 
 def print_components(shell: Shell, registries: Sequence[Registry]) -> None:

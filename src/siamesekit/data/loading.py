@@ -14,7 +14,6 @@ from torch import Tensor
 from siamesekit.data.images import Fit, Pixels, read_square
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
-from siamesekit.data.quiet import quiet
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, line_of_name
 from siamesekit.progress import Progress
@@ -108,20 +107,22 @@ def read_chunks(
     progress: Progress,
     label: str,
     workers: int | None = None,
+    passed_over: dict[int, Finding] | None = None,
 ) -> Generator[Tensor]:
     """The photos in order, `chunk` at a time, uint8 `[n, 3, size, size]`, channels last; a bounded number is decoded
     in the background while the caller works on one.
 
     Past the first photo that cannot be read nothing is given any more: the others are read to be reported with it.
+    With `passed_over`, which receives such photos by their place among the records, the others are given without them.
 
     Raises:
-        DataError: photos that cannot be read, all of them together.
+        DataError: photos that cannot be read, all of them together; not with `passed_over`.
     """
     sizes = (min(chunk, len(records) - start) for start in range(0, len(records), chunk))
     rooms = (empty_images(length, size) for length in sizes)
-    findings: dict[int, Finding] = {}
-    yield from _read(records, rooms, size, fit, progress, label, workers, findings)
-    if findings:
+    findings: dict[int, Finding] = {} if passed_over is None else passed_over
+    yield from _read(records, rooms, size, fit, progress, label, workers, findings, rest=passed_over is not None)
+    if findings and passed_over is None:
         raise DataError(report(tuple(findings.values()), len(records)))
 
 
@@ -134,10 +135,12 @@ def _read(
     label: str,
     workers: int | None,
     findings: dict[int, Finding],
+    rest: bool = False,
 ) -> Generator[Tensor]:
     """Fill `rooms`, which together hold all records, giving each when it is full, `AHEAD` of them begun before.
 
-    `findings` receives the photos that cannot be read, by their place among the records.
+    `findings` receives the photos that cannot be read, by their place among the records. With `rest` the others are
+    given without them.
     """
     begun: deque[tuple[Tensor, list[Future[Finding | None]]]] = deque()
     numbers = count()
@@ -151,20 +154,24 @@ def _read(
             begun.append((room, [pool.submit(_fill, pixels, record, fit) for pixels, record in places]))
 
     try:
-        with quiet():
-            for _ in range(AHEAD):
-                begin()
-            while begun:
-                room, reading = begun.popleft()
-                for future in reading:
-                    finding, number = future.result(), next(numbers)
-                    if finding is not None:
-                        findings[number] = finding
-                    next(shown, None)
-                begin()
-                if not findings:
-                    yield room
-            next(shown, None)
+        for _ in range(AHEAD):
+            begin()
+        while begun:
+            room, reading = begun.popleft()
+            usable = []
+            for place, future in enumerate(reading):
+                finding, number = future.result(), next(numbers)
+                if finding is None:
+                    usable.append(place)
+                else:
+                    findings[number] = finding
+                next(shown, None)
+            begin()
+            if not findings or (rest and len(usable) == len(room)):
+                yield room
+            elif rest and usable:
+                yield room[usable]
+        next(shown, None)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -28,6 +28,12 @@ class Room:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.free_all()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.free_all)
+
+    def free_all(self) -> None:
+        """All of it is free: in a forked child, where the threads that had taken some are not."""
         self.taken = 0
         self._changed = threading.Condition()
 
@@ -86,14 +92,29 @@ def _resolved(file: Path, root: Path | None) -> Path:
     return real
 
 
+_SPECIAL = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"))
+
+
 def _check(info: os.stat_result) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise UnreadableError("is a folder, not a photo", "name the photos in it")
     if not stat.S_ISREG(info.st_mode):
-        raise UnreadableError("is not a regular file", "remove it")
-    if info.st_size == 0:
+        kind = next((name for is_kind, name in _SPECIAL if is_kind(info.st_mode)), "special file")
+        raise UnreadableError("is not a regular file", f"it is a {kind}, and a photo is a file with pixels in it")
+    check_length(info.st_size)
+
+
+def check_length(size: int) -> None:
+    """Refuse a photo's file by its size in bytes.
+
+    Raises:
+        UnreadableError: it is empty, or larger than `MAX_BYTES`.
+    """
+    if size == 0:
         raise UnreadableError("is empty (0 bytes)", "copy it again or remove it")
-    if info.st_size > MAX_BYTES:
+    if size > MAX_BYTES:
         raise UnreadableError(
-            f"is too large: {info.st_size / 10**6:,.0f} MB, the limit is {MAX_BYTES / 10**6:,.0f} MB", "make it smaller"
+            f"is too large: {size / 10**6:,.0f} MB, the limit is {MAX_BYTES / 10**6:,.0f} MB", "make it smaller"
         )
 
 

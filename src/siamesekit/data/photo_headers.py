@@ -29,10 +29,14 @@ MAX_STRIPS = 400_000
 """Of a TIFF: 100 megapixels in the smallest tiles, 16 × 16. Pillow keeps 280 bytes of each."""
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 """In a JPEG, what a length follows, or the end."""
-_SCAN, _END, _COMMENT, _ADOBE = 0xDA, 0xD9, 0xFE, 0xEE
+_SCAN, _END, _COMMENT, _ADOBE, _EXIF = 0xDA, 0xD9, 0xFE, 0xEE, 0xE1
 _ADOBE_BYTES = 16
 _STRIP_TAGS = {273, 279, 324, 325}
 """Offsets and lengths of a TIFF's strips and tiles."""
+_ORIENTATION, _SHORT = 274, 3
+_PIXEL_TAGS = {254, 255, 256, 257, 258, 259, 262, 266, _ORIENTATION, *_STRIP_TAGS, 277, 278, 284, 292, 293, 317, 320,
+               322, 323, 330, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}  # fmt: skip
+"""A TIFF's tags without which its pixels could not be read, or would be others."""
 
 
 def check_size(width: int, height: int) -> None:
@@ -76,7 +80,7 @@ def _at_most(found: int, limit: int, parts: str) -> None:
 
 
 def essential(content: bytes) -> bytes | None:
-    """A JPEG or PNG without what only describes its pixels: profiles, EXIF, texts, an animation's other frames.
+    """A JPEG, PNG or TIFF without what only describes its pixels: profiles, EXIF, texts, an animation's other frames.
 
     Returns:
         None where it has nothing of the kind, or is of another format.
@@ -95,7 +99,57 @@ def essential(content: bytes) -> bytes | None:
     elif content[:4] == b"\x89PNG":
         chunks = (content[start:end] for start, end in _chunks(content))
         kept = content[:8] + b"".join(chunk for chunk in chunks if chunk[4:5].isupper() or chunk[4:8] == b"tRNS")
+    elif content[:2] in (b"II", b"MM"):
+        return _with_pixel_tags(content)
     return None if len(kept) == len(content) else kept
+
+
+def _with_pixel_tags(tiff: bytes) -> bytes | None:
+    """A TIFF whose directory has the tags of the pixels alone: a new directory at its end; the old one is left over."""
+    try:
+        order, big, entries = _directory(tiff)
+    except (struct.error, OverflowError):
+        return None
+    kept = [entry for tag, entry in entries if tag in _PIXEL_TAGS]
+    if len(kept) == len(entries):
+        return None
+    place = len(tiff) + len(tiff) % 2
+    count, offset = ("Q", "Q") if big else ("H", "I")
+    header = tiff[: 8 if big else 4] + struct.pack(order + offset, place)
+    directory = struct.pack(order + count, len(kept)) + b"".join(kept) + struct.pack(order + offset, 0)
+    return header + tiff[len(header) :] + bytes(place - len(tiff)) + directory
+
+
+def orientation_in(content: bytes) -> int | None:
+    """The orientation that the EXIF of a JPEG, PNG or WebP gives, 1 … 8 (tag 274); None where it gives none.
+
+    None of a TIFF, too, which Pillow turns upright when it decodes it.
+    """
+    exif = b""
+    if content[:2] == b"\xff\xd8":
+        blocks = (content[start + 4 : end] for marker, start, end in _segments(content) if marker == _EXIF)
+        exif = next((block for block in blocks if block[:6] == b"Exif\0\0"), b"")
+    elif content[:4] == b"\x89PNG":
+        exif = next((content[s + 8 : e - 4] for s, e in _chunks(content) if content[s + 4 : s + 8] == b"eXIf"), b"")
+    elif content[:4] == b"RIFF":
+        place = content.find(b"EXIF")
+        exif = b"" if place < 0 else content[place + 8 :]
+    return orientation_of(exif)
+
+
+def orientation_of(exif: bytes) -> int | None:
+    """The orientation in a block of EXIF, which is a TIFF without pixels; None where there is none."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    try:
+        order, big, entries = _directory(tiff)
+    except (struct.error, OverflowError):
+        return None
+    for tag, entry in entries:
+        if tag == _ORIENTATION:
+            kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), entry, 2)
+            (found,) = struct.unpack_from(order + "H", entry, 12 if big else 8)
+            return int(found) if (kind, count) == (_SHORT, 1) and 1 <= found <= 8 else None
+    return None
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
@@ -132,15 +186,26 @@ def _chunks(png: bytes) -> Iterator[tuple[int, int]]:
 
 def _strips(tiff: bytes) -> int:
     """The largest number of strips or tiles that the first directory of a TIFF, or BigTIFF, declares; 0 if damaged."""
-    order = "<" if tiff[:2] == b"II" else ">"
-    big = 43 in tiff[2:4]
     try:
-        (start,) = struct.unpack_from(order + ("Q" if big else "I"), tiff, 8 if big else 4)
-        (entries,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, start)
-        form = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
-        first = start + (8 if big else 2)
-        table = tiff[first : first + min(entries, 65_535) * form.size]
-        whole = table[: len(table) // form.size * form.size]
-        return max((count for tag, _, count in form.iter_unpack(whole) if tag in _STRIP_TAGS), default=0)
+        order, big, entries = _directory(tiff)
     except (struct.error, OverflowError):
         return 0
+    counts = (struct.unpack_from(order + ("Q" if big else "I"), entry, 4)[0] for tag, entry in entries
+              if tag in _STRIP_TAGS)  # fmt: skip
+    return max(counts, default=0)
+
+
+def _directory(tiff: bytes) -> tuple[str, bool, list[tuple[int, bytes]]]:
+    """The first directory of a TIFF, or BigTIFF: byte order, whether it is a BigTIFF, each tag with its entry.
+
+    Raises:
+        struct.error, OverflowError: there is none.
+    """
+    order = "<" if tiff[:2] == b"II" else ">"
+    big = 43 in tiff[2:4]
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), tiff, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, start)
+    first, size = start + (8 if big else 2), 20 if big else 12
+    table = tiff[first : first + min(count, 65_535) * size]
+    entries = [table[place : place + size] for place in range(0, len(table) - size + 1, size)]
+    return order, big, [(int.from_bytes(entry[:2], "little" if order == "<" else "big"), entry) for entry in entries]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.errors import DataError
+from siamesekit.figures import gibibytes
 
 GIB = 2**30
 DEFAULT_BUDGET = 2 * GIB
@@ -58,7 +59,7 @@ def _mapped(size_in_bytes: int) -> Tensor:
             memory = mmap.mmap(file.fileno(), size_in_bytes)
     except OSError as error:
         raise DataError(
-            f"the photos take {size_in_bytes / GIB:.1f} GiB, more than data.memory_gib, and cannot be kept in {folder} "
+            f"the photos take {gibibytes(size_in_bytes)}, more than data.memory_gib, and cannot be kept in {folder} "
             f"({error.strerror}): free some space, set XDG_CACHE_HOME to a folder on another disk, raise "
             "data.memory_gib, or lower data.size"
         ) from None

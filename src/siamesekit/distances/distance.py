@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from siamesekit.nested import component_from
+from siamesekit.registry import DISTANCES
 
 RanksAs = Literal["euclidean", "cosine", "dot"]
 
@@ -29,7 +33,24 @@ class Distance(Protocol):
         ...
 
 
-def pairwise(distance: Distance, a: Tensor, b: Tensor) -> Tensor:
+DistanceLike = Distance | str | Mapping[str, Any]
+"""A distance, its name, or a table with its name and options."""
+
+
+def as_distance(distance: DistanceLike) -> Distance:
+    """The distance itself, or what its name or table stands for.
+
+    Raises:
+        ComponentError: it is no distance, or there is none of that name.
+
+    >>> as_distance("cosine")
+    Cosine()
+    """
+    found: Distance = component_from(distance, DISTANCES, "distance")
+    return found
+
+
+def pairwise(distance: DistanceLike, a: Tensor, b: Tensor) -> Tensor:
     """All distances between two sets of embeddings: `[N, D]`, `[M, D]` → `[N, M]`, in float32 or better.
 
     The distance's own `pairwise` where it has one; otherwise row by row, in O(M · D) memory beside the result.
@@ -40,7 +61,7 @@ def pairwise(distance: Distance, a: Tensor, b: Tensor) -> Tensor:
     tensor([[0., 1., 5.],
             [1., 0., 4.]])
     """
-    a, b = at_least_float32(a), at_least_float32(b)
+    distance, a, b = as_distance(distance), at_least_float32(a), at_least_float32(b)
     with full_precision(a.device):
         own = getattr(distance, "pairwise", None)
         if own is not None:
@@ -69,41 +90,66 @@ def unit(rows: Tensor) -> Tensor:
 def full_precision(device: torch.device) -> Iterator[None]:
     """Inside it float32 products are those of float32 (IEEE): neither autocast nor TF32 nor bfloat16 takes their place.
 
-    Whichever way that was asked for, by `set_float32_matmul_precision`, `allow_tf32` or, from PyTorch 2.9 on,
-    `fp32_precision`; it holds again afterwards. A backward pass runs after it, as it was asked for: a gradient is a
-    product of its own, whose relative error is that of TF32, where |a|² + |b|² − 2ab of near embeddings would be all
-    error.
+    Whichever way that was asked for: by `autocast`, `set_float32_matmul_precision`, `allow_tf32` or, from PyTorch 2.9
+    on, `fp32_precision`. These settings are the whole process's and stay as they are: where they ask for less,
+    products are taken in float64 and rounded to float32, in this thread alone. So are their gradients.
 
     Args:
         device: where the products are taken.
     """
+    with torch.autocast(device.type, enabled=False), _ProductsInFloat64() if _lowered() else nullcontext():
+        yield
+
+
+class _ProductsInFloat64(TorchFunctionMode):
+    """Matrix products of float32 tensors are taken in float64 and rounded."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call `func`, on float64 tensors where it is one of `PRODUCTS`."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") not in PRODUCTS:
+            return func(*args, **kwargs)
+        out = kwargs.get("out")
+        with torch._C.DisableTorchFunction():
+            given = {name: _in_float64(value) for name, value in kwargs.items() if name != "out"}
+            result = func(*map(_in_float64, args), **given)
+            if result.dtype == torch.float64 and not _any_float64((args, kwargs)):
+                result = result.to(torch.float32)
+            return result if out is None else out.copy_(result)
+
+
+PRODUCTS = {
+    "__matmul__", "__rmatmul__", "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "bmm", "cdist",
+    "chain_matmul", "dot", "einsum", "ger", "inner", "linear", "linalg_matmul", "linalg_multi_dot", "linalg_vecdot",
+    "matmul", "mm", "mv", "outer", "tensordot", "vdot",
+}  # fmt: skip
+"""PyTorch's functions and methods that multiply matrices, or vectors."""
+
+
+def _in_float64(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.double() if value.dtype == torch.float32 else value
+    if isinstance(value, list | tuple):
+        return type(value)(map(_in_float64, value))
+    return value
+
+
+def _any_float64(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.dtype == torch.float64
+    if isinstance(value, dict):
+        return any(map(_any_float64, value.values()))
+    return isinstance(value, list | tuple) and any(map(_any_float64, value))
+
+
+def _lowered() -> bool:
+    """Whether PyTorch has been asked for float32 products of less than float32, in any of its ways."""
     found: list[Any] = [getattr(backend, "matmul", None) for backend in (torch.backends.cuda, torch.backends.mkldnn)]
-    backends = [matmul for matmul in found if hasattr(matmul, "fp32_precision")]
-    before = [matmul.fp32_precision for matmul in backends]
-    legacy = _legacy_precision()
-    lowered = legacy not in ("highest", None) or not {"none", "ieee"}.issuperset(before)
-    if lowered:  # else nothing is touched: the settings are those of the whole process
-        _set_precision(legacy and "highest", backends, ["ieee" for _ in backends])
+    asked = {matmul.fp32_precision for matmul in found if hasattr(matmul, "fp32_precision")}
     try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        if lowered:
-            _set_precision(legacy, backends, before)
-
-
-def _legacy_precision() -> str | None:
-    """What `set_float32_matmul_precision` was given; None where the newer settings contradict it."""
-    try:
-        return torch.get_float32_matmul_precision()
-    except RuntimeError:
-        return None
-
-
-def _set_precision(legacy: str | None, backends: list[Any], values: list[str]) -> None:
-    if legacy is not None:
-        torch.set_float32_matmul_precision(legacy)
-    for matmul, value in zip(backends, values, strict=True):
-        matmul.fp32_precision = "none"  # as `torch.backends.fp32_precision` says
-        if matmul.fp32_precision != value:
-            matmul.fp32_precision = value
+        legacy = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the newer settings contradict it
+        legacy = "highest"
+    return legacy != "highest" or not asked <= {"none", "ieee"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from siamesekit.construction import member_repr
 from siamesekit.pml import construct
 from siamesekit.registry import DISTANCES
 
@@ -19,6 +20,8 @@ class PmlDistance:
 
     def __init__(self, module: Any) -> None:
         self.module = module
+
+    __repr__ = member_repr
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows, shapes broadcast: `[..., D]`, `[..., D]` → `[...]`."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
 import torch
 
+from siamesekit.allocator import TOO_MUCH
+
 UNKNOWN = 8 << 30
 """Bytes that a machine is taken to have which does not tell."""
-TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed")
-"""What torch says where memory is not enough, on one system or another."""
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,27 +47,55 @@ class Precision:
     def exact(self) -> Iterator[None]:
         """The context in which what runs in float32 on a GPU is float32: cuDNN's convolutions take TF32 by themselves.
 
-        It is of the whole process, so that backward passes are in it too; what torch was set to comes back afterwards.
-        Products of matrices are float32 unless someone has asked for less.
+        cuDNN has one setting for the whole process and none for a call, so on a GPU, and only there, it is changed for
+        as long as any thread is in this context: from the first one's entry to the last one's leaving, when what torch
+        was set to comes back. Convolutions of other threads are float32 meanwhile. Products of matrices are float32
+        unless someone has asked for less.
         """
         if self.bf16 or self.device.type != "cuda":
             yield
             return
-        with _without_tf32():
+        _TF32.forbid()
+        try:
             yield
+        finally:
+            _TF32.allow_again()
 
 
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    """cuDNN multiplies in float32; whoever uses torch's older settings, or its newer ones, finds them consistent."""
-    cudnn: Any = torch.backends.cudnn
-    place, name, exact = (cudnn.conv, "fp32_precision", "ieee") if _new_settings() else (cudnn, "allow_tf32", False)
-    before = getattr(place, name)
-    setattr(place, name, exact)
-    try:
-        yield
-    finally:
-        setattr(place, name, before)
+class _ConvolutionsInTF32:
+    """cuDNN's permission to multiply in TF32, taken away while anyone needs it gone."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Nobody needs it gone, as in a forked child, where no other thread is."""
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: tuple[Any, str, Any] | None = None
+
+    def forbid(self) -> None:
+        """Whoever uses torch's older settings, or its newer ones, finds them consistent."""
+        with self._lock:
+            if self._inside == 0:
+                cudnn: Any = torch.backends.cudnn
+                newer = _new_settings()
+                place, name = (cudnn.conv, "fp32_precision") if newer else (cudnn, "allow_tf32")
+                self._before = place, name, getattr(place, name)
+                setattr(place, name, "ieee" if newer else False)
+            self._inside += 1
+
+    def allow_again(self) -> None:
+        """The last one that leaves puts back what was set before."""
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._before is not None:
+                setattr(*self._before)
+
+
+_TF32 = _ConvolutionsInTF32()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_TF32.begin)
 
 
 def _new_settings() -> bool:
@@ -107,7 +136,8 @@ def deterministic(wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses cuBLAS
     torch.use_deterministic_algorithms(True)
@@ -115,7 +145,7 @@ def deterministic(wanted: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark = benchmark
         if workspace is None:
             os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

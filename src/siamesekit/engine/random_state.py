@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from siamesekit.randomness import torch_seed
 
@@ -56,6 +57,56 @@ def drawn_by(work: Callable[[], Result]) -> tuple[Result, bool]:
         return result, not _same(before, random_state())
     finally:
         restore_random_state(before)
+
+
+@contextmanager
+def all_left_as_found() -> Iterator[None]:
+    """The global generators, torch's, Python's and NumPy's, are afterwards as they were, also after an error.
+
+    A GPU that the block is the first to use has no state before; its generator stays as the block leaves it.
+    """
+    before = random_state()
+    try:
+        yield
+    finally:
+        restore_random_state(before)
+
+
+class OwnRandomness(TorchDispatchMode):
+    """What this thread draws from torch inside comes from a generator of its own; the global one is not touched.
+
+    It is for numbers that nobody will see, such as the first weights of a network whose weights are then loaded. To
+    put a global generator's state back afterwards would undo what other threads have drawn meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._generator = torch.Generator()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call an operation, with that generator where it draws on the CPU."""
+        kwargs = kwargs or {}
+        place = next((value.device for value in args if isinstance(value, torch.Tensor)), kwargs.get("device"))
+        if torch.Tag.nondeterministic_seeded in func.tags and torch.device(place or "cpu").type == "cpu":
+            func = _with_generator(func)
+            if _takes_generator(func) and kwargs.get("generator") is None:
+                kwargs = {**kwargs, "generator": self._generator}
+        return func(*args, **kwargs)
+
+
+def _with_generator(func: Any) -> Any:
+    """The form of an operation that takes a generator; itself where it does, or there is none."""
+    packet, name = func.overloadpacket, func._overloadname
+    names = ["generator" if name == "default" else f"{name}_generator", name.replace("out", "generator_out"),
+             name.replace("low_", "low_generator_")]  # fmt: skip
+    forms = [func, *(getattr(packet, form) for form in names if form in packet.overloads())]
+    return next(filter(_takes_generator, forms), func)
+
+
+def _takes_generator(func: Any) -> bool:
+    return any(argument.name == "generator" for argument in func._schema.arguments)
 
 
 @contextmanager

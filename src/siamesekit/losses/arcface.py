@@ -34,7 +34,7 @@ def with_margin(cosine: Tensor, margin: float) -> Tensor:
 
 
 @LOSSES.register("arcface")
-class ArcFace(nn.Module):
+class ArcFaceLoss(nn.Module):
     """ArcFace: classification by the angle to each individual's centre, the own angle enlarged by a margin.
 
     Embeddings `[N, D]`, labels `[N]` of 0 … C − 1 → the mean cross-entropy of scale · cos θ, with cos(θ + margin) for

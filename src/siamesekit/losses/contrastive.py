@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.pair_distances import pair_distances
 from siamesekit.options import NonNegative
@@ -43,7 +43,7 @@ class _PairSum(NamedTuple):
 
 
 @LOSSES.register("contrastive")
-class Contrastive:
+class ContrastiveLoss:
     """Contrastive loss: positive pairs nearer than one margin, negative pairs farther than another.
 
     Embeddings `[N, D]`, labels `[N]`, pairs → max(d − positive_margin, 0) of positive pairs and
@@ -58,7 +58,7 @@ class Contrastive:
         hinge: `linear`, or `squared`, as in the paper (there halved).
         reduction: what the gradient is of: the sum over all pairs; the positive pairs' mean plus the negative pairs';
             or the same with means over the pairs with a loss above 0, which many easy negatives do not dilute.
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Contrastive:
         hinge: Hinge = "linear",
         reduction: Reduction = "mean-nonzero",
         *,
-        distance: Distance,
+        distance: DistanceLike = "squared-euclidean",
     ) -> None:
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
         self.hinge: Hinge = hinge
         self.reduction = reduction
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""

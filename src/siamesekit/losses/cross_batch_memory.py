@@ -71,6 +71,7 @@ class CrossBatchMemory(nn.Module):
                 "choose a loss that compares embeddings with each other, such as contrastive"
             )
         self.loss: Loss = loss
+        self.size = size
         self.miner: Miner | None = miner
         if hasattr(loss, "measures_by"):
             self.measures_by: str = loss.measures_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp, log_sum_exp_by
 from siamesekit.losses.loss import LossValue, mean_of
 from siamesekit.losses.pair_distances import pair_distances
@@ -28,7 +28,7 @@ def info_nce(positive: Tensor, negatives: Tensor) -> Tensor:
 
 
 @LOSSES.register("info-nce")
-class InfoNCE:
+class InfoNCELoss:
     """InfoNCE, or NT-Xent: each positive pair against all negatives of its anchor, as a classification.
 
     Embeddings `[N, D]`, labels `[N]`, pairs → the mean over the positive pairs (a, p) of
@@ -41,12 +41,12 @@ class InfoNCE:
 
     Args:
         temperature: T above; the smaller, the more the nearest negatives count.
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
-    def __init__(self, temperature: Positive = 0.07, *, distance: Distance) -> None:
+    def __init__(self, temperature: Positive = 0.07, *, distance: DistanceLike = "squared-euclidean") -> None:
         self.temperature = temperature
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp, log_sum_exp_by
 from siamesekit.losses.loss import LossValue, mean_of
 from siamesekit.losses.pair_distances import pair_distances
@@ -28,7 +28,7 @@ def multi_similarity(positives: Tensor, negatives: Tensor, alpha: float, beta: f
 
 
 @LOSSES.register("multi-similarity")
-class MultiSimilarity:
+class MultiSimilarityLoss:
     """Multi-similarity loss: the pairs of an anchor weighed by their similarity and by how it compares with others'.
 
     Embeddings `[N, D]`, labels `[N]`, pairs → the mean over all N photos of
@@ -41,16 +41,23 @@ class MultiSimilarity:
         alpha: how much the least similar positives of an anchor outweigh its others.
         beta: how much the most similar negatives of an anchor outweigh its others.
         base: the similarity that positives should be above and negatives below.
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
     mean_over_photos = True
 
-    def __init__(self, alpha: Positive = 2.0, beta: Positive = 50.0, base: float = 0.5, *, distance: Distance) -> None:
+    def __init__(
+        self,
+        alpha: Positive = 2.0,
+        beta: Positive = 50.0,
+        base: float = 0.5,
+        *,
+        distance: DistanceLike = "squared-euclidean",
+    ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.base = base
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""

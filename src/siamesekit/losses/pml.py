@@ -11,6 +11,7 @@ from pytorch_metric_learning.losses import BaseMetricLossFunction
 from torch import Tensor, nn
 
 from siamesekit.adapted.pml import Facts, facts
+from siamesekit.construction import member_repr
 from siamesekit.errors import ComponentError
 from siamesekit.losses.loss import LossValue
 from siamesekit.pml import as_theirs, construct, seeded
@@ -41,6 +42,8 @@ class PmlLoss(nn.Module):
             reducer = getattr(part, "reducer", None)
             if isinstance(reducer, nn.Module) and isinstance(part, BaseMetricLossFunction):
                 reducer.register_forward_pre_hook(self._see_terms)
+
+    __repr__ = member_repr
 
     def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The loss of embeddings `[N, D]` of individuals `[N]`.

@@ -26,7 +26,7 @@ def proxy_anchor(cosines: Tensor, labels: Tensor, margin: float, alpha: float) -
 
 
 @LOSSES.register("proxy-anchor")
-class ProxyAnchor(nn.Module):
+class ProxyAnchorLoss(nn.Module):
     """Proxy anchor loss: a trained proxy of each individual pulls its photos and pushes all others.
 
     Embeddings `[N, D]`, labels `[N]` of 0 … C − 1 → the mean pull of the proxies whose individual is in the batch, plus

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.losses.batch_all import TripletSum, batch_all, batch_all_of
 from siamesekit.losses.each_triplet import sum_over_triplets
 from siamesekit.losses.log_sum_exp import log_one_plus_exp
@@ -62,7 +62,7 @@ def mined(d_ap: Tensor, d_an: Tensor, margin: float, mining: Mining) -> Tensor:
 
 
 @LOSSES.register("triplet")
-class Triplet:
+class TripletLoss:
     """Triplet loss: each anchor nearer to its positive than to its negative, by a margin.
 
     Embeddings `[N, D]`, labels `[N]`, T triplets → the sum or the mean of max(d_ap − d_an + margin, 0) over those of
@@ -82,7 +82,7 @@ class Triplet:
             margin of Hermans et al. 2017 (arXiv:1703.07737), who set the margin to 0.
         swap: whether d_an is the lesser of the negative's distances from the anchor and from the positive, for
             `mining` too: Balntas et al. 2016 (BMVC), "anchor swap".
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class Triplet:
         hinge: Hinge = "linear",
         swap: bool = False,
         *,
-        distance: Distance,
+        distance: DistanceLike = "squared-euclidean",
     ) -> None:
         self.margin = margin
         self.reduction = reduction
         self.mining: Mining = mining
         self.hinge: Hinge = hinge
         self.swap = swap
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""

@@ -27,7 +27,7 @@ def all_triplets(labels: Tensor) -> Triplets:
 
 
 @MINERS.register("all")
-class All:
+class AllTripletsMiner:
     """Every triplet of the batch, enumerated; the loss `triplet` needs no miner for that.
 
     Embeddings `[N, D]`, individuals `[N]` → about N²K triplets, where an individual has K photos.

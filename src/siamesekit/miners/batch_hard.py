@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, positives_of
 
@@ -30,17 +30,17 @@ def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
 
 @MINERS.register("batch-hard")
-class BatchHard:
+class BatchHardMiner:
     """Each photo of the batch as anchor, with its farthest positive and its nearest negative.
 
     Embeddings `[N, D]`, individuals `[N]` → at most N triplets. Hermans, Beyer, Leibe 2017 (arXiv:1703.07737).
 
     Args:
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
-    def __init__(self, *, distance: Distance) -> None:
-        self.distance = distance
+    def __init__(self, *, distance: DistanceLike = "squared-euclidean") -> None:
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""

@@ -60,7 +60,7 @@ def distance_weighted(embeddings: Tensor, labels: Tensor, cutoff: float, upper_c
 
 
 @MINERS.register("distance-weighted")
-class DistanceWeighted:
+class DistanceWeightedMiner:
     """Every positive pair of the batch, both ways round, with a negative drawn so that all distances are as frequent.
 
     Most negatives of an anchor are about as far as random points on a sphere are. Here a negative's probability is

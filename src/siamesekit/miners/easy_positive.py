@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, positives_of
 
@@ -43,7 +43,7 @@ def easy_positive(distances: Tensor, labels: Tensor, negatives: Negatives) -> Tr
 
 
 @MINERS.register("easy-positive")
-class EasyPositive:
+class EasyPositiveMiner:
     """Each photo of the batch as anchor, with its nearest positive and its nearest, or another, negative.
 
     An individual need not shrink to a point: each photo has to be near to one of the others only. Embeddings `[N, D]`,
@@ -52,12 +52,12 @@ class EasyPositive:
     Args:
         negatives: `hard`, the nearest; `semi-hard`, the nearest that is farther than the positive, and no triplet where
             there is none; `easy`, the farthest.
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
-    def __init__(self, negatives: Negatives = "semi-hard", *, distance: Distance) -> None:
+    def __init__(self, negatives: Negatives = "semi-hard", *, distance: DistanceLike = "squared-euclidean") -> None:
         self.negatives: Negatives = negatives
-        self.distance = distance
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from siamesekit.construction import member_repr
 from siamesekit.pml import as_ours, construct, seeded
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Tuples
@@ -20,6 +21,8 @@ class PmlMiner:
 
     def __init__(self, module: Any) -> None:
         self.module = module
+
+    __repr__ = member_repr
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> Tuples:
         """The triplets or pairs; its random draws are seeded from torch's generator."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, positives_of
 
@@ -35,18 +35,18 @@ def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
 
 @MINERS.register("semi-hard")
-class SemiHard:
+class SemiHardMiner:
     """Every positive pair of the batch, both ways round, with the nearest negative that is farther than the positive.
 
     Where there is none, the farthest negative. Embeddings `[N, D]`, individuals `[N]` → a triplet of each of the pairs.
     Schroff, Kalenichenko, Philbin 2015 (arXiv:1503.03832), section 3.2.
 
     Args:
-        distance: supplied by the run.
+        distance: a distance, its name, or a table with its name and options; the run's, in a run.
     """
 
-    def __init__(self, *, distance: Distance) -> None:
-        self.distance = distance
+    def __init__(self, *, distance: DistanceLike = "squared-euclidean") -> None:
+        self.distance = as_distance(distance)
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from siamesekit.baselines import worth_of_training
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
 from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData
 from siamesekit.report.training import finding_told, told, vital_signs
@@ -71,7 +72,7 @@ def shortfalls(networks: Mapping[str, Any]) -> list[str]:
         value = networks["trained"][metric]["value"]
         for other in ("untrained", "raw_pixels"):
             theirs = networks[other][metric]["value"]
-            if value <= theirs:
+            if not value > theirs:
                 found.append(f"{label}: trained {value:.3f}, {NETWORKS[other]} {theirs:.3f}")
     return found
 
@@ -80,9 +81,13 @@ def _warning(evaluation: Mapping[str, Any]) -> str:
     found = shortfalls(evaluation["networks"])
     if not found:
         return ""
+    worth = worth_of_training(evaluation["networks"])
+    counted = f"Training helped in {worth.helped} of {worth.comparisons} comparisons."
+    heading = f"Training did not help everywhere. {counted}" if worth.helped else counted
+    sentence = "" if worth.sentence is None else f"<p>{escape(worth.sentence)}</p>"
     items = "".join(f"<li>{escape(line)}</li>" for line in found)
-    return (f"<div class='note warn'><strong>Training did not help everywhere.</strong> Without it the figures are as "
-            f"good or better here:<ul>{items}</ul></div>")  # fmt: skip
+    return (f"<div class='note warn'><strong>{heading}</strong>{sentence} Without training the figures are as good or "
+            f"better here:<ul>{items}</ul></div>")  # fmt: skip
 
 
 def _stand_ins(data: ReportData) -> str:

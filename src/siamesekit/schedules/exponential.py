@@ -7,7 +7,7 @@ from siamesekit.registry import SCHEDULES
 
 
 @SCHEDULES.register("exponential")
-class Exponential:
+class ExponentialSchedule:
     """A steady fall, step by step: step → factor gamma^(step / steps of an epoch), from 0 to 1.
 
     Args:

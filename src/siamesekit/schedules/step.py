@@ -7,7 +7,7 @@ from siamesekit.registry import SCHEDULES
 
 
 @SCHEDULES.register("step")
-class Step:
+class StepSchedule:
     """A drop after every so many epochs: step → factor gammaⁿ from 0 to 1, n being the drops so far.
 
     Args:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from siamesekit.adapted.torch_optim import class_of
+from siamesekit.construction import member_repr
 from siamesekit.errors import ComponentError
 from siamesekit.registry import SCHEDULES
 
@@ -30,6 +31,8 @@ class TorchSchedule:
         self.optimizer = optimizer
         self.scheduler = getattr(torch.optim.lr_scheduler, scheduler)(optimizer, **options)
         self.factors = [self._factor()]
+
+    __repr__ = member_repr
 
     def __call__(self, step: int) -> float:
         """The factor at a step, counted from 0."""

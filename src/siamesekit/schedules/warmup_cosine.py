@@ -10,7 +10,7 @@ from siamesekit.schedules.warmup import warmed_up
 
 
 @SCHEDULES.register("warmup-cosine")
-class WarmupCosine:
+class WarmupCosineSchedule:
     """A linear rise over the first steps, then half a cosine wave down over all that are left.
 
     Step → factor from 0 to 1: final + (1 − final) · (1 + cos πx) / 2, x going from 0 to 1 after the warm-up.

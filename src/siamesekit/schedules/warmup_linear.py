@@ -8,7 +8,7 @@ from siamesekit.schedules.warmup import warmed_up
 
 
 @SCHEDULES.register("warmup-linear")
-class WarmupLinear:
+class WarmupLinearSchedule:
     """A linear rise over the first steps, then a linear fall over all that are left.
 
     Step → factor from 0 to 1: 1 − (1 − final) · x, x going from 0 to 1 after the warm-up. A run that is resumed with

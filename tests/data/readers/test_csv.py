@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from siamesekit.config import load_config
-from siamesekit.data.readers.csv import SHOWN_PROBLEMS, csv
+from siamesekit.data.readers.csv import SHOWN_PROBLEMS, read_csv
 from siamesekit.data.records import Record
 from siamesekit.errors import ComponentError, ConfigError, DataError, MissingDataError
 from siamesekit.registry import READERS
@@ -31,7 +31,10 @@ def names(records: list[Record]) -> list[tuple[str, str, str]]:
 
 def test_each_row_is_a_record_in_the_tables_order(tmp_path: Path) -> None:
     table = made(tmp_path, "individual,photo\nbob,x/2.jpg\nann,1.jpg\n", "x/2.jpg", "1.jpg")
-    assert csv(table) == [Record("x/2.jpg", "bob", tmp_path / "x/2.jpg"), Record("1.jpg", "ann", tmp_path / "1.jpg")]
+    assert read_csv(table) == [
+        Record("x/2.jpg", "bob", tmp_path / "x/2.jpg"),
+        Record("1.jpg", "ann", tmp_path / "1.jpg"),
+    ]
 
 
 def test_kaggles_whales(tmp_path: Path) -> None:
@@ -46,8 +49,8 @@ def test_kaggles_whales(tmp_path: Path) -> None:
 
 def test_groups_come_from_their_column(tmp_path: Path) -> None:
     table = made(tmp_path, "photo,individual,site\n1.jpg,ann,A\n2.jpg,ann,B\n", "1.jpg", "2.jpg")
-    assert names(csv(table, group="site")) == [("1.jpg", "ann", "A"), ("2.jpg", "ann", "B")]
-    assert [record.group for record in csv(table)] == ["", ""]
+    assert names(read_csv(table, group="site")) == [("1.jpg", "ann", "A"), ("2.jpg", "ann", "B")]
+    assert [record.group for record in read_csv(table)] == ["", ""]
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
@@ -55,10 +58,10 @@ def test_groups_come_from_their_column(tmp_path: Path) -> None:
 def test_encodings_and_line_ends(tmp_path: Path, start: bytes, end: str) -> None:
     text = end.join(["photo,individual", "Ünï🐋.jpg,Zoë", "", "2.jpg,Zoë"])
     table = made(tmp_path, start + text.encode(), "Ünï🐋.jpg", "2.jpg")
-    assert names(csv(table)) == [("Ünï🐋.jpg", "Zoë", ""), ("2.jpg", "Zoë", "")]
+    assert names(read_csv(table)) == [("Ünï🐋.jpg", "Zoë", ""), ("2.jpg", "Zoë", "")]
     (tmp_path / "2.jpg").unlink()
     with pytest.raises(DataError, match=r"line 4: photo 2\.jpg is not there"):
-        csv(table)
+        read_csv(table)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"], ids=repr)
@@ -86,14 +89,14 @@ def test_what_pythons_writer_writes_is_read_again(tmp_path: Path, rows: list[tup
         for number, row in enumerate(rows):
             writer.writerow([f"{number}.jpg", *row])
             (tmp_path / "photos" / f"{number}.jpg").touch()
-    found = csv(tmp_path / "table.csv", group="group", root=tmp_path / "photos")
+    found = read_csv(tmp_path / "table.csv", group="group", root=tmp_path / "photos")
     assert names(found) == [(f"{number}.jpg", *row) for number, row in enumerate(rows)]
 
 
 def test_names_are_paths_below_the_root_in_one_spelling(tmp_path: Path) -> None:
     text = f"photo,individual\n./a/../1.jpg,ann\n{tmp_path}/photos/b/2.jpg,ann\n"
     table = made(tmp_path, text, "photos/1.jpg", "photos/b/2.jpg")
-    assert [record.name for record in csv(table, root=tmp_path / "photos")] == ["1.jpg", "b/2.jpg"]
+    assert [record.name for record in read_csv(table, root=tmp_path / "photos")] == ["1.jpg", "b/2.jpg"]
 
 
 def test_all_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_all_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) 
     table = made(tmp_path / "photos", text, "1.jpg", "2.jpg", "3.jpg", "folder/x.jpg")
     (tmp_path / "secret.jpg").touch()
     with pytest.raises(DataError) as caught:
-        csv(table, group="site")
+        read_csv(table, group="site")
     assert str(caught.value).splitlines() == [
         f"9 problems in {table}",
         "  line 3: no photo in column 'photo'",
@@ -124,7 +127,7 @@ def test_all_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) 
 def test_of_many_problems_the_first_are_shown_and_all_counted(tmp_path: Path, count: int) -> None:
     table = made(tmp_path, "photo,individual\n" + "".join(f"{i}.jpg,ann\n" for i in range(count)))
     with pytest.raises(DataError) as caught:
-        csv(table)
+        read_csv(table)
     first, *lines = str(caught.value).splitlines()
     assert first == f"{count} problem{'' if count == 1 else 's'} in {table}"
     assert lines[:SHOWN_PROBLEMS] == [
@@ -137,7 +140,7 @@ def test_of_many_problems_the_first_are_shown_and_all_counted(tmp_path: Path, co
 def test_odd_names_are_photos_that_are_not_there(tmp_path: Path, name: str) -> None:
     table = made(tmp_path, f'photo,individual\n"{name}",ann\n')
     with pytest.raises(DataError) as caught:
-        csv(table)
+        read_csv(table)
     assert len(str(caught.value).splitlines()) == 2
     assert str(caught.value).endswith("is not there")
 
@@ -155,7 +158,7 @@ def test_odd_names_are_photos_that_are_not_there(tmp_path: Path, name: str) -> N
 )  # fmt: skip
 def test_columns_that_are_not_there(tmp_path: Path, header: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        csv(made(tmp_path, f"{header}\n1.jpg,ann\n", "1.jpg"), **options)
+        read_csv(made(tmp_path, f"{header}\n1.jpg,ann\n", "1.jpg"), **options)
 
 
 @pytest.mark.parametrize(
@@ -173,25 +176,25 @@ def test_columns_that_are_not_there(tmp_path: Path, header: str, options: dict[s
 )
 def test_a_file_that_is_no_such_table(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        csv(made(tmp_path, content, "1.jpg"))
+        read_csv(made(tmp_path, content, "1.jpg"))
     assert not isinstance(caught.value, MissingDataError)
 
 
 def test_what_is_not_there_at_all_is_missing_data(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"there is no file .*absent\.csv: put a table"):
-        csv(tmp_path / "absent.csv")
+        read_csv(tmp_path / "absent.csv")
     with pytest.raises(MissingDataError, match=r"there is no folder .*absent: put the photos of .* or set data\.root"):
-        csv(made(tmp_path, "photo,individual\n"), root=tmp_path / "absent")
+        read_csv(made(tmp_path, "photo,individual\n"), root=tmp_path / "absent")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
-        csv(tmp_path)
+        read_csv(tmp_path)
 
 
 def test_individuals_to_leave_out_have_to_be_there_and_their_photos_do_not(tmp_path: Path) -> None:
     table = made(tmp_path, "photo,individual\n1.jpg,ann\n2.jpg,unknown\n", "1.jpg")
-    assert names(csv(table, leave_out=("unknown",))) == [("1.jpg", "ann", "")]
+    assert names(read_csv(table, leave_out=("unknown",))) == [("1.jpg", "ann", "")]
     (tmp_path / "2.jpg").touch()
     with pytest.raises(DataError, match=r"no individual 'unknwon' that leave_out could leave out \(did you mean 'unk"):
-        csv(table, leave_out=("unknwon",))
+        read_csv(table, leave_out=("unknwon",))
 
 
 def test_in_a_config_paths_are_relative_to_it_and_a_wrong_delimiter_is_found(tmp_path: Path) -> None:

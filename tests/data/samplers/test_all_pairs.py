@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from siamesekit.data.records import Record
-from siamesekit.data.samplers.all_pairs import AllPairs
+from siamesekit.data.samplers.all_pairs import AllPairsSampler
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.splits import split_records
 from siamesekit.errors import ComponentError
@@ -43,12 +43,12 @@ def parts() -> dict[str, Labels]:
 def test_forty_five_individuals_give_2025_triplets_and_five_give_225(
     parts: dict[str, Labels], part: str, triplets: int
 ) -> None:
-    sampler = AllPairs(labels=parts[part], batch_size=128, seed=0)
+    sampler = AllPairsSampler(labels=parts[part], batch_size=128, seed=0)
     assert len(rows_of(list(sampler.epoch(1)))) == triplets
 
 
 def test_batches_of_128_are_sixteen_and_the_last_has_105(parts: dict[str, Labels]) -> None:
-    sampler = AllPairs(labels=parts["train"], batch_size=128, seed=0)
+    sampler = AllPairsSampler(labels=parts["train"], batch_size=128, seed=0)
     sizes = [len(batch.triplets.anchor) for batch in sampler.epoch(1)]
     assert sizes == [128] * 15 + [105]
     assert len(sampler) == 16
@@ -56,7 +56,7 @@ def test_batches_of_128_are_sixteen_and_the_last_has_105(parts: dict[str, Labels
 
 def test_every_epoch_is_the_same_and_the_seed_decides(parts: dict[str, Labels]) -> None:
     def drawn(seed: int, epoch: int) -> list[tuple[int, ...]]:
-        return rows_of(list(AllPairs(labels=parts["test"], batch_size=32, seed=seed).epoch(epoch)))
+        return rows_of(list(AllPairsSampler(labels=parts["test"], batch_size=32, seed=seed).epoch(epoch)))
 
     assert drawn(0, 1) == drawn(0, 2) == drawn(0, 7)
     assert drawn(0, 1) != drawn(1, 1)
@@ -64,7 +64,7 @@ def test_every_epoch_is_the_same_and_the_seed_decides(parts: dict[str, Labels]) 
 
 
 def test_order_is_shuffled(parts: dict[str, Labels]) -> None:
-    rows = rows_of(list(AllPairs(labels=parts["train"], batch_size=128, seed=0).epoch(1)))
+    rows = rows_of(list(AllPairsSampler(labels=parts["train"], batch_size=128, seed=0).epoch(1)))
     assert rows != sorted(rows)
     individuals = parts["train"][[row[0] for row in rows[:128]]]
     assert len(set(individuals)) > 30, "a batch must mix individuals"
@@ -79,7 +79,7 @@ def test_every_pair_of_an_individuals_first_photos_is_positive_exactly_once(
     counts: list[int], photos: int, batch_size: int, seed: int
 ) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    batches = list(AllPairs(photos, labels=labels, batch_size=batch_size, seed=seed).epoch(1))
+    batches = list(AllPairsSampler(photos, labels=labels, batch_size=batch_size, seed=seed).epoch(1))
     members = first_photos(labels, photos)
     taking_part = {i for mine in members for i in mine}
     rows = rows_of(batches)
@@ -95,7 +95,7 @@ def test_every_pair_of_an_individuals_first_photos_is_positive_exactly_once(
 
 def test_without_a_pair_or_a_negative_there_is_nothing_to_sample() -> None:
     for labels in ([0, 1, 2], [4, 4, 4]):
-        sampler = AllPairs(labels=np.array(labels), batch_size=4, seed=0)
+        sampler = AllPairsSampler(labels=np.array(labels), batch_size=4, seed=0)
         assert (len(sampler), list(sampler.epoch(1))) == (0, [])
 
 

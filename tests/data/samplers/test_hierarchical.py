@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siamesekit.data.samplers.hierarchical import Hierarchical, by_group
+from siamesekit.data.samplers.hierarchical import HierarchicalSampler, by_group
 from siamesekit.errors import ComponentError
 from siamesekit.registry import SAMPLERS
 
 Ints = NDArray[np.int64]
 
 
-def batches_of(sampler: Hierarchical, epoch: int = 1) -> list[list[int]]:
+def batches_of(sampler: HierarchicalSampler, epoch: int = 1) -> list[list[int]]:
     return [batch.images.tolist() for batch in sampler.epoch(epoch)]
 
 
@@ -34,7 +34,7 @@ def photos_of(groups: list[list[int]], seed: int = 0) -> tuple[Ints, Ints]:
 
 def test_with_one_group_to_a_batch_all_negatives_are_of_the_anchors_group() -> None:
     labels, groups = photos_of([[8] * 4, [8] * 6, [8] * 8])
-    sampler = Hierarchical(1, 2, 4, labels=labels, groups=groups, seed=0)
+    sampler = HierarchicalSampler(1, 2, 4, labels=labels, groups=groups, seed=0)
     batches = batches_of(sampler)
     assert len(batches) == len(sampler) == 18
     for batch in batches:
@@ -47,7 +47,7 @@ def test_with_one_group_to_a_batch_all_negatives_are_of_the_anchors_group() -> N
 def test_so_many_groups_meet_as_told_as_far_as_there_are(meet: int, batches: int) -> None:
     """4, 6 and 8 portions: of the last one none meets another of its own, so there are eight batches at least."""
     labels, groups = photos_of([[8] * 4, [8] * 6, [8] * 8])
-    sampler = Hierarchical(meet, 2, 4, labels=labels, groups=groups, seed=0)
+    sampler = HierarchicalSampler(meet, 2, 4, labels=labels, groups=groups, seed=0)
     found = batches_of(sampler)
     assert len(found) == len(sampler) == batches
     sizes = [len(set(groups[batch].tolist())) for batch in found]
@@ -68,7 +68,7 @@ def test_what_holds_for_any_groups(
     labels, groups = photos_of(counts, seed)
     if len(np.unique(groups)) < 2:
         return
-    sampler = Hierarchical(meet, individuals, photos, labels=labels, groups=groups, seed=seed)
+    sampler = HierarchicalSampler(meet, individuals, photos, labels=labels, groups=groups, seed=seed)
     batches = batches_of(sampler, epoch)
     assert len(batches) == len(sampler)
     seen = Counter(photo for batch in batches for photo in batch)
@@ -108,7 +108,7 @@ def test_epochs_differ_and_depend_on_seed_and_epoch_alone() -> None:
     def drawn(seed: int, epoch: int, state: int) -> list[list[int]]:
         torch.manual_seed(state)
         np.random.seed(state)  # noqa: NPY002
-        return batches_of(Hierarchical(1, 2, 3, labels=labels, groups=groups, seed=seed), epoch)
+        return batches_of(HierarchicalSampler(1, 2, 3, labels=labels, groups=groups, seed=seed), epoch)
 
     assert drawn(0, 2, 1) == drawn(0, 2, 5)
     assert drawn(0, 1, 1) != drawn(0, 2, 1)
@@ -116,7 +116,7 @@ def test_epochs_differ_and_depend_on_seed_and_epoch_alone() -> None:
 
 
 def test_without_any_pair_there_is_nothing_to_sample() -> None:
-    sampler = Hierarchical(labels=np.array([0, 1, 2]), groups=np.array([0, 1, 1]), seed=0)
+    sampler = HierarchicalSampler(labels=np.array([0, 1, 2]), groups=np.array([0, 1, 1]), seed=0)
     assert (len(sampler), list(sampler.epoch(1))) == (0, [])
 
 

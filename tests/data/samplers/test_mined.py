@@ -16,7 +16,7 @@ from torch import Tensor
 
 from siamesekit.data.samplers import mined as module
 from siamesekit.data.samplers.batch import Batch
-from siamesekit.data.samplers.mined import Kind, Mined, mine_negatives, near_negatives
+from siamesekit.data.samplers.mined import Kind, MinedSampler, mine_negatives, near_negatives
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.dot import Dot
@@ -105,7 +105,7 @@ def test_every_negative_is_one_of_the_loops_candidates(
 ) -> None:
     labels, distance = labels_of(counts, seed), DISTANCES[which]
     embeddings = points(seed, len(labels))
-    sampler = Mined(kind, k, 1, labels=labels, batch_size=4, distance=distance, seed=seed)
+    sampler = MinedSampler(kind, k, 1, labels=labels, batch_size=4, distance=distance, seed=seed)
     sampler.mine(1, given_(embeddings))
     batches = list(sampler.epoch(1))
     assert len(batches) == len(sampler)
@@ -137,7 +137,7 @@ def test_each_candidate_is_as_likely(kind: Kind) -> None:
 
 def test_it_mines_before_the_first_epoch_told_and_then_every_so_often() -> None:
     labels = labels_of([3, 3])
-    sampler = Mined(first=3, every=2, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(first=3, every=2, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
     mined = []
     for epoch in range(1, 9):
         sampler.mine(epoch, lambda: mined.append(epoch) or points(epoch, 6))  # noqa: B023
@@ -146,7 +146,7 @@ def test_it_mines_before_the_first_epoch_told_and_then_every_so_often() -> None:
 
 def test_until_the_next_time_the_triplets_stay_and_their_order_does_not() -> None:
     labels = labels_of([5, 5, 5])
-    sampler = Mined(neighbours=3, first=2, every=3, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(neighbours=3, first=2, every=3, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
     epochs = []
     for epoch in range(1, 6):
         sampler.mine(epoch, given_(points(epoch, 15)))
@@ -158,7 +158,7 @@ def test_until_the_next_time_the_triplets_stay_and_their_order_does_not() -> Non
 
 def test_before_it_has_mined_triplets_are_random_and_other_ones_in_each_epoch() -> None:
     labels = labels_of([4, 4, 4])
-    sampler = Mined(first=9, labels=labels, batch_size=5, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(first=9, labels=labels, batch_size=5, distance=Euclidean(), seed=0)
     epochs = []
     for epoch in (1, 2):
         sampler.mine(epoch, never)
@@ -172,8 +172,8 @@ def test_before_it_has_mined_triplets_are_random_and_other_ones_in_each_epoch() 
 def test_a_resumed_sampler_goes_on_with_the_same_triplets(tmp_path: Path) -> None:
     labels = labels_of([4, 4, 4])
 
-    def made() -> Mined:
-        return Mined(first=1, every=5, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
+    def made() -> MinedSampler:
+        return MinedSampler(first=1, every=5, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
 
     before, after = made(), made()
     assert before.state_dict() == {"mined": None}
@@ -194,7 +194,7 @@ def test_the_same_seed_epoch_and_embeddings_give_the_same_batches() -> None:
     def drawn(seed: int, state: int) -> list[tuple[int, ...]]:
         torch.manual_seed(state)
         np.random.seed(state)  # noqa: NPY002
-        sampler = Mined(first=1, labels=labels, batch_size=4, distance=Euclidean(), seed=seed)
+        sampler = MinedSampler(first=1, labels=labels, batch_size=4, distance=Euclidean(), seed=seed)
         sampler.mine(1, given_(points(1, 12)))
         return rows_of(list(sampler.epoch(1)))
 
@@ -205,7 +205,7 @@ def test_the_same_seed_epoch_and_embeddings_give_the_same_batches() -> None:
 def test_an_epoch_has_as_many_triplets_as_told(triplets: int) -> None:
     """There are 18 pairs: each comes as often as any other, or once more."""
     labels = labels_of([4, 4, 4])
-    sampler = Mined(first=1, triplets=triplets, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(first=1, triplets=triplets, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
     sampler.mine(1, given_(points(1, 12)))
     rows = rows_of(list(sampler.epoch(1)))
     assert len(rows) == triplets
@@ -216,7 +216,7 @@ def test_an_epoch_has_as_many_triplets_as_told(triplets: int) -> None:
 
 @pytest.mark.parametrize("labels", [[], [0, 1, 2], [0, 0, 0]], ids=["no photos", "no pair", "no negative"])
 def test_without_a_triplet_there_is_nothing_to_mine(labels: list[int]) -> None:
-    sampler = Mined(first=1, labels=np.array(labels, dtype=np.int64), batch_size=4, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(first=1, labels=np.array(labels, dtype=np.int64), batch_size=4, distance=Euclidean(), seed=0)
     sampler.mine(1, never)
     assert (len(sampler), list(sampler.epoch(1))) == (0, [])
 
@@ -225,7 +225,7 @@ def test_without_a_triplet_there_is_nothing_to_mine(labels: list[int]) -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 0.0], ids=str)
 def test_embeddings_that_tell_nothing_give_valid_triplets(kind: Kind, value: float) -> None:
     labels = labels_of([3, 3, 3])
-    sampler = Mined(kind, first=1, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
+    sampler = MinedSampler(kind, first=1, labels=labels, batch_size=4, distance=Euclidean(), seed=0)
     sampler.mine(1, given_(torch.full((9, 2), value, dtype=torch.bfloat16)))
     for anchor, positive, negative in rows_of(list(sampler.epoch(1))):
         assert anchor != positive

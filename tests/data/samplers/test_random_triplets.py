@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from siamesekit.data.samplers.batch import Batch
-from siamesekit.data.samplers.random_triplets import RandomTriplets
+from siamesekit.data.samplers.random_triplets import RandomTripletsSampler
 from siamesekit.errors import ComponentError
 from siamesekit.registry import SAMPLERS
 
@@ -32,7 +32,7 @@ def rows_of(batches: list[Batch]) -> list[tuple[int, ...]]:
 @settings(deadline=None)
 def test_by_default_every_positive_pair_comes_once(counts: list[int], batch_size: int, seed: int, epoch: int) -> None:
     labels = labels_of(counts, seed)
-    sampler = RandomTriplets(labels=labels, batch_size=batch_size, seed=seed)
+    sampler = RandomTripletsSampler(labels=labels, batch_size=batch_size, seed=seed)
     batches = list(sampler.epoch(epoch))
     rows = rows_of(batches)
     pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
@@ -46,7 +46,7 @@ def test_by_default_every_positive_pair_comes_once(counts: list[int], batch_size
 
 @pytest.mark.parametrize(("triplets", "batches"), [(1, 1), (4, 1), (5, 2), (60, 15), (100, 25)])
 def test_an_epoch_has_as_many_triplets_as_told(triplets: int, batches: int) -> None:
-    sampler = RandomTriplets(triplets, labels=labels_of([4] * 10), batch_size=4, seed=0)
+    sampler = RandomTripletsSampler(triplets, labels=labels_of([4] * 10), batch_size=4, seed=0)
     drawn = list(sampler.epoch(1))
     assert len(rows_of(drawn)) == triplets
     assert len(sampler) == len(drawn) == batches
@@ -58,7 +58,7 @@ def test_epochs_differ_and_depend_on_seed_and_epoch_alone() -> None:
     def drawn(seed: int, epoch: int, state: int) -> list[tuple[int, ...]]:
         torch.manual_seed(state)
         np.random.seed(state)  # noqa: NPY002
-        return rows_of(list(RandomTriplets(labels=labels, batch_size=7, seed=seed).epoch(epoch)))
+        return rows_of(list(RandomTripletsSampler(labels=labels, batch_size=7, seed=seed).epoch(epoch)))
 
     assert drawn(0, 2, 1) == drawn(0, 2, 5)
     assert sorted(drawn(0, 1, 1)) != sorted(drawn(0, 2, 1))
@@ -67,7 +67,7 @@ def test_epochs_differ_and_depend_on_seed_and_epoch_alone() -> None:
 
 @pytest.mark.parametrize("labels", [[], [0, 1, 2], [0, 0, 0]], ids=["no photos", "no pair", "no negative"])
 def test_without_a_triplet_there_is_nothing_to_sample(labels: list[int]) -> None:
-    sampler = RandomTriplets(50, labels=np.array(labels, dtype=np.int64), batch_size=4, seed=0)
+    sampler = RandomTripletsSampler(50, labels=np.array(labels, dtype=np.int64), batch_size=4, seed=0)
     assert (len(sampler), list(sampler.epoch(1))) == (0, [])
 
 

@@ -14,6 +14,9 @@ class Augmentation(Protocol):
 
     All randomness is drawn from `streams`, one for each of the N photos, with as many draws whatever they give; so a
     photo's view depends on its own stream alone and not on the others in the batch.
+
+    A plugin may also register a callable of one photo, such as a transform of torchvision
+    (`siamesekit.data.augmentations.accepted`).
     """
 
     def __call__(self, images: Tensor, streams: Streams) -> Tensor:

@@ -11,7 +11,7 @@ from siamesekit.registry import AUGMENTATIONS
 
 
 @AUGMENTATIONS.register("sequence")
-class Sequence:
+class AugmentationSequence:
     """Several augmentations, one after the other: uint8 `[N, 3, S, S]` → `[N, 3, S, S]`.
 
     ```toml

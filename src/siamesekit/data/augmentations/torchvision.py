@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
 from siamesekit.adapted.torchvision_transforms import SUPPLIED, class_of
+from siamesekit.construction import member_repr
+from siamesekit.data.augmentations.photo_by_photo import photo_by_photo
 from siamesekit.errors import ComponentError
 from siamesekit.randomness import Streams
 from siamesekit.registry import AUGMENTATIONS
@@ -18,7 +19,7 @@ from siamesekit.registry import AUGMENTATIONS
 class TorchvisionAugmentation:
     """A transform of torchvision, photo by photo: uint8 `[N, 3, S, S]` → `[N, 3, S, S]`.
 
-    Its random numbers come from torch's generator, which each photo's own stream seeds.
+    Its random numbers come from torch's generator, which each photo's own stream seeds (`photo_by_photo`).
 
     Args:
         transform: class in `torchvision.transforms.v2`.
@@ -41,19 +42,21 @@ class TorchvisionAugmentation:
                                  f"num_magnitude_bins = {bins}")  # fmt: skip
         self._of_size(32)
 
+    __repr__ = member_repr
+
     def __call__(self, images: Tensor, streams: Streams) -> Tensor:
         """Draws: a seed."""
         transform = self._of_size(images.shape[-1])
-        views = torch.empty_like(images)
-        with torch.random.fork_rng(devices=[]):  # transforms of photos in memory draw on the CPU
-            for number, seed in enumerate(streams.bits().tolist()):
-                torch.default_generator.manual_seed(seed >> 1)
-                try:
-                    views[number] = transform(images[number])
-                except Exception as error:  # theirs check some options only when they draw by them
-                    raise ComponentError(f"torchvision's {self.transform} refuses these options on photos of "
-                                         f"{images.shape[-1]} pixels: {error}") from error  # fmt: skip
-        return views
+
+        def view(image: Tensor) -> Tensor:
+            try:
+                made: Tensor = transform(image)
+            except Exception as error:  # theirs check some options only when they draw by them
+                raise ComponentError(f"torchvision's {self.transform} refuses these options on photos of "
+                                     f"{images.shape[-1]} pixels: {error}") from error  # fmt: skip
+            return made
+
+        return photo_by_photo(images, streams, view)
 
     def _of_size(self, size: int) -> Any:
         supplied = dict.fromkeys(SUPPLIED.get(self.transform, ()), size)

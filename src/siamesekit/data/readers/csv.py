@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv as tables
+import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ SHOWN_PROBLEMS = 10
 
 
 @READERS.register("csv")
-def csv(
+def read_csv(
     file: Path,
     photo: str = "photo",
     individual: str = "individual",
@@ -110,7 +110,7 @@ def _rows(file: Path, delimiter: str) -> Iterator[_Row]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(f"{file}, line {line}: not UTF-8; save the table as UTF-8") from None
-    reader = tables.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     line = 1
     try:
         for cells in reader:
@@ -118,7 +118,7 @@ def _rows(file: Path, delimiter: str) -> Iterator[_Row]:
             if any(stripped):
                 yield _Row(line, stripped)
             line = reader.line_num + 1
-    except tables.Error as error:
+    except csv.Error as error:
         raise DataError(f"{file}, line {line}: {error}; are all quotes closed, and those in a cell doubled?") from None
 
 

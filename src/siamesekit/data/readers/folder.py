@@ -14,7 +14,7 @@ Groups = Literal["none", "of-photos", "of-individuals"]
 
 
 @READERS.register("folder")
-def folder(root: Path, groups: Groups = "none") -> list[Record]:
+def read_folder(root: Path, groups: Groups = "none") -> list[Record]:
     """A folder of photos with a sub-folder per individual: `root/INDIVIDUAL/photo.jpg`.
 
     Photos may lie deeper below their individual's folder. Hidden files, and files whose suffix is not an

@@ -15,7 +15,7 @@ from siamesekit.triplets import all_pairs_triplets
 
 
 @SAMPLERS.register("all-pairs")
-class AllPairs:
+class AllPairsSampler:
     """Every pair of an individual's photos is anchor and positive of one triplet, the negative random.
 
     The list of T triplets is drawn and shuffled once and is the same in every epoch; batches of `batch_size`
@@ -31,6 +31,7 @@ class AllPairs:
 
     def __init__(self, photos: Several = 10, *, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
         self.triplets = all_pairs_triplets(labels, photos, generator(seed, "triplets"))
+        self.photos = photos
         self.batch_size = batch_size
 
     def __len__(self) -> int:

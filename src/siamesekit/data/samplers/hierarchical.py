@@ -38,7 +38,7 @@ def by_group(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Membe
 
 
 @SAMPLERS.register("hierarchical")
-class Hierarchical:
+class HierarchicalSampler:
     """Batches of individuals of the same groups (site, species, family), so that negatives are of the anchor's group.
 
     Each group's photos are dealt as `p-by-k` does, `individuals` with `photos` each, and the portions of some groups
@@ -76,7 +76,7 @@ class Hierarchical:
             raise ComponentError("sampler 'hierarchical' needs groups of photos, and all that train are of one: use "
                                  'sampler.name = "p-by-k"')  # fmt: skip
         self.lists = by_group(labels, groups)
-        self.photos = photos
+        self.groups_per_batch, self.individuals, self.photos = groups_per_batch, individuals, photos
         self.seed = seed
         self.portions = [batches_of(members, individuals, photos) for members in self.lists]
         self.batches = max(-(-sum(self.portions) // groups_per_batch), max(self.portions, default=0))

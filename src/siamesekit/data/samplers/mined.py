@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
-from siamesekit.distances.distance import Distance, at_least_float32
+from siamesekit.distances.distance import Distance, DistanceLike, as_distance, at_least_float32
 from siamesekit.options import Count
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -115,7 +115,7 @@ def mine_negatives(
 
 
 @SAMPLERS.register("mined")
-class Mined:
+class MinedSampler:
     """Triplets with hard negatives from all training photos, by the network's own embeddings, renewed now and then.
 
     Before epoch `first`, and every `every` epochs from there on, all training photos are embedded, and for positive
@@ -133,7 +133,7 @@ class Mined:
         triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
         labels: int64 `[N]`, supplied by the run.
         batch_size: triplets in a batch, of the table `[sampler]`.
-        distance: what ranks; supplied by the run.
+        distance: what ranks: a distance, its name, or a table with its name and options; the run's, in a run.
         seed: supplied by the run.
     """
 
@@ -147,14 +147,14 @@ class Mined:
         *,
         labels: NDArray[np.int64],
         batch_size: int,
-        distance: Distance,
+        distance: DistanceLike = "squared-euclidean",
         seed: int,
     ) -> None:
         self.kind: Kind = kind
         self.neighbours, self.first, self.every, self.triplets = neighbours, first, every, triplets
         self.labels = labels
         self.batch_size = batch_size
-        self.distance = distance
+        self.distance = as_distance(distance)
         self.seed = seed
         self.batches = -(-len(self._random(1).anchor) // batch_size)
         self.mined: Triplets | None = None

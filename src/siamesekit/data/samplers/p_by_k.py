@@ -16,7 +16,7 @@ from siamesekit.registry import SAMPLERS
 
 
 @SAMPLERS.register("p-by-k")
-class PByK:
+class PByKSampler:
     """Batches of some individuals with some photos each, P × K, and no triplets: the loss, or a miner, makes them.
 
     Every epoch each individual's photos are shuffled and cut into groups of K, the last one of what is left, and the
@@ -34,7 +34,7 @@ class PByK:
 
     def __init__(self, individuals: Several = 16, photos: Several = 4, *, labels: NDArray[np.int64], seed: int) -> None:
         self.members = several(labels)
-        self.photos = photos
+        self.individuals, self.photos = individuals, photos
         self.seed = seed
         self.batches = batches_of(self.members, individuals, photos)
 

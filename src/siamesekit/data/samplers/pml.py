@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from siamesekit.construction import member_repr
 from siamesekit.data.samplers.batch import Batch, batch_of
 from siamesekit.errors import ComponentError
 from siamesekit.pml import construct, drawing_from
@@ -36,6 +37,8 @@ class PmlSampler:
         self.model, self.options = model, options
         self.labels, self.batch_size, self.seed = labels, batch_size, seed
         self._length = len(list(self._chunks(1)))
+
+    __repr__ = member_repr
 
     def __len__(self) -> int:
         return self._length

@@ -16,7 +16,7 @@ from siamesekit.triplets import Triplets, random_triplets
 
 
 @SAMPLERS.register("random-triplets")
-class RandomTriplets:
+class RandomTripletsSampler:
     """Random triplets, other ones in each epoch: a positive pair, either way round, and a negative.
 
     Each positive pair is drawn as often in an epoch as any other, or once more; the negative is a random photo of a

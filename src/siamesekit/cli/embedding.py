@@ -1,0 +1,62 @@
+"""What `embed` does once its arguments are checked: photos to files, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamesekit.embedding_files import write_embeddings, write_left_out
+from siamesekit.errors import DataError
+
+if TYPE_CHECKING:
+    from siamesekit.artifact import SimilarityModel
+    from siamesekit.cli.shell import Shell
+
+
+def embed_into(
+    output: Path,
+    table: Path | None,
+    model: SimilarityModel,
+    named: Sequence[tuple[Path, str]],
+    shell: Shell,
+) -> dict[str, Any]:
+    """Write the embeddings of photos, and say what was written.
+
+    Args:
+        output: the file.
+        table: where photos that cannot be used are listed, which are left out; None: they are an error.
+        model: embeds.
+        named: N photos, each with the name of its individual, empty where nobody is known.
+        shell: is told.
+
+    Returns:
+        The command's JSON.
+
+    Raises:
+        DataError: photos cannot be read.
+        OutputError: a file cannot be written.
+    """
+    photos, individuals = [photo for photo, _ in named], [name for _, name in named]
+    if table is None:
+        try:
+            embeddings = model.embed_files(photos, shell)
+        except DataError as error:
+            raise DataError(f"{error}\nmend them, or embed the rest with --skip-bad") from None
+        write_embeddings(output, photos, embeddings.numpy(), individuals)
+        shell.say(f"{len(photos)} photos, {embeddings.shape[1]} dimensions each: {output}")
+        return {"photos": len(photos), "dimensions": embeddings.shape[1], "file": str(output)}
+    found = model.embed_usable(photos, shell)
+    kept = [photos[number] for number in found.kept]
+    write_embeddings(output, kept, found.embeddings.numpy(), [individuals[number] for number in found.kept])
+    write_left_out(table, found.left_out)
+    if found.left_out:
+        shell.warn(f"{len(found.left_out)} of {len(photos)} photos cannot be used and are left out: {table} says why")
+    shell.say(f"{len(kept)} photos, {found.embeddings.shape[1]} dimensions each: {output}")
+    return {
+        "photos": len(kept),
+        "dimensions": found.embeddings.shape[1],
+        "file": str(output),
+        "left_out": [{"file": name, "reason": reason, "what to do": mend} for name, reason, mend in found.left_out],
+        "left_out_file": str(table) if found.left_out else None,
+    }

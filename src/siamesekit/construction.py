@@ -1,0 +1,158 @@
+"""Registered callables as Python calls them: their arguments checked, and objects that show what they are made of.
+
+`Registry.register` wraps the constructor of a class, or a function, so that a wrong argument is refused as it is in a
+config. Signature, types, docstring, pickling, copying and subclassing stay as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from siamesekit.nested import brief
+
+MADE_OF = "_made_of"
+"""Attribute of a component: those of its arguments that it does not keep under their own names."""
+COMPONENT = "__component__"
+"""Attribute of a registered class or function: its kind, its name, and the names of its parameters."""
+
+Check = Callable[[inspect.Signature, tuple[Any, ...], dict[str, Any]], inspect.BoundArguments]
+"""Binds arguments to a signature: checked, nested components built. Raises `ComponentError`."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a class or a function was registered as."""
+
+    kind: str
+    name: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """What an object was made of.
+
+    Attributes:
+        arguments: by name.
+        name: of a family's member, `pml/triplet-margin`; empty where the object's class says what it is.
+    """
+
+    arguments: dict[str, Any]
+    name: str = ""
+
+
+def with_checks(factory: Any, registered: Registered, check: Check) -> Any:
+    """A callable whose arguments are checked: a class, which stays the same class, or a function, in a wrapper.
+
+    Anything else, and a class that takes its arguments in `__new__` (a named tuple), stays as it is.
+    """
+    if inspect.isclass(factory):
+        if factory.__new__ is object.__new__:
+            _check_constructor(factory, check)
+            _show_arguments(factory)
+        setattr(factory, COMPONENT, registered)
+        return factory
+    if not inspect.isfunction(factory):
+        return factory
+    signature = inspect.signature(factory)
+
+    @functools.wraps(factory)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        bound = check(signature, args, kwargs)
+        return factory(*bound.args, **bound.kwargs)
+
+    setattr(checked, COMPONENT, registered)
+    return checked
+
+
+def remember_member(made: Any, name: str, arguments: Mapping[str, Any]) -> None:
+    """Tell the adapter of a family's member what it was made of, where its `repr` is `member_repr`."""
+    if type(made).__repr__ is member_repr:
+        vars(made)[MADE_OF] = MadeOf(dict(arguments), name)
+
+
+def member_repr(self: Any) -> str:
+    """The `__repr__` of a family's adapter: `pml/triplet-margin(margin=0.05, …)`."""
+    made_of = vars(self).get(MADE_OF, MadeOf({}, type(self).__name__))
+    return f"{made_of.name}({', '.join(f'{name}={brief(value)}' for name, value in made_of.arguments.items())})"
+
+
+def _check_constructor(cls: type, check: Check) -> None:
+    signature = inspect.signature(cls)
+    inherited = "__init__" not in vars(cls)
+    original: Any = cls.__init__  # type: ignore[misc]
+
+    def construct(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        if inherited and type(self) is not cls:  # a subclass hands on what is another base's
+            super(cls, self).__init__(*args, **kwargs)  # type: ignore[misc]
+            return
+        bound = check(signature, args, kwargs)
+        original(self, *bound.args, **bound.kwargs)
+        _remember(self, bound)
+
+    if original is object.__init__:  # whose signature takes anything
+        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        construct.__signature__ = inspect.Signature([own])  # type: ignore[attr-defined]
+        construct.__name__, construct.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
+        construct.__module__, construct.__doc__ = cls.__module__, original.__doc__
+    else:
+        functools.update_wrapper(construct, original)
+    cls.__init__ = construct  # type: ignore[misc]
+
+
+def _remember(made: Any, bound: inspect.BoundArguments) -> None:
+    """Keep those arguments that the object itself keeps nowhere, for its `repr`; arrays in short."""
+    bound.apply_defaults()
+    kept = _attributes(made)
+    lacking = {name: value for name, value in bound.arguments.items() if name not in kept}
+    if lacking and hasattr(made, "__dict__"):
+        arguments = {name: _Brief(brief(value)) if _is_bulky(value) else value for name, value in lacking.items()}
+        vars(made)[MADE_OF] = MadeOf(arguments)
+
+
+class _Brief(str):
+    """A bulky value in short, which shows itself without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _is_bulky(value: Any) -> bool:
+    return not isinstance(value, str) and (hasattr(value, "shape") or hasattr(value, "__len__"))
+
+
+def _show_arguments(cls: Any) -> None:
+    """Give a class a `__repr__`, or a module of PyTorch an `extra_repr`, where it has none of its own."""
+    if cls.__repr__ is object.__repr__:
+        cls.__repr__ = _repr
+    elif getattr(getattr(cls, "extra_repr", None), "__module__", "").startswith("torch."):
+        cls.extra_repr = _shown_arguments
+
+
+def _repr(self: Any) -> str:
+    return f"{type(self).__name__}({_shown_arguments(self)})"
+
+
+def _shown_arguments(self: Any) -> str:
+    """`margin=0.2, distance=Cosine()`: as they are now, in the signature's order; parts that PyTorch shows are not."""
+    registered: Registered = getattr(type(self), COMPONENT)
+    made_of = getattr(self, "__dict__", {}).get(MADE_OF, MadeOf({}))
+    values = {**made_of.arguments, **_attributes(self)}
+    parts = getattr(self, "_modules", {})
+    return ", ".join(f"{name}={brief(values[name])}" for name in registered.parameters
+                     if name in values and name not in parts)  # fmt: skip
+
+
+def _attributes(made: Any) -> dict[str, Any]:
+    """An object's own attributes, a PyTorch module's parts, parameters and buffers among them."""
+    found = dict(getattr(made, "__dict__", {}))
+    for kind in ("_parameters", "_buffers", "_modules"):
+        if isinstance(inner := found.get(kind), dict):
+            found |= inner
+    return found

@@ -1,0 +1,73 @@
+"""Which component is at fault where an error arises: the plugins' components are looked up in all registries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from siamesekit.component_faults import fault, frames, is_own, line_in, passes, place_of, told
+from siamesekit.components import Component
+from siamesekit.errors import PluginError, SiamesekitError
+from siamesekit.registry import REGISTRIES, registry_of
+
+
+def culprit(error: BaseException, used: Component | None = None) -> Component | None:
+    """The plugin's component whose code an error passed last; None where it is not known.
+
+    Args:
+        error: with its traceback.
+        used: the component that was used: it is named where several of its file may have called what failed.
+    """
+    plugins = _plugins()
+    for code, _, module in reversed(list(frames(error))):
+        there = [each for each in plugins if each.origin in (code.co_filename, module)]
+        for component in there:
+            if f"{code.co_qualname}.".startswith(f"{component.qualname}."):
+                return component
+        if len(there) == 1:
+            return there[0]
+        if used is not None and any(used.origin == each.origin for each in there):
+            return used
+    return None
+
+
+def _plugins() -> list[Component]:
+    return [each for registry in REGISTRIES for each in registry.components() if not is_own(each)]
+
+
+def fault_of(error: BaseException, kind: str, name: str, method: str = "") -> str:
+    """What was raised when a component was used, in one line that names the component at fault.
+
+    That is the plugin's component whose code raised it, such as the distance that a loss measures by; else the
+    component that was used.
+
+    Args:
+        error: with its traceback.
+        kind: of the component that was used, such as "loss".
+        name: its name, as in a config.
+        method: what of it was called.
+    """
+    used = registry_of(kind).get(name)
+    return fault(error, culprit(error, used) or used, method)
+
+
+@contextmanager
+def plugins_named(raising: type[SiamesekitError] = PluginError) -> Iterator[None]:
+    """A block of work in which plugins have a part: what a plugin's code raises becomes an error that names it.
+
+    All other exceptions pass unchanged.
+
+    Args:
+        raising: the error's class.
+    """
+    try:
+        yield
+    except Exception as error:
+        if passes(error):
+            raise
+        if (component := culprit(error)) is not None:
+            raise raising(fault(error, component)) from error
+        for origin in sorted({each.origin for each in _plugins()}):
+            if line := line_in(error, origin):
+                raise raising(f"plugin {place_of(origin)} fails {line}: {told(error)}") from error
+        raise

@@ -1,0 +1,69 @@
+"""Where a photo lies in what was decoded: turned upright, made square, to a fraction of a pixel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from siamesekit.data.photo_colours import Pixels
+
+Fit = Literal["squash", "pad", "crop"]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom edge of a photo in the pixels of a decoded image, which may reach a little farther."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each orientation (EXIF 2.3, tag 274)."""
+_FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)
+"""Orientations that turn what is stored first to the right, or to the bottom."""
+
+
+def upright(image: Image.Image, box: Box, orientation: int | None) -> tuple[Image.Image, Box]:
+    """An image turned as an orientation says (TIFF is already), and the box of the photo in it with it."""
+    if orientation not in _UPRIGHT:
+        return image, box
+    turned = image.transpose(_UPRIGHT[orientation])
+    width, height = box[2] - box[0], box[3] - box[1]
+    if orientation >= 5:  # these exchange width and height
+        width, height = height, width
+    left = turned.width - width if orientation in _FROM_RIGHT else 0
+    top = turned.height - height if orientation in _FROM_BOTTOM else 0
+    return turned, (left, top, left + width, top + height)
+
+
+def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
+    """Resize `[height, width, 3]` to `[size, size, 3]`: squashed, padded with black, or cropped to its middle."""
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    image = Image.fromarray(pixels)
+    return np.asarray(fitted(image, (0, 0, *image.size), size, fit))
+
+
+def fitted(image: Image.Image, box: Box, size: int, fit: Fit) -> Image.Image:
+    """The photo that lies in a box of an image, made square."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    sides = (size, size)
+    if fit == "crop":
+        side = min(width, height)
+        left, top = left + (width - side) / 2, top + (height - side) / 2
+        box = (left, top, min(left + side, right), min(top + side, bottom))
+    elif fit == "pad":  # a short side that rounds to no pixel at all has one
+        sides = (size, max(1, round(height / width * size))) if width > height else (
+            max(1, round(width / height * size)), size
+        )  # fmt: skip
+    resized = image.resize(sides, Image.Resampling.BILINEAR, box)
+    if sides == (size, size):
+        return resized
+    padded = Image.new("RGB", (size, size))
+    padded.paste(resized, (round((size - sides[0]) / 2), round((size - sides[1]) / 2)))
+    return padded

@@ -1,0 +1,167 @@
+"""What a photo may be given as in Python: a file's path or content, a Pillow image, an array, a tensor."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from siamesekit.data.images import Fit, Pixels, read_square, square, square_of_content, square_of_image
+from siamesekit.data.photo_files import MAX_BYTES, UnreadableError
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, line_of_name
+
+Photo = str | Path | Image.Image | NDArray[np.uint8] | Tensor | bytes | bytearray | memoryview | IO[bytes]
+"""A file's path, a Pillow image, uint8 RGB as an array `[height, width, 3]` or a tensor `[3, height, width]`, a file's
+content, or an open file."""
+EXPECTED = ("a photo is a file's path, its content as bytes, a file opened for reading bytes, a Pillow image, a NumPy "
+            "array uint8 [height, width, 3] or a tensor uint8 [3, height, width]")  # fmt: skip
+_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]+:/|data:")
+_SHOWN = 80
+"""Characters that are shown of a URL."""
+
+
+def prepared(photo: Photo, size: int, fit: Fit) -> Pixels:
+    """One photo, made square, uint8 RGB `[size, size, 3]`.
+
+    The same photo gives the same pixels as a path, as its file's content and as a Pillow image of a file that is not
+    decoded yet. Decoded, as an image, an array or a tensor, it gives those of full decoding (`read_square`).
+
+    Raises:
+        DataError: it cannot be read, or is no photo.
+    """
+    try:
+        return _square(photo, size, fit)
+    except UnreadableError as error:
+        raise DataError(f"{_called(photo)}: {'; '.join(error.args)}") from None
+
+
+def _square(photo: Any, size: int, fit: Fit) -> Pixels:
+    if isinstance(photo, str | Path):
+        _refuse_url(str(photo))
+        return read_square(Record("", "", Path(photo)), size, fit)
+    if isinstance(photo, Image.Image):
+        return square_of_image(photo, size, fit)
+    if isinstance(photo, bytes | bytearray | memoryview):
+        return square_of_content(bytes(photo), size, fit)
+    if isinstance(photo, np.ndarray):
+        return square(_of_array(photo), size, fit)
+    if isinstance(photo, Tensor):
+        return square(_of_tensor(photo), size, fit)
+    if callable(getattr(photo, "read", None)):
+        return square_of_content(_read(photo), size, fit)
+    if isinstance(photo, Sequence):
+        raise DataError(f"one photo is needed, not a {type(photo).__name__} of {len(photo)}; {EXPECTED}")
+    raise DataError(f"{type(photo).__name__} is no photo; {EXPECTED}")
+
+
+def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
+    """One photo or several as a list.
+
+    Raises:
+        DataError: it is neither.
+    """
+    alone = (str, Path, Image.Image, bytes, bytearray, memoryview)
+    if isinstance(photos, alone) or callable(getattr(photos, "read", None)):
+        return [photos]  # type: ignore[list-item]
+    if isinstance(photos, np.ndarray):
+        # several: pixels [N, height, width, 3], or an array of paths
+        several = photos.ndim == 4 or (photos.ndim == 1 and photos.dtype.kind in "OU")
+        return list(photos) if several else [photos]
+    if isinstance(photos, Tensor):
+        return [photos]
+    try:
+        return list(photos)  # type: ignore[arg-type]
+    except TypeError:
+        raise DataError(f"{type(photos).__name__} is no photo and no list of photos; {EXPECTED}") from None
+
+
+def check_batch(images: Tensor, size: int) -> None:
+    """Refuse a tensor that is not what the network takes: `[N, 3, size, size]`, values 0 … 255.
+
+    Raises:
+        DataError: its shape or its values are others.
+    """
+    wanted = f"photos as one tensor are [N, 3, {size}, {size}] with values 0 … 255"
+    if images.ndim != 4 or images.shape[1:] != (3, size, size):
+        raise DataError(f"{wanted}, not {list(images.shape)}; give photos of other sizes one by one, uint8 "
+                        "[3, height, width]: they are resized")  # fmt: skip
+    if not images.numel():
+        raise DataError("no photos to embed")
+    if images.is_complex() or images.dtype == torch.bool:
+        raise DataError(f"{wanted}, not {_type_of(images)}")
+    low, high = (float(value) for value in images.detach().aminmax())
+    scaled = images.is_floating_point() and 0 < high <= 1
+    if not (low >= 0 and high <= 255) or scaled:  # "not" for the sake of NaN
+        advice = "multiply them by 255" if scaled else "the model scales them itself"
+        raise DataError(f"{wanted}, not {low:.4g} … {high:.4g}; {advice}")
+
+
+def _refuse_url(name: str) -> None:
+    if _URL.match(name):
+        shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]} …"
+        raise DataError(f"{line_of_name(shown)} is a URL, and photos are not fetched from the network; download it and "
+                        "give the file's path, or its content as bytes")  # fmt: skip
+
+
+def _of_array(array: NDArray[Any]) -> Pixels:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise DataError(f"a photo as an array is uint8 [height, width, 3], not {array.dtype} {list(array.shape)}; "
+                        f"{_advice(array.dtype == np.uint8, array.ndim, array.shape[-1:])}")  # fmt: skip
+    return np.ascontiguousarray(array)
+
+
+def _of_tensor(tensor: Tensor) -> Pixels:
+    if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
+        transposed = tensor.ndim == 3 and tensor.shape[-1] == 3
+        advice = "use .permute(2, 0, 1)" if transposed else _advice(tensor.dtype == torch.uint8, tensor.ndim, ())
+        raise DataError(f"a photo as a tensor is uint8 [3, height, width], not {_type_of(tensor)} "
+                        f"{list(tensor.shape)}; {advice}")  # fmt: skip
+    return np.ascontiguousarray(tensor.detach().cpu().permute(1, 2, 0).numpy())
+
+
+def _advice(bytes_already: bool, dimensions: int, channels: tuple[int, ...]) -> str:
+    if not bytes_already:
+        return "scale its values to 0 … 255 and convert it to uint8"
+    if dimensions == 2 or (dimensions == 3 and channels and channels[0] in (1, 2, 4)):
+        return "grey or with transparency it is taken as a Pillow image: Image.fromarray(array)"
+    return "give one photo at a time, or a list of them"
+
+
+def _type_of(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _read(file: IO[bytes]) -> bytes:
+    """The whole content of an open file, from its beginning where it can be gone back to, as Pillow reads it."""
+    try:
+        if file.seekable():
+            file.seek(0)
+        content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(f"cannot be read ({reason})", "open it anew") from None
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise DataError(f"{_called(file)} gives {type(content).__name__}; open it for reading bytes: open(FILE, 'rb')")
+    return bytes(content)
+
+
+def _called(photo: Any) -> str:
+    """A photo's name in an error."""
+    if isinstance(photo, str | Path):
+        return line_of_name(str(photo))
+    if isinstance(photo, Image.Image):
+        name = getattr(photo, "filename", "")
+        return f"the Pillow image {line_of_name(str(name))}" if name else "a Pillow image"
+    name = getattr(photo, "name", None)
+    if isinstance(photo, io.IOBase) and isinstance(name, str):
+        return f"the file {line_of_name(name)}"
+    return f"a photo as {type(photo).__name__}"

@@ -1,0 +1,89 @@
+"""Which component is at fault: the plugin's whose code raised, however deep in another one it was called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from siamesekit.culprits import culprit, fault_of, plugins_named
+from siamesekit.errors import DataError, PluginError, RunError
+from siamesekit.plugins import load_plugin_file
+from siamesekit.registry import DISTANCES, LOSSES
+
+pytestmark = pytest.mark.usefixtures("no_traces")
+
+CODE = """\
+from siamesekit import DISTANCES, LOSSES
+
+def shared():
+    raise IndexError("shared")
+
+@DISTANCES.register("far")
+class Far:
+    def __init__(self, how: int = 0) -> None:
+        self.how = how
+
+    def __call__(self, a, b):
+        return shared() if self.how else a.oops
+
+@LOSSES.register("near")
+def near(*, distance: object):
+    def loss(embeddings, labels, tuples):
+        return distance(embeddings, embeddings) if labels is None else shared()
+    return loss
+"""
+
+
+@pytest.fixture(autouse=True)
+def plugin(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(CODE)
+    load_plugin_file(tmp_path / "two.py")
+
+
+def test_the_component_that_raised_is_named_and_not_the_one_that_called_it() -> None:
+    """Also where the library's own loss called it, and where the loss is another plugin's."""
+    for name in ("near", "contrastive"):
+        loss = LOSSES.build(name, {}, distance=DISTANCES.build("far"))
+        with pytest.raises(AttributeError) as error:
+            loss(torch.ones(4, 2), None if name == "near" else torch.tensor([0, 0, 1, 1]), None)
+        assert fault_of(error.value, "loss", name).startswith(
+            "distance 'far' of two.py fails in Far.__call__ at line 12: AttributeError: "
+        )
+
+
+def test_of_a_function_that_two_components_share_the_one_that_called_it_is_named() -> None:
+    with pytest.raises(IndexError) as error:
+        DISTANCES.build("far", {"how": 1})(torch.ones(1), torch.ones(1))
+    assert fault_of(error.value, "distance", "far") == (
+        "distance 'far' of two.py fails in shared at line 4: IndexError: shared"
+    )
+    with pytest.raises(IndexError) as error:
+        LOSSES.build("near", {}, distance=None)(None, 1, None)
+    found = culprit(error.value)
+    assert found is not None and (found.kind, found.name) == ("loss", "near")
+
+
+def test_without_a_plugin_s_line_the_component_that_was_used_is_named() -> None:
+    error = TypeError("takes 3 positional arguments but 4 were given")
+    assert fault_of(error, "loss", "near", "__call__") == f"loss 'near' of two.py fails in __call__: TypeError: {error}"
+    assert fault_of(error, "loss", "triplet") == f"loss 'triplet' fails: TypeError: {error}"
+    assert culprit(error) is None
+
+
+def test_a_block_names_what_a_plugin_raised_and_lets_all_else_pass() -> None:
+    with pytest.raises(RunError, match=r"^distance 'far' of two.py fails in Far.__call__ at line 12: "), \
+         plugins_named(RunError):  # fmt: skip
+        DISTANCES.build("far")(1, 1)
+    with pytest.raises(ZeroDivisionError), plugins_named():
+        1 / 0  # noqa: B018
+    with pytest.raises(DataError, match="on purpose"), plugins_named():
+        raise DataError("on purpose")
+
+
+def test_code_of_a_plugin_that_belongs_to_no_component_is_named_by_its_file() -> None:
+    shared = LOSSES.factory("near").__globals__["shared"]
+    with pytest.raises(PluginError, match=r"^plugin two.py fails in shared at line 4: IndexError: shared$"), \
+         plugins_named():  # fmt: skip
+        shared()
