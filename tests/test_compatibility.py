@@ -374,3 +374,54 @@ def test_a_class_of_torchvision_s_form_is_an_augmentation_as_it_stands(
     )
     load_plugin_file(tmp_path / "mine.py")
     refuse(config('name = "triplet"\n[augmentation]\nname = "my-views"'))
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("encoder.train_from=stem", r"encoder\.train_from: the network has no block 'stem'.*choices: "),
+        ("encoder.name=torchvision/vit_b_16", r"data\.size: the encoder takes photos of 224 × 224 pixels only"),
+        ("encoder.name=timm/resnet18.nope", r"has no weights 'nope'"),
+    ],
+)
+def test_what_the_encoder_refuses_is_refused_before_any_photo_is_read(
+    tmp_path: Path, override: str, expected: str
+) -> None:
+    text = '[data]\nreader = "folder"\nroot = "gone"\nsize = 32\n[encoder]\nname = "timm/test_resnet"\n'
+    (tmp_path / "c.toml").write_text(text)
+    refuse_what_does_not_fit(load_config(tmp_path / "c.toml"))
+    with pytest.raises(UserError, match=expected):
+        refuse_what_does_not_fit(load_config(tmp_path / "c.toml", [override]))
+
+
+@pytest.mark.parametrize("sub_centers", [1001, 2_000_000_000, 2**62])
+def test_a_number_of_centres_without_bound_is_refused(tmp_path: Path, sub_centers: int) -> None:
+    text = (
+        f'[data]\nreader = "folder"\nroot = "x"\n[encoder]\nname = "xception"\n[loss]\nname = "arcface"\n'
+        f"sub_centers = {sub_centers}\n"
+    )
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(UserError, match=r"loss\.sub_centers: must be less than or equal to 1000"):
+        load_config(tmp_path / "c.toml")
+
+
+HUNGRY = """\
+import torch
+from siamesekit import LOSSES
+
+@LOSSES.register("hungry")
+def hungry(size: int):
+    \"\"\"Takes what there is not.\"\"\"
+    return torch.empty(size)
+"""
+
+
+def test_a_component_that_takes_more_memory_than_there_is_is_named(tmp_path: Path, no_traces: None) -> None:
+    (tmp_path / "p.py").write_text(HUNGRY)
+    text = (
+        'plugins = ["p.py"]\n[data]\nreader = "folder"\nroot = "x"\n[encoder]\nname = "xception"\n'
+        f'[loss]\nname = "hungry"\nsize = {2**60}\n'
+    )
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(ComponentError, match="loss 'hungry' cannot be built with these options: RuntimeError"):
+        refuse_what_does_not_fit(load_config(tmp_path / "c.toml"))

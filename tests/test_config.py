@@ -332,8 +332,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"[loss\n", r"is not TOML: .*line 1"),
-        (b"a = 1\na = 2\n", r"is not TOML: .*line 2"),
+        (b"[loss\n", r"c.toml:1  \[loss: a table's name stands between"),
+        (b"a = 1\na = 2\n", r"c.toml:2  a = 2: a is set on line 1 already"),
+        (b"a = 1\nb = <5\n", r"c.toml:2  b = <5: is not TOML: Invalid value \(column 5\)"),
         (b"[loss]\n\xff\xfe", r"is not UTF-8, line 2: save the file as UTF-8"),
         (b"\nseed = " + b"1" * 5000, r"c.toml:2  a value must be a whole number of 64 bits"),
         (b"\n\na = " + b"[" * 5000, r"c.toml:3  a value is nested more than 50 deep"),
@@ -385,6 +386,14 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
     ("override", "expected"),
     [
         ("train.epochs", "--set train.epochs: must be table.key=value"),
+        ("epochs=3", "--set epochs: unknown table or key (did you mean 'train.epochs'?); "),
+        ("train.lr=3", "--set train.lr: unknown key (did you mean 'optimizer.lr' or 'loss.optimizer.lr'?); "),
+        ("loss.margin=0,2", '--set loss.margin: must be a number, not "0,2": a decimal number has a point: 0.2'),
+        ("split.train=90%", '--set split.train: must be a number, not "90%": a share is a number from 0 to 1: 0.9'),
+        ("encoder.head.normalize=True", '--set encoder.head.normalize: must be a boolean, not "True": a truth'),
+        ("encoder.head.layers=8,4", '--set encoder.head.layers: must be a list, not "8,4": a list stands in brackets: '
+                                    "[8, 4]"),
+        ('loss.name="triplet', '--set loss.name="triplet: the string is not closed: "triplet"'),
         ("=3", "--set =3: must be table.key=value"),
         ("train.=3", "--set train.=3: must be table.key=value"),
         ("train.epochs=many", '--set train.epochs: must be a whole number, not "many"'),

@@ -77,7 +77,7 @@ def plain_figures(embeddings: NDArray[np.float64], labels: list[int], triplets: 
 def test_a_run_leaves_every_file(finished: RunResult) -> None:
     there = {file.relative_to(finished.folder).as_posix() for file in finished.folder.rglob("*") if file.is_file()}
     assert there == {"config.toml", "manifest.json", "metrics.jsonl", "evaluation.json", "report.html", "network.pkl",
-                     "model/model.safetensors", "model/model.json", "checkpoints/000001.json",
+                     "split.json", "model/model.safetensors", "model/model.json", "checkpoints/000001.json",
                      "checkpoints/000001.safetensors", "checkpoints/000002.json",
                      "checkpoints/000002.safetensors"}  # fmt: skip
     lines = metrics(finished.folder)

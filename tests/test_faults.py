@@ -12,7 +12,7 @@ from siamesekit import files
 from siamesekit.config import Config
 from siamesekit.errors import OutputError
 from siamesekit.experiment import run
-from siamesekit.run_folder import CONFIG
+from siamesekit.own_files import CONFIG
 
 OVERRIDES = (
     "train.epochs=2", "train.select=validation", "split.train=0.6", "split.validation=0.5", "encoder.train_from=layer4",

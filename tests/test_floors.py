@@ -15,7 +15,7 @@ import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("adapted", "construction", "figures", "component_faults", "culprits", "allocator", "errors", "quiet", "stopping", "registry", "components", "nested", "problems",
+    ("adapted", "run_place", "own_files", "replaced_run", "locks", "paths", "replaceable", "construction", "figures", "component_faults", "culprits", "allocator", "errors", "quiet", "stopping", "registry", "components", "nested", "problems",
      "signatures", "options", "config", "plugins", "installed_plugins", "files", "json_files", "progress", "randomness",
      "run_folder", ""),
     ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "reducers", "regularizers", "pml",
@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("artifact", "artifact_description", "embedding_files"),
     ("report",),
     ("compatibility", "planning", "preparation", "fitting", "learning", "results", "experiment", "projects",
+     "resuming", "not_numbers", "split_file",
      "photo_survey", "project_config", "cli",
      "__main__"),
 )  # fmt: skip
@@ -301,7 +302,7 @@ def test_inference_reaches_nothing_that_trains(module: str) -> None:
 
 
 def test_embedding_files_need_no_network() -> None:
-    assert reached("embedding_files") == {"errors", "files", "data.photo_folders"}
+    assert reached("embedding_files") == {"errors", "files", "paths", "replaceable", "data.photo_folders"}
 
 
 def test_long_modules_have_a_reason() -> None:

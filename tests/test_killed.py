@@ -19,7 +19,8 @@ import torch
 from conftest import outcome
 from siamesekit.config import Config, load_config
 from siamesekit.experiment import run
-from siamesekit.run_folder import CONFIG, RunFolder
+from siamesekit.own_files import CONFIG
+from siamesekit.run_folder import RunFolder
 
 OVERRIDES = (
     "train.epochs=2", "train.select=validation", "split.train=0.6", "split.validation=0.5", "sampler.batch_size=6",

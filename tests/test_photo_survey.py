@@ -157,3 +157,39 @@ def test_a_table_whose_header_no_parser_takes_is_the_reader_s_to_refuse(tmp_path
     (tmp_path / "t.csv").write_text("a" * 200_000 + ",b\n1,2\n")
     with pytest.raises(DataError):
         survey(tmp_path / "t.csv")
+
+
+def test_files_that_are_passed_over_are_counted_by_suffix(tmp_path: Path) -> None:
+    draw(tmp_path, {"ann": 2, "bob": 2})
+    for name in ("ann/a.heic", "ann/b.HEIC", "bob/deep/c.mov", "bob/notes.txt", "bob/.DS_Store", "bob/README"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    [note] = survey(tmp_path).notes
+    assert note.startswith("5 other files are passed over (2 .heic, 1 ")
+    assert {"1 .mov", "1 .txt", "1 without a suffix"} <= set(note.partition("(")[2].partition(")")[0].split(", "))
+
+
+def table(folder: Path, header: str, row: str) -> Path:
+    """A table of drawn photos; a row is filled with the photo's file and its individual."""
+    files = sorted(draw(folder / "shots", even(4, 3)).rglob("*.png"))
+    rows = [row.format(file=file.relative_to(folder).as_posix(), who=file.parent.name) for file in files]
+    (folder / "t.csv").write_text("\n".join([header, *rows]))
+    return folder / "t.csv"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("file;who", "{file};{who}"), ("where,age,whale", "{file},3,{who}"), ("seal\tpicture\tsite", "{who}\t{file}\tx")],
+)
+def test_columns_of_other_names_are_guessed_by_what_stands_in_them(tmp_path: Path, header: str, row: str) -> None:
+    found = survey(table(tmp_path, header, row))
+    assert found.counts == even(4, 3)
+    assert "column " in found.notes[-1] and found.notes[-1].endswith("change that in the config if it is not so")
+
+
+def test_columns_that_cannot_be_guessed_are_asked_for_with_the_lines_of_a_config(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        survey(table(tmp_path, "file,who,whom", "{file},{who},{who}"))
+    said = str(caught.value)
+    assert "no column 'individual'" in said and "individual: individual, individual_id" in said
+    assert 'reader = "csv", file = "t.csv", photo = "COLUMN", individual = "COLUMN"' in said

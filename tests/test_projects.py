@@ -110,3 +110,25 @@ def test_a_new_project_can_be_planned(tmp_path: Path) -> None:
     assert plan.stand_ins == ()
     assert 0 < plan.trainable < plan.parameters
     assert "cached" in plan.frozen_part
+
+
+def test_paths_are_relative_and_the_project_can_be_moved(tmp_path: Path) -> None:
+    draw(tmp_path / "old" / "photos", even(4, 2))
+    make_project(tmp_path / "old" / "seals", tmp_path / "old" / "photos")
+    text = (tmp_path / "old" / "seals" / CONFIG).read_text()
+    assert 'root = "../photos"             # relative to this file\n' in text
+    assert str(tmp_path) not in text
+    (tmp_path / "old").rename(tmp_path / "new")
+    config = load_config(tmp_path / "new" / "seals" / CONFIG)
+    assert config.data.options["root"] == (tmp_path / "new" / "photos").resolve()
+
+
+def test_the_commands_name_the_folder_that_the_run_makes(tmp_path: Path) -> None:
+    draw(tmp_path / "photos", even(4, 2))
+    project = make_project(tmp_path / "seals", tmp_path / "photos")
+    config = load_config(tmp_path / "seals" / CONFIG)
+    assert project.run == Path("runs") / config.name == Path("runs/seals")
+    assert "--out" not in project.commands[1]
+    assert [shlex.split(command)[:3] for command in project.later] == [
+        ["siamesekit", "compare", "runs/seals"], ["siamesekit", "embed", "runs/seals"]
+    ]  # fmt: skip

@@ -17,6 +17,7 @@ from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
 from siamesekit.distances.dot import Dot
 from siamesekit.distances.euclidean import Euclidean
+from siamesekit.distances.manhattan import Manhattan
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.retrieval import Neighbours, nearest
 
@@ -193,6 +194,84 @@ def test_nan_is_farthest(distance: Distance) -> None:
     found = nearest(torch.zeros(1, 1), gallery, 5, distance)
     assert found.index.tolist() == [[4, 1, 2, 0, 3]]
     assert nearest(torch.tensor([[torch.nan]]), gallery, 5, distance).index.tolist() == [[0, 1, 2, 3, 4]]
+
+
+MAGNITUDES = [1e-320, 1e-170, 1e-155, 1e-39, 1e-23, 1e-19, 1e15, 1e18, 1e19, 1e25, 1e38, 1e153, 1e200, 1e300]
+"""Lengths at whose squares, or products with others, one of the types concerned under- or overflows, and in between."""
+
+
+def ranked(queries: Tensor, gallery: Tensor, k: int, distance: Distance, own: Tensor | None = None) -> Neighbours:
+    """All distances row by row, then a stable sort, which has NaN last."""
+    index, values = [], []
+    for number, query in enumerate(queries):
+        row = distance(query.expand_as(gallery), gallery)
+        order = row.argsort(stable=True)
+        order = order[order != (-1 if own is None else own[number])][:k]
+        index.append(order)
+        values.append(row[order])
+    return Neighbours(torch.stack(index), torch.stack(values))
+
+
+def assert_ranked(queries: Tensor, gallery: Tensor, distance: Distance, ks: tuple[int, ...] = (1, 20)) -> None:
+    """As `ranked` says, by a scan of either precision."""
+    own = torch.arange(len(queries)) if len(queries) <= len(gallery) and torch.equal(queries, gallery) else None
+    for k in ks:
+        expected = ranked(queries, gallery, k, distance, own)
+        for bf16 in (False, True):
+            found = nearest(queries, gallery, k, distance, own, bf16=bf16)
+            assert torch.equal(found.index, expected.index)
+            torch.testing.assert_close(found.distance, expected.distance, rtol=0, atol=0, equal_nan=True)
+
+
+SWEPT = [Euclidean(), SquaredEuclidean(), Cosine(), Dot(), Manhattan(), CityBlock()]
+
+
+@pytest.mark.parametrize("distance", SWEPT, ids=name)
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_embeddings_of_any_length_rank_as_their_distances_do(
+    magnitude: float, distance: Distance, dtype: torch.dtype
+) -> None:
+    """All that long, and a gallery of which a part is."""
+    if dtype == torch.float32 and not 1e-45 < magnitude < 1e39:
+        pytest.skip("beyond float32")
+    queries, gallery = normal(2, 6, dtype=torch.float64), normal(150, 6, seed=1, dtype=torch.float64)
+    assert_ranked((queries * magnitude).to(dtype), (gallery * magnitude).to(dtype), distance)
+    gallery[normal(150, seed=2) < -0.5] *= magnitude
+    assert_ranked(queries.to(dtype), gallery.to(dtype), distance)
+    assert_ranked(torch.cat([queries, queries * magnitude]).to(dtype), gallery.to(dtype), distance)
+
+
+@pytest.mark.parametrize("distance", SWEPT, ids=name)
+def test_embeddings_of_all_lengths_at_once_rank_as_their_distances_do(distance: Distance) -> None:
+    gallery = torch.cat([normal(20, 6, seed=seed, dtype=torch.float64) * magnitude
+                         for seed, magnitude in enumerate(MAGNITUDES)])  # fmt: skip
+    assert_ranked(gallery[::7], gallery, distance, ks=(1, 20))
+
+
+@pytest.mark.parametrize("distance", SWEPT, ids=name)
+def test_components_that_bfloat16_flushes_to_zero_count(distance: Distance) -> None:
+    """Products with long embeddings are far above what underflows."""
+    queries, gallery = normal(4, 6, dtype=torch.float64) * 1e-39, normal(150, 6, seed=1, dtype=torch.float64) * 1e15
+    assert_ranked(queries, gallery, distance)
+    assert_ranked(gallery[:4], queries.repeat(40, 1) * torch.arange(160)[:, None], distance)
+
+
+@pytest.mark.parametrize("distance", SWEPT, ids=name)
+def test_infinite_distances_rank_after_finite_ones_and_before_nan(distance: Distance) -> None:
+    gallery = normal(160, 4)
+    gallery[5, 0] = torch.inf
+    gallery[9, 1] = -torch.inf
+    gallery[3, 2] = torch.nan
+    gallery[100:110] = 3e38
+    gallery[110:120] = -3e38
+    gallery[2], gallery[17] = torch.nan, torch.inf
+    assert_ranked(gallery, gallery, distance, ks=(1, 5, 159))
+    values = ranked(gallery[:1], gallery, 160, distance).distance[0]
+    lost = values.isnan()
+    assert lost.any()
+    assert lost[lost.nonzero()[0, 0] :].all(), "NaN comes last"
+    assert (values[~lost].diff().nan_to_num(0) >= 0).all()
 
 
 def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(monkeypatch: pytest.MonkeyPatch) -> None:

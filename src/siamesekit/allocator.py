@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """glibc's numbers for `mallopt`, from malloc.h."""
-TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed")
-"""What torch says where memory is not enough, on one system or another."""
 
 
 def keep_freed_memory() -> bool:

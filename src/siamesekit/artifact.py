@@ -7,6 +7,7 @@ registered components. An artifact may come from anyone: it is checked before me
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -17,13 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from siamesekit import __version__
 from siamesekit.artifact_description import FORMAT, EncoderTable, read_description
 from siamesekit.calibration import Calibration
+from siamesekit.culprits import plugins_named
 from siamesekit.data.images import Fit
 from siamesekit.data.loading import Finding, read_chunks, report
 from siamesekit.data.photo_inputs import Photo as Photo
@@ -32,14 +34,23 @@ from siamesekit.data.records import Record
 from siamesekit.distances.distance import Distance
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.encoders.head import Head
-from siamesekit.encoders.weights import Layout, safetensors_layouts
+from siamesekit.encoders.weights import Layout, safetensors_layouts, safetensors_state
 from siamesekit.engine.precision import DeviceChoice, PrecisionChoice, choose_precision
 from siamesekit.engine.random_state import OwnRandomness
 from siamesekit.engine.state_files import weights_of
-from siamesekit.errors import ArtifactError, ComponentError, DataError, WeightsError, line_of_name
+from siamesekit.errors import (
+    ArtifactError,
+    ComponentError,
+    DataError,
+    RunError,
+    WeightsError,
+    in_one_line,
+    line_of_name,
+    out_of_memory,
+)
 from siamesekit.files import fingerprint, write_atomic, write_json
 from siamesekit.model import Encoder
-from siamesekit.progress import Progress
+from siamesekit.progress import Progress, progress_here
 from siamesekit.registry import DISTANCES, ENCODERS
 
 CHUNKS = {"cpu": 16, "cuda": 128}
@@ -59,7 +70,7 @@ class Architecture:
     batchnorm: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Two photos compared.
 
@@ -75,6 +86,13 @@ class Comparison:
     similarity: float | None
     threshold: float | None
     same: bool | None
+
+    def __repr__(self) -> str:
+        told = f"distance {self.distance:.4f}"
+        told += ", similarity unknown" if self.similarity is None else f", similarity {self.similarity:.3f}"
+        if self.same is not None and self.threshold is not None:
+            told += f", {'same individual' if self.same else 'different individuals'} (threshold {self.threshold:.4f})"
+        return f"Comparison({told})"
 
 
 class Embedded(NamedTuple):
@@ -152,6 +170,7 @@ class SimilarityModel:
         fit: how photos are made square.
         calibration: distance to similarity and verdict, or None.
         description: the artifact's JSON; `no_threshold` says why there is no calibration, where that is known.
+        source: the folder that it was loaded from, or None.
     """
 
     def __init__(
@@ -172,6 +191,16 @@ class SimilarityModel:
         self.fit: Fit = fit
         self.calibration = calibration
         self.description = description
+        self.source: Path | None = None
+
+    def __repr__(self) -> str:
+        encoder, dimensions = self.description.get("encoder", {}), self.encoder.head.embedding_dim
+        distance = self.description.get("distance", {})
+        limit = "no threshold" if self.threshold is None else f"threshold {self.threshold:.4f}"
+        source = "" if self.source is None else f", from {str(self.source)!r}"
+        return (f"SimilarityModel(encoder {encoder.get('name')!r}: photos {self.size} × {self.size} ({self.fit}) → "
+                f"{dimensions} dimensions, distance {distance.get('name')!r}, {limit}, on {self.precision.device} in "
+                f"{self.precision.name}{source})")  # fmt: skip
 
     @property
     def threshold(self) -> float | None:
@@ -214,17 +243,22 @@ class SimilarityModel:
             torch.stack([self.prepare(photo) for photo in several[start : start + self._chunk]]) for start in starts
         )
 
-    def embed_files(self, files: Sequence[Path], progress: Progress) -> Tensor:
+    def embed_files(self, files: Sequence[Path], progress: Progress | None = None) -> Tensor:
         """Embeddings `[N, D]` of photo files: the next ones are decoded while the network runs.
 
         Memory does not grow with the number of photos.
+
+        Args:
+            files: the photos.
+            progress: is shown how far it has come. By default a notebook shows it below the cell, a terminal and a
+                prompt on stderr; `Progress()` is silent.
 
         Raises:
             DataError: photos that cannot be read, all of them together.
         """
         return self._embed_files(files, progress, None)
 
-    def embed_usable(self, files: Sequence[Path], progress: Progress) -> Embedded:
+    def embed_usable(self, files: Sequence[Path], progress: Progress | None = None) -> Embedded:
         """As `embed_files`, but photos that cannot be read are left out, and told beside the embeddings of the others.
 
         Raises:
@@ -240,9 +274,13 @@ class SimilarityModel:
         kept = tuple(number for number in range(len(files)) if number not in bad)
         return Embedded(embeddings, kept, tuple(bad.values()))
 
-    def _embed_files(self, files: Sequence[Path], progress: Progress, passed_over: dict[int, Finding] | None) -> Tensor:
+    def _embed_files(
+        self, files: Sequence[Path], progress: Progress | None, passed_over: dict[int, Finding] | None
+    ) -> Tensor:
         records = [Record(str(file), "", file) for file in files]
-        reading = read_chunks(records, self.size, self.fit, self._chunk, progress, "Embedding", passed_over=passed_over)
+        reading = read_chunks(
+            records, self.size, self.fit, self._chunk, progress or progress_here(), "Embedding", passed_over=passed_over
+        )
         with closing(reading):
             return self._embed(reading)
 
@@ -253,7 +291,11 @@ class SimilarityModel:
     @torch.inference_mode()
     def _embed(self, chunks: Iterable[Tensor]) -> Tensor:
         embedded = []
-        with self.precision.exact(), self.precision.autocast():  # one for all chunks: weights are converted once
+        with (
+            plugins_named(),
+            self.precision.exact(),
+            self.precision.autocast(),
+        ):  # one for all chunks: weights are converted once
             for chunk in chunks:
                 on_device = chunk.to(self.precision.device).contiguous(memory_format=torch.channels_last)
                 embedded.append(self.encoder(on_device).float().cpu())
@@ -262,9 +304,22 @@ class SimilarityModel:
         return torch.cat(embedded)
 
     def compare(self, a: Photo, b: Photo) -> Comparison:
-        """Distance, similarity and verdict for two photos."""
+        """Distance, similarity and verdict for two photos.
+
+        Raises:
+            DataError: a photo cannot be read.
+            RunError: the model gives a distance that is not a number.
+        """
         first, second = self.embed([a, b])
-        distance = float(self.distance(first, second))
+        with plugins_named():
+            distance = float(self.distance(first, second))
+        if not math.isfinite(distance):
+            broken = not bool(first.isfinite().all() and second.isfinite().all())
+            what = "embeddings that are not numbers" if broken else f"a distance of {distance}"
+            raise RunError(
+                f"the model gives {what} for these photos, so there is nothing to compare: its weights are NaN, "
+                "infinite or too large; train it again with a lower optimizer.lr or optimizer.clip_norm = 1.0"
+            )
         fitted = self.calibration
         if fitted is None:
             return Comparison(distance, None, None, None)
@@ -298,8 +353,8 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         distance: Distance = DISTANCES.build(description.distance.name, description.distance.options)
         encoder = _network(description.encoder, description.weights_sha256, folder / WEIGHTS, root)
     except ComponentError as error:
-        raise ArtifactError(f"{shown} needs a component that is not there: {error}; if a plugin has it, "
-                            "load that first (--plugin FILE)") from None  # fmt: skip
+        raise ArtifactError(f"{shown} needs a component that is not there: {in_one_line(str(error))}; if a plugin has "
+                            "it, load that first (--plugin FILE)") from None  # fmt: skip
     except WeightsError as error:
         raise ArtifactError(f"{shown} is damaged: {error}") from error
     point, photos = description.operating_point, description.input
@@ -308,7 +363,9 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     calibration = Calibration(point.slope, point.intercept, point.threshold) if point is not None and usable else None
     plain = description.model_dump()
     plain["no_threshold"] = guessing or (None if usable else description.no_threshold)
-    return SimilarityModel(encoder, distance, photos.size, photos.fit, calibration, plain, device, precision)
+    model = SimilarityModel(encoder, distance, photos.size, photos.fit, calibration, plain, device, precision)
+    model.source = root
+    return model
 
 
 def _to_go_on(folder: Path) -> str:
@@ -336,11 +393,17 @@ def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> En
     if fingerprint(weights) != sha256:
         raise ArtifactError(f"{shown} is not the file that was saved: its SHA-256 differs; copy the model's folder "
                             "again")  # fmt: skip
-    with OwnRandomness():  # its first weights are not kept
-        encoder = build(architecture)
+    try:
+        with OwnRandomness():  # its first weights are not kept
+            encoder = build(architecture)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ArtifactError(f"{shown}: there is not enough memory for encoder {spec.name!r}; free some, or raise the "
+                            "limit of memory (ulimit -v)") from error  # fmt: skip
     if outline is None:
         _same_tensors(shown, encoder, layouts)
-    encoder.load_state_dict(load_file(weights))
+    encoder.load_state_dict(safetensors_state(weights))
     encoder.backbone.mean.copy_(torch.tensor(spec.mean).view(1, 3, 1, 1))
     encoder.backbone.std.copy_(torch.tensor(spec.std).view(1, 3, 1, 1))
     return encoder
@@ -364,7 +427,7 @@ def _outline(architecture: Architecture, shown: str) -> Encoder | None:
             failure = error
     if ENCODERS.get(architecture.encoder).origin.startswith("siamesekit."):
         raise ArtifactError(f"{shown}: encoder {architecture.encoder!r} cannot be built: {type(failure).__name__}: "
-                            f"{failure}") from failure  # fmt: skip
+                            f"{in_one_line(str(failure))}") from failure  # fmt: skip
     return None
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.distances.distance import DistanceLike, as_distance
+from siamesekit.distances.distance import Distance, DistanceLike, as_distance
 from siamesekit.metrics import Floats, Interval, interval
 
 MAX_PAIRED_FOLDS = 12

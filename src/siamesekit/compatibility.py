@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from siamesekit.component_faults import called
+from siamesekit.artifact import Architecture, build
+from siamesekit.component_faults import called, fault, is_own
 from siamesekit.config import Config
+from siamesekit.culprits import culprit
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.samplers.batch import Batch
+from siamesekit.distances.accepted import refuse_what_is_none
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.random_state import drawing_from
-from siamesekit.errors import ComponentError, PluginError, UserError
-from siamesekit.losses.loss import Loss
+from siamesekit.errors import (
+    ComponentError,
+    MissingWeightsError,
+    PluginError,
+    SiamesekitError,
+    UserError,
+    in_one_line,
+)
+from siamesekit.losses.loss import Loss, loss_value_of, problem_of_value
 from siamesekit.losses.measure import ranks_as_cosine
-from siamesekit.miners.miner import Miner
+from siamesekit.miners.miner import Miner, problem_of_tuples
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
 from siamesekit.triplets import Tuples
@@ -42,18 +54,24 @@ def refuse_what_does_not_fit(config: Config) -> None:
     """
     _try_augmentation(config)
     _try_descent(config)
+    _try_encoder(config)
     name = config.loss.component
-    distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
+    with _buildable("distance", config.distance.component):
+        distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
     if isinstance(distance, nn.Module) and (held := [*distance.state_dict()]):
         raise ComponentError(
             f"distance {config.distance.component!r} holds tensors of its own ({', '.join(held[:3])}), which a run "
             "neither trains nor saves: make them options, or put them into the encoder"
         )
-    with drawing_from():
+    component = DISTANCES.get(config.distance.component)
+    if not is_own(component):
+        refuse_what_is_none(distance, component)
+    with drawing_from(), _buildable("loss", name):
         loss: Loss = LOSSES.build_for_run(
             name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4, seed=config.seed
         )
-        if config.miner is not None:
+    if config.miner is not None:
+        with drawing_from(), _buildable("miner", config.miner.component):
             MINERS.build_for_run(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
     by_class = bool(getattr(loss, "by_class", False))
     if config.miner is not None and not getattr(loss, "takes_tuples", not by_class):
@@ -64,6 +82,36 @@ def refuse_what_does_not_fit(config: Config) -> None:
     if measure == "cosine" and not ranks_as_cosine(distance, config.encoder.head.normalize):
         raise ComponentError(f"loss {name!r} measures by the cosine, and distance {config.distance.component!r} ranks "
                              'otherwise: set distance.name = "cosine"')  # fmt: skip
+
+
+@contextmanager
+def _buildable(kind: str, name: str) -> Iterator[None]:
+    """What a component raises while it is built is its options' fault, memory that is not there included."""
+    try:
+        yield
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise ComponentError(f"{kind} {name!r} cannot be built with these options: {type(error).__name__}: "
+                             f"{in_one_line(str(error))}") from error  # fmt: skip
+
+
+def _try_encoder(config: Config) -> None:
+    """Build the encoder without memory for its weights, and see that it has the block and takes the size.
+
+    A network that cannot be built so has the last word itself, once the photos are read.
+    """
+    table = config.encoder
+    architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
+    try:
+        with drawing_from(), torch.device("meta"):
+            encoder = build(architecture)
+    except MissingWeightsError:  # of a hub: a stand-in may take their place
+        return
+    except SiamesekitError:
+        raise
+    except Exception:  # what a network raises that takes no tensors without values is its own affair
+        return
+    encoder.backbone.freeze_before(table.train_from)
+    encoder.backbone.scale(torch.empty(1, 3, config.data.size, config.data.size, device="meta"))
 
 
 def _try_augmentation(config: Config) -> None:
@@ -107,7 +155,12 @@ def _try_descent(config: Config) -> None:
         parameter.grad = torch.ones(2, 3)
         try:
             OPTIMIZERS.build(table.component, table.options, params=[parameter]).step()
-        except (ArithmeticError, RuntimeError, TypeError) as error:
+        except SiamesekitError:
+            raise
+        except Exception as error:  # a plugin's raises anything
+            component = OPTIMIZERS.get(table.component)
+            if not is_own(component):
+                raise PluginError(fault(error, component, "step")) from error
             raise ComponentError(f"optimizer {table.component!r} cannot make a step with these options: "
                                  f"{type(error).__name__}: {error}") from error  # fmt: skip
     if config.schedule is not None:
@@ -144,12 +197,21 @@ def try_on_a_batch(
         individuals = labels[batch.images]
         tuples: Tuples | None = batch.triplets
         try:
-            if miner is not None:
+            if miner is not None and config.miner is not None:
                 tuples = miner(embeddings.detach(), individuals)
-            loss(embeddings, individuals, tuples).objective.backward()
+                if problem := problem_of_tuples(tuples, len(embeddings)):
+                    raise PluginError(f"{called(MINERS.get(config.miner.component))} gives {problem}")
+            value = loss(embeddings, individuals, tuples)
+            if problem := problem_of_value(value):
+                raise PluginError(f"{called(LOSSES.get(config.loss.component))} gives {problem}")
+            loss_value_of(value).objective.backward()
+        except PluginError:
+            raise
         except Exception as error:  # of any component, a plugin's too: whatever it raises, it cannot be run
             parts = [f"loss {config.loss.component!r}", f"sampler {config.sampler.component!r}"]
             if config.miner is not None:
                 parts.insert(1, f"miner {config.miner.component!r}")
+            at_fault = culprit(error)
+            why = f"{type(error).__name__}: {error}" if at_fault is None else fault(error, at_fault)
             raise UserError(f"{', '.join(parts)} do not work together on a batch of {len(batch.images)} photos: "
-                            f"{type(error).__name__}: {error}") from error  # fmt: skip
+                            f"{why}") from error  # fmt: skip

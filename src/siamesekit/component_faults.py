@@ -13,8 +13,7 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from siamesekit.allocator import TOO_MUCH
-from siamesekit.errors import PluginError, SiamesekitError, in_one_line, line_of_name
+from siamesekit.errors import PluginError, SiamesekitError, in_one_line, line_of_name, out_of_memory
 
 if TYPE_CHECKING:
     from siamesekit.components import Component
@@ -121,9 +120,7 @@ def naming(component: Component, method: str = "") -> Iterator[None]:
 
 def passes(error: Exception) -> bool:
     """Whether an exception is no component's fault: one raised on purpose, or want of memory."""
-    if isinstance(error, SiamesekitError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and TOO_MUCH.search(str(error)) is not None
+    return isinstance(error, SiamesekitError) or out_of_memory(error)
 
 
 def given(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from siamesekit.component_faults import naming
+from siamesekit.component_faults import naming, place_of
 from siamesekit.errors import ComponentError, near
 from siamesekit.problems import as_json, is_json, is_utf8, must_be, problems_of
 from siamesekit.signatures import Parameter, options_model
@@ -36,7 +36,7 @@ class Member:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Component:
     """One registered component: its name, options, runtime values, docstring and where it comes from."""
 
@@ -58,6 +58,9 @@ class Component:
     """Of an adapted class: where it is in its package."""
     plural: str = ""
     """The kind, as in `siamesekit list KINDS`."""
+
+    def __repr__(self) -> str:
+        return f"Component({self.kind} {self.name!r} ({self.signature()}) of {place_of(self.origin)})"
 
     @property
     def summary(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any, Literal
 
-Name = Literal["collapse", "dead-miner", "exploding", "flat-loss", "overfitting"]
+Name = Literal["collapse", "dead-miner", "exploding", "flat-loss", "not-numbers", "overfitting"]
 Line = Mapping[str, Any]
 
 LASTING = 3

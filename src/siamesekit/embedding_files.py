@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from siamesekit.data import photo_folders
 from siamesekit.data.photo_folders import photos_below
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files import write_atomic
+from siamesekit.replaceable import refuse_what_is_not_ours
 
 SUFFIXES = (".npz", ".csv", ".parquet")
+HEADER = 1 << 20
+"""Bytes of a table's first line that are read to know it."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """How a cell begins that a spreadsheet would not show as it is."""
 
@@ -27,7 +31,8 @@ def check_output(path: Path) -> None:
     """Refuse, before any work, a file that could not be written.
 
     Raises:
-        OutputError: unknown suffix, or no such folder, or no library for the format.
+        OutputError: unknown suffix, or no such folder, or no library for the format; or a file is there that holds
+            something else than embeddings.
     """
     if path.suffix not in SUFFIXES:
         raise OutputError(f"{path}: the suffix says the format: {', '.join(SUFFIXES)}")
@@ -40,6 +45,34 @@ def check_output(path: Path) -> None:
             import pyarrow  # noqa: F401
         except ImportError:
             raise OutputError(f"{path}: .parquet needs pyarrow: pip install 'siamesekit[parquet]'") from None
+    refuse_what_is_not_ours(path, "embeddings", is_embeddings)
+
+
+def is_embeddings(path: Path) -> bool:
+    """Whether a plain file holds embeddings as `siamesekit embed` writes them, by its suffix."""
+    return {".csv": _is_table, ".npz": _is_archive, ".parquet": _is_parquet}[path.suffix](path)
+
+
+def _is_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.readline(HEADER).decode("utf-8").strip()
+    columns = [column.strip('"') for column in header.split(",")]
+    return columns[0] == "path" and "e0" in columns
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+    return {"path.npy", "embedding.npy"} <= names and all(name.endswith(".npy") for name in names)
+
+
+def _is_parquet(path: Path) -> bool:
+    import pyarrow.parquet
+
+    return {"path", "embedding"} <= set(pyarrow.parquet.read_schema(path).names)
 
 
 def photos_of(inputs: Iterable[Path]) -> list[Path]:

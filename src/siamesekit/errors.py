@@ -18,9 +18,12 @@ SiamesekitError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed|unable to mmap")
+"""What torch says where memory is not enough, on one system or another."""
 LONGEST_LINE = 4000
 """Characters that are shown of a message's line: the names of all components of a kind take some thousand."""
 
@@ -96,6 +99,13 @@ class ArtifactError(UserError):
 
 class RunError(SiamesekitError):
     """The work itself failed while running."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left, or never had as much."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, without importing it
+        return True
+    return isinstance(error, RuntimeError) and TOO_MUCH.search(str(error)) is not None
 
 
 def near(word: str, choices: Iterable[str]) -> str:

@@ -107,6 +107,8 @@ def evaluate(
 ) -> Figures:
     """Figures of embeddings `[N, D]` of photos of individuals `[N]`, with intervals over the individuals.
 
+    A distance that is NaN ranks after all others.
+
     Args:
         embeddings: of the test photos.
         labels: their individuals.
@@ -120,7 +122,10 @@ def evaluate(
     def mean(values: NDArray[np.float64], owners: NDArray[np.int64]) -> Interval:
         return mean_with_interval(values, owners, confidence, resamples, generator(seed, "bootstrap"))
 
-    right = triplet_accuracy(*triplet_distances(embeddings, triplets, distance))
+    d_ap, d_an = (
+        d.nan_to_num(torch.inf, torch.inf, -torch.inf) for d in triplet_distances(embeddings, triplets, distance)
+    )
+    right = triplet_accuracy(d_ap, d_an)
     per_query = retrieval(embeddings, torch.from_numpy(labels), distance)
     return Figures(
         triplet_accuracy=mean(right, labels[triplets.anchor.numpy()]),

@@ -10,9 +10,9 @@ import errno
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from siamesekit.errors import OutputError, line_of_name
+from siamesekit.paths import is_plain
 
 try:
     import fcntl
@@ -32,6 +33,13 @@ STEPS = ("create", "fill", "flush", "rename", "remove")
 """The functions through which every change of a disk goes."""
 PREFIX, SUFFIX = ".siamesekit-", ".tmp"
 """How the folder is called in which a file is written before it is renamed into place."""
+WRITING = ".writing"
+"""The file in that folder that names the file being written: only what is named there is ever removed."""
+_TEMPORARY = re.compile(re.escape(PREFIX) + "[a-z0-9_]{8}" + re.escape(SUFFIX))
+_OF_SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
+"""How safetensors calls its own file before it renames that one."""
+SWEPT_WITHIN = 20
+"""Tries, a millisecond each, to lock a folder that another process may be about to sweep."""
 PROBE = 64 << 10
 """Bytes that show whether a disk still takes any."""
 _ADVICE = {
@@ -62,7 +70,7 @@ def write_atomic(path: Path, write: Writer) -> None:
     lock, renamed = None, False
     try:
         sweep(path.parent)
-        place, lock = _locked(path.parent)
+        place, lock = _locked(path)
         temporary = place / path.name
         _fill(temporary, write)
         flush(temporary)
@@ -84,9 +92,16 @@ def write_atomic(path: Path, write: Writer) -> None:
                 os.close(lock)
 
 
-def create(folder: Path) -> Path:
-    """Make a folder of its own for a file that is being written."""
-    return Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=folder))
+def create(folder: Path, name: str) -> Path:
+    """Make a folder of its own for a file of a name that is being written, with that name in it."""
+    place = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=folder))
+    try:
+        (place / WRITING).write_bytes(os.fsencode(name))
+    except OSError:
+        with suppress(OSError):
+            remove(place)
+        raise
+    return place
 
 
 def fill(path: Path, write: Writer) -> None:
@@ -125,8 +140,24 @@ def rename(source: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that `create` made, with what is left in it."""
-    shutil.rmtree(folder)
+    """Remove a folder that `create` made, with the file that was to be written in it, and nothing else.
+
+    Raises:
+        OSError: it cannot be removed, or holds other files: they stay.
+    """
+    writing = folder / WRITING
+    try:
+        names = {os.fsdecode(writing.read_bytes())} if is_plain(writing) else set()
+    except OSError:
+        names = set()
+    left = {entry.name for entry in os.scandir(folder)}
+    for name in left - {WRITING}:
+        if is_plain(folder / name) and names and (name in names or _OF_SAFETENSORS.fullmatch(name)):
+            (folder / name).unlink()
+            left.discard(name)
+    if left == {WRITING} and names:
+        writing.unlink()
+    folder.rmdir()
 
 
 def sweep(folder: Path) -> None:
@@ -134,8 +165,7 @@ def sweep(folder: Path) -> None:
     if fcntl is None:
         return
     with suppress(OSError):
-        left = [Path(entry.path) for entry in os.scandir(folder)
-                if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX)]  # fmt: skip
+        left = [Path(entry.path) for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name)]
         for place in left:
             lock = _lock(place)
             if lock is not None:
@@ -146,42 +176,22 @@ def sweep(folder: Path) -> None:
                     os.close(lock)
 
 
-def held(file: Path) -> int | None:
-    """Make a lock's file and hold it: an open handle, for `release`; None where another process holds it.
-
-    Where there are no locks (on Windows) the file's presence is none either, and a handle is given to everyone.
-    """
+def _locked(path: Path) -> tuple[Path, int | None]:
+    """A folder made by `create` for a file, and the lock that keeps others from sweeping it."""
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
-        if fcntl is None:
-            return handle
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except OSError:
-            os.close(handle)
+            place = create(path.parent, path.name)
+        except FileNotFoundError:
+            if path.parent.is_dir():  # another process swept the folder while it was made
+                continue
             raise
-        with suppress(OSError):  # whoever held it before may have removed the file since it was opened here
-            if os.path.samestat(os.fstat(handle), file.stat()):
-                return handle
-        os.close(handle)
-
-
-def release(file: Path, handle: int) -> None:
-    """Give up a lock that is `held`, its file first: whoever finds no file makes another."""
-    with suppress(OSError):
-        file.unlink()
-    os.close(handle)
-
-
-def _locked(folder: Path) -> tuple[Path, int | None]:
-    """A folder made by `create`, and the lock that keeps others from sweeping it."""
-    while True:
-        place = create(folder)
         lock = _lock(place)
-        if place.exists():  # else another process swept it before it was locked
+        for _ in range(SWEPT_WITHIN):
+            if lock is not None or fcntl is None or not place.exists():
+                break
+            time.sleep(0.001)  # another process may be sweeping it; or there are no locks here
+            lock = _lock(place)
+        if (place / WRITING).exists():
             return place, lock
         if lock is not None:
             os.close(lock)
@@ -250,6 +260,25 @@ def open_regular(path: Path, inside: Path | None = None) -> BinaryIO:
         os.close(handle)
         raise OSError(errno.EINVAL, "not a plain file", str(path))
     return os.fdopen(handle, "rb")
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """The content of someone else's file, all of it, where it is a plain file of bounded size.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have.
+
+    Raises:
+        OSError: as `open_regular`, or it is larger, or a device in a file's clothes that gives nothing.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if content is None:  # a kernel's log, for one: it would wait for news
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return content
 
 
 def fingerprint(path: Path) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from siamesekit.config import Config
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.pixel_store import GIB, cache_folder
+from siamesekit.data.samplers.accepted import PluginSampler, refuse_what_changes
 from siamesekit.data.samplers.batch import Batch, Sampler
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.averaging import WeightAverage
@@ -27,7 +28,7 @@ from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.engine.steps import Stepper, why_whole
 from siamesekit.engine.trial import chunking, memory_budget, trial
-from siamesekit.errors import ComponentError, UserError
+from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.losses.loss import Loss
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
@@ -172,7 +173,10 @@ def planned_batches(
         random = torch.Generator().manual_seed(torch_seed(config.seed, "planned embeddings"))
         shape = len(data.split.train if part is None else part), cast(int, encoder.head.embedding_dim)
         mine(1, lambda: torch.randn(shape, generator=random))
-    return list(sampler.epoch(1))
+    batches = list(sampler.epoch(1))
+    if isinstance(sampler, PluginSampler):
+        refuse_what_changes(sampler, batches, list(sampler.epoch(1)))
+    return batches
 
 
 def held_out(config: Config, data: Data, encoder: Encoder, recipe: Recipe) -> HeldOut:
@@ -183,7 +187,7 @@ def held_out(config: Config, data: Data, encoder: Encoder, recipe: Recipe) -> He
     if not getattr(loss, "by_class", False) and (recipe.miner is not None or not by_triplets):
         try:
             batches = planned_batches(config, data, encoder, recipe.distance, data.split.test)
-        except ComponentError:  # such as too few individuals for the sampler: there is no test loss
+        except (ComponentError, PluginError):  # such as too few individuals for the sampler: there is no test loss
             batches = []
     return HeldOut.of(data.labels, data.split, config.seed, batches)
 
@@ -229,7 +233,11 @@ def _trained(loss: Loss) -> list[nn.Parameter]:
 def keep(config: Config, data: Data, built: Built, precision: Precision, progress: Progress) -> Stored:
     """What the encoder's frozen part makes of the photos, from an earlier run where that left it."""
     limit = int(config.encoder.cache_gib * GIB)
-    features = FeatureStore(cache_folder() / FROZEN, limit)
+    folder = cache_folder()
+    if folder is None:
+        progress.say("This user has no home folder, so nothing is kept for later runs: set XDG_CACHE_HOME to a folder "
+                     "for it")  # fmt: skip
+    features = None if folder is None else FeatureStore(folder / FROZEN, limit)
     return store(built.encoder, data.images, precision, progress, views_of(config, data), features, limit)
 
 

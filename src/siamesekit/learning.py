@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -35,6 +36,7 @@ from siamesekit.stopping import Stop, Stopped
 BEST = "best-{}.safetensors"
 """The best weights so far, in `checkpoints/`, by the first digits of their SHA-256: other weights are another file."""
 DIGITS = 16
+BEST_FORM = re.compile(BEST.format(f"[0-9a-f]{{{DIGITS}}}"))
 
 
 def progress_of(
@@ -57,8 +59,10 @@ def progress_of(
     log = RunLog(folder, training, spent=dict(spent))
     if resume:
         log.load(progress)
-    if log.done > config.train.epochs:
-        raise OutputError(f"--resume: {log.done} epochs are done and train.epochs is {config.train.epochs}; "
+    begun = log.done + (log.midway is not None)
+    if begun > config.train.epochs:
+        done = f"{log.done} epochs are done" if log.midway is None else f"epoch {begun} has begun"
+        raise OutputError(f"--resume: {done} and train.epochs is {config.train.epochs}; "
                           "raise it, or start anew with --overwrite")  # fmt: skip
     return log
 
@@ -249,8 +253,9 @@ class RunLog:
         named = {self._file(digest) for digest in (self._named, self.best_sha256)}
         self._named = self.best_sha256
         for file in set(self.folder.checkpoints.glob(BEST.format("*"))) - named:
-            with suppress(OSError):
-                file.unlink()
+            if BEST_FORM.fullmatch(file.name):
+                with suppress(OSError):
+                    file.unlink()
 
 
 def _validation_score(data: Data, training: Training) -> float:
@@ -263,7 +268,7 @@ def _validation_score(data: Data, training: Training) -> float:
 
 def _line(result: EpochResult, test: Mapping[str, float | None]) -> dict[str, Any]:
     """An epoch's line in metrics.jsonl: what is not known is null."""
-    figures = {key: None if math.isnan(value) else value for key, value in asdict(result).items()}
+    figures = {key: value if math.isfinite(value) else None for key, value in asdict(result).items()}
     names = {"loss": "train_loss", "accuracy": "train_accuracy"}
     line: dict[str, Any] = {}
     for key, value in figures.items():

@@ -11,8 +11,9 @@ from statistics import median
 
 from PIL import Image
 
+from siamesekit.config.toml import dump_toml
 from siamesekit.data.images import FORMATS
-from siamesekit.data.photo_folders import children, photos_in
+from siamesekit.data.photo_folders import SUFFIXES, children, is_photo, photos_in
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files import open_regular
@@ -21,6 +22,8 @@ from siamesekit.registry import READERS
 
 LOOKED_AT = 300
 """Of at most so many photos the size is read, from their headers."""
+GUESSED_BY, LONGEST_LINE = 50, 1 << 20
+"""Rows of a table that are looked at where its header does not tell, and bytes of a line of it."""
 COLUMNS = {
     "photo": ("photo", "image", "file", "filename", "file_name", "image_path", "path"),
     "individual": ("individual", "individual_id", "individual_name", "identity", "id", "name", "label", "class"),
@@ -60,6 +63,11 @@ class Survey:
         return sum(count == 1 for count in self.counts.values())
 
 
+def is_table(place: Path) -> bool:
+    """Whether a file is taken for a table of photos, by its name."""
+    return place.suffix.lower() == ".csv"
+
+
 def locate(folder: Path) -> Path:
     """Where the photos of a project are: the first place that looks like `INDIVIDUAL/photo.jpg`.
 
@@ -89,10 +97,18 @@ def survey(place: Path) -> Survey:
     """
     if not is_utf8(place):
         raise DataError(f"{str(place)!a}: its name is not of UTF-8, as a config is: rename it")
-    reader = "csv" if place.suffix.lower() == ".csv" else "folder"
+    reader = "csv" if is_table(place) else "folder"
     option = next(option.name for option in READERS.get(reader).options if option.required)
-    options = _columns(place) if reader == "csv" else {}
-    records = tuple(READERS.build(reader, {option: str(place), **options}, seed=0))
+    options, guessed = _columns(place) if reader == "csv" else ({}, ())
+    try:
+        records = tuple(READERS.build(reader, {option: str(place), **options}, seed=0))
+    except DataError as error:
+        if "no column" not in str(error):
+            raise
+        names = "; ".join(f"{option}: {', '.join(columns)}" for option, columns in COLUMNS.items())
+        raise DataError(f"{error}; rename its columns to names that are known ({names}), or write the config by hand: "
+                        f"[data] with reader = \"csv\", {dump_toml({option: place.name}).strip()}, "
+                        'photo = "COLUMN", individual = "COLUMN"') from None  # fmt: skip
     sides, unreadable = _sides(records)
     if not sides:
         raise DataError(f"{place}: none of the {unreadable} photos that were looked at is a picture "
@@ -101,7 +117,15 @@ def survey(place: Path) -> Survey:
     if unreadable:
         notes.append(f"{unreadable} of {unreadable + len(sides)} photos that were looked at are no pictures: "
                      "siamesekit check names them")  # fmt: skip
+    if guessed:
+        taken = " and ".join(f"column {options[each]!r} is the {each}" for each in guessed)
+        notes.append(f"by what stands in them, {taken}: change that in the config if it is not so")
     if reader == "folder":
+        passed = passed_over(place)
+        if passed:
+            shown = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in passed.most_common(8))
+            notes.append(f"{sum(passed.values())} other files are passed over ({shown}): "
+                         f"photos end in {', '.join(SUFFIXES)}")  # fmt: skip
         loose, _ = _contents(place)
         if loose:
             notes.append(f"{loose} photos directly in {place} are in no individual's folder and are left out")
@@ -130,21 +154,61 @@ def _span(ordered: list[int]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _columns(table: Path) -> dict[str, str]:
-    """The options of reader `csv` that a table's header tells; what is not found there, the reader says."""
+def passed_over(place: Path) -> Counter[str]:
+    """How many files in the folders of a folder are no photos by their names, by suffix; hidden ones aside."""
+    found: Counter[str] = Counter()
+    for folder in children(place):
+        if folder.name.startswith(".") or not os.path.isdir(folder):  # noqa: PTH112
+            continue
+        for _, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found.update(Path(name).suffix.lower() for name in files if not name.startswith(".") and not is_photo(name))
+    return found
+
+
+def _columns(table: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The options of reader `csv` that a table's header tells, and which of them are guessed by the cells below it.
+
+    What is found by neither, the reader says.
+    """
     try:
-        with table.open(encoding="utf-8-sig", errors="replace") as file:
-            line = file.readline()
+        with open_regular(table) as file:
+            lines = [file.readline(LONGEST_LINE).decode("utf-8-sig", "replace") for _ in range(1 + GUESSED_BY)]
+        line = lines[0]
         delimiter = max(",;\t|", key=line.count)
-        header = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    except (OSError, csv.Error):
-        return {}  # the reader's error says more
+        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(filter(None, lines), delimiter=delimiter)]
+    except (OSError, ValueError, csv.Error):
+        return {}, ()  # the reader's error says more
     options = {} if delimiter == "," else {"delimiter": delimiter}
     for option, names in COLUMNS.items():
         found = next((column for name in names for column in header if column.lower() == name), option)
         if found != option:
             options[option] = found
-    return options
+    lacking = [option for option in COLUMNS if option not in options and option not in header]
+    guess = _guess(header, rows, table.parent) if lacking else {}
+    if lacking and set(lacking) <= set(guess):
+        return options | {option: guess[option] for option in lacking}, tuple(lacking)
+    return options, ()
+
+
+def _guess(header: list[str], rows: list[list[str]], folder: Path) -> dict[str, str]:
+    """The columns of photos, whose files are there, and of individuals, by the cells below a header.
+
+    An individual's column is the only other one, or the only one of texts that come again.
+    """
+    columns = {name: [row[place] for row in rows if place < len(row)] for place, name in enumerate(header)}
+    photos = [name for name, cells in columns.items() if cells and all(_is_there(folder / cell) for cell in cells)]
+    if len(photos) != 1:
+        return {}
+    others = [name for name in header if name not in photos]
+    again = [name for name in others if 1 < len(set(columns[name])) < len(columns[name])
+             and not all(cell.replace(".", "").isdecimal() for cell in columns[name])]  # fmt: skip
+    chosen = others if len(others) == 1 else again
+    return {"photo": photos[0], **({"individual": chosen[0]} if len(chosen) == 1 else {})}
+
+
+def _is_there(file: Path) -> bool:
+    return is_photo(file.name) and os.path.isfile(file)  # noqa: PTH113 - `is_file` raises where the name is too long
 
 
 def _contents(place: Path) -> tuple[int, int]:

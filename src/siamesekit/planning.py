@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ COMPARED = 8
 """How many times their own size comparing the test photos' pixels takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a run would do.
 
@@ -70,6 +71,34 @@ class Plan:
     memory_bytes: int
     seconds: float
     device: str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What is planned, as pairs of label and text."""
+        chosen = "chosen by the miner" if self.triplets is None else f"{self.triplets:,}"
+        minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        rows = [
+            ("individuals", ", ".join(f"{count} {part}" for part, count in self.individuals.items())),
+            ("photos", ", ".join(f"{count} {part}" for part, count in self.photos.items())),
+            ("triplets an epoch", f"{chosen}, in {self.batches} batches"),
+            ("steps", f"{self.steps:,}"),
+            ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
+            ("weights", self.weights),
+            ("frozen part", self.frozen_part),
+            ("device", self.device),
+            ("memory, about", f"{self.memory_bytes / GIB:.1f} GiB"),
+            ("time, about", minutes),
+        ]
+        return rows + [("STAND-IN", stand_in) for stand_in in self.stand_ins]
+
+    def __repr__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        return "\n".join(["Plan", *(f"  {label:<{width}}  {text}" for label, text in rows)])
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it; everything is escaped."""
+        rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in self.rows())
+        return f"<table><tbody>{rows}</tbody></table>"
 
 
 def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], precision: Precision) -> Plan:

@@ -6,13 +6,19 @@ Loading one runs its code, so a config is as trusted as a script; an artifact ne
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from siamesekit.component_faults import told
 from siamesekit.errors import ComponentError, PluginError
+from siamesekit.files import read_plain
+from siamesekit.paths import resolved
 
+LARGEST = 16 << 20
+"""Bytes that a plugin file may have."""
 _latest: dict[str, str] = {}
 """By a file's name without suffix, the module that was made of it last."""
 
@@ -42,11 +48,13 @@ def load_plugin_file(file: Path) -> PluginFile:
         PluginError: there is no such file, or its code fails; the message has file and line.
         ComponentError: it registers something that cannot be registered.
     """
-    file = file.resolve()
     try:
-        if not file.is_file():
-            raise PluginError(f"plugin {file.name!r}: there is no file {file}")
-        content = file.read_bytes()
+        file = resolved(file)
+        if os.path.isdir(file):  # noqa: PTH112 - `is_dir` raises where the name is too long
+            raise FileNotFoundError
+        content = read_plain(file, LARGEST)
+    except FileNotFoundError:
+        raise PluginError(f"plugin {file.name!r}: there is no file {file}") from None
     except OSError as error:
         raise PluginError(f"plugin {file.name!r} cannot be read: {error.strerror}") from None
     plugin = PluginFile(file, content)
@@ -65,11 +73,12 @@ def load_plugin_file(file: Path) -> PluginFile:
         exec(compile(content, str(file), "exec"), vars(module))
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, ComponentError) or not isinstance(error, Exception | SystemExit):
+        if not isinstance(error, Exception | SystemExit):
             raise
-        raise PluginError(
-            f"plugin {file.name!r} fails at {_where(error, file)}: {type(error).__name__}: {error}"
-        ) from error
+        where = f"plugin {file.name!r} fails at {_where(error, file)}"
+        if isinstance(error, ComponentError):
+            raise ComponentError(f"{where}: {error}") from error
+        raise PluginError(f"{where}: {told(error)}") from error
     _latest[file.stem] = name
     return plugin
 

@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.artifact import Architecture, build
+from siamesekit.component_faults import is_own
 from siamesekit.config import NAMED_WEIGHTS, Config
 from siamesekit.data.loading import LOADED, Finding, load_usable, report
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Split, split_records
+from siamesekit.encoders.accepted import refuse_wrong_features
 from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
-from siamesekit.engine.memory import out_of_memory
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import drawing_from
-from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, line_of_name
+from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, line_of_name, out_of_memory
 from siamesekit.files import fingerprint
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
-from siamesekit.registry import READERS
+from siamesekit.registry import ENCODERS, READERS
 from siamesekit.report.data import StandIn
 
 SHOWN_SINGLETONS = 10
@@ -49,7 +50,8 @@ class Data:
         reader: the reader that gave them.
         stand_in: what took the place of the wanted data, if anything did.
         notes: what was left out, in words.
-        left_out: photos that cannot be used, where `skip_bad` passed over them.
+        left_out: photos that cannot be used, where `skip_bad` passed over them, and those of individuals with a single
+            photo, where `data.singletons` leaves them out.
     """
 
     records: tuple[Record, ...]
@@ -110,7 +112,7 @@ def prepare_data(config: Config, progress: Progress, skip_bad: bool = False) -> 
     records, reader, stand_in = _read(config)
     if stand_in is not None:
         progress.warn(announce(stand_in))
-    records, notes = _singletons(records, config.data.singletons)
+    records, notes, alone = _singletons(records, config.data.singletons)
     split = _split(records, config)  # before anything is decoded: what it refuses need not be waited for
     budget = int(config.data.memory_gib * GIB)
     images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
@@ -121,15 +123,18 @@ def prepare_data(config: Config, progress: Progress, skip_bad: bool = False) -> 
         progress.warn(f"{told}\nthey are left out")
         notes.append(_left_out(findings, len(records)))
         usable = [records[number] for number in kept]
-        records, singles = _singletons(usable, config.data.singletons)
+        records, singles, more_alone = _singletons(usable, config.data.singletons)
         notes += singles
+        alone += more_alone
         names = {record.name for record in records}
         images = keep_only(images, [number for number, record in enumerate(usable) if record.name in names])
         split = _split(records, config)
     individuals = individuals_of(records)
     numbers = {name: number for number, name in enumerate(individuals)}
     labels = np.array([numbers[record.individual] for record in records], dtype=np.int64)
-    return Data(tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes), findings)
+    return Data(
+        tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes), (*findings, *alone)
+    )
 
 
 def prepare_encoder(
@@ -176,6 +181,10 @@ def prepare_encoder(
     encoder.to(precision.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.freeze_before(table.train_from)
     encoder.eval()
+    component = ENCODERS.get(table.name)
+    if not is_own(component):
+        with memory_for("a pass over two photos", "lower data.size, or take a smaller encoder"):
+            refuse_wrong_features(encoder.backbone, component, images[:2].to(precision.device))
     if weights == "calibrated":
         photos = torch.arange(len(images)) if training is None else torch.tensor(training)
         _calibrate(encoder, images, photos, precision, progress)
@@ -225,17 +234,20 @@ def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
         return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
 
 
-def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[str]]:
-    """Individuals with one photo, refused or left out."""
+def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[str], list[Finding]]:
+    """Individuals with one photo, refused or left out: those that stay, a note, and the photos that do not."""
     counts = Counter(record.individual for record in records)
     single = [record for record in records if counts[record.individual] == 1]
     if not single:
-        return records, []
+        return records, [], []
     shown = ", ".join(line_of_name(record.name) for record in single[:SHOWN_SINGLETONS])
     more = f" and {len(single) - SHOWN_SINGLETONS} more" if len(single) > SHOWN_SINGLETONS else ""
     if rule == "leave-out":
         kept = [record for record in records if counts[record.individual] > 1]
-        return kept, [f"{len(single)} individuals with a single photo were left out: {shown}{more}"]
+        note = f"{len(single)} individuals with a single photo were left out: {shown}{more}"
+        reason = "the only photo of its individual, which makes no positive pair"
+        alone = [Finding(record.name, reason, "add photos of the individual") for record in single]
+        return kept, [note], alone
     raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {shown}{more}; add "
                     'photos of them, or set data.singletons = "leave-out"')  # fmt: skip
 

@@ -105,9 +105,8 @@ def choose(found: Survey) -> Choices:
 
 def config_text(name: str, folder: Path, found: Survey, choices: Choices) -> str:
     """The config: what was found and what each choice means stand in its comments."""
-    place, home = found.place.resolve(), folder.resolve()
-    inside = place.relative_to(home) if place.is_relative_to(home) else place
-    where = dump_toml({found.option: inside.as_posix()}).strip()
+    where = dump_toml({found.option: found.place.resolve()}, relative_to=folder).strip()
+    relative = found.place.resolve().as_posix() not in where
     parts = {part: f"{len({choices.kept[i].individual for i in photos})} individuals, {len(photos)} photos"
              for part, photos in choices.split.parts().items()}  # fmt: skip
     off = "" if len(found.records) <= AUGMENTED else "# "
@@ -121,7 +120,7 @@ def config_text(name: str, folder: Path, found: Survey, choices: Choices) -> str
         "[data]",
         *(f"# Found: {line}" for line in news(found)),
         _key("reader", found.reader, "root/INDIVIDUAL/photo.jpg" if found.reader == "folder" else "a table of photos"),
-        f"{where:30} # relative to this file" if inside != place else where,
+        f"{where:30} # relative to this file" if relative else where,
         *(_key(option, value) for option, value in found.options.items()),
         _key("size", choices.size, "the network sees squares of so many pixels; fewer is faster, more shows more"),
         _key("fit", choices.fit, 'how photos are made square: "squash", "pad" with black, or "crop" to the middle'),
@@ -174,8 +173,8 @@ def config_text(name: str, folder: Path, found: Survey, choices: Choices) -> str
         _key("lr", 3e-4, "lower where the loss jumps"),
         "",
         "[train]",
-        _key("epochs", choices.epochs, f"{choices.epochs * len(choices.split.train)} photos in all: minutes on two "
-                                       "cores; `siamesekit check` estimates them"),
+        _key("epochs", choices.epochs, f"so often it trains on all {len(choices.split.train)} training photos; "
+                                       "`siamesekit check` estimates the time"),
         _key("select", "validation", "keeps the epoch that is best on the validation individuals")
         if choices.validation else _key("select", "last", "keeps the last epoch"),
     ]  # fmt: skip

@@ -11,16 +11,24 @@ import os
 import re
 import shlex
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from siamesekit.config.schema import schema_text
 from siamesekit.errors import OutputError
 from siamesekit.files import write_atomic
-from siamesekit.photo_survey import locate, news, survey
+from siamesekit.paths import resolved
+from siamesekit.photo_survey import is_table, locate, news, survey
 from siamesekit.project_config import SCHEMA, choose, config_text
 
-CONFIG, IGNORE = "config.toml", ".gitignore"
+CONFIG, IGNORE, RUNS = "config.toml", ".gitignore", "runs"
+PURPOSES = {
+    CONFIG: "the config, each choice with its reason",
+    SCHEMA: "for editors, which complete and check the config by it",
+    IGNORE: f"keeps {RUNS}/ in this folder out of git",
+}
+"""What each of a project's files is for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Project:
         files: that were written.
         found: what was found there, a line each.
         commands: to go on with.
+        run: the folder that the run will make, below the current one.
+        later: commands for when it is there.
     """
 
     folder: Path
@@ -40,6 +50,8 @@ class Project:
     files: tuple[Path, ...]
     found: tuple[str, ...]
     commands: tuple[str, ...]
+    run: Path
+    later: tuple[str, ...]
 
 
 def make_project(folder: Path, photos: Path | None = None) -> Project:
@@ -54,15 +66,20 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
         OutputError: the config or its schema is there, or a file cannot be written; then none is.
         DataError: there are no photos, or too few of too few individuals to train.
     """
+    try:
+        real = resolved(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be a project's folder: {error.strerror}; choose another DIR") from None
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; a project is a folder: choose another DIR")
+        table = f"; for a table of photos: siamesekit init DIR --photos {_quoted(folder)}" if is_table(folder) else ""
+        raise OutputError(f"{folder} is a file; a project is a folder: choose another DIR{table}")
     there = [name for name in (CONFIG, SCHEMA) if os.path.lexists(folder / name)]
     if there:
         raise OutputError(f"{' and '.join(str(folder / name) for name in there)} {'is' if len(there) == 1 else 'are'} "
                           "already there, and nothing is overwritten: choose another DIR, or move it away")  # fmt: skip
     found = survey(locate(folder) if photos is None else photos)
     choices = choose(found)
-    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "project"
+    name = re.sub(r"[^\w.-]+", "-", real.name).strip("-.") or "project"
     texts = {CONFIG: config_text(name, folder, found, choices), SCHEMA: schema_text()}
     notes = list(found.notes)
     if os.path.lexists(folder / IGNORE):
@@ -70,14 +87,19 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
     else:
         texts[IGNORE] = "runs/\n"
     _write(folder, texts)
-    config, out = folder / CONFIG, folder / "runs" / name
-    run = f"siamesekit run {_quoted(config)}" + ("" if folder == Path() else f" --out {_quoted(out)}")
+    config, run = folder / CONFIG, Path(RUNS) / name
+    shots = found.place if found.place.is_dir() else found.place.parent
     return Project(
         folder=folder,
         photos=found.place,
         files=tuple(folder / name for name in texts),
         found=(*news(found), *notes),
-        commands=(f"siamesekit check {_quoted(config)}", run),
+        commands=(f"siamesekit check {_quoted(config)}", f"siamesekit run {_quoted(config)}"),
+        run=run,
+        later=(
+            f"siamesekit compare {_quoted(run)} A.jpg B.jpg",
+            f"siamesekit embed {_quoted(run)} {_quoted(shots)} -o embeddings.npz",
+        ),
     )
 
 
@@ -88,13 +110,14 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
+            (folder / name).open("xb").close()  # what has come there since it was looked at is not replaced
             written.append(folder / name)
             write_atomic(folder / name, text)
     except BaseException as error:
         for path in written:
             path.unlink(missing_ok=True)
-        for each in made:
-            if each.is_dir():
+        with suppress(OSError):  # it is not there, or something else is in it by now
+            for each in made:
                 each.rmdir()
         if isinstance(error, OSError):
             raise OutputError(f"{folder} cannot be written to: {error.strerror}; choose another DIR") from None

@@ -46,7 +46,7 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/(\*|[\w.-]+))?")
 
 
-@dataclass
+@dataclass(repr=False)
 class Registry:
     """The components of one kind.
 
@@ -74,6 +74,9 @@ class Registry:
     _components: dict[str, Component] = field(default_factory=dict, repr=False)
     _factories: dict[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     _shipped_read: bool = field(default=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Registry({len(self.names())} {self.plural}: {self.purpose})"
 
     def register(
         self, name: str, *, names: str | None = None, members: str | None = None
@@ -383,7 +386,7 @@ class Registry:
 
 ENCODERS = Registry(
     "encoder", "encoders", "image to feature vector", "siamesekit.encoders", "ENCODERS",
-    frozenset({"pretrained"}),
+    frozenset({"pretrained"}), accept="siamesekit.encoders.accepted:accepted",
 )  # fmt: skip
 DISTANCES = Registry(
     "distance", "distances", "how far two embeddings are apart", "siamesekit.distances", "DISTANCES",
@@ -404,10 +407,11 @@ AUGMENTATIONS = Registry(
 SAMPLERS = Registry(
     "sampler", "samplers", "which photos meet in a batch", "siamesekit.data.samplers", "SAMPLERS",
     frozenset({"labels", "groups", "batch_size", "seed", "distance"}),
+    accept="siamesekit.data.samplers.accepted:accepted",
 )  # fmt: skip
 READERS = Registry(
     "reader", "readers", "where photos and individuals come from", "siamesekit.data.readers", "READERS",
-    frozenset({"seed"}),
+    frozenset({"seed"}), accept="siamesekit.data.readers.accepted:accepted",
 )  # fmt: skip
 REDUCERS = Registry(
     "reducer", "reducers", "from a loss's terms to one number", "siamesekit.reducers", "REDUCERS",
@@ -419,11 +423,11 @@ REGULARIZERS = Registry(
 )  # fmt: skip
 SCHEDULES = Registry(
     "schedule", "schedules", "how the learning rate goes", "siamesekit.schedules", "SCHEDULES",
-    frozenset({"steps", "steps_per_epoch", "lr"}),
+    frozenset({"steps", "steps_per_epoch", "lr"}), accept="siamesekit.schedules.accepted:accepted",
 )  # fmt: skip
 OPTIMIZERS = Registry(
     "optimizer", "optimizers", "how weights move", "siamesekit.optimizers", "OPTIMIZERS",
-    frozenset({"params"}),
+    frozenset({"params"}), accept="siamesekit.optimizers.accepted:accepted",
 )  # fmt: skip
 
 REGISTRIES: tuple[Registry, ...] = (

@@ -54,6 +54,8 @@ def threshold(
         distance: the run's.
     """
     settings = config.evaluation
+    if not bool(trained.isfinite().all()):
+        return None, ["No threshold: embeddings that are not numbers have no distances."]
     if config.split.by != "identity":
         return None, ['No threshold: with split.by = "photo" every individual trained the network, and a threshold is '
                       "only worth something for individuals that did not."]  # fmt: skip
@@ -102,8 +104,8 @@ def judge(
     }
 
 
-def manifest(config: Config, data: Data, built: Built, precision: Precision) -> dict[str, Any]:
-    """The content of manifest.json, of a run that begins."""
+def manifest(config: Config, data: Data, built: Built, precision: Precision, cached: bool) -> dict[str, Any]:
+    """The content of manifest.json, of a run that begins; `cached` says whether the frozen part's output is stored."""
     return {
         "name": config.name,
         "complete": False,
@@ -119,6 +121,7 @@ def manifest(config: Config, data: Data, built: Built, precision: Precision) -> 
             "sha256": data.fingerprint(),
         },
         "weights": dict(built.weights),
+        "frozen_part_cached": cached,
         "plugins": {plugin.path.name: plugin.sha256 for plugin in config.plugins},
         "device": {
             "type": precision.device.type,
@@ -182,6 +185,7 @@ def report_data(
     """What the report shows; `trained` are the test photos' embeddings `[N, D]`."""
     by_class = bool(getattr(loss, "by_class", False)) and test.classes is None
     same, different = _pair_distances(test, trained, distance, config.seed)
+    ranks = bool(trained.isfinite().all())  # what is not a number is nearer to nothing
     return ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -195,8 +199,8 @@ def report_data(
         evaluation=evaluation,
         same=same,
         different=different,
-        rankings=_rankings(data, test, trained, distance),
-        hardest=_hardest(data, test, trained, distance),
+        rankings=_rankings(data, test, trained, distance) if ranks else (),
+        hardest=_hardest(data, test, trained, distance) if ranks else (),
     )
 
 

@@ -37,7 +37,7 @@ PREPARED = 8192
 """Rows prepared for the scan at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Neighbours:
     """The nearest of the gallery for each query, by distance, equal distances by index.
 
@@ -48,6 +48,11 @@ class Neighbours:
 
     index: Tensor
     distance: Tensor
+
+    def __repr__(self) -> str:
+        queries, k = self.index.shape
+        kind = str(self.distance.dtype).removeprefix("torch.")
+        return f"Neighbours(the {k} nearest of {queries} queries: index int64 [{queries}, {k}], distance {kind})"
 
 
 @torch.no_grad()
@@ -64,8 +69,11 @@ def nearest(
     """The k nearest of a gallery `[N, D]` for each query `[Q, D]`, exactly, on the embeddings' device.
 
     Nearer is what `distance` says of the two rows, in the embeddings' float32 or float64 (narrower floats count as
-    float32); of equal distances the lower index is nearer, also where the tie crosses the k-th place. NaN is
-    farthest. The result depends on neither `bf16` nor `memory`.
+    float32); of equal distances the lower index is nearer, also where the tie crosses the k-th place. The result
+    depends on neither `bf16` nor `memory`.
+
+    Embeddings and distances need not be finite. Distances rank as numbers do: −∞ (of `dot`, where it overflows) before
+    all finite ones, +∞ after them, and NaN, such as ∞ − ∞, after +∞; among equals, NaN included, by index.
 
     A distance that declares `ranks_as` is scanned by matrix products; any other by its own values, a query at a time:
     a `pairwise` of its own is not asked, since nothing is known about the rounding in it.
@@ -173,9 +181,12 @@ def _scan(queries: Tensor, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtyp
     error += (size + 8) * products * ((q.norms + q.residuals) * longest + offset)
     values = q.norms * longest if ranks_as == "dot" else (q.norms + longest) ** 2 / 2
     error += (size + 16) * working.eps * (values.clamp_min(ranks_as == "cosine") + offset)
-    error += 4 * size * torch.finfo(torch.float32).tiny  # what underflows, or is taken for 0 where it is that small
+    error += 4 * size * torch.finfo(dtype).tiny  # what underflows; points that small are taken for 0 (`_points`)
+    # Scores, offsets, and the distance's own sums stay in range: in the range of the scan's type, which may be narrower
+    # than the embeddings' (bfloat16 has that of float32), and in that of the embeddings.
     largest = float((q.norms + longest).square().max())
-    if not largest < working.max / 4 or not bool(torch.isfinite(error).all()):  # "not <" for the sake of NaN
+    in_range = largest < min(torch.finfo(dtype).max, working.max) / 4  # False of NaN
+    if not in_range or not bool(torch.isfinite(error).all()):
         return None
     spread = (offset - float(g.offsets.min())) / 2
     if spread <= 0.05 * float(error.median()):  # of unit embeddings the offsets are equal but for rounding
@@ -202,6 +213,7 @@ def _points(embeddings: Tensor, centre: Tensor | None, ranks_as: RanksAs, dtype:
         else:
             exact, relative = (chunk, 0.0) if centre is None else (chunk - centre, eps)
         rows = exact.to(dtype)
+        rows = torch.where(rows.abs() < torch.finfo(dtype).tiny, 0, rows)  # as instructions of bfloat16 take them
         norms = exact.norm(dim=1).double() * (1 + (size + 8) * eps)
         rounding = (exact - rows).norm(dim=1).double() * (1 + (size + 8) * eps)
         offsets = exact.double().square().sum(dim=1) / 2 if ranks_as == "euclidean" else torch.zeros_like(norms)
@@ -279,12 +291,12 @@ class _Search:
             eps = torch.finfo(scores.dtype).eps
             finite = torch.where(scores.isinf(), 0, scores)
             largest = finite.abs().amax(dim=(0, 2)).double()
-            if bool(
-                (finite < 0).any()
-            ):  # a sum of terms of either sign, which rounds by the terms' size, not by its own
-                norms = (side.norm(dim=1).double().nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
+            if bool((scores < 0).any()):  # a sum of terms of either sign, which rounds by the terms' size, not its own
+                norms = (side.double().norm(dim=1).nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
                 largest = largest.maximum(next(norms) * next(norms).max())
             limit = kth + 2 * (self.gallery.shape[1] + 32) * eps * largest
+            # near the end of the range it may depend on a sum's order whether it overflows: nothing is excluded
+            limit = torch.where(largest < torch.finfo(scores.dtype).max / 4, limit, torch.inf)
         else:
             limit = kth + scan.margin[rows]
             if scores.dtype == torch.bfloat16:  # rounding is monotone: a score within the limit stays so, rounded

@@ -32,7 +32,7 @@ SHIPPED = [
     for component in registry.components()
     if component.origin.startswith("siamesekit.")
 ]
-KINDS = ", ".join(registry.plural for registry in REGISTRIES)
+KINDS = ", ".join([*(registry.plural for registry in REGISTRIES), "tables"])
 FAMILIES = ", ".join(name.removesuffix("/*") for name in ENCODERS.names() if name.endswith("/*"))
 LOSS_NAMES = ", ".join(LOSSES.names())
 PLUGIN = '''

@@ -27,13 +27,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_says_what_it_found_wrote_and_what_comes_next(here: Path) -> None:
     result = CliRunner().invoke(app, ["init", "birds"])
     assert (result.exit_code, result.stderr) == (0, "")
+
+    def size(name: str) -> int:
+        return (here / "birds" / name).stat().st_size
+
     assert result.stdout == (
         "birds/photos:\n"
         "  33 photos of 9 individuals, 1 of them with a single photo\n"
         "  1 to 4 photos each, 4 in the middle\n"
         "  shorter sides of 40 pixels, longer ones of 40 (33 photos looked at)\n"
-        "written:\n  birds/config.toml\n  birds/config.schema.json\n  birds/.gitignore\n"
-        "next:\n  siamesekit check birds/config.toml\n  siamesekit run birds/config.toml --out birds/runs/birds\n"
+        "written:\n"
+        f"  birds/config.toml         the config, each choice with its reason ({size('config.toml') / 1000:.3g} kB)\n"
+        "  birds/config.schema.json  for editors, which complete and check the config by it "
+        f"({size('config.schema.json') / 1000:.3g} kB)\n"
+        "  birds/.gitignore          keeps runs/ in this folder out of git (6 bytes)\n"
+        "next:\n  siamesekit check birds/config.toml\n  siamesekit run birds/config.toml\n"
+        "the run makes the folder runs/birds; with it:\n"
+        "  siamesekit compare runs/birds A.jpg B.jpg\n"
+        "  siamesekit embed runs/birds birds/photos -o embeddings.npz\n"
     )
 
 
@@ -63,16 +74,22 @@ def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
         (["init", "x", "--photos", "gone"], "error: there is no folder gone"),
         (["init", "x", "--photos", "birds/photos/solo"], "error: birds/photos/solo: 1 photos lie directly in it"),
         (
+            ["init", "t.csv"],
+            "error: t.csv is a file; a project is a folder: choose another DIR; for a table of photos: siamesekit init "
+            "DIR --photos t.csv",
+        ),
+        (
             ["init", "birds/photos/ind_0"],
             "error: birds/photos/ind_0: 4 photos lie directly in it, and nothing says who",
         ),
     ],
 )
 def test_photos_that_cannot_be_used_are_exit_2(here: Path, arguments: list[str], expected: str) -> None:
+    (here / "t.csv").write_text("photo,individual\n")
     result = CliRunner().invoke(app, arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(expected)
-    assert [path.name for path in here.iterdir()] == ["birds"]
+    assert sorted(path.name for path in here.iterdir()) == ["birds", "t.csv"]
 
 
 def test_torch_is_not_imported(here: Path) -> None:
@@ -93,9 +110,9 @@ def test_the_commands_it_names_work(here: Path, monkeypatch: pytest.MonkeyPatch)
         assert done.returncode == 0, done.stderr
     assert "STAND-IN weights" in done.stderr
     assert "1 individuals with a single photo were left out: solo/0.png" in done.stdout
-    evaluation = json.loads((here / "birds" / "runs" / "birds" / "evaluation.json").read_text())
+    evaluation = json.loads((here / "runs" / "birds" / "evaluation.json").read_text())
     assert (evaluation["photos"], evaluation["individuals"]) == (16, 4)
-    assert (here / "birds" / "runs" / "birds" / "report.html").is_file()
+    assert (here / "runs" / "birds" / "report.html").is_file()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file names are text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from siamesekit import errors, installed_plugins
 from siamesekit.cli import shell as shell_module
-from siamesekit.cli.shell import Shell
+from siamesekit.cli.shell import Shell, rate_in_words
 from siamesekit.errors import RunError, SiamesekitError, UserError
 
 Captured = pytest.CaptureFixture[str]
@@ -45,8 +46,39 @@ def test_other_errors_raised_on_purpose_are_exit_1_and_printed_as_they_are(
     assert capsys.readouterr() == ("", "error: it broke [red]x[/red]\n")
 
 
-def test_errors_not_raised_on_purpose_come_through() -> None:
-    with pytest.raises(ZeroDivisionError), Shell():
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device", "a\nb"), "error: 'a\\nb': No space left on device"),
+        (PermissionError(13, "Permission denied"), "error: Permission denied"),
+        (MemoryError(), "error: out of memory: lower data.size, sampler.batch_size or train.memory_gib"),
+        (RuntimeError("[enforce fail] can't allocate memory: you tried"), "error: out of memory: lower data.size"),
+        (RuntimeError("unable to mmap 9 bytes from file"), "error: out of memory"),
+        (RecursionError("maximum recursion depth"), "error: something is nested too deep; --debug shows where"),
+        (ZeroDivisionError("division\nby zero"), "error: a fault of siamesekit, which it should have met with words of "
+                                                 "its own: ZeroDivisionError: division\\nby zero; --debug shows"),
+    ],
+)  # fmt: skip
+def test_errors_not_raised_on_purpose_are_one_line_and_exit_1(error: Exception, told: str, capsys: Captured) -> None:
+    assert leave(Shell(), error) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(told) and err.count("\n") == 1
+
+
+def test_a_fault_of_the_library_is_told_with_its_place(capsys: Captured) -> None:
+    with pytest.raises(SystemExit), Shell():
+        errors.near("word", 3)  # type: ignore[arg-type]
+    assert re.match(r"error: a fault of siamesekit at errors\.py:\d+, ", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("rate", [(255495.2, "255,495/s"), (14.26, "14.3/s"), (0.25, "0.2/s"), (0.0037, "0.2/min"),
+                                  (0.0001, "0.4/h")])  # fmt: skip
+def test_a_slow_rate_is_by_the_minute_or_hour(rate: tuple[float, str]) -> None:
+    assert rate_in_words(rate[0]) == rate[1]
+
+
+def test_with_debug_faults_come_through() -> None:
+    with pytest.raises(ZeroDivisionError), Shell(debug=True):
         raise ZeroDivisionError
 
 
@@ -149,3 +181,11 @@ def test_width_is_the_environment_s_where_it_is_one(monkeypatch: pytest.MonkeyPa
         assert Shell().out.width == width
     monkeypatch.setenv("COLUMNS", "")
     assert Shell().err.width == 1_000_000
+
+
+def test_a_finding_is_told_once(capsys: Captured) -> None:
+    shell = Shell()
+    shell.say("2 individuals were left out")
+    shell.say_once("2 individuals were left out")
+    shell.say_once("other")
+    assert capsys.readouterr().out == "2 individuals were left out\nother\n"

@@ -1,5 +1,7 @@
 """Splits: sizes, disjointness, seeds, and what is refused."""
 
+import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -144,6 +146,33 @@ def test_a_part_that_is_too_small_is_named(
     with pytest.raises(DataError, match=message) as caught:
         split(records_of(counts), by, train, validation)
     assert f"{len(counts)} individuals and {sum(counts)} photos in all" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("counts", "by", "train", "validation"),
+    [
+        ([4] * 8, "identity", 0.9, 0.0),
+        ([4] * 8, "identity", 0.8, 0.5),
+        ([4] * 6, "identity", 0.95, 0.2),
+        ([4] * 5, "photo", 0.9, 0.0),
+        ([4] * 3, "identity", 0.9, 0.0),
+    ],
+)
+def test_the_split_that_is_suggested_works(counts: list[int], by: By, train: float, validation: float) -> None:
+    records = records_of(counts)
+    with pytest.raises(DataError, match=r"change \[split\]: .* would do \(by") as caught:
+        split(records, by, train, validation)
+    said = re.findall(r"split\.(\w+) = (\"?[\w.]+\"?)", str(caught.value))
+    suggested = {key: json.loads(value) for key, value in said}
+    changed = {"by": by, "train": train, "validation": validation} | suggested
+    assert {*suggested} <= {"by", "train", "validation"} and suggested
+    split(records, changed["by"], float(changed["train"]), float(changed["validation"]))
+
+
+def test_where_no_split_works_none_is_suggested() -> None:
+    with pytest.raises(DataError) as caught:
+        split(records_of([5]), "photo", 0.5)
+    assert "would do" not in str(caught.value)
 
 
 class Counted:

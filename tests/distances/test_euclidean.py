@@ -62,3 +62,9 @@ def test_pairwise_at_zero_distance_has_a_finite_gradient_which_is_zero_where_the
     assert torch.equal(gradient, torch.zeros_like(a))
     (gradient,) = torch.autograd.grad(matrix[0, 2], a)
     np.testing.assert_allclose(gradient, [[-0.6, -0.8], [0, 0], [0.6, 0.8]], rtol=1e-12)
+
+
+def test_an_embedding_that_is_not_a_number_is_at_no_distance() -> None:
+    lost, there = torch.tensor([torch.nan, 1.0]), torch.tensor([[1.0, 1.0], [torch.nan, 1.0]])
+    assert euclidean(lost, there).isnan().all()
+    assert Euclidean().pairwise(lost[None], there).isnan().all()

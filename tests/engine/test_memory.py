@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from siamesekit.engine import memory
-from siamesekit.engine.memory import UNKNOWN, machine_memory, out_of_memory
+from siamesekit.engine.memory import UNKNOWN, machine_memory
+from siamesekit.errors import out_of_memory
 
 PHYSICAL = 4096 * 1000
 HUGE = 9223372036854771712

@@ -52,6 +52,17 @@ def test_a_config_s_tables_are_offered() -> None:
     assert offered("siamesekit show table ") == table_names()
 
 
+def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
+    assert offered("siamesekit run x.toml --set train.") == [
+        "train.epochs=", "train.select=", "train.average=", "train.memory_gib="
+    ]  # fmt: skip
+    assert {"train.", "loss.", "encoder.head.", "seed="} <= set(offered("siamesekit check x.toml --set "))
+    assert "loss.margin=" in offered("siamesekit run x.toml --set loss.m")
+    (tmp_path / "c.toml").write_text('[loss]\nname = "cross-batch-memory"\n')
+    assert "loss.size=" in offered(f"siamesekit run {tmp_path / 'c.toml'} --set loss.")
+    assert "loss.hinge=" not in offered(f"siamesekit run {tmp_path / 'c.toml'} --set loss.")
+
+
 @pytest.mark.parametrize("typed", ["show los ", "show loss nothing/", "list x ", "show loss zz"])
 def test_what_there_is_not_offers_nothing(typed: str) -> None:
     assert offered(f"siamesekit {typed}") == []

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from siamesekit.cli.app import main
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """The `siamesekit` command; imported when it runs, so that Ctrl-C while it is imported is no traceback."""
+    try:
+        from siamesekit.cli.app import run_app
+
+        run_app()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import shlex
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from siamesekit import __version__
-from siamesekit.cli.completion import components, families, kinds, plurals
+from siamesekit.cli.completion import components, families, keys, kinds, plurals
+from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
-from siamesekit.errors import OutputError, UserError
+from siamesekit.cli.usage import Command, Commands
+from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError, near
+from siamesekit.own_files import CONFIG
 from siamesekit.quiet import silence_decoders
-from siamesekit.run_folder import CONFIG
+from siamesekit.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from siamesekit.config import Config
+    from siamesekit.registry import Registry
 
 app = typer.Typer(
     name="siamesekit",
@@ -26,6 +31,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Commands,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -47,9 +54,12 @@ class PrecisionName(StrEnum):
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's TOML file.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its model/ folder.")]
-Overrides = Annotated[list[str], typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config.")]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config.", autocompletion=keys),
+]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
-PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="PrecisionName format of the encoder.")]
+PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Number format of the encoder.")]
 Plugin = Annotated[
     list[Path], typer.Option("--plugin", metavar="FILE", help="Load a plugin file first: its code runs.")
 ]
@@ -68,7 +78,7 @@ def version(
         raise typer.Exit
 
 
-@app.command()
+@app.command(cls=Command, short_help="Look at a folder of photos and write a config that fits them.")
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder; made if it is not there.")],
     photos: Annotated[
@@ -86,6 +96,8 @@ def init(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.projects import make_project
 
+        if not as_json:
+            news_only()
         made = make_project(folder, photos)
         if as_json:
             shell.json(dataclasses.asdict(made))
@@ -95,7 +107,7 @@ def init(
             print_project(shell, made)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Train, evaluate, and write the model and the report.")
 def run(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody writes it
@@ -113,15 +125,15 @@ def run(
 ) -> None:
     """Run the whole experiment of a config: data, training, evaluation, model and report."""
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.config import load_config
-
-        loaded = load_config(config, overrides)
-        where = out or Path("runs") / loaded.name
+        loaded = _loaded(config, overrides, "run")
+        where = RunFolder(out or Path("runs") / loaded.name).path
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
         again += ["--skip-bad"] if skip_bad else []
         again += ["--deterministic"] if deterministic else []
         shell.offer_to_resume(where / CONFIG, shlex.join(again), overwrite)
+        if not as_json:
+            news_only()
         from siamesekit.experiment import run as run_experiment
 
         with shell.stoppable() as stop:
@@ -136,7 +148,7 @@ def run(
             print_evaluation(shell, result.evaluation, str(result.folder), result.manifest)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Validate a config and all its photos, and print the plan.")
 def check(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006
@@ -148,9 +160,11 @@ def check(
 ) -> None:
     """Validate a config, read all its photos, and print the plan; trains nothing."""
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.config import load_config
+        loaded = _loaded(config, overrides, "check")
+        from siamesekit.config.doubts import doubts
 
-        loaded = load_config(config, overrides)
+        for doubt in doubts(loaded):
+            shell.warn(doubt)
         from siamesekit.experiment import check as check_experiment
 
         plan = check_experiment(loaded, device.value, precision.value, shell, skip_bad)
@@ -162,7 +176,7 @@ def check(
             print_plan(shell, dataclasses.asdict(plan))
 
 
-@app.command()
+@app.command(cls=Command, short_help="Compare two photos: distance, similarity, verdict.")
 def compare(
     run: RunArgument,
     a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
@@ -191,10 +205,10 @@ def compare(
             print_comparison(shell, comparison, model.description)
 
 
-@app.command()
+@app.command(cls=Command)
 def embed(
     run: RunArgument,
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, or folders of photos.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=".npz, .csv or .parquet")],
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
@@ -223,13 +237,15 @@ def embed(
         from siamesekit.cli.embedding import embed_into
 
         keep_freed_memory()
+        if not as_json:
+            news_only()
         model = load(run, device.value, precision.value)
         told = embed_into(output, table, model, photos, shell)
         if as_json:
             shell.json(told)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_components(
     kind: Annotated[
         str | None,
@@ -250,14 +266,14 @@ def list_components(
         from siamesekit.cli.catalogue import described
         from siamesekit.cli.config_keys import WORDS, described_tables
         from siamesekit.cli.printing import print_components, print_config_tables, print_members
-        from siamesekit.registry import REGISTRIES, registry_of
+        from siamesekit.registry import REGISTRIES
 
         if kind in WORDS:
             if family is not None:
                 raise UserError(f"tables have no families; for one of them: siamesekit show table {family}")
             return shell.json(described_tables()) if as_json else print_config_tables(shell)
         shell.load_plugins(plugin)
-        registries = REGISTRIES if kind is None else (registry_of(kind),)
+        registries = REGISTRIES if kind is None else (_registry(kind),)
         if family is not None:
             registry = registries[0]
             found = registry.family(family)
@@ -272,7 +288,7 @@ def list_components(
         return print_components(shell, registries)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Show a component with its options, or a table of a config.")
 def show(
     kind: Annotated[str, typer.Argument(help="loss, encoder, … ; or table.", autocompletion=kinds)],
     name: Annotated[
@@ -294,13 +310,12 @@ def show(
         from siamesekit.cli.catalogue import described
         from siamesekit.cli.config_keys import WORDS, config_table, described_table
         from siamesekit.cli.printing import print_component, print_config_table, print_family
-        from siamesekit.registry import registry_of
 
         if kind in WORDS:
             table = config_table(name.strip("[]"))
             return shell.json(described_table(table)) if as_json else print_config_table(shell, table)
         shell.load_plugins(plugin)
-        registry = registry_of(kind)
+        registry = _registry(kind)
         family = next((c for c in registry.components() if c.is_family and name in (c.name, c.name[:-2])), None)
         component = family or registry.get(name)
         if as_json:
@@ -310,7 +325,7 @@ def show(
         return print_component(shell, component, name, registry)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Print the JSON Schema of a config, for editors.")
 def schema(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file in place of stdout.")
@@ -326,19 +341,42 @@ def schema(
     with Shell(debug, quiet=True) as shell:
         from siamesekit.config.schema import schema_text
         from siamesekit.files import write_atomic
+        from siamesekit.replaceable import is_schema, refuse_what_is_not_ours
 
+        if output is not None:
+            if not output.parent.is_dir():
+                raise OutputError(f"{output}: there is no folder {output.parent}")
+            refuse_what_is_not_ours(output, "a config's schema", is_schema)
         shell.load_plugins(plugin)
         if output is None:
             shell.lines(schema_text().splitlines())
-        elif not output.parent.is_dir():
-            raise OutputError(f"{output}: there is no folder {output.parent}")
         else:
             write_atomic(output, schema_text())
 
 
-def main() -> None:
+def _registry(kind: str) -> Registry:
+    """The registry of a kind; tables are no components, and a choice of `list` and `show` all the same."""
+    from siamesekit.registry import REGISTRIES, registry_of
+
+    try:
+        return registry_of(kind)
+    except ComponentError:
+        choices = [*(registry.plural for registry in REGISTRIES), "tables"]
+        raise ComponentError(f"unknown kind {kind!r}{near(kind, choices)}; choices: {', '.join(choices)}") from None
+
+
+def _loaded(config: Path, overrides: list[str], command: str) -> Config:
+    """A command's config; a folder in its place is answered with the right command."""
+    from siamesekit.config import load_config
+    from siamesekit.config.source import about_folder
+
+    if config.is_dir():
+        raise ConfigError(str(config), [about_folder(config, command)])
+    return load_config(config, overrides)
+
+
+def run_app() -> None:
     """The `siamesekit` command."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be of bytes that are no text
-        sys.stdout.reconfigure(errors="backslashreplace")
+    open_screens()
     silence_decoders()
     app()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from siamesekit.errors import ComponentError
+from siamesekit.errors import ComponentError, UserError
 
 
 def plurals(incomplete: str) -> list[str]:
@@ -20,6 +23,38 @@ def kinds(incomplete: str) -> list[str]:
     from siamesekit.registry import REGISTRIES
 
     return [kind for kind in [*(registry.kind for registry in REGISTRIES), "table"] if kind.startswith(incomplete)]
+
+
+def keys(context: typer.Context, incomplete: str) -> list[str]:
+    """Keys of the config as `--set` takes them, `train.epochs=`: a table's own, and its component's options.
+
+    The component is the one that the config on the command line names.
+    """
+    from siamesekit.config.key_places import TOP, component_in, keys_of, table_names
+
+    raw = _raw(context.params.get("config"))
+    table = next(
+        (name for name in sorted(table_names(), key=len, reverse=True) if incomplete.startswith(f"{name}.")), ""
+    )
+    offered = [*TOP, *(f"{name}." for name in table_names())]
+    if table:
+        try:
+            own = keys_of(table, component_in(raw, table))
+        except ComponentError:
+            own = keys_of(table)
+        offered = [*own, *(f"{name}." for name in table_names() if name.startswith(f"{table}."))]
+    return [key if key.endswith(".") else f"{key}=" for key in offered if key.startswith(incomplete)]
+
+
+def _raw(config: Any) -> dict[str, Any]:
+    """A config's tables, unchecked; none where it cannot be read."""
+    from siamesekit.config.source import read_config_text
+    from siamesekit.config.toml import parse_toml
+
+    try:
+        return {} if config is None or not Path(config).is_file() else parse_toml(read_config_text(Path(config))[0])
+    except (ValueError, UserError):
+        return {}
 
 
 def families(context: typer.Context, incomplete: str) -> list[str]:

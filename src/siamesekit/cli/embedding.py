@@ -10,6 +10,8 @@ from siamesekit.embedding_files import write_embeddings, write_left_out
 from siamesekit.errors import DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from siamesekit.artifact import SimilarityModel
     from siamesekit.cli.shell import Shell
 
@@ -38,15 +40,23 @@ def embed_into(
         OutputError: a file cannot be written.
     """
     photos, individuals = [photo for photo, _ in named], [name for _, name in named]
+
+    def warn_of_broken(embeddings: Tensor) -> None:
+        if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
+            shell.warn(f"{broken} of {len(photos)} photos have embeddings that are not numbers: the model is of no use "
+                       "for them")  # fmt: skip
+
     if table is None:
         try:
             embeddings = model.embed_files(photos, shell)
         except DataError as error:
             raise DataError(f"{error}\nmend them, or embed the rest with --skip-bad") from None
+        warn_of_broken(embeddings)
         write_embeddings(output, photos, embeddings.numpy(), individuals)
         shell.say(f"{len(photos)} photos, {embeddings.shape[1]} dimensions each: {output}")
         return {"photos": len(photos), "dimensions": embeddings.shape[1], "file": str(output)}
     found = model.embed_usable(photos, shell)
+    warn_of_broken(found.embeddings)
     kept = [photos[number] for number in found.kept]
     write_embeddings(output, kept, found.embeddings.numpy(), [individuals[number] for number in found.kept])
     write_left_out(table, found.left_out)

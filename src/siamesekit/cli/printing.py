@@ -44,7 +44,7 @@ def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, m
     if threshold is not None:
         shell.say(f"threshold {apart(threshold['threshold'])[0]} ({threshold['criterion']})")
     for note in evaluation["notes"]:
-        shell.say(note)
+        shell.say_once(note)
     for stand_in in manifest["stand_ins"]:
         shell.warn(f"These figures are of a stand-in: {stand_in['used']} in place of {stand_in['wanted']}. "
                   f"For the real thing: {stand_in['hint']}")  # fmt: skip
@@ -106,14 +106,20 @@ def print_components(shell: Shell, registries: Sequence[Registry]) -> None:
 
 def print_project(shell: Shell, project: Project) -> None:
     """A new project, and the commands to go on with."""
+    from siamesekit.projects import PURPOSES
+
     shell.say(f"{project.photos}:")
     for line in project.found:
         shell.say(f"  {line}")
     shell.say("written:")
+    width = max(len(str(file)) for file in project.files)
     for file in project.files:
-        shell.say(f"  {file}")
+        shell.say(f"  {file!s:{width}}  {PURPOSES[file.name]} ({in_bytes(file.stat().st_size)})")
     shell.say("next:")
     for command in project.commands:
+        shell.say(f"  {command}")
+    shell.say(f"the run makes the folder {project.run}; with it:")
+    for command in project.later:
         shell.say(f"  {command}")
 
 
@@ -193,3 +199,8 @@ def _table_keys(shell: Shell, component: Component) -> None:
             for key in table_keys(component)]  # fmt: skip
     if keys:
         shell.say(f"\nkeys of the table [{place}]: {', '.join(keys)}: siamesekit show table {place}")
+
+
+def in_bytes(size: int) -> str:
+    """A file's size as people read it: `366 kB`."""
+    return f"{size} bytes" if size < 1000 else f"{size / 1000:.3g} kB" if size < 10**6 else f"{size / 10**6:.3g} MB"

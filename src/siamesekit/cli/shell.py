@@ -10,21 +10,27 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from siamesekit.errors import SiamesekitError, UserError
+from siamesekit.errors import SiamesekitError, UserError, in_one_line, line_of_name, out_of_memory
 from siamesekit.progress import Item, Progress
 from siamesekit.stopping import Stop, Stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+PACKAGE = f"{Path(__file__).parents[1].name}{os.sep}"
+"""The library's files' names have this in them."""
+
 
 class Shell(Progress):
     """A command's surroundings: as a context it turns errors into a few lines on stderr and an exit code.
 
-    0 done, 1 failed while running, 2 the user's input is wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    0 done, 1 failed while running, 2 the user's input is wrong, 130 stopped by Ctrl-C, 143 by SIGTERM. What is not
+    raised on purpose is one line, too: the system's errors with their file, want of memory with what to do, anything
+    else as a fault of the library's own, with its place in the source.
 
     Args:
         debug: let errors through with their traceback.
@@ -35,6 +41,7 @@ class Shell(Progress):
         self.debug = debug
         self.quiet = quiet
         self._resume: tuple[Path, str, os.stat_result | None] | None = None
+        self._said: set[str] = set()
         self._out: Console | None = None
         self._err: Console | None = None
 
@@ -59,12 +66,9 @@ class Shell(Progress):
                 if now is not None and (before is None or not os.path.samestat(now, before)):
                     self.error(f"to go on: {command}")
             sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))
-        if isinstance(error, OSError) and not self.debug and not isinstance(error, BrokenPipeError):
-            self.error(f"error: {error}")
-            sys.exit(1)
-        if self.debug or not isinstance(error, SiamesekitError):
+        if self.debug or not isinstance(error, Exception) or type(error).__module__.startswith(("typer", "click")):
             return
-        self.error(f"error: {error}")
+        self.error(f"error: {error if isinstance(error, SiamesekitError) else in_words(error)}")
         sys.exit(2 if isinstance(error, UserError) else 1)
 
     def offer_to_resume(self, config: Path, command: str, replacing: bool) -> None:
@@ -97,8 +101,14 @@ class Shell(Progress):
 
     def say(self, text: str) -> None:
         """A line of news."""
+        self._said.add(text)
         if not self.quiet:
             self.out.print(text)
+
+    def say_once(self, text: str) -> None:
+        """A line of news, unless it has been said in this command: a finding is told once."""
+        if text not in self._said:
+            self.say(text)
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked, on stderr."""
@@ -146,7 +156,7 @@ class Shell(Progress):
             for count, item in enumerate(items, 1):
                 yield item
                 rate = count / max(time.perf_counter() - start, 1e-9)
-                bars.update(task, completed=count, rate=f"{rate:.1f}/s")
+                bars.update(task, completed=count, rate=rate_in_words(rate))
 
     def _lines(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         start = last = time.perf_counter()
@@ -157,7 +167,7 @@ class Shell(Progress):
                 last = now
                 rate = count / (now - start)
                 left = (total - count) / rate
-                self.say(f"{label}: {count}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left")
+                self.say(f"{label}: {count}/{total} {unit}, {rate_in_words(rate)}, {left:.0f} s left")
 
     def require_files(self, *paths: Path) -> None:
         """All of these must exist.
@@ -175,6 +185,30 @@ class Shell(Progress):
 
         for file in files:
             load_plugin_file(file)
+
+
+def rate_in_words(per_second: float) -> str:
+    """A rate with a figure that says something: slow things by the minute or hour."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if per_second * seconds >= 0.1:
+            return f"{per_second * seconds:,.{0 if per_second >= 100 else 1}f}/{unit}"
+    return f"{per_second * 3600:.1f}/h"
+
+
+def in_words(error: Exception) -> str:
+    """An error that was not raised on purpose, in one line."""
+    if out_of_memory(error):
+        return ("out of memory: lower data.size, sampler.batch_size or train.memory_gib, or take a smaller encoder "
+                f"({in_one_line(str(error)) or type(error).__name__})")  # fmt: skip
+    if isinstance(error, OSError) and error.strerror:
+        file = f"{line_of_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{file}{error.strerror}"
+    if isinstance(error, RecursionError):
+        return "something is nested too deep; --debug shows where"
+    place = next(reversed([frame for frame in extract_tb(error.__traceback__) if PACKAGE in frame.filename]), None)
+    where = "" if place is None else f" at {place.filename.rpartition(PACKAGE)[2]}:{place.lineno}"
+    return (f"a fault of siamesekit{where}, which it should have met with words of its own: {type(error).__name__}: "
+            f"{in_one_line(str(error))}; --debug shows the traceback for a report of it")  # fmt: skip
 
 
 def _console(stderr: bool) -> Console:

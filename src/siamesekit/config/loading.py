@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date, time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
+from siamesekit.config.key_places import places_of
 from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
+from siamesekit.config.source import read_config_text
 from siamesekit.config.tables import (
     NAMED_WEIGHTS,
     NESTED_TABLES,
@@ -26,13 +28,24 @@ from siamesekit.config.tables import (
     Table,
 )
 from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
+from siamesekit.config.toml_mistakes import INIT, mistake_of, other_format
+from siamesekit.config.value_mistakes import path_mistake
 from siamesekit.errors import ComponentError, ConfigError, PluginError, near
+from siamesekit.own_files import NAMES
+from siamesekit.paths import resolved
 from siamesekit.plugins import PluginFile, load_plugin_file
 from siamesekit.problems import problems_of
-from siamesekit.run_folder import NAMES
 
+ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\f": r"\f", "\b": r"\b"}
+"""What these were in a path of Windows in double quotes."""
 MOST_WEIGHTS = 2**28
 """Between two layers of the head: a GiB, and three more while they train."""
+
+LISTS = frozenset(
+    {"plugins"} | {key for table in [*TABLES.values(), *NESTED_TABLES.values()]
+                   for key, field in table.model_fields.items() if get_origin(field.annotation) in (list, tuple)}
+)  # fmt: skip
+"""The tables' keys that take lists."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -46,21 +59,9 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         ConfigError: anything wrong with it, all problems together, each with its place.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        raw = parse_toml(text)
-    except FileNotFoundError:
-        raise ConfigError(str(path), ["there is no such file"]) from None
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(str(path), [f"is not UTF-8, line {line}: save the file as UTF-8"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), [f"is not TOML: {error}"]) from None
-    except UnparsableError as error:
-        raise ConfigError(str(path), [f"{path.name}:{error.line}  a value {error}"]) from None
-    reading = Reading(path.resolve(), text)
+    text, file = read_config_text(path)
+    reading = Reading(file, text)
+    raw = _parsed(path, text)
     for override in overrides:
         apply_override(raw, override, reading)
     unusable = list(_unusable(raw))
@@ -79,7 +80,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     known = ["name", "seed", "plugins", *TABLES]
     for key in raw:
         if key not in known:
-            reading.problem([key], f"unknown table or key{near(key, known)}; choices: {', '.join(known)}")
+            hint = _elsewhere(key) or near(key, known)
+            reading.problem([key], f"unknown table or key{hint}; choices: {', '.join(known)}")
     tables: dict[str, Any] = {}
     for key, table in TABLES.items():
         if key not in raw and key in REQUIRED_TABLES:
@@ -92,6 +94,27 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     if reading.problems:
         raise ConfigError(str(path), reading.problems)
     return Config(name=name, seed=seed, plugins=plugins, source=reading.path, **tables)
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """A config's values.
+
+    Raises:
+        ConfigError: it is no TOML, or is empty; with the line, the cause and the right spelling.
+    """
+    if not text.strip("\0 \t\r\n"):
+        raise ConfigError(str(path), [f"is empty; {INIT}"])
+    try:
+        return parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        if "\0" in text:
+            raise ConfigError(str(path), ["is no text: it has NUL characters; save the file as UTF-8"]) from None
+        if other := other_format(text):
+            raise ConfigError(str(path), [other]) from None
+        mistake = mistake_of(text, error, LISTS)
+        raise ConfigError(str(path), [f"{path.name}:{mistake.line}  {mistake.excerpt}: {mistake.what}"]) from None
+    except UnparsableError as error:
+        raise ConfigError(str(path), [f"{path.name}:{error.line}  a value {error}"]) from None
 
 
 def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -132,7 +155,8 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Rea
         values["options"] = _options(model, raw, rest, own, place, reading)
     else:
         for key in rest:
-            reading.problem((*place, key), f"unknown key{near(key, own)}; choices: {', '.join(own)}")
+            hint = near(key, own) or _elsewhere(key)
+            reading.problem((*place, key), f"unknown key{hint}; choices: {', '.join(own)}")
     plain = {key: value for key, value in raw.items() if key in own and key not in nested}
     try:
         checked = model.model_validate_json(json.dumps(plain, default=str))
@@ -142,6 +166,12 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Rea
             reading.problem((*place, key), what)
         return None
     return checked.model_copy(update=values) if len(reading.problems) == before else None
+
+
+def _elsewhere(key: str) -> str:
+    """In which tables a key may stand that is in none of them, or in another."""
+    places = places_of(key)
+    return f" (did you mean {' or '.join(map(repr, places))}?)" if places else ""
 
 
 def _options(
@@ -180,8 +210,15 @@ def _absolute(value: Any, place: tuple[str, ...], reading: Reading) -> Any:
 
 def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
     """A path made absolute; `~` is the home folder, as in a shell."""
+    if re.match(r"[A-Za-z]:", str(path)) and not str(path).isprintable():  # "C:\temp" has a tab in it
+        meant = "".join(ESCAPES.get(character, character) for character in str(path))
+        reading.problem(place, path_mistake(meant))
+        return path
     try:
-        return (reading.base(place) / path.expanduser()).resolve()
+        return resolved(reading.base(place) / path.expanduser())
+    except OSError as error:
+        reading.problem(place, f"{path} cannot be followed: {error.strerror}")
+        return path
     except RuntimeError:  # `~` of somebody who is not there
         reading.problem(place, f"{path} names a home folder that is not there: write the whole path")
         return path
@@ -243,7 +280,11 @@ def _plugins(names: Any, reading: Reading) -> tuple[PluginFile, ...]:
     folder = reading.path.parent
     loaded: list[PluginFile] = []
     for name in names:
-        file = (folder / name).resolve()
+        try:
+            file = resolved(folder / name)
+        except (OSError, ValueError) as error:
+            reading.problem(["plugins"], f"{name!r} cannot be followed: {getattr(error, 'strerror', None) or error}")
+            continue
         if Path(name).is_absolute() or not file.is_relative_to(folder):
             reading.problem(["plugins"], f"{name!r} must be a path inside the config's folder")
             continue

@@ -9,6 +9,8 @@ from typing import Any
 
 from siamesekit.config.reading import Reading
 from siamesekit.config.toml import UnparsableError, parse_toml
+from siamesekit.config.toml_mistakes import shortened
+from siamesekit.config.value_mistakes import value_mistake
 
 
 def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None:
@@ -22,6 +24,10 @@ def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None
         parsed = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
+        if parsed.startswith(("'", '"')):  # it was meant to be TOML; anything else is a string without its quotes
+            said = value_mistake(parsed) or "is not TOML"
+            reading.problems.append(f"--set {dotted.strip()}={shortened(parsed)}: {said}")
+            return
     except UnparsableError as error:
         reading.problems.append(f"--set {dotted}: {error}")
         return

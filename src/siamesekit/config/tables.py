@@ -265,7 +265,7 @@ NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """A whole run's config, checked: every default filled in, every path absolute."""
 
@@ -286,6 +286,11 @@ class Config:
     train: TrainTable
     evaluation: EvaluationTable
     save: SaveTable
+
+    def __repr__(self) -> str:
+        from siamesekit.config.shown import in_short
+
+        return in_short(self)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """All tables that are there as nested plain values, defaults included, in the order of a run."""

@@ -46,14 +46,13 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise UnparsableError(TOO_LARGE, text, r"\w") from None
 
 
-def line_of(text: str, place: Sequence[str]) -> int | None:
-    """The line (from 1) where a dotted key stands in a TOML text; of its table, where the key is not there.
+def statements(text: str) -> Iterator[tuple[int, tuple[str, ...], bool]]:
+    """The table headers and keys of a TOML text, by their looks: line (from 1), place, and whether it is a header.
 
     A table of a list, `[[steps]]`, is named by its number: `steps.0`.
     """
     table: list[str] = []
     items: dict[tuple[str, ...], int] = {}
-    best: int | None = None
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*(\[{1,2})([^\[\]]+)\]{1,2}\s*(#.*)?$", line)
         key = re.match(r"\s*([\w.\"'-]+)\s*=", line)
@@ -67,16 +66,23 @@ def line_of(text: str, place: Sequence[str]) -> int | None:
                     items[here] = items.get(here, -1) + 1
                 if here in items:
                     table.append(str(items[here]))
-            if table == list(place) or (is_item and table[:-1] == list(place)):
-                return number
-            if table == list(place[: len(table)]):
-                best = number
+            yield number, tuple(table), True
         elif key:
-            keys = [*table, *(part.strip("\"'") for part in key.group(1).split("."))]
-            if keys == list(place):
-                return number
-            if keys == list(place[: len(keys)]):  # an inline table
-                best = number
+            yield number, (*table, *(part.strip("\"'") for part in key.group(1).split("."))), False
+
+
+def line_of(text: str, place: Sequence[str]) -> int | None:
+    """The line (from 1) where a dotted key stands in a TOML text; of its table, where the key is not there.
+
+    A table of a list, `[[steps]]`, is named by its number: `steps.0`.
+    """
+    wanted, best = tuple(place), None
+    for number, here, header in statements(text):
+        first_of_list = header and here[-1].isdecimal() and here[:-1] == wanted
+        if here == wanted or first_of_list:
+            return number
+        if here == wanted[: len(here)]:  # its table, or an inline one
+            best = number
     return best
 
 
@@ -116,8 +122,12 @@ def dump_toml(values: Mapping[str, Any], relative_to: Path | None = None) -> str
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """`path` relative to `folder`, so that a moved project still finds it; absolute on another drive."""
+    """`path` relative to `folder`, so that a moved project still finds it; absolute on another drive.
+
+    So is one that would begin with `~`, which a config takes for a home folder.
+    """
     try:
-        return Path(os.path.relpath(path, folder.resolve())).as_posix()
+        relative = Path(os.path.relpath(path, folder.resolve())).as_posix()
     except ValueError:
         return path.as_posix()
+    return path.as_posix() if relative.startswith("~") else relative

@@ -7,6 +7,7 @@ of warnings still reads every sound photo.
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from PIL import (
 )
 
 from siamesekit.allocator import return_freed_memory
+from siamesekit.component_faults import given, line_in, place_of, told
 from siamesekit.data.foreign_formats import refuse_foreign
 from siamesekit.data.photo_colours import Pixels as Pixels
 from siamesekit.data.photo_colours import to_rgb
@@ -39,7 +41,7 @@ from siamesekit.data.photo_geometry import Fit as Fit
 from siamesekit.data.photo_geometry import square as square
 from siamesekit.data.photo_headers import check_size, check_structure, essential, orientation_in, orientation_of
 from siamesekit.data.records import Record
-from siamesekit.errors import line_of_name
+from siamesekit.errors import SiamesekitError, line_of_name
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is opened; Pillow's other decoders never see a photo."""
@@ -90,11 +92,28 @@ def read_pixels(record: Record) -> Pixels:
     if isinstance(record.source, Path):
         with content_of(record.source, record.root) as content:
             return _read(content, suffix=record.source.suffix)
-    pixels = record.source()
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise UnreadableError(
-            f"its reader gave {pixels.dtype} {list(pixels.shape)}", "a reader gives uint8 [height, width, 3]"
-        )
+    return _given_by(record.source)
+
+
+def _given_by(source: Callable[[], Pixels]) -> Pixels:
+    """The pixels that a reader's function gives, uint8 RGB `[height, width, 3]`.
+
+    Raises:
+        UnreadableError: it fails, or gives something else.
+    """
+    try:
+        pixels = source()
+    except (SiamesekitError, UnreadableError, MemoryError):
+        raise
+    except Exception as error:  # a plugin's code raises anything
+        function = source.func if isinstance(source, functools.partial) else source
+        file = getattr(getattr(function, "__code__", None), "co_filename", "")
+        where = line_in(error, file) if file else ""
+        raise UnreadableError(f"its reader's function fails{where and f' {where} of {place_of(file)}'}: {told(error)}",
+                              "mend the reader, or the photo") from error  # fmt: skip
+    shape = getattr(pixels, "shape", ())
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise UnreadableError(f"its reader gave {given(pixels)}", "a reader gives uint8 [height, width, 3]")
     return pixels
 
 
@@ -179,7 +198,7 @@ def _read(
     use: Callable[[Image.Image, Box], Image.Image] = lambda image, _: image,
     suffix: str = "",
 ) -> Pixels:
-    """The photo in the content of a file of this suffix, RGB, upright, then used; a JPEG at a scale of sides `smallest`.
+    """The photo in a file's content, RGB, upright, then used; a JPEG at a smaller scale whose sides are `smallest`.
 
     Where that fails it is tried without the metadata: they may be all that is damaged.
     """

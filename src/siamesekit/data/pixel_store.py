@@ -41,14 +41,20 @@ def keep_only(images: Tensor, kept: Sequence[int]) -> Tensor:
     return images[: len(kept)]
 
 
-def cache_folder() -> Path:
-    """The user's folder for files that may go: `$XDG_CACHE_HOME/siamesekit` or its like on this system."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "siamesekit"
+def cache_folder() -> Path | None:
+    """The user's folder for files that may go: `$XDG_CACHE_HOME/siamesekit` or its like; None for one without a home.
+
+    The system's folder for temporary files takes no cache: others could put theirs there first.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        return Path(base or Path.home() / ".cache") / "siamesekit"
+    except RuntimeError:  # no HOME, and nobody of this number among the system's users: a container
+        return None
 
 
 def _mapped(size_in_bytes: int) -> Tensor:
-    folder = cache_folder()
+    folder = cache_folder() or Path(tempfile.gettempdir())  # a file without a name, which nobody else can put there
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # without a name: nothing to clean up

@@ -51,6 +51,25 @@ def split_records(
         DataError: a part would have fewer than two individuals with two photos or more, or a named individual
             is not there.
     """
+    split = _parts(records, by, train, validation, test, seed)
+    lacking = _lacking(split, records, wants_validation=validation > 0)
+    if lacking is not None:
+        works = "" if test else _that_works(records, by, train, validation, seed)
+        raise DataError(f"{lacking}; it needs two individuals, one of them with two photos: add photos, or change "
+                        f"[split]{works} (by = {by!r}, {len(individuals_of(records))} individuals and {len(records)} "
+                        "photos in all)")  # fmt: skip
+    return split
+
+
+def _parts(
+    records: Sequence[Record],
+    by: str,
+    train: float,
+    validation: float,
+    test: Sequence[str],
+    seed: int,
+) -> Split:
+    """`split_records`, parts too small included."""
     rng = generator(seed, "split")
     photos: dict[str, list[int]] = {name: [] for name in individuals_of(records)}
     for index, record in enumerate(records):
@@ -77,13 +96,11 @@ def split_records(
             kept = max(0, cut - (max(1, int(cut * validation)) if validation else 0))
             for part, chosen in zip(parts, (shuffled[:kept], shuffled[kept:cut], shuffled[cut:]), strict=True):
                 part.extend(chosen)
-    split = Split(*(tuple(sorted(part)) for part in parts))
-    _check(split, records, by, wants_validation=validation > 0)
-    return split
+    return Split(*(tuple(sorted(part)) for part in parts))
 
 
-def _check(split: Split, records: Sequence[Record], by: str, wants_validation: bool) -> None:
-    """Every part must have a positive pair in it, and a negative to each."""
+def _lacking(split: Split, records: Sequence[Record], wants_validation: bool) -> str | None:
+    """Which part has no positive pair in it, or no negative to it; None where each has both."""
     wanted = {"train": split.train, "test": split.test}
     if wants_validation:
         wanted["validation"] = split.validation
@@ -91,8 +108,20 @@ def _check(split: Split, records: Sequence[Record], by: str, wants_validation: b
         counts = Counter(records[i].individual for i in part)
         pairs = sum(count >= 2 for count in counts.values())
         if len(counts) < 2 or pairs < 1:
-            raise DataError(
-                f"the {name} part would have {len(counts)} individuals, {pairs} of them with two photos or more; it "
-                f"needs two individuals, one of them with two photos: add photos, or change [split] (by = {by!r}, "
-                f"{len(individuals_of(records))} individuals and {len(records)} photos in all)"
-            )
+            return f"the {name} part would have {len(counts)} individuals, {pairs} of them with two photos or more"
+    return None
+
+
+def _that_works(records: Sequence[Record], by: str, train: float, validation: float, seed: int) -> str:
+    """A split that these photos allow, the nearest to what is wanted: `: split.train = 0.7 works`."""
+    shares = sorted((share / 20 for share in range(19, 0, -1)), key=lambda share: abs(share - train))
+    for how in (by, *({"identity", "photo"} - {by})):
+        for wanted in dict.fromkeys((validation, 0.0)):
+            for share in shares:
+                split = _parts(records, how, share, wanted, (), seed)
+                if _lacking(split, records, wants_validation=wanted > 0) is None:
+                    keys = [f"split.train = {share:g}"]
+                    keys = keys if how == by else [f'split.by = "{how}"', *keys]
+                    keys = keys if wanted == validation else [*keys, 'split.validation = 0 with train.select = "last"']
+                    return f": {' and '.join(keys)} would do"
+    return ""

@@ -17,7 +17,7 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
     tensor([5., 2.])
     """
     squares = (a - b).square().sum(dim=-1)
-    apart = squares > 0
+    apart = squares != 0  # of NaN too, which stays NaN
     return torch.where(apart, torch.where(apart, squares, 1).sqrt(), 0)
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.encoders.backbone import Backbone
-from siamesekit.errors import MissingWeightsError, WeightsError, line_of_name
+from siamesekit.errors import MissingWeightsError, WeightsError, in_one_line, line_of_name
 from siamesekit.files import open_regular
 
 CLASSIFIERS = (
@@ -28,6 +30,8 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 """torchvision's files of DenseNets spell `norm.1` what its networks have called `norm1` since 2018."""
 MAX_HEADER = 16 << 20
 """Bytes of a weights file that may describe its tensors: safetensors' header, or the pickle in a `.pth`."""
+LONGEST_REASON = 200
+"""Characters that are shown of what another library says of a file."""
 MAX_TENSORS = 100_000
 """How many tensors a `.pth` may hold."""
 DTYPES = {
@@ -57,7 +61,7 @@ def safetensors_layouts(file: Path, inside: Path | None = None) -> dict[str, Lay
         WeightsError: it cannot be read, or its header and its size contradict each other.
     """
     shown = line_of_name(str(file))
-    try:
+    with _reading_of(shown, file):
         with open_regular(file, inside) as opened:
             length = int.from_bytes(opened.read(8), "little")
             rest = os.fstat(opened.fileno()).st_size - 8
@@ -67,12 +71,47 @@ def safetensors_layouts(file: Path, inside: Path | None = None) -> dict[str, Lay
         with safe_open(file, framework="pt") as content:
             slices = {name: content.get_slice(name) for name in content.keys()}  # noqa: SIM118
             return {name: Layout(tuple(s.get_shape()), DTYPES.get(s.get_dtype())) for name, s in slices.items()}
+
+
+def safetensors_state(file: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` file whose layouts were looked at; they stay in the file until they are read.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    with _reading_of(line_of_name(str(file)), file):
+        tensors: dict[str, Tensor] = load_file(file)
+        return tensors
+
+
+@contextmanager
+def _reading_of(shown: str, file: Path) -> Iterator[None]:
+    """Whatever safetensors and torch raise while a file is read, as a `WeightsError`."""
+    try:
+        yield
+    except WeightsError:
+        raise
     except OSError as error:
-        raise WeightsError(f"{shown} cannot be read: {error.strerror or error}") from error
-    except MemoryError as error:  # a file is mapped whole, and may be larger than a process may map
-        raise WeightsError(f"{shown} is larger than this process may map into memory ({rest + 8:,} bytes)") from error
-    except (SafetensorError, ValueError, OverflowError) as error:
-        raise WeightsError(f"{shown} is not a whole safetensors file: {error}; fetch or save it again") from error
+        raise WeightsError(f"{shown} cannot be read: {error.strerror or _shortly(error)}") from error
+    except Exception as error:
+        if _no_memory(error):  # a file is mapped whole, and may be larger than a process may map
+            raise WeightsError(f"{shown} is larger than this process may map into memory "
+                               f"({file.stat().st_size:,} bytes)") from error  # fmt: skip
+        raise WeightsError(f"{shown} is not a whole safetensors file: {_shortly(error)}; fetch or save it again"
+                           ) from error  # fmt: skip
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether there was no memory, or no address space, for what was to be read."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in ("mmap", "allocate memory"))
+    )
+
+
+def _shortly(error: Exception) -> str:
+    """What another library says of a file: a line, in which the file's own text is escaped and not too long."""
+    line = in_one_line(str(error) or type(error).__name__)
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} …"
 
 
 def load_weights(backbone: Backbone, file: Path) -> None:
@@ -86,7 +125,7 @@ def load_weights(backbone: Backbone, file: Path) -> None:
         WeightsError: it cannot be read, or is of another network.
     """
     if not file.is_file():
-        raise MissingWeightsError(f"there is no weights file {file}")
+        raise MissingWeightsError(f"there is no weights file {line_of_name(str(file))}")
     state = _read(file)
     prefix = "backbone.network."
     if any(name.startswith(prefix) for name in state):
@@ -99,16 +138,23 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     problems += [problem for name in state if name in own for problem in _differences(name, state[name], own[name])]
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems[:5])
-        raise WeightsError(f"{file} holds another network's weights, {len(problems)} differences:\n{shown}")
+        raise WeightsError(f"{line_of_name(str(file))} holds another network's weights, {len(problems)} "
+                           f"differences:\n{shown}")  # fmt: skip
     backbone.network.load_state_dict(state, strict=False)
 
 
 def _differences(name: str, value: Tensor, own: Tensor) -> list[str]:
     """Why a tensor of a file cannot be copied into the network's."""
+    if (
+        type(value) not in (Tensor, nn.Parameter)
+        or value.is_nested
+        or value.layout != torch.strided
+        or value.device.type != "cpu"
+        or value.is_quantized
+    ):
+        return [f"{name} is no plain tensor in the file"]
     if value.shape != own.shape:
         return [f"{name} is {list(value.shape)} in the file and {list(own.shape)} in the network"]
-    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-        return [f"{name} is no plain tensor in the file"]
     if value.is_complex() or value.is_floating_point() != own.is_floating_point():
         return [f"{name} is {value.dtype} in the file and {own.dtype} in the network"]
     return []
@@ -116,10 +162,10 @@ def _differences(name: str, value: Tensor, own: Tensor) -> list[str]:
 
 def _read(file: Path) -> Mapping[str, Tensor]:
     """The names and tensors of a file, which stay in the file until they are copied, where its format has that."""
+    shown = line_of_name(str(file))
     if file.suffix == ".safetensors":
         safetensors_layouts(file)
-        tensors: dict[str, Tensor] = load_file(file)
-        return tensors
+        return safetensors_state(file)
     try:
         with open_regular(file) as opened:
             archive = opened.read(4) == b"PK\x03\x04"
@@ -127,35 +173,49 @@ def _read(file: Path) -> Mapping[str, Tensor]:
                 _check_archive(opened)
         loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=archive)
     except Exception as error:  # torch.load raises many kinds; all mean that the file is not plain weights
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise WeightsError(
-            f"{file} cannot be read as plain weights ({reason}); "
-            "files that need code to be run are not loaded: save the state_dict alone"
-        ) from error
+        raise WeightsError(f"{shown} cannot be read as plain weights ({_why_unread(error)}); files that need code to "
+                           "be run are not loaded: save the state_dict alone") from error  # fmt: skip
     for key in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
-        raise WeightsError(f"{file} does not hold a state_dict: names and tensors")
+        raise WeightsError(f"{shown} does not hold a state_dict: names and tensors")
     return loaded
+
+
+def _why_unread(error: Exception) -> str:
+    """Why a `.pth` cannot be read, never in torch's words: they quote the file, and advise to trust it."""
+    if isinstance(error, _UnfitArchiveError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if _no_memory(error):
+        return "it does not fit into memory"
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds more than tensors and plain values, or is damaged"
+    return "it is damaged, or of another format"
+
+
+class _UnfitArchiveError(ValueError):
+    """What is wrong with a `.pth` that is an archive, in this library's words."""
 
 
 def _check_archive(opened: BinaryIO) -> None:
     """A `.pth` is a zip archive without compression: what it unpacks to cannot be larger than itself.
 
     Raises:
-        ValueError: it is compressed, or its parts overlap, or there are too many, or its pickle is too large.
+        _UnfitArchiveError: it is compressed, or its parts overlap, or there are too many, or its pickle is too large.
     """
     with zipfile.ZipFile(opened) as archive:
         parts = archive.infolist()
     if any(part.compress_type != zipfile.ZIP_STORED or part.file_size != part.compress_size for part in parts):
-        raise ValueError("it is compressed, which torch.save does not do")
+        raise _UnfitArchiveError("it is compressed, which torch.save does not do")
     if len(parts) > MAX_TENSORS or sum(part.file_size for part in parts) > os.fstat(opened.fileno()).st_size:
-        raise ValueError("it unpacks to more than it holds")
+        raise _UnfitArchiveError("it unpacks to more than it holds")
     if any(part.file_size > MAX_HEADER for part in parts if part.filename.endswith(".pkl")):
-        raise ValueError(f"its pickle has more than {MAX_HEADER:,} bytes")
+        raise _UnfitArchiveError(f"its pickle has more than {MAX_HEADER:,} bytes")
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,12 +24,16 @@ import torch
 from torch import Tensor
 
 from siamesekit.errors import OutputError
-from siamesekit.files import fingerprint, held, release, write_json
+from siamesekit.files import PREFIX, fingerprint, sweep, write_json
+from siamesekit.locks import held, release
+from siamesekit.paths import is_own_folder, is_plain
 
 FORMAT = 1
 HEADER = "header.json"
 MAKING, LOCK = ".making-", ".lock"
 """How the folder is called in which a set is made, and what its lock's file is called more."""
+TENSOR = re.compile(r"(0|[1-9]\d*)\.bin")
+"""How a tensor's file is called."""
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.float64, torch.bfloat16,
                                                                 torch.float16, torch.uint8, torch.int64)}  # fmt: skip
 
@@ -69,13 +73,18 @@ class FeatureStore:
         self.folder = folder
         self.limit = limit
 
-    def load(self, key: str) -> tuple[Tensor, ...] | None:
-        """The tensors under a key, mapped into memory; None where they are not there whole and undamaged."""
+    def load(self, key: str, expected: Sequence[Layout] | None = None) -> tuple[Tensor, ...] | None:
+        """The tensors under a key, mapped into memory; None where they are not there whole and undamaged.
+
+        Args:
+            key: theirs.
+            expected: their layouts, where they are known: tensors of others are not loaded.
+        """
         place = self.folder / key
         try:
             header = json.loads((place / HEADER).read_text(encoding="utf-8"))
-            layouts = [Layout(tuple(map(int, each["shape"])), DTYPES[each["dtype"]]) for each in header["tensors"]]
-            if header["format"] != FORMAT:
+            layouts = [_layout(each) for each in header["tensors"]]
+            if header["format"] != FORMAT or (expected is not None and layouts != list(expected)):
                 return None
             for number, (layout, each) in enumerate(zip(layouts, header["tensors"], strict=True)):
                 file = place / f"{number}.bin"
@@ -83,8 +92,8 @@ class FeatureStore:
                     return None
             os.utime(place)
             return tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError):
+            return None  # whatever a header says that nobody here wrote, it is computed again
 
     def make(
         self, key: str, layouts: Sequence[Layout], fill: Callable[[Sequence[Tensor]], object]
@@ -123,7 +132,7 @@ class FeatureStore:
                 self._keep(place, key, layouts)
             return tensors
         finally:
-            shutil.rmtree(place, ignore_errors=True)  # a map stays readable without its file's name
+            _remove(place)  # a map stays readable without its file's name
             if lock is not None:
                 release(_lock_of(place), lock)
 
@@ -136,7 +145,7 @@ class FeatureStore:
             described = {"shape": list(layout.shape), "dtype": str(layout.dtype).removeprefix("torch.")}
             header["tensors"].append({**described, "sha256": fingerprint(file)})
         write_json(place / HEADER, header)
-        shutil.rmtree(self.folder / key, ignore_errors=True)  # a damaged one of this key
+        _remove(self.folder / key)  # a damaged one of this key
         place.rename(self.folder / key)
 
     def _make_room(self, wanted: int) -> None:
@@ -144,7 +153,7 @@ class FeatureStore:
 
         What others are making counts and stays.
         """
-        places = [place for place in self.folder.iterdir() if place.is_dir()]
+        places = [place for place in self.folder.iterdir() if _holds_a_set(place)]
         sizes = {place: sum(file.stat().st_size for file in place.iterdir()) for place in places}
         total = sum(sizes.values()) + wanted
         whole = [place for place in places if (place / HEADER).is_file() and not place.name.startswith(MAKING)]
@@ -152,7 +161,7 @@ class FeatureStore:
             if total <= self.limit:
                 break
             total -= sizes[place]
-            shutil.rmtree(place, ignore_errors=True)
+            _remove(place)
 
     def _sweep(self) -> None:
         """Remove what processes that died have left; where there are no locks (on Windows) that cannot be told."""
@@ -164,8 +173,28 @@ class FeatureStore:
             with suppress(OSError):
                 lock = held(_lock_of(place))
                 if lock is not None:
-                    shutil.rmtree(place, ignore_errors=True)
+                    sweep(place)
+                    _remove(place)
                     release(_lock_of(place), lock)
+
+
+def _is_of_a_set(file: Path) -> bool:
+    return is_plain(file) and (file.name == HEADER or TENSOR.fullmatch(file.name) is not None)
+
+
+def _holds_a_set(place: Path) -> bool:
+    """Whether a folder is there with a set's files, and nothing else but what is being written."""
+    return is_own_folder(place) and all(_is_of_a_set(file) or file.name.startswith(PREFIX) for file in place.iterdir())
+
+
+def _remove(place: Path) -> None:
+    """Remove a set: its own files, and the folder where nothing else is in it."""
+    with suppress(OSError):
+        if is_own_folder(place):
+            for file in place.iterdir():
+                if _is_of_a_set(file):
+                    file.unlink()
+            place.rmdir()
 
 
 def _lock_of(place: Path) -> Path:
@@ -174,6 +203,18 @@ def _lock_of(place: Path) -> Path:
 
 def _last_used(place: Path) -> float:
     return place.stat().st_mtime
+
+
+def _layout(described: Any) -> Layout:
+    """A tensor as the header describes it.
+
+    Raises:
+        ValueError: its shape is none.
+    """
+    shape = described["shape"]
+    if not isinstance(shape, list) or any(type(side) is not int or side < 0 for side in shape):
+        raise ValueError(f"{shape!r} is no shape")
+    return Layout(tuple(shape), DTYPES[described["dtype"]])
 
 
 def _mapped(file: Path, layout: Layout) -> Tensor:

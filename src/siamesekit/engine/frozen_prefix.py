@@ -193,7 +193,7 @@ def store(
         fill(kept)
     else:
         key = part.key(_pixels(images, views))
-        loaded = features.load(key)
+        loaded = features.load(key, layouts)
         found = loaded is not None
         kept = features.make(key, layouts, fill) if loaded is None else loaded
     why = "the frozen part's output is cached" + (", as an earlier run left it" if found else "")

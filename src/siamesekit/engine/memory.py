@@ -6,19 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-
-from siamesekit.allocator import TOO_MUCH
-
 UNKNOWN = 8 << 30
 """Bytes that a machine is taken to have which does not tell."""
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left, or never had as much."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and TOO_MUCH.search(str(error)) is not None
 
 
 def machine_memory(root: Path = Path("/")) -> int:

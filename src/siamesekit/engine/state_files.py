@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from siamesekit.errors import ArtifactError
+from siamesekit.errors import ArtifactError, in_one_line
 
 KEY = "state"
 """The header's entry that holds the JSON."""
@@ -57,8 +57,9 @@ def load_state(path: Path) -> dict[str, Any]:
         value = _live(state, tensors)
         if not isinstance(value, dict):
             raise ValueError("no table at the top")
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise ArtifactError(f"{path} is damaged or no state file: {type(error).__name__}: {error}") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+        raise ArtifactError(f"{path} is damaged or no state file: {type(error).__name__}: {in_one_line(str(error))}"
+                            ) from error  # fmt: skip
     return value
 
 

@@ -26,10 +26,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.engine.cutting import why_not_alone
 from siamesekit.engine.frozen_prefix import Stored
-from siamesekit.engine.memory import out_of_memory
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import drawn_by
-from siamesekit.errors import RunError
+from siamesekit.errors import RunError, out_of_memory
 from siamesekit.losses.loss import LossValue
 from siamesekit.model import Encoder
 

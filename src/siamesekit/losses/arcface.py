@@ -7,12 +7,12 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
 from siamesekit.losses.class_cosines import class_cosines
 from siamesekit.losses.loss import LossValue, mean_of
-from siamesekit.options import Count, Positive
+from siamesekit.options import Positive
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Tuples
 
@@ -60,7 +60,7 @@ class ArcFaceLoss(nn.Module):
         self,
         margin: Angle = 0.5,
         scale: Positive = 64.0,
-        sub_centers: Count = 1,
+        sub_centers: Annotated[int, Ge(1), Le(1000)] = 1,
         *,
         embedding_dim: int,
         num_classes: int,

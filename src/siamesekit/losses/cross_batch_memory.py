@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from siamesekit.distances.distance import at_least_float32
 from siamesekit.errors import ComponentError
-from siamesekit.losses.loss import Loss, LossValue
+from siamesekit.losses.loss import Loss, LossValue, loss_value_of
 from siamesekit.miners.miner import Miner
 from siamesekit.options import ALoss, AMiner, Limited
 from siamesekit.registry import LOSSES
@@ -83,7 +83,7 @@ class CrossBatchMemory(nn.Module):
     def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
         """The loss of embeddings `[N, D]` of individuals `[N]`; in training mode the batch is then remembered."""
         if not self.training:
-            return self.loss(embeddings, labels, tuples)
+            return loss_value_of(self.loss(embeddings, labels, tuples))
         embeddings = at_least_float32(embeddings)
         if embeddings.dtype != self.embeddings.dtype:
             self.embeddings = self.embeddings.to(embeddings.dtype)
@@ -96,7 +96,7 @@ class CrossBatchMemory(nn.Module):
         else:
             own, remembered = as_pairs(tuples, labels), pairs_with_memory(labels, self.labels[:filled])
             chosen = Pairs(*(torch.cat(both) for both in zip(own, remembered, strict=True)))
-        value = self.loss(everything, individuals, chosen)
+        value = loss_value_of(self.loss(everything, individuals, chosen))
         self._remember(embeddings.detach(), labels)
         if getattr(self.loss, "mean_over_photos", False) and count:  # the remembered are no anchors
             value = LossValue(*(figure * (len(everything) / count) for figure in value))

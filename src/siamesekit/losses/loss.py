@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from siamesekit.component_faults import given
+from siamesekit.errors import ComponentError
 from siamesekit.triplets import Tuples
 
 
@@ -33,8 +35,37 @@ def mean_of(losses: Tensor) -> LossValue:
     return LossValue(objective, objective.detach(), (losses.detach() > 0).double().mean())
 
 
+def loss_value_of(value: Any) -> LossValue:
+    """What a loss gave, as a `LossValue`; of a scalar alone it is the mean, too, and active where it is above 0.
+
+    Raises:
+        ComponentError: it is neither.
+    """
+    if isinstance(value, LossValue):
+        return value
+    if problem := problem_of_value(value):
+        raise ComponentError(f"the loss gives {problem}")
+    objective: Tensor = value
+    return LossValue(objective, objective.detach(), (objective.detach() > 0).double())
+
+
+def problem_of_value(value: Any) -> str:
+    """What is wrong with what a loss gave, in words; empty where nothing is."""
+    if not isinstance(value, LossValue):
+        if isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point():
+            return ""
+        return f"{given(value)}; expected LossValue(objective, mean, active), or the objective alone, a scalar tensor"
+    for name in ("objective", "mean", "active"):
+        figure = getattr(value, name)
+        if not isinstance(figure, Tensor) or figure.ndim != 0 or not figure.is_floating_point():
+            return f"{given(figure)} as its {name}; expected a float tensor [], a scalar"
+    return ""
+
+
 class Loss(Protocol):
     """A loss of embeddings `[N, D]`, their individuals int64 `[N]`, and triplets or pairs of indices into them.
+
+    It may give the objective alone, a scalar tensor, in place of a `LossValue` (`loss_value_of`).
 
     Without tuples it is over all that the individuals make. In training the individuals are numbered 0 … C − 1, C being
     `num_classes`.

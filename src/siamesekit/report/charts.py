@@ -80,9 +80,13 @@ def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
 def distance_chart(
     same: NDArray[np.float32], different: NDArray[np.float32], threshold: Mapping[str, Any] | None
 ) -> str:
-    """How the distances of same `[P]` and different `[Q]` pairs are spread, with threshold and similarity curve."""
+    """How the distances of same `[P]` and different `[Q]` pairs are spread, with threshold and similarity curve.
+
+    Distances that are not numbers are left out.
+    """
     with _styled() as figure:
         panel = figure.subplots()
+        same, different = same[np.isfinite(same)], different[np.isfinite(different)]
         bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 by `dot` alone
         top = float(max(same.max(initial=bottom), different.max(initial=bottom)))
         top = top if top > bottom else bottom + 1.0
@@ -111,7 +115,8 @@ def distance_chart(
 def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, Curve], title: str) -> None:
     x = [line["epoch"] for line in epochs]
     for key, (label, colour, *dashes) in keys.items():
-        y = [np.nan if line.get(key) is None else line[key] for line in epochs]
+        y = np.array([np.nan if line.get(key) is None else line[key] for line in epochs], dtype=float)
+        y[~np.isfinite(y)] = np.nan
         if np.isnan(y).all():
             continue
         style = dashes[0] if dashes else "-"

@@ -10,6 +10,9 @@ class Schedule(Protocol):
 
     Runtime values that a schedule may name in its signature: `steps`, of the whole run, at least 1; `steps_per_epoch`;
     `lr`, the optimizer's learning rate, for those that are given absolute ones.
+
+    A schedule that names `steps` depends on the length of the run: a run that has trained is not resumed with another
+    `train.epochs`. One that names it and does not depend on it says so by an attribute `spans_the_run = False`.
     """
 
     def __call__(self, step: int) -> float:

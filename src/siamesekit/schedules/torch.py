@@ -22,12 +22,16 @@ class TorchSchedule:
         options: its options.
         lr: the optimizer's learning rate, for schedules that are given absolute ones.
         steps_per_unit: after so many steps of training it makes one of its own.
+        spans_the_run: whether any of its options is the number of steps or epochs of the whole run.
     """
 
-    def __init__(self, scheduler: str, options: dict[str, Any], lr: float, steps_per_unit: int) -> None:
+    def __init__(
+        self, scheduler: str, options: dict[str, Any], lr: float, steps_per_unit: int, spans_the_run: bool = False
+    ) -> None:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=lr)
         self.lr = lr
         self.steps_per_unit = steps_per_unit
+        self.spans_the_run = spans_the_run
         self.optimizer = optimizer
         self.scheduler = getattr(torch.optim.lr_scheduler, scheduler)(optimizer, **options)
         self.factors = [self._factor()]
@@ -70,16 +74,16 @@ def torch_schedule(
     every: Literal["epoch", "step"] = given.pop("every")
     per_unit = 1 if every == "step" else steps_per_epoch
     units = -(-steps // per_unit)
-    if model == "cosine-annealing":
-        given.setdefault("T_max", units)
-    if model == "one-cycle":
-        given.setdefault("total_steps", units)
-        if given["total_steps"] < units:
-            raise ComponentError(f"schedule 'torch/one-cycle': total_steps = {given['total_steps']} is less than the "
-                                 f"run's {units} {every}s")  # fmt: skip
+    spanned = {"cosine-annealing": "T_max", "one-cycle": "total_steps"}.get(model)
+    spans_the_run = spanned is not None and spanned not in given
+    if spanned is not None:
+        given.setdefault(spanned, units)
+    if model == "one-cycle" and given["total_steps"] < units:
+        raise ComponentError(f"schedule 'torch/one-cycle': total_steps = {given['total_steps']} is less than the "
+                             f"run's {units} {every}s")  # fmt: skip
     if model in ("one-cycle", "cyclic"):
         given["cycle_momentum"] = False
     try:
-        return TorchSchedule(class_of("LRScheduler", model), given, lr, per_unit)
+        return TorchSchedule(class_of("LRScheduler", model), given, lr, per_unit, spans_the_run)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise ComponentError(f"schedule 'torch/{model}' refuses these options: {error}") from error

@@ -14,8 +14,8 @@ class WarmupCosineSchedule:
     """A linear rise over the first steps, then half a cosine wave down over all that are left.
 
     Step → factor from 0 to 1: final + (1 − final) · (1 + cos πx) / 2, x going from 0 to 1 after the warm-up.
-    Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts. A run that is resumed with more epochs
-    goes on with the longer wave.
+    Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts. It depends on the length of the
+    run: one that has trained is not resumed with another `train.epochs`.
 
     Args:
         warmup: share of the run's steps that rise.

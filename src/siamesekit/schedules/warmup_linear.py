@@ -11,8 +11,8 @@ from siamesekit.schedules.warmup import warmed_up
 class WarmupLinearSchedule:
     """A linear rise over the first steps, then a linear fall over all that are left.
 
-    Step → factor from 0 to 1: 1 − (1 − final) · x, x going from 0 to 1 after the warm-up. A run that is resumed with
-    more epochs goes on with the longer fall.
+    Step → factor from 0 to 1: 1 − (1 − final) · x, x going from 0 to 1 after the warm-up. It depends on the length of
+    the run: one that has trained is not resumed with another `train.epochs`.
 
     Args:
         warmup: share of the run's steps that rise.

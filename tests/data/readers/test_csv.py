@@ -1,6 +1,7 @@
 """Reader `csv`: what a table says, and everything that can be wrong with one."""
 
 import csv as tables
+import os
 from pathlib import Path
 
 import pytest
@@ -185,8 +186,19 @@ def test_what_is_not_there_at_all_is_missing_data(tmp_path: Path) -> None:
         read_csv(tmp_path / "absent.csv")
     with pytest.raises(MissingDataError, match=r"there is no folder .*absent: put the photos of .* or set data\.root"):
         read_csv(made(tmp_path, "photo,individual\n"), root=tmp_path / "absent")
-    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+    with pytest.raises(DataError, match=r'cannot be read: Is a directory; for a folder of photos: reader = "folder"'):
         read_csv(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes POSIX's special files")
+def test_a_table_is_a_plain_file_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for file in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with pytest.raises(DataError, match="cannot be read: not a plain file"):
+            read_csv(file)
+    monkeypatch.setattr("siamesekit.data.readers.csv.LARGEST", 20)
+    with pytest.raises(DataError, match="cannot be read: larger than 20 bytes"):
+        read_csv(made(tmp_path, "photo,individual\n1.jpg,ann\n", "1.jpg"))
 
 
 def test_individuals_to_leave_out_have_to_be_there_and_their_photos_do_not(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_a_folder_without_photos_of_individuals_is_refused(tmp_path: Path, names
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a file; a folder"):
         read_folder(made(tmp_path, "file") / "file")
+    with pytest.raises(DataError, match=r'; for a table of photos: reader = "csv", file = ".*photos\.csv"$'):
+        read_folder(made(tmp_path, "photos.csv") / "photos.csv")
 
 
 def test_without_groups_a_record_has_none(tmp_path: Path) -> None:

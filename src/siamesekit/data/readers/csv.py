@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Literal, NamedTuple
 
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, MissingDataError, line_of_name, near
+from siamesekit.files import read_plain
 from siamesekit.registry import READERS
 
 Delimiter = Literal[",", ";", "\t", "|"]
 
 SHOWN_PROBLEMS = 10
+LARGEST = 256 << 20
+"""Bytes that a table may have: some million photos."""
 
 
 @READERS.register("csv")
@@ -52,6 +56,9 @@ def read_csv(
         DataError: a column is not there, or rows cannot be used: cells are missing, a photo is not there, lies outside
             `root` or comes twice. All such rows are counted and the first ones shown.
     """
+    if file.is_dir():
+        raise DataError(f'{file} cannot be read: Is a directory; for a folder of photos: reader = "folder", '
+                        f"root = {json.dumps(str(file))}")  # fmt: skip
     if not file.exists():
         raise MissingDataError(f"there is no file {file}: put a table with a header there")
     folder = (file.parent if root is None else root).absolute()
@@ -102,7 +109,7 @@ class _Row(NamedTuple):
 def _rows(file: Path, delimiter: str) -> Iterator[_Row]:
     """The rows that are not empty, header first."""
     try:
-        content = file.read_bytes()
+        content = read_plain(file, LARGEST)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from None
     try:

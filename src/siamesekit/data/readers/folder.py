@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,8 @@ from siamesekit.data.records import Record
 from siamesekit.errors import DataError, MissingDataError
 from siamesekit.registry import READERS
 
+TABLES = (".csv", ".tsv", ".txt")
+"""What tables' names end in."""
 Groups = Literal["none", "of-photos", "of-individuals"]
 
 
@@ -38,7 +41,9 @@ def read_folder(root: Path, groups: Groups = "none") -> list[Record]:
     if not is_folder(root) and not root.exists():
         raise MissingDataError(f"there is no folder {root}: put photos at {place}")
     if not is_folder(root):
-        raise DataError(f"{root} is a file; a folder with a sub-folder per individual is needed")
+        is_table = root.suffix.lower() in TABLES
+        table = f'; for a table of photos: reader = "csv", file = {json.dumps(str(root))}' if is_table else ""
+        raise DataError(f"{root} is a file; a folder with a sub-folder per individual is needed{table}")
     records, loose = [], 0
     for above in [root] if groups == "none" else folders_in(root):
         group = "" if groups == "none" else above.name

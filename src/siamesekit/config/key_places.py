@@ -1,0 +1,116 @@
+"""Where a key may stand in a config: `lr` is `optimizer.lr`; for suggestions and for completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from siamesekit.config.tables import NESTED_TABLES, TABLES, ComponentTable, Table
+
+TOP = ("name", "seed", "plugins")
+"""The keys above all tables."""
+OTHER_WORDS = {
+    "learning_rate": "optimizer.lr", "optim": "optimizer.name", "opt": "optimizer.name", "epoch": "train.epochs",
+    "num_epochs": "train.epochs", "n_epochs": "train.epochs", "max_epochs": "train.epochs", "bs": "sampler.batch_size",
+    "batch": "sampler.batch_size", "train_batch_size": "sampler.batch_size", "image_size": "data.size",
+    "img_size": "data.size", "imgsz": "data.size", "resolution": "data.size", "input_size": "data.size",
+    "model": "encoder.name", "backbone": "encoder.name", "arch": "encoder.name", "architecture": "encoder.name",
+    "network": "encoder.name", "pretrained": "encoder.weights", "checkpoint": "encoder.weights",
+    "data_dir": "data.root", "data_root": "data.root", "dataset": "data.root", "photos": "data.root",
+    "images": "data.root", "folder": "data.root", "csv": "data.file", "table": "data.file",
+    "embedding_dim": "encoder.head.layers", "embedding_size": "encoder.head.layers", "dim": "encoder.head.layers",
+    "scheduler": "schedule.name", "lr_scheduler": "schedule.name", "augment": "augmentation.name",
+    "random_seed": "seed", "freeze": "encoder.train_from", "val_split": "split.validation", "ema": "train.average",
+    "clip_grad": "optimizer.clip_norm", "gradient_clip": "optimizer.clip_norm", "wd": "optimizer.weight_decay",
+}  # fmt: skip
+"""What other programs call a key."""
+
+
+def keys_of(table: str, component: str | None = None) -> list[str]:
+    """The keys that may stand in a table, dotted: its own, and the options of a component.
+
+    Args:
+        table: its dotted name.
+        component: that it names; None for all that are shipped, families aside.
+    """
+    model = _models()[table]
+    own = [key for key, field in model.model_fields.items() if key != "options" and not _is_table(field.annotation)]
+    options: list[str] = []
+    if model.registry is not None:
+        for each in model.registry.components():
+            wanted = each.name == component if component is not None else not each.is_family
+            options += [option.name for option in each.options if wanted and option.nested is None]
+    return [f"{table}.{key}" for key in dict.fromkeys([*own, *options])]
+
+
+@cache
+def every_key() -> tuple[str, ...]:
+    """All keys that may stand in a config, dotted, those of tables first and then components' options."""
+    own = [f"{name}.{key}" for name, model in _models().items() for key in model.model_fields
+           if key != "options" and not _is_table(model.model_fields[key].annotation)]  # fmt: skip
+    return tuple(dict.fromkeys([*TOP, *own, *(key for name in _models() for key in keys_of(name))]))
+
+
+@cache
+def _by_name() -> dict[str, list[str]]:
+    """The dotted keys of each name, those of the outer tables first."""
+    found: dict[str, list[str]] = {}
+    for key in sorted(every_key(), key=lambda key: key.count(".")):
+        found.setdefault(key.rpartition(".")[2], []).append(key)
+    return found
+
+
+def places_of(name: str) -> list[str]:
+    """The dotted keys of a name, or of what other programs call so; three at most."""
+    return _by_name().get(name, [OTHER_WORDS[name]] if name in OTHER_WORDS else [])[:3]
+
+
+def key_places(word: str) -> list[str]:
+    """The dotted keys that a word may mean: by its name, by a table's, by another program's word for it, or nearly.
+
+    Three at most, those of the outer tables first.
+    """
+    name = word.strip("-").replace("-", "_").lower()
+    if name in every_key():
+        return [name]
+    if name in _by_name():
+        return places_of(name)
+    model = _models().get(name)
+    if model is not None and issubclass(model, ComponentTable):
+        return [f"{name}.{model.component_key}"]
+    if name in OTHER_WORDS:
+        return places_of(name)
+    if "." in name:
+        return get_close_matches(name, every_key(), n=2, cutoff=0.75)
+    near = get_close_matches(name, [*_by_name()], n=1, cutoff=0.75)
+    return places_of(near[0]) if near else []
+
+
+def component_in(raw: Mapping[str, Any], table: str) -> str | None:
+    """The component that a table of a config names, or takes where it names none."""
+    model = _models()[table]
+    if not issubclass(model, ComponentTable):
+        return None
+    inner: Any = raw
+    for key in table.split("."):
+        inner = inner.get(key) if isinstance(inner, Mapping) else None
+    default = model.model_fields[model.component_key].default
+    named = inner.get(model.component_key, default) if isinstance(inner, Mapping) else default
+    return named if isinstance(named, str) else None
+
+
+def table_names() -> list[str]:
+    """All tables by their dotted names."""
+    return list(_models())
+
+
+@cache
+def _models() -> dict[str, type[Table]]:
+    return {**TABLES, **{".".join(place): model for place, model in NESTED_TABLES.items()}}
+
+
+def _is_table(annotation: Any) -> bool:
+    parts = (annotation, *getattr(annotation, "__args__", ()))
+    return any(isinstance(part, type) and issubclass(part, Table) for part in parts)

@@ -1,0 +1,125 @@
+"""A config's file: read within bounds of size and time, and what is said where it is none."""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from siamesekit.errors import ConfigError, near
+from siamesekit.files import read_plain
+from siamesekit.paths import resolved
+
+LARGEST = 16 << 20
+"""Bytes that a config may have."""
+PATIENCE = 30.0
+"""Seconds that a pipe, `run <(…)`, may take to give its config."""
+MAGIC = {
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"RIFF": "a picture or a sound",
+    b"II*\0": "a picture", b"MM\0*": "a picture", b"PK\x03\x04": "an archive", b"\x1f\x8b": "an archive",
+    b"%PDF": "a PDF", b"\x7fELF": "a program", b"MZ": "a program", b"\x80\x02": "a pickle", b"\x80\x04": "a pickle",
+    b"\xd0\xcf\x11\xe0": "an Office document", b"\x93NUMPY": "an array of NumPy",
+}  # fmt: skip
+"""What files of other kinds begin with."""
+BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+CONFIG, MANIFEST = "config.toml", "manifest.json"
+
+
+def read_config_text(path: Path) -> tuple[str, Path]:
+    """A config's text, and its file's absolute path; of a pipe, one in the current folder.
+
+    Raises:
+        ConfigError: there is none, or it is no text, or no plain file, or too large.
+    """
+    try:
+        content, place = _content(path)
+    except FileNotFoundError:
+        raise ConfigError(str(path), [f"there is no such file{_near(path)}"]) from None
+    except IsADirectoryError:
+        raise ConfigError(str(path), [about_folder(path)]) from None
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    kind = next((kind for magic, kind in MAGIC.items() if content.startswith(magic)), None)
+    kind = kind or ("a picture" if content[4:12] in (b"ftypheic", b"ftypavif", b"ftypmif1") else None)
+    kind = kind or ("a file of weights" if path.suffix in (".safetensors", ".pth", ".pt") else None)
+    if kind is not None:
+        raise ConfigError(str(path), [f"is {kind}, and a config is a text of TOML"])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        coding = next((f" but {name}" for bom, name in BOMS.items() if content.startswith(bom)), "")
+        raise ConfigError(str(path), [f"is not UTF-8{coding}, line {line}: save the file as UTF-8"]) from None
+    return text, place
+
+
+def about_folder(path: Path, command: str = "run") -> str:
+    """What a folder is that was given in place of a config, and what to give in its place.
+
+    Args:
+        path: the folder.
+        command: that it was given to.
+    """
+    config = path / CONFIG
+    if (path / MANIFEST).is_file() and config.is_file():
+        return (f"is a run's folder: its config is {config}, which makes another run elsewhere (--out); to go on with "
+                "this run, give the config that it began with, --out and --resume")  # fmt: skip
+    if config.is_file():
+        return f"{path} is a folder; its config is {config}: siamesekit {command} {shlex.quote(str(config))}"
+    others = sorted(entry.name for entry in _entries(path) if entry.suffix == ".toml")
+    if others:
+        return f"{path} is a folder; its TOML files: {', '.join(str(path / name) for name in others[:10])}"
+    return f"cannot be read: {path} is a folder without a {CONFIG}; siamesekit init {path} writes one for photos in it"
+
+
+def _content(path: Path) -> tuple[bytes, Path]:
+    whole = resolved(path)
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError
+    if stat.S_ISFIFO(mode):
+        return _piped(path), Path.cwd() / path.name
+    return read_plain(path, LARGEST), whole
+
+
+def _piped(path: Path) -> bytes:
+    """All that a pipe gives: it is waited for, and not for ever."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    content, end = bytearray(), time.monotonic() + PATIENCE
+    try:
+        while True:
+            ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                raise OSError(0, f"it is a pipe that did not end within {PATIENCE:g} seconds")
+            block = os.read(handle, 1 << 16)
+            if not block:
+                return bytes(content)
+            content += block
+            if len(content) > LARGEST:
+                raise OSError(0, f"larger than {LARGEST:,} bytes")
+    finally:
+        os.close(handle)
+
+
+def _near(path: Path) -> str:
+    """Files of about that name, in its folder and one below."""
+    here = [entry for entry in _entries(path.parent) if entry.name != path.name]
+    files = [str(entry) for entry in here if entry.suffix == ".toml"]
+    if path.with_name(f"{path.name}.toml").is_file():
+        return f" (did you mean {str(path.with_name(f'{path.name}.toml'))!r}?)"
+    below = [str(entry / path.name) for entry in here if (entry / path.name).is_file()]
+    if path.suffix == ".toml" and below:
+        return f" (did you mean {' or '.join(map(repr, below[:3]))}?)"
+    hint = near(str(path), files)
+    return hint or (f"; the TOML files there: {', '.join(files[:10])}" if files else "")
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    try:
+        return sorted(folder.iterdir())[:10_000]
+    except OSError:
+        return []

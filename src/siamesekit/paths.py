@@ -1,0 +1,36 @@
+"""What a path is, without following its last link; and where its links lead."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a plain file is there: no link, folder, pipe or device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether a folder is there that is no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def resolved(path: Path) -> Path:
+    """A path made absolute, its links followed; what is not there is taken as it stands.
+
+    Raises:
+        OSError: its links lead in a circle.
+    """
+    real = os.path.realpath(path)
+    if os.path.islink(real):  # noqa: PTH114 - what is left of a circle is a link
+        raise OSError(errno.ELOOP, "its links lead in a circle", str(path))
+    return Path(real)
