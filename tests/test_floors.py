@@ -15,7 +15,9 @@ import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("adapted", "run_place", "own_files", "replaced_run", "locks", "paths", "replaceable", "construction", "figures", "component_faults", "culprits", "allocator", "errors", "quiet", "stopping", "registry", "components", "nested", "problems",
+    ("adapted", "run_place", "own_files", "replaced_run", "locks", "paths", "replaceable", "construction", "figures",
+     "component_faults", "culprits", "allocator", "errors", "quiet", "stopping", "registry", "components", "nested",
+     "problems",
      "signatures", "options", "config", "plugins", "installed_plugins", "files", "json_files", "progress", "randomness",
      "run_folder", ""),
     ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "reducers", "regularizers", "pml",

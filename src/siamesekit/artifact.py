@@ -456,9 +456,11 @@ def _same_tensors(shown: str, encoder: Encoder, layouts: Mapping[str, Layout]) -
         if name in layouts and layouts[name] != layout
     ]
     if problems:
-        first = "\n".join(f"  {problem}" for problem in problems[:5])
-        raise ArtifactError(f"{shown} holds another network's weights than {DESCRIPTION} describes, {len(problems)} "
-                            f"differences; copy the model's folder again:\n{first}")  # fmt: skip
+        raise ArtifactError(
+            f"{shown} holds another network's weights than {DESCRIPTION} describes, {len(problems)} differences; copy "
+            "the model's folder again:",
+            problems[:5],
+        )
 
 
 def _told(layout: Layout) -> str:

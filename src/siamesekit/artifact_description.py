@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from siamesekit.calibration import includes_guessing, why_guessing
 from siamesekit.data.images import Fit
 from siamesekit.encoders.head import Head
-from siamesekit.errors import ArtifactError, line_of_name
+from siamesekit.errors import ArtifactError, in_one_line, line_of_name
 from siamesekit.json_files import read_json
 from siamesekit.metrics import Interval
 from siamesekit.problems import explain
@@ -47,14 +47,9 @@ def _values(value: Any) -> Iterator[Any]:
         yield from _values(inner)
 
 
-def _one_line(text: str) -> str:
-    """Text for a terminal: its control characters stand as escapes."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Options = Annotated[dict[str, Any], AfterValidator(_few)]
-Text = Annotated[str, StringConstraints(max_length=10 * MAX_TEXT), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(max_length=10 * MAX_TEXT), AfterValidator(in_one_line)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(0)]
 Mean = Annotated[float, Ge(-1e6), Le(1e6)]
@@ -172,7 +167,7 @@ def read_description(file: Path, inside: Path) -> Description:
     try:
         description = Description.model_validate(content)
     except ValidationError as error:
-        raise ArtifactError(_told(shown, "", error)) from None
+        raise _damaged(shown, "", error) from None
     _check_head(shown, description.encoder.head)
     return description
 
@@ -182,18 +177,17 @@ def _check_head(shown: str, head: Mapping[str, Any]) -> None:
     try:
         options_model("head", tuple(live_parameters(Head)[1:])).model_validate(head)
     except ValidationError as error:
-        raise ArtifactError(_told(shown, "encoder.head.", error)) from None
+        raise _damaged(shown, "encoder.head.", error) from None
     layers = head.get("layers", ())
     if len(layers) > MAX_LAYERS or not all(1 <= units <= MAX_UNITS for units in layers):
         raise ArtifactError(f"{shown} is damaged: encoder.head.layers must be at most {MAX_LAYERS} layers of 1 to "
                             f"{MAX_UNITS:,} units")  # fmt: skip
 
 
-def _told(shown: str, place: str, error: ValidationError) -> str:
+def _damaged(shown: str, place: str, error: ValidationError) -> ArtifactError:
     """All problems in a line each, the first ten of them."""
     found = error.errors()
-    lines = [_one_line(f"{place}{'.'.join(str(part)[:60] for part in each['loc'])}: {explain({**each, 'loc': ()})}")
+    lines = [f"{place}{'.'.join(str(part)[:60] for part in each['loc'])}: {explain({**each, 'loc': ()})}"
              for each in found[:10]]  # fmt: skip
     more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-    lines = [f"  {line}" for line in lines + more]
-    return f"{shown} is damaged; copy the model's folder again, or train again:\n" + "\n".join(lines)
+    return ArtifactError(f"{shown} is damaged; copy the model's folder again, or train again:", [*lines, *more])

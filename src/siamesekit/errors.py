@@ -43,9 +43,18 @@ class SiamesekitError(Exception):
         lines = [in_one_line(line) for line in (message, *details)]
         super().__init__(lines[0], *([tuple(lines[1:])] if lines[1:] else []))
 
+    @property
+    def message(self) -> str:
+        """The first line."""
+        return str(self.args[0])
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """The lines below it."""
+        return tuple(line for lines in self.args[1:] for line in lines)
+
     def __str__(self) -> str:
-        message, *details = self.args or ("",)
-        return "\n  ".join([message, *(line for lines in details for line in lines)])
+        return "\n  ".join([self.message, *self.details])
 
 
 class UserError(SiamesekitError):
@@ -125,9 +134,14 @@ def in_one_line(text: str, longest: int = LONGEST_LINE) -> str:
     """
     if len(text) > 2 * longest:  # escapes only make it longer
         text = text[:longest] + text[-longest:]
-    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    shown = printable(text)
     half = (longest - 3) // 2
     return shown if len(shown) <= longest else f"{shown[:half]} … {shown[-half:]}"
+
+
+def printable(text: str) -> str:
+    """Text of unknown origin without characters that act on a terminal or end a line: they are Python's escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def line_of_name(name: str) -> str:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, TypeVar
 
+from siamesekit.errors import in_one_line
+
 Item = TypeVar("Item")
 IN_PLACE = 0.2
 """Seconds between two states of a line that changes in place."""
@@ -22,8 +24,8 @@ class Progress:
     def say(self, text: str) -> None:
         """One line of news."""
 
-    def warn(self, text: str) -> None:
-        """One line that the user must not overlook."""
+    def warn(self, text: str, details: Iterable[str] = ()) -> None:
+        """One line that the user must not overlook, and more lines, which are indented below it."""
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         """Pass `items` on, showing how many of `total` are through, the rate and the time left."""
@@ -47,11 +49,13 @@ class ShownProgress(Progress):
     def say(self, text: str) -> None:
         """A line of news."""
         self._clear()
-        self._write(f"{text}\n")
+        self._write(f"{in_one_line(text)}\n")
 
-    def warn(self, text: str) -> None:
-        """A line that must not be overlooked."""
+    def warn(self, text: str, details: Iterable[str] = ()) -> None:
+        """A line that must not be overlooked, and more lines below it."""
         self.say(f"Warning: {text}")
+        for line in details:
+            self.say(f"  {line}")
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         """Pass `items` on, showing a bar, how many of `total` are through, the rate and the time left."""

@@ -101,12 +101,13 @@ class RunFolder:
             )
         if not self._is_run():
             if (resume or overwrite) and self._old.is_aside and not is_there(self.path / MANIFEST):
-                return self._refuse_strangers(more)  # the run that was to replace it has written nothing
+                self._refuse_strangers(more)
+                return  # the run that was to replace it has written nothing
             if not self._is_empty():
                 raise OutputError(what_is_there(self.path))
             if resume:
                 raise OutputError(f"--resume: there is no run in {self.path}; leave --resume out to start one")
-            return None
+            return
         if not resume and not overwrite and not self._has_only_begun():
             raise OutputError(
                 f"{self.path} exists: --resume goes on with it, --overwrite replaces it, --out DIR writes elsewhere"

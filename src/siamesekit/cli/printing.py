@@ -134,7 +134,8 @@ def print_family(shell: Shell, family: Component, registry: Registry) -> None:
     """What a family is, and how to list it."""
     prefix = family.name.removesuffix("/*")
     _heading(shell, family, family.name, registry)
-    shell.say(f"\nA family of {len(family.members())}; a config names one of them: {prefix}/NAME")
+    shell.lines([""])
+    shell.say(f"A family of {len(family.members())}; a config names one of them: {prefix}/NAME")
     shell.say(f"all of them:   siamesekit list {registry.plural} {prefix}")
     shell.say(f"one of them:   siamesekit show {registry.kind} {prefix}/NAME")
 
@@ -145,7 +146,7 @@ def print_component(shell: Shell, component: Component, name: str, registry: Reg
     if component.options:
         shell.out.print(options_table(component))
     else:
-        shell.say("\nNo options.")
+        shell.lines(["", "No options."])
     place, _ = table_of(component.kind)
     for option in component.options:
         if option.nested is not None:
@@ -155,7 +156,7 @@ def print_component(shell: Shell, component: Component, name: str, registry: Reg
             shell.say(f"{table} {what}: siamesekit list {plural}")
     if supplied(component):
         shell.say(f"supplied by the run, not to be set: {', '.join(supplied(component))}")
-    shell.say("\nin a config:\n")
+    shell.lines(["", "in a config:", ""])
     shell.lines(snippet(component, name).splitlines())
     _table_keys(shell, component)
 
@@ -179,7 +180,7 @@ def print_config_tables(shell: Shell) -> None:
 def print_config_table(shell: Shell, table: ConfigTable) -> None:
     """A table of a config: its keys, what else stands in it, and how it is written."""
     shell.say(f"table [{table.name}]{': ' if table.purpose else ''}{table.purpose}")
-    shell.say(f"left out: {table.if_left_out}\n")
+    shell.lines([f"left out: {table.if_left_out}", ""])
     shell.out.print(keys_table(table.every_key))
     if table.registry is not None and table.component is not None:
         shell.say(f"beside these keys stand the options of the {table.registry.kind} that "
@@ -187,7 +188,7 @@ def print_config_table(shell: Shell, table: ConfigTable) -> None:
         shell.say(f"all {table.registry.plural}: siamesekit list {table.registry.plural}")
     for inner in table.inner:
         shell.say(f"[{inner}] is a table: siamesekit show table {inner}")
-    shell.say("\nin a config:\n")
+    shell.lines(["", "in a config:", ""])
     shell.lines(table.snippet().splitlines())
 
 
@@ -198,7 +199,8 @@ def _table_keys(shell: Shell, component: Component) -> None:
     keys = [f"{key.parameter.name} (not used by this one)" if key.parameter.name in unused else key.parameter.name
             for key in table_keys(component)]  # fmt: skip
     if keys:
-        shell.say(f"\nkeys of the table [{place}]: {', '.join(keys)}: siamesekit show table {place}")
+        shell.lines([""])
+        shell.say(f"keys of the table [{place}]: {', '.join(keys)}: siamesekit show table {place}")
 
 
 def in_bytes(size: int) -> str:

@@ -14,7 +14,7 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from siamesekit.errors import SiamesekitError, UserError, in_one_line, line_of_name, out_of_memory
+from siamesekit.errors import SiamesekitError, UserError, in_one_line, line_of_name, out_of_memory, printable
 from siamesekit.progress import Item, Progress
 from siamesekit.stopping import Stop, Stopped
 
@@ -68,7 +68,10 @@ class Shell(Progress):
             sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))
         if self.debug or not isinstance(error, Exception) or type(error).__module__.startswith(("typer", "click")):
             return
-        self.error(f"error: {error if isinstance(error, SiamesekitError) else in_words(error)}")
+        if isinstance(error, SiamesekitError):
+            self.error(f"error: {error.message}", error.details)
+        else:
+            self.error(f"error: {in_words(error)}")
         sys.exit(2 if isinstance(error, UserError) else 1)
 
     def offer_to_resume(self, config: Path, command: str, replacing: bool) -> None:
@@ -95,24 +98,30 @@ class Shell(Progress):
             self._err = _console(stderr=True)
         return self._err
 
-    def error(self, text: str) -> None:
-        """A line on stderr."""
-        self.err.print(text, style="bold red" if self.err.is_terminal else None)
+    def error(self, text: str, details: Iterable[str] = ()) -> None:
+        """A line on stderr, and more lines below it."""
+        self._print(self.err, text, details, "bold red")
 
     def say(self, text: str) -> None:
         """A line of news."""
         self._said.add(text)
         if not self.quiet:
-            self.out.print(text)
+            self._print(self.out, text)
 
     def say_once(self, text: str) -> None:
         """A line of news, unless it has been said in this command: a finding is told once."""
         if text not in self._said:
             self.say(text)
 
-    def warn(self, text: str) -> None:
-        """A line that must not be overlooked, on stderr."""
-        self.err.print(text, style="bold yellow" if self.err.is_terminal else None)
+    def warn(self, text: str, details: Iterable[str] = ()) -> None:
+        """A line that must not be overlooked, on stderr, and more lines below it."""
+        self._print(self.err, text, details, "bold yellow")
+
+    @staticmethod
+    def _print(console: Console, text: str, details: Iterable[str] = (), style: str = "") -> None:
+        """A line and those below it, in which nothing acts on the terminal, whatever they quote."""
+        for line in (in_one_line(text), *(f"  {in_one_line(line)}" for line in details)):
+            console.print(line, style=style if style and console.is_terminal else None)
 
     @contextmanager
     def stoppable(self) -> Iterator[Stop]:
@@ -126,12 +135,13 @@ class Shell(Progress):
             yield stop
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Plain lines."""
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+        """Plain lines, of any length."""
+        sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
     def json(self, value: Any) -> None:
         """One JSON document on stdout."""
-        print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+        print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         """A progress bar on a terminal; elsewhere a line at most every ten seconds."""

@@ -137,9 +137,9 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     problems += [f"the network has no {line_of_name(name[:100])}" for name in state if name not in own]
     problems += [problem for name in state if name in own for problem in _differences(name, state[name], own[name])]
     if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems[:5])
-        raise WeightsError(f"{line_of_name(str(file))} holds another network's weights, {len(problems)} "
-                           f"differences:\n{shown}")  # fmt: skip
+        raise WeightsError(
+            f"{line_of_name(str(file))} holds another network's weights, {len(problems)} differences:", problems[:5]
+        )
     backbone.network.load_state_dict(state, strict=False)
 
 

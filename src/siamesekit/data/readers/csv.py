@@ -87,9 +87,10 @@ def read_csv(
             lines.setdefault(record.name, line)
             records.append(record)
     if problems:
-        shown = "".join(f"\n  {problem}" for problem in problems[:SHOWN_PROBLEMS])
-        more = f"\n  and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
-        raise DataError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}{shown}{more}")
+        more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
+        raise DataError(
+            f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}", [*problems[:SHOWN_PROBLEMS], *more]
+        )
     for name in leave_out:
         if name not in left_out:
             raise DataError(f"{file} has no individual {name!r} that leave_out could leave out"
