@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.compatibility import ranks_as_cosine, refuse_what_does_not_fit, try_on_a_batch
+from siamesekit.compatibility import refuse_what_does_not_fit, try_on_a_batch
 from siamesekit.config import Config, load_config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.errors import ComponentError, UserError
@@ -45,12 +45,12 @@ def config(tmp_path: Path) -> Callable[..., Config]:
 def made(config: Config) -> tuple[Any, Any, Any]:
     """The loss, the miner and the distance of a config."""
     distance = DISTANCES.build(config.distance.component, config.distance.options)
-    loss = LOSSES.build(
+    loss = LOSSES.build_for_run(
         config.loss.component, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=CLASSES
     )
     miner = None
     if config.miner is not None:
-        miner = MINERS.build(config.miner.component, config.miner.options, distance=distance, seed=0)
+        miner = MINERS.build_for_run(config.miner.component, config.miner.options, distance=distance, seed=0)
     return loss, miner, distance
 
 
@@ -119,16 +119,6 @@ def test_a_loss_that_measures_by_the_cosine_wants_a_distance_that_ranks_so(
 @pytest.mark.parametrize("distance", ["manhattan", "euclidean"])
 def test_a_loss_that_takes_the_run_s_distance_takes_any(config: Callable[..., Config], distance: str) -> None:
     refuse(config('name = "triplet"', distance=distance, normalize=False))
-
-
-def test_ranks_as_cosine_says_whether_a_distance_orders_random_rows_so() -> None:
-    """Also of a plugin's distance; the random generator is left alone."""
-    state = torch.get_rng_state()
-    assert ranks_as_cosine(lambda a, b: -(torch.nn.functional.cosine_similarity(a, b, dim=-1) ** 3), unit_length=False)
-    assert not ranks_as_cosine(lambda a, b: torch.nn.functional.cosine_similarity(a, b, dim=-1), unit_length=False)
-    assert ranks_as_cosine(lambda a, b: -(a * b).sum(-1), unit_length=True)
-    assert not ranks_as_cosine(lambda a, b: (a - b).abs().amax(-1), unit_length=True)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_measure_that_a_loss_refuses_is_refused_when_it_is_built(config: Callable[..., Config]) -> None:

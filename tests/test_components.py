@@ -695,3 +695,93 @@ def test_a_distance_may_be_a_name_a_table_or_built(component: Component, tmp_pat
     for wrong, what in ((3, "not 3"), (siamesekit.Cosine, "the class Cosine"), ("cosin", "did you mean 'cosine'")):
         with pytest.raises(ComponentError, match=what):
             registry.build(component.name, needed, **runtime, distance=wrong)
+
+
+LOSSES_AND_MINERS = [component for component in SHIPPED if component.kind in ("loss", "miner")]
+FOUR_OF_FOUR = torch.arange(4).repeat_interleave(4)
+"""Individuals of a batch that every loss takes."""
+UNFIT: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
+    "fewer labels": (lambda: (torch.randn(16, 8), FOUR_OF_FOUR[:15]), "16 embeddings and 15 labels"),
+    "more labels": (lambda: (torch.randn(15, 8), FOUR_OF_FOUR), "15 embeddings and 16 labels"),
+    "one label": (lambda: (torch.randn(16, 8), FOUR_OF_FOUR[:1]), "16 embeddings and 1 labels"),
+    "a column of labels": (lambda: (torch.randn(16, 8), FOUR_OF_FOUR[:, None]), r"labels must be \[N\]"),
+    "float labels": (lambda: (torch.randn(16, 8), FOUR_OF_FOUR.float()), "labels must be a list"),
+    "labels that are no numbers": (lambda: (torch.randn(16, 8), [float("nan")] * 16), "labels must be a list"),
+    "flat embeddings": (lambda: (torch.randn(16), FOUR_OF_FOUR), r"embeddings must be a tensor \[N, D\]"),
+    "embeddings of whole numbers": (lambda: (torch.ones(16, 8, dtype=torch.int64), FOUR_OF_FOUR), "embeddings must be"),
+    "an array of embeddings": (lambda: (np.zeros((16, 8), np.float32), FOUR_OF_FOUR), "embeddings must be a tensor"),
+}
+UNFIT_TUPLES: dict[str, tuple[tuple[torch.Tensor, ...], str]] = {
+    "beyond the batch": (tuple(torch.tensor([[0], [16], [4]])), "positive 16 is not among the 16 photos"),
+    "negative": (tuple(torch.tensor([[0], [1], [-4]])), "negative -4 is not among the 16 photos"),
+    "of floating point": (tuple(torch.tensor([[0.0], [1.0], [4.0]])), "must be an int64 tensor"),
+    "of unequal length": ((torch.tensor([0, 1]), torch.tensor([1]), torch.tensor([4])), "as many indices of each kind"),
+}
+
+
+def made_for(component: Component) -> Any:
+    distance = {} if component.family else {"distance": "euclidean"}
+    return build(component, INNER.get(component.name), **distance, **{
+        name: value for name, value in (("embedding_dim", 8), ("num_classes", 4)) if component.kind == "loss"
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("component", LOSSES_AND_MINERS, ids=named)
+def test_batches_that_do_not_fit_are_refused_by_every_loss_and_miner(component: Component) -> None:
+    made = made_for(component)
+    for given, expected in UNFIT.values():
+        with pytest.raises(ComponentError, match=expected):
+            made(*given())
+    if component.kind == "loss":
+        for tuples, expected in UNFIT_TUPLES.values():
+            with pytest.raises(ComponentError, match=expected):
+                made(torch.randn(16, 8), FOUR_OF_FOUR, Triplets(*tuples))
+
+
+@pytest.mark.parametrize("component", LOSSES_AND_MINERS, ids=named)
+def test_every_loss_and_miner_takes_labels_in_whatever_holds_them(component: Component) -> None:
+    """Numbers of any integer type give the same to the last bit; so do names and large numbers, where any will do."""
+    torch.manual_seed(0)
+    made, embeddings = made_for(component), torch.randn(16, 8)
+
+    def outcome(labels: Any) -> list[list[float]]:
+        torch.manual_seed(1)
+        found = deepcopy(made)(embeddings, labels)
+        return [[found.item()]] if component.kind == "loss" else [index.tolist() for index in found]
+
+    expected = outcome(FOUR_OF_FOUR)
+    for same in (FOUR_OF_FOUR.tolist(), tuple(FOUR_OF_FOUR.tolist()), FOUR_OF_FOUR.numpy().astype(np.uint8),
+                 FOUR_OF_FOUR.to(torch.int16)):  # fmt: skip
+        assert outcome(same) == expected
+    names = ["ada", "bea", "carl", "dora"]
+    apart = [[names[label] for label in FOUR_OF_FOUR], np.array(names)[FOUR_OF_FOUR], FOUR_OF_FOUR * 10**18 - 5]
+    if getattr(made, "by_class", False) or "cross-batch-memory" in component.name:
+        with pytest.raises(ComponentError, match="must be numbers, not names such as 'ada'"):
+            outcome(apart[0])
+        apart = apart[2:] if not getattr(made, "by_class", False) else []
+    for labels in apart:
+        assert outcome(labels) == expected
+
+
+@pytest.mark.parametrize("component", [c for c in SHIPPED if c.kind == "loss"], ids=named)
+def test_a_loss_by_class_names_the_labels_that_it_takes(component: Component) -> None:
+    made = made_for(component)
+    if getattr(made, "by_class", False):
+        for wrong, which in ((FOUR_OF_FOUR + 1, 4), (FOUR_OF_FOUR - 1, -1)):
+            with pytest.raises(ComponentError, match=rf"labels must be 0 … 3, the numbers of the 4 .* not {which}$"):
+                made(torch.randn(16, 8), wrong)
+    for keyword in ("embedding_dim", "num_classes"):
+        if any(p.name == keyword and p.required for p in component.runtime):
+            other = {"embedding_dim": 8, "num_classes": 4}
+            del other[keyword]
+            with pytest.raises(ComponentError, match=f"needs {keyword}, which is not there"):
+                build(component, INNER.get(component.name), **other)
+
+
+@pytest.mark.parametrize("component", [c for c in OWN if c.kind == "sampler"], ids=named)
+def test_every_sampler_takes_labels_and_groups_in_whatever_holds_them(component: Component) -> None:
+    names, runtime = np.array(["ada", "bea", "carl", "dora"]), runtime_of(component)
+    plain = [batch.images.tolist() for batch in build(component, **runtime).epoch(1)]
+    for labels in (names[LABELS], names[LABELS].tolist(), torch.from_numpy(LABELS), LABELS * 10**17 - 3):
+        changed = runtime | {"labels": labels} | ({"groups": list("aaaaaabbbbbb")} if "groups" in runtime else {})
+        assert [batch.images.tolist() for batch in build(component, **changed).epoch(1)] == plain

@@ -393,7 +393,8 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
         ("encoder.head.normalize=True", '--set encoder.head.normalize: must be a boolean, not "True": a truth'),
         ("encoder.head.layers=8,4", '--set encoder.head.layers: must be a list, not "8,4": a list stands in brackets: '
                                     "[8, 4]"),
-        ('loss.name="triplet', '--set loss.name="triplet: the string is not closed: "triplet"'),
+        ('loss.name="triplet', '--set loss.name: must be TOML, or text without quotes around it, not "triplet: the '
+                               'string is not closed: "triplet"'),
         ("=3", "--set =3: must be table.key=value"),
         ("train.=3", "--set train.=3: must be table.key=value"),
         ("train.epochs=many", '--set train.epochs: must be a whole number, not "many"'),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siamesekit.data.readers.folder import folder
+from siamesekit.data.readers.folder import read_folder
 from siamesekit.embedding_files import (
     check_output,
     photos_and_individuals,
@@ -155,7 +155,7 @@ def test_individuals_are_those_of_the_reader_folder(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = dict(photos_and_individuals([tmp_path / "odd.xyz", tmp_path / "in"]))
-    expected = {record.source: record.individual for record in folder(tmp_path / "in")}
+    expected = {record.source: record.individual for record in read_folder(tmp_path / "in")}
     assert {photo: name for photo, name in found.items() if name} == expected
     assert [photo.name for photo, name in found.items() if not name] == ["odd.xyz", "loose.png"]
 

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
      "signatures", "options", "config", "plugins", "installed_plugins", "files", "json_files", "progress", "randomness",
      "run_folder", ""),
     ("encoders", "distances", "losses", "miners", "optimizers", "schedules", "reducers", "regularizers", "pml",
-     "triplets", "processor", "retrieval", "metrics", "calibration"),
+     "triplets", "labels", "batches", "processor", "retrieval", "metrics", "calibration"),
     ("data", "model"),
     ("engine", "evaluation", "baselines", "doctor"),
     ("artifact", "artifact_description", "embedding_files"),
@@ -43,6 +43,8 @@ INTERFACES = {
     "losses.pair_distances",
     "miners.miner",
     "encoders.backbone",
+    "encoders.downloads",
+    "encoders.timm_weights",
     "data.augmentations.augmentation",
     "data.augmentations.photo_by_photo",
     "data.augmentations.warp",
@@ -65,6 +67,15 @@ INTERFACES = {
 }
 """What the components of floors 1 and 2 are written against."""
 NEIGHBOURS = {
+    ("batches", "labels"),
+    ("batches", "triplets"),
+    ("triplets", "labels"),
+    ("losses", "batches"),
+    ("losses", "labels"),
+    ("miners", "batches"),
+    ("miners", "labels"),
+    ("metrics", "labels"),
+    ("calibration", "labels"),
     ("retrieval", "processor"),
     ("retrieval", "distances.distance"),
     ("metrics", "distances.distance"),
@@ -97,6 +108,7 @@ LONG = {
     "registry": "the class, and the registries that everything imports from here",
     "config.tables": "a table of keys with their meaning for every stage, nothing else",
     "config.schema": "one translation, of tables and components to JSON Schema",
+    "triplets": "two kinds of tuples, and what turns labels and either kind into the other",
     "cli.app": "every command's arguments and help, a few lines each",
 }
 """Modules of over 300 lines, and why they are not two."""
@@ -195,8 +207,8 @@ def on(*floors: int) -> list[str]:
 def test_the_imports_are_found() -> None:
     """The oracle itself: known imports at the top, inside a function, and under TYPE_CHECKING."""
     assert neighbours("losses.triplet") == {
-        "distances.distance", "losses.batch_all", "losses.each_triplet", "losses.log_sum_exp", "losses.loss",
-        "losses.pair_distances", "options", "registry", "triplets"
+        "batches", "distances.distance", "labels", "losses.batch_all", "losses.each_triplet", "losses.log_sum_exp",
+        "losses.loss", "losses.pair_distances", "options", "registry", "triplets"
     }  # fmt: skip
     assert "siamesekit.artifact.load" in imported("cli.app")
     assert "siamesekit.artifact.load" not in imported("cli.app", deep=False)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from siamesekit import retrieval as search
 from siamesekit.distances.euclidean import Euclidean
+from siamesekit.distances.manhattan import Manhattan
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.metrics import RetrievalMetrics, interval, mean_with_interval, per_query, retrieval, triplet_accuracy
 
@@ -235,3 +236,16 @@ def test_no_value_at_all_is_an_error() -> None:
 def test_interval_quantiles_leave_nan_out() -> None:
     found = interval(1.0, lambda: np.array([np.nan, *range(101)]), 5, 0.9)
     assert found == pytest.approx((1.0, 5.0, 95.0), abs=1e-9)
+
+
+def test_a_photo_that_is_no_number_ranks_last_and_is_never_a_hit() -> None:
+    """The others' figures are those of all photos with the lost one far away; its own are 0, not those of its index."""
+    place = torch.tensor([[0.0], [1.0], [torch.nan], [2.0], [7.0], [torch.inf]])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    figures = retrieval(place, labels, Manhattan(), ranks=(1, 5))
+    assert figures.precision_at_1.tolist() == [1, 1, 0, 0, 1, 0]
+    # of the query at 0: 1, then 2, 7, then the infinite one, and last the one that is no number: one hit of two
+    assert figures.map_at_r.tolist() == [0.5, 0.5, 0, 0, 0.5, 0]
+    assert figures.recall_at[5].tolist() == [1, 1, 0, 1, 1, 1]
+    d_ap, d_an = torch.tensor([torch.nan, 1.0, 1.0]), torch.tensor([1.0, torch.nan, torch.inf])
+    assert triplet_accuracy(d_ap, d_an).tolist() == [0, 0, 1]

@@ -20,7 +20,7 @@ from siamesekit.distances.accepted import refuse_what_is_none
 from siamesekit.encoders.accepted import refuse_wrong_features
 from siamesekit.encoders.backbone import Backbone
 from siamesekit.errors import MissingDataError, PluginError
-from siamesekit.losses.loss import LossValue, loss_value_of, problem_of_value
+from siamesekit.losses.loss import LossValue, problem_of_value
 from siamesekit.miners.miner import problem_of_tuples
 from siamesekit.registry import DISTANCES, registry_of
 from siamesekit.triplets import Pairs, Triplets
@@ -316,17 +316,6 @@ def test_a_distance_gives_a_number_for_each_pair_of_rows(distance: Any, expected
 def test_a_miner_s_tuples_are_of_the_batch(tuples: Any, expected: str) -> None:
     problem = problem_of_tuples(tuples, 3)
     assert problem.startswith(expected) and bool(problem) == bool(expected)
-
-
-def test_a_loss_may_give_its_objective_alone() -> None:
-    objective = torch.tensor(2.5, requires_grad=True)
-    value = loss_value_of(objective)
-    assert value.objective is objective
-    assert (value.mean.item(), value.active.item()) == (2.5, 1.0)
-    assert not value.mean.requires_grad
-    assert loss_value_of(torch.tensor(0.0)).active == 0
-    whole = LossValue(objective, objective.detach(), objective.detach())
-    assert loss_value_of(whole) is whole
 
 
 @pytest.mark.parametrize(

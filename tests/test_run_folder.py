@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from siamesekit import files
 from siamesekit.errors import ArtifactError, OutputError
 from siamesekit.own_files import CHECKPOINT_FORMS, CONFIG, MANIFEST, METRICS, MODEL_FILES, REPORT
 from siamesekit.replaced_run import FORMAT
@@ -455,6 +456,7 @@ def test_wherever_an_overwriting_run_dies_the_old_run_or_the_new_one_is_whole(
 ) -> None:
     """The process dies at each change of the disk, and again at each change of what comes after."""
     mortal = Mortal(monkeypatch)
+    monkeypatch.setattr(files, "flush", lambda path: None)  # a process dies here, not the machine
 
     def attempt(resume: bool, left: int) -> bool:
         mortal.left = left

@@ -24,6 +24,9 @@ GROUPS = {
 BY_MODULE = {
     "triplets": ("Tuples", "Positives", "positives_of", "count_triplets", "all_pairs", "as_pairs", "as_triplets"),
     "distances.distance": ("pairwise",),
+    "data.samplers.batch": ("Batch", "Sampler"),
+    "randomness": ("Streams",),
+    "progress": ("ShownProgress",),
     "losses.loss": ("Loss", "mean_of"),
     "miners.miner": ("Miner",),
     "metrics": ("RetrievalMetrics", "retrieval", "triplet_accuracy", "Interval", "mean_with_interval"),

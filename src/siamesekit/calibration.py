@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.distances.distance import Distance, DistanceLike, as_distance
+from siamesekit.labels import Labels, label_array, labels_of
 from siamesekit.metrics import Floats, Interval, interval
 
 MAX_PAIRED_FOLDS = 12
@@ -124,7 +125,7 @@ class CrossFit:
 
 def pairs_of(
     embeddings: Tensor,
-    labels: NDArray[np.int64],
+    labels: Labels,
     distance: DistanceLike,
     rng: np.random.Generator,
     most: int = MAX_PAIRS,
@@ -133,13 +134,13 @@ def pairs_of(
 
     Args:
         embeddings: `[N, D]`.
-        labels: int64 `[N]`, the photos' individuals.
+        labels: `[N]`, the photos' individuals.
         distance: a distance, its name, or a table with its name and options; taken pair by pair, so that no `[N, N]`
             is needed.
         rng: draws the sample.
         most: how many pairs at most.
     """
-    distance = as_distance(distance)
+    labels, distance = label_array(labels_of(embeddings, labels)), as_distance(distance)
     i, j = choose_pairs(labels, rng, most)
     first, second = torch.from_numpy(i), torch.from_numpy(j)
     with torch.no_grad():
@@ -150,14 +151,13 @@ def pairs_of(
     return ScoredPairs(torch.cat(distances).numpy(), labels[i], labels[j], len(labels) * (len(labels) - 1) // 2)
 
 
-def choose_pairs(
-    labels: NDArray[np.int64], rng: np.random.Generator, most: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def choose_pairs(labels: Labels, rng: np.random.Generator, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs i < j of N photos, `[P]` and `[P]`: all if these are no more than `most`, else a random sample of `most`.
 
     The sample keeps all same pairs, or `most` / 2 of them drawn at random where there are more; the rest are drawn
     at random from the different pairs. Memory is O(N + most).
     """
+    labels = label_array(labels)
     size = len(labels)
     if size * (size - 1) // 2 <= most:
         return np.triu_indices(size, k=1)

@@ -26,7 +26,7 @@ from siamesekit.errors import (
     UserError,
     in_one_line,
 )
-from siamesekit.losses.loss import Loss, loss_value_of, problem_of_value
+from siamesekit.losses.loss import Loss, loss_value, problem_of_value
 from siamesekit.losses.measure import ranks_as_cosine
 from siamesekit.miners.miner import Miner, problem_of_tuples
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
@@ -204,7 +204,7 @@ def try_on_a_batch(
             value = loss(embeddings, individuals, tuples)
             if problem := problem_of_value(value):
                 raise PluginError(f"{called(LOSSES.get(config.loss.component))} gives {problem}")
-            loss_value_of(value).objective.backward()
+            loss_value(value).backward()
         except PluginError:
             raise
         except Exception as error:  # of any component, a plugin's too: whatever it raises, it cannot be run

@@ -71,7 +71,7 @@ def with_checks(factory: Any, registered: Registered, check: Check) -> Any:
 
 def remember_member(made: Any, name: str, arguments: Mapping[str, Any]) -> None:
     """Tell the adapter of a family's member what it was made of, where its `repr` is `member_repr`."""
-    if type(made).__repr__ is member_repr:
+    if getattr(type(made), "__repr__", None) is member_repr:
         vars(made)[MADE_OF] = MadeOf(dict(arguments), name)
 
 
@@ -88,7 +88,8 @@ def _check_constructor(cls: type, check: Check) -> None:
 
     def construct(self: Any, /, *args: Any, **kwargs: Any) -> None:
         if inherited and type(self) is not cls:  # a subclass hands on what is another base's
-            super(cls, self).__init__(*args, **kwargs)  # type: ignore[misc]
+            parent: Any = super(cls, self)
+            parent.__init__(*args, **kwargs)
             return
         bound = check(signature, args, kwargs)
         original(self, *bound.args, **bound.kwargs)

@@ -19,13 +19,20 @@ def culprit(error: BaseException, used: Component | None = None) -> Component | 
         used: the component that was used: it is named where several of its file may have called what failed.
     """
     plugins = _plugins()
-    for code, _, module in reversed(list(frames(error))):
+    passed = list(frames(error))
+    packages = {registry.package: registry.kind for registry in REGISTRIES}
+    of_library = [packages.get(module.rpartition(".")[0]) for _, _, module in passed]
+    for depth, (code, _, module) in reversed(list(enumerate(passed))):
         there = [each for each in plugins if each.origin in (code.co_filename, module)]
         for component in there:
             if f"{code.co_qualname}.".startswith(f"{component.qualname}."):
                 return component
         if len(there) == 1:
             return there[0]
+        kind = next((kind for kind in reversed(of_library[:depth]) if kind), None)  # as of what called the plugin
+        of_kind = [each for each in there if each.kind == kind]
+        if len(of_kind) == 1:
+            return of_kind[0]
         if used is not None and any(used.origin == each.origin for each in there):
             return used
     return None

@@ -2,7 +2,9 @@
 
 Definitions, where usage differs: a query's candidates are all other photos; the R relevant ones are those of its
 own individual, and a query without any is left out (NaN). Of equal distances the photo of lower index ranks first.
-Where there are fewer than k other photos, the missing ranks count as misses.
+Where there are fewer than k other photos, the missing ranks count as misses. Photos rank by distance as numbers do, at
+an infinite distance after all finite ones, and at one that is NaN last (`siamesekit.retrieval`). What has no distance
+is not found: a photo that ranks by NaN, such as any photo for a query whose embedding is NaN, is a miss.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.distances.distance import DistanceLike, as_distance
+from siamesekit.errors import ComponentError
+from siamesekit.labels import Labels, label_array, labels_of
 from siamesekit.retrieval import nearest
 
 RANKS = (1, 5, 10)
@@ -55,9 +59,9 @@ class RetrievalMetrics(NamedTuple):
 
 
 def retrieval(
-    embeddings: Tensor, labels: Tensor, distance: DistanceLike, ranks: tuple[int, ...] = RANKS
+    embeddings: Tensor, labels: Labels, distance: DistanceLike, ranks: tuple[int, ...] = RANKS
 ) -> RetrievalMetrics:
-    """Rank for each photo the nearest others: embeddings `[N, D]`, labels int64 `[N]`, on one device or two.
+    """Rank for each photo the nearest others: embeddings `[N, D]`, labels `[N]`, on one device or two.
 
     Only as many ranks as a query needs are sought, max(R, max k); memory does not grow with N².
 
@@ -76,7 +80,7 @@ def retrieval(
     array([0.5, 0.5, 0.5, 0.5])
     """
     distance = as_distance(distance)
-    labels = labels.to(embeddings.device)
+    labels = labels_of(embeddings, labels)
     _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
     relevant = photos[individual] - 1
     table = torch.full((len(labels), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
@@ -87,7 +91,7 @@ def retrieval(
         most = int(needed[rows].max())
         for some in rows.split(max(1, NEIGHBOURS // most)):
             found = nearest(embeddings[some], embeddings, most, distance, own=some)
-            hits = (labels[found.index] == labels[some, None]).cpu()
+            hits = ((labels[found.index] == labels[some, None]) & ~found.distance.isnan()).cpu()
             table[some.cpu()] = per_query(hits, relevant[some].cpu(), ranks)
     first, columns = table[:, :4].T.numpy(), table[:, 4:].T.numpy()
     by_k = (dict(zip(ranks, columns[i::3], strict=True)) for i in range(3))
@@ -122,7 +126,7 @@ def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
 
 
 def triplet_accuracy(d_ap: Tensor, d_an: Tensor) -> Floats:
-    """1 where d_ap < d_an, strictly, else 0: `[T]`, `[T]`, on any device → float64 `[T]`.
+    """1 where d_ap < d_an, strictly, else 0, also where one of them is NaN: `[T]`, `[T]` → float64 `[T]`.
 
     >>> triplet_accuracy(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 2.0]))
     array([1., 0., 0.])
@@ -140,7 +144,7 @@ class Interval(NamedTuple):
 
 def mean_with_interval(
     values: Floats,
-    individuals: NDArray[np.int64],
+    individuals: Labels,
     confidence: float,
     resamples: int,
     rng: np.random.Generator,
@@ -152,12 +156,14 @@ def mean_with_interval(
 
     Args:
         values: float64 `[N]`; NaN is left out.
-        individuals: int64 `[N]`, whose value each is.
+        individuals: `[N]`, whose value each is.
         confidence: 0.95 for the 2.5 % and 97.5 % quantiles.
         resamples: how often individuals are drawn.
         rng: draws them.
     """
-    there = ~np.isnan(values)
+    individuals, there = label_array(individuals), ~np.isnan(values)
+    if len(individuals) != len(values):
+        raise ComponentError(f"individuals do not fit: {len(values)} values and {len(individuals)} individuals")
     if not there.any():
         raise ValueError("no value is there to average")
     _, owner = np.unique(individuals[there], return_inverse=True)

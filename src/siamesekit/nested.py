@@ -135,11 +135,11 @@ def what_is_wrong(value: Any, kind: str) -> str:
     """What is wrong with an object where a built component of a kind is wanted; empty where nothing is."""
     if isinstance(value, type):
         return f"must be an object, not the class {value.__name__}: write {value.__name__}(…)"
-    if not callable(value):
-        return f"must be {_wanted(kind)}, not {brief(value)}"
     registered = getattr(value, "__component__", None)
     if registered is not None and registered.kind != kind:
         return f"must be {_a(kind)}, not the {registered.kind} {brief(value)}"
+    if registered is None and not callable(value):
+        return f"must be {_wanted(kind)}, not {brief(value)}"
     return ""
 
 

@@ -33,6 +33,8 @@ ALoss = Annotated[Any, Nested("loss")]
 """A loss of its own table."""
 AMiner = Annotated[Any, Nested("miner")]
 """A miner of its own table."""
+Miners = Annotated[list[Any], Nested("miner")]
+"""Miners, a table each."""
 AReducer = Annotated[Any, Nested("reducer")]
 """A reducer of its own table."""
 ARegularizer = Annotated[Any, Nested("regularizer")]
@@ -71,6 +73,7 @@ __all__ = [
     "Index",
     "Limited",
     "Losses",
+    "Miners",
     "Nested",
     "NonNegative",
     "OpenFraction",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pytorch_metric_learning import losses
 from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.utils import common_functions
 from torch import Tensor, nn
@@ -35,6 +36,75 @@ class OwnDistance(BaseDistance):  # type: ignore[misc]
         return self.distance(query_emb, ref_emb)
 
 
+class HistogramLoss(losses.HistogramLoss):  # type: ignore[misc]
+    """Theirs, with a similarity of 1, as of two copies of a photo, counted in the last bin: theirs looks beyond it."""
+
+    def compute_density(self, distances: Tensor) -> Tensor:
+        """Share of the similarities `[P]` at each of the ends of the B bins between −1 and 1: `[B + 1]`."""
+        bins = round(2 / self.delta)
+        place = ((distances.float() + 1) / self.delta).floor().long()
+        if len(place) == 0 or (int(place.min()) >= 0 and int(place.max()) < bins):
+            density: Tensor = super().compute_density(distances)
+            return density
+        if not bool((distances.abs() < 1 + SLACK).all()):
+            least, most = distances.min().item(), distances.max().item()
+            raise ComponentError(
+                f"histogram of pytorch-metric-learning takes similarities from -1 to 1, not {least:.4g} to {most:.4g}: "
+                "let its distance be pml/cosine-similarity"
+            )
+        place = place.clamp(0, bins - 1)
+        share = (distances + 1 - place * self.delta) / self.delta
+        ends = distances.new_zeros(bins + 1).scatter_add(0, place + 1, share).scatter_add(0, place, 1 - share)
+        return ends / len(distances)
+
+
+class TupletMarginLoss(losses.TupletMarginLoss):  # type: ignore[misc]
+    """Theirs, with a finite gradient where two embeddings have one direction: there an angle has none."""
+
+    def _compute_loss(self, pos_pairs: Tensor, neg_pairs: Tensor, indices_tuple: tuple[Tensor, ...]) -> Any:
+        if len(pos_pairs):
+            most = 1 - torch.finfo(pos_pairs.dtype).eps
+            pos_pairs = pos_pairs.clamp(-most, most)
+        return super()._compute_loss(pos_pairs, neg_pairs, indices_tuple)
+
+
+class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):  # type: ignore[misc]
+    """Theirs, with the histogram of earlier batches kept as numbers: theirs keeps their graphs, too, which are gone.
+
+    A difference of distances beyond the last bin is counted in that: theirs looks beyond it.
+    """
+
+    def compute_loss(self, *arguments: Any) -> Any:
+        """Their losses, which depend on the histogram; what is kept of it for the next batch does not."""
+        found = super().compute_loss(*arguments)
+        self.hist_ = self.hist_.detach()
+        return found
+
+    def update_histogram(self, data: Tensor) -> None:
+        """Count differences `[T]` of this batch."""
+        place = (data - self.min_val) / self.delta
+        low = place.floor().long()
+        momentum = self.momentum if self.hist_.sum() != 0 else 1.0
+        share = place.frac()
+        last = self.num_bins - 1
+        self.hist_ = (1.0 - momentum) * self.hist_
+        for bins, part in ((low, 1 - share), (low + 1, share)):
+            self.hist_ = self.hist_.scatter_add(0, bins.clamp(0, last), momentum * part)
+        self.hist_ = self.hist_ / self.hist_.sum()
+
+    def weigh_loss(self, data: Tensor) -> Tensor:
+        """Differences `[T]`, each times the share of those that are no larger."""
+        place = ((data - self.min_val) / self.delta).floor().long()
+        weighed: Tensor = self.hist_.cumsum(0)[place.clamp(0, self.num_bins - 1)] * data
+        return weighed
+
+
+SLACK = 1e-3
+"""A similarity of two embeddings may be so much beyond 1 by rounding."""
+MENDED = {each.__name__: each for each in (HistogramLoss, TupletMarginLoss, DynamicSoftMarginLoss)}
+"""Classes that fail on valid batches, by name, without what fails. They keep their names, which others ask for."""
+
+
 def construct(kind: str, model: str, options: Mapping[str, Any], **runtime: Any) -> Any:
     """Build one of its modules.
 
@@ -58,7 +128,8 @@ def construct(kind: str, model: str, options: Mapping[str, Any], **runtime: Any)
     if known.name == "ManifoldLoss":
         given["K"] = runtime["num_classes"]
     try:
-        return getattr(import_module(f"{PACKAGE}.{kind}"), known.name)(**supplied, **given)
+        made = MENDED.get(known.name) or getattr(import_module(f"{PACKAGE}.{kind}"), known.name)
+        return made(**supplied, **given)
     except Exception as error:  # their constructors assert, raise ValueError, or plain Exception
         what = str(error) or f"{type(error).__name__} in {known.name}"
         raise ComponentError(f"pml/{model} refuses these options: {what}") from error
@@ -72,7 +143,7 @@ def _theirs(kind: str, name: str, value: Any) -> Any:
         return common_functions.TorchInitWrapper(getattr(nn.init, f"{value.replace('-', '_')}_"))
     if (kind, name) == ("reducers", "weights"):
         return torch.tensor(value)
-    if name in ("loss", "losses", "miner"):
+    if name in ("loss", "losses", "miner", "miners"):
         several = value if isinstance(value, list) else [value]
         if not all(hasattr(each, "module") for each in several):
             raise ComponentError(f"{name}: inside a pml/ component only others of pml/ can stand")

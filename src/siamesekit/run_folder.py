@@ -101,8 +101,8 @@ class RunFolder:
             )
         if not self._is_run():
             if (resume or overwrite) and self._old.is_aside and not is_there(self.path / MANIFEST):
-                self._refuse_strangers(more)
-                return  # the run that was to replace it has written nothing
+                self._refuse_strangers(more)  # the run that was to replace it has written nothing
+                return
             if not self._is_empty():
                 raise OutputError(what_is_there(self.path))
             if resume:

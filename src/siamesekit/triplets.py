@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siamesekit.labels import Labels, label_array, label_tensor
+
 
 class Triplets(NamedTuple):
     """T triplets as indices into a list of N images.
@@ -76,16 +78,17 @@ class Candidates(NamedTuple):
         return (self.there.sum(dim=1) * self.negative.sum(dim=1)).sum()
 
 
-def by_individual(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def by_individual(labels: Labels) -> tuple[Tensor, Tensor, Tensor]:
     """The photos in order of their individuals, and where each photo's individual stands in that order.
 
     Args:
-        labels: int64 `[N]`, each photo's individual.
+        labels: `[N]`, each photo's individual.
 
     Returns:
         `order`, `start` and `size`, each int64 `[N]`: the photos of photo i's individual, in ascending order, are
         `order[start[i] : start[i] + size[i]]`.
     """
+    labels = label_tensor(labels)
     order = labels.argsort(stable=True)
     _, group, sizes = torch.unique_consecutive(labels[order], return_inverse=True, return_counts=True)
     individual = torch.empty_like(group)
@@ -93,13 +96,14 @@ def by_individual(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return order, (sizes.cumsum(0) - sizes)[individual], sizes[individual]
 
 
-def positives_of(labels: Tensor) -> Positives:
-    """The other photos of each photo's individual; labels int64 `[N]`.
+def positives_of(labels: Labels) -> Positives:
+    """The other photos of each photo's individual; labels `[N]`.
 
     >>> photo, there = positives_of(torch.tensor([7, 5, 7]))
     >>> photo[there]  # of photo 0 photo 2, of photo 2 photo 0; photo 1 is alone
     tensor([2, 0])
     """
+    labels = label_tensor(labels)
     order, start, size = by_individual(labels)
     photos = torch.arange(len(labels), device=labels.device)[:, None]
     column = torch.arange(int(size.max()) if len(size) else 0, device=labels.device)
@@ -108,8 +112,42 @@ def positives_of(labels: Tensor) -> Positives:
     return Positives(torch.where(there, members, photos), there)
 
 
-def count_triplets(labels: Tensor) -> Tensor:
-    """How many triplets photos make: labels int64 `[N]` → int64 scalar.
+def in_finite_order(distances: Tensor) -> Tensor:
+    """Finite numbers in the order of distances: `[...]` → `[...]`, the same where all are finite, else float64 ranks.
+
+    Equal distances stay equal. NaN ranks after infinity, and all NaN alike. So infinity can stand for what is left out.
+
+    >>> in_finite_order(torch.tensor([torch.nan, 2.0, torch.inf, 2.0, -torch.inf]))
+    tensor([3., 1., 2., 1., 0.], dtype=torch.float64)
+    """
+    if bool(distances.isfinite().all()):
+        return distances
+    lost = distances.isnan()
+    values, rank = distances.masked_fill(lost, 0).unique(return_inverse=True)
+    return rank.double().masked_fill(lost, len(values)) if bool(lost.any()) else rank.double()
+
+
+def as_labelled(tuples: Tuples, labels: Tensor) -> Tuples:
+    """Those whose positive is another photo of the anchor's individual, and whose negative is one of another's.
+
+    Args:
+        tuples: triplets or pairs of indices into N photos.
+        labels: int64 `[N]`, individuals.
+    """
+    positive = (labels[tuples.anchor] == labels[tuples.positive]) & (tuples.anchor != tuples.positive)
+    if isinstance(tuples, Triplets):
+        right = positive & (labels[tuples.anchor] != labels[tuples.negative])
+        return tuples if bool(right.all()) else Triplets(*(index[right] for index in tuples))
+    negative = labels[tuples.other_anchor] != labels[tuples.negative]
+    if bool(positive.all()) and bool(negative.all()):
+        return tuples
+    return Pairs(
+        tuples.anchor[positive], tuples.positive[positive], tuples.other_anchor[negative], tuples.negative[negative]
+    )
+
+
+def count_triplets(labels: Labels) -> Tensor:
+    """How many triplets photos make: labels `[N]` → int64 scalar.
 
     Σ (other photos of the individual) · (photos of all others), over the photos.
 
@@ -120,8 +158,8 @@ def count_triplets(labels: Tensor) -> Tensor:
     return ((size - 1) * (len(labels) - size)).sum()
 
 
-def all_pairs(labels: Tensor) -> Pairs:
-    """All pairs of a batch, both ways round, by anchor: labels int64 `[N]` → `[P]` and `[Q]`, P + Q = N (N − 1).
+def all_pairs(labels: Labels) -> Pairs:
+    """All pairs of a batch, both ways round, by anchor: labels `[N]` → `[P]` and `[Q]`, P + Q = N (N − 1).
 
     >>> pairs = all_pairs(torch.tensor([0, 0, 1]))
     >>> pairs.anchor, pairs.positive
@@ -129,17 +167,18 @@ def all_pairs(labels: Tensor) -> Pairs:
     >>> pairs.other_anchor, pairs.negative
     (tensor([0, 1, 2, 2]), tensor([2, 2, 0, 1]))
     """
+    labels = label_tensor(labels)
     same = labels[:, None] == labels
     positive = same.clone().fill_diagonal_(False).nonzero(as_tuple=True)
     return Pairs(*positive, *(~same).nonzero(as_tuple=True))
 
 
-def as_pairs(tuples: Tuples | None, labels: Tensor) -> Pairs:
+def as_pairs(tuples: Tuples | None, labels: Labels) -> Pairs:
     """The pairs that a loss of pairs is over: all of the batch without tuples; of triplets each distinct pair once.
 
     Args:
         tuples: triplets, pairs, or None for all.
-        labels: int64 `[N]`, individuals.
+        labels: `[N]`, individuals.
 
     >>> triplets = Triplets(torch.tensor([0, 0]), torch.tensor([1, 1]), torch.tensor([2, 3]))
     >>> pairs = as_pairs(triplets, torch.tensor([0, 0, 1, 1]))
@@ -185,8 +224,9 @@ def count_triplets_of(pairs: Pairs, photos: int) -> Tensor:
     return pairs.other_anchor.bincount(minlength=photos)[pairs.anchor].sum()
 
 
-def all_candidates(labels: Tensor) -> Candidates:
-    """All that the photos of a batch make: labels int64 `[N]` → N anchors."""
+def all_candidates(labels: Labels) -> Candidates:
+    """All that the photos of a batch make: labels `[N]` → N anchors."""
+    labels = label_tensor(labels)
     photo, there = positives_of(labels)
     return Candidates(torch.arange(len(labels), device=labels.device), photo, there, labels[:, None] != labels)
 
@@ -214,7 +254,7 @@ def candidates_of(pairs: Pairs, photos: int) -> Candidates | None:
     return Candidates(anchor, positive, there, negative) if negative.sum() == asked.sum() else None
 
 
-def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Generator) -> Triplets:
+def all_pairs_triplets(labels: Labels, photos: int, rng: np.random.Generator) -> Triplets:
     """One triplet for every pair i < j of each individual's first `photos` photos, in shuffled order.
 
     The photo of lower index is the anchor. The negative is a random photo, among the first `photos`, of a random
@@ -225,6 +265,7 @@ def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Ge
         photos: how many photos of an individual take part, K; that makes K(K−1)/2 triplets each.
         rng: draws the negatives, then the order.
     """
+    labels = label_array(labels)
     members = [np.flatnonzero(labels == label)[:photos] for label in np.unique(labels)]
     rows = []
     for own, mine in enumerate(members if len(members) > 1 else []):
@@ -237,7 +278,7 @@ def all_pairs_triplets(labels: NDArray[np.int64], photos: int, rng: np.random.Ge
     return Triplets(*torch.from_numpy(table).T.contiguous())
 
 
-def random_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> Triplets:
+def random_triplets(labels: Labels, count: int, rng: np.random.Generator) -> Triplets:
     """So many triplets at random, of which each positive pair has as many as any other, or one more.
 
     Which photo of a pair is the anchor is random; the negative is a random photo of a random other individual. Memory
@@ -248,6 +289,7 @@ def random_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Genera
         count: T; 0 for as many as there are positive pairs. Without a positive pair or a negative there are none.
         rng: draws them, and their order.
     """
+    labels = label_array(labels)
     order = np.argsort(labels, kind="stable")
     _, start, size = np.unique(labels[order], return_index=True, return_counts=True)
     ends = np.cumsum(size * (size - 1) // 2)

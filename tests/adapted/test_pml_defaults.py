@@ -30,7 +30,8 @@ def look(part: Any) -> dict[str, Any]:
 
 def built(component: Component, options: dict[str, Any]) -> Any:
     """The component's object of pytorch-metric-learning."""
-    needed = {option.name: {"name": "pml/contrastive"} if option.nested is not None else 2
+    table = {"name": "pml/contrastive"}
+    needed = {option.name: ([table] if option.many else table) if option.nested is not None else 2
               for option in component.options if option.required}  # fmt: skip
     given = {**needed, **options}
     made = registry_of(component.kind).build(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
@@ -92,6 +93,62 @@ def test_a_type_is_told_in_words_and_is_no_guess(kind: str, name: str, option: P
     assert option.shown
     if option.default is None:
         assert option.shown.endswith("| None")
+
+
+def compared_with(class_name: str, kind: str, attribute: str) -> set[str]:
+    """The strings that a class's code compares an attribute or parameter with."""
+    tree = ast.parse(inspect.getsource(getattr(import_module(f"{PACKAGE}.{kind}"), class_name)))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and ast.unparse(node.left).removeprefix("self.") == attribute:
+            found |= {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)
+                      and isinstance(each.value, str)}  # fmt: skip
+    return found
+
+
+def choices_of(kind: str, name: str, option: str) -> set[str]:
+    """The strings that an option of ours may be."""
+    (found,) = [each for each in members(kind)[name].options if each.name == option]
+    return {each for part in (found.annotation, *get_args(found.annotation)) for each in get_args(part)
+            if isinstance(each, str)}  # fmt: skip
+
+
+def test_choices_are_all_that_the_classes_know() -> None:
+    """Read off their own code, so that a choice that a new version adds is noticed."""
+    assert choices_of("miners", "triplet-margin", "type_of_triplets") == {
+        "all", *compared_with("TripletMarginMiner", "miners", "type_of_triplets"),
+    }  # fmt: skip
+    strategies = import_module(f"{PACKAGE}.miners").BatchEasyHardMiner.all_batch_mining_strategies
+    for option in ("pos_strategy", "neg_strategy"):
+        assert choices_of("miners", "batch-easy-hard", option) == set(strategies)
+    assert choices_of("losses", "pnp", "variant") == set(import_module(f"{PACKAGE}.losses").PNPLoss.VARIANTS)
+    for name in ("triplet-margin", "margin"):
+        assert choices_of("losses", name, "triplets_per_anchor") == {"all"}
+    assert choices_of("samplers", "hierarchical", "samples_per_class") == {
+        *compared_with("HierarchicalSampler", "samplers", "samples_per_class")
+    }
+
+
+LIMITS = {
+    ("losses", "ranked-list", "imbalance"): [0.0, 1.0],
+    ("losses", "ranked-list", "Tn"): [-3.0, 0.0, 3.0],
+    ("losses", "ranked-list", "Tp"): [-3.0, 0.0, 3.0],
+    ("losses", "contrastive", "pos_margin"): [-1.0, 2.0],
+    ("losses", "contrastive", "neg_margin"): [-1.0, 2.0],
+    ("losses", "triplet-margin", "margin"): [-1.0, 3.0],
+    ("losses", "multi-similarity", "base"): [-1.0, 1.0],
+    ("miners", "triplet-margin", "margin"): [-1.0, 3.0],
+    ("miners", "hdc", "filter_percentage"): [0.0, 1.0],
+    ("regularizers", "sparse-centers", "centers_per_class"): [2],
+}
+"""Values at the ends of what makes sense to a class, which its option takes."""
+
+
+@pytest.mark.parametrize(("kind", "name", "option"), LIMITS)
+def test_an_option_takes_what_its_class_takes(kind: str, name: str, option: str) -> None:
+    (found,) = [each for each in members(kind)[name].options if each.name == option]
+    for value in LIMITS[kind, name, option]:
+        assert TypeAdapter(found.annotation).validate_python(value, strict=True) == value
 
 
 def test_facts_say_what_a_class_takes() -> None:

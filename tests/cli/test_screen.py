@@ -33,6 +33,7 @@ def test_a_pipe_that_closes_ends_a_list_in_silence() -> None:
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "told"),
     [

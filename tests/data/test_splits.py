@@ -152,7 +152,7 @@ def test_a_part_that_is_too_small_is_named(
     ("counts", "by", "train", "validation"),
     [
         ([4] * 8, "identity", 0.9, 0.0),
-        ([4] * 8, "identity", 0.8, 0.5),
+        ([4] * 8, "identity", 0.95, 0.5),
         ([4] * 6, "identity", 0.95, 0.2),
         ([4] * 5, "photo", 0.9, 0.0),
         ([4] * 3, "identity", 0.9, 0.0),

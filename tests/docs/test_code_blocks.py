@@ -18,6 +18,7 @@ import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -54,6 +55,8 @@ LONG = {"examples/digits/README.md"}
 """Pages whose data cannot be made small."""
 SMALLER = {'"timm/resnet18"': '"timm/test_resnet"'}
 """Of configs that are written."""
+CELLS = {"docs/guides/notebook.md"}
+"""Pages whose Python blocks are the cells of one session."""
 PHOTOS = [f"animal-{number:02}" for number in range(20)]
 
 
@@ -84,14 +87,15 @@ def test_every_block_of_a_page_runs(
 ) -> None:
     if page.startswith("docs/guides/"):
         furnish(folder, finished)
+    session: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks_of(PAGES[page].read_text(encoding="utf-8")):
         try:
-            execute(block, folder, monkeypatch)
+            execute(block, folder, monkeypatch, session if page in CELLS else {"__name__": "__main__"})
         except Exception as error:
             raise AssertionError(f"{page}:{block.line}:\n{block.code}") from error
 
 
-def execute(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def execute(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     if block.reason:
         return
     code = block.code
@@ -104,7 +108,7 @@ def execute(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     elif block.language == "python" and block.title:
         compile(code, block.title, "exec")  # a command or a config runs it
     elif block.language == "python":
-        exec(compile(code, f"line {block.line}", "exec"), {"__name__": "__main__"})
+        exec(compile(code, f"line {block.line}", "exec"), names)
     else:
         for command in commands_of(code):
             call(command, folder, monkeypatch)

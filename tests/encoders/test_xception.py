@@ -1,5 +1,6 @@
 """Xception: Keras's pooling and sizes. Its features against Keras's: tests/parity/test_keras_golden.py."""
 
+import dataclasses
 import math
 import socket
 import time
@@ -132,14 +133,13 @@ def test_a_download_that_stalls_is_given_up_within_the_bound(
     stalling_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     config = timm.get_pretrained_cfg("legacy_xception")
-    create = timm.create_model
     monkeypatch.setattr(backbone_module, "STALL_SECONDS", 1.0)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    changed = {**config.to_dict(), "url": stalling_url}
-    monkeypatch.setattr(timm, "create_model", lambda *args, **options: create(*args, **options, pretrained_cfg=changed))
+    changed = dataclasses.replace(config, url=stalling_url, hf_hub_id=None)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: changed)
     start = time.monotonic()
-    with pytest.raises(MissingWeightsError, match=r"weights of xception cannot be had.*timed out"):
+    with pytest.raises(MissingWeightsError, match=r"weights of xception cannot be downloaded: .*timed out"):
         xception(pretrained=True)
     assert 0.9 < time.monotonic() - start < 6
     assert socket.getdefaulttimeout() is None

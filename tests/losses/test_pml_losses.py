@@ -269,6 +269,96 @@ def test_angular_refuses_a_similarity_by_name() -> None:
         ours("angular", distance={"name": "pml/cosine-similarity"})
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_three_batches_go_forward_and_back_also_with_copies_of_photos(name: str) -> None:
+    """Through one object, with its weights moved: what a batch left behind is no part of the next one's graph."""
+    loss = ours(name).float()
+    for number in range(3):
+        embeddings, labels = batch(seed=number)
+        embeddings = embeddings.detach().float()
+        if number:
+            embeddings[1], embeddings[5] = embeddings[0], -embeddings[0]
+        embeddings.requires_grad_()
+        torch.manual_seed(number)
+        loss(embeddings, labels, None).objective.backward()
+        assert embeddings.grad is not None
+        assert embeddings.grad.isfinite().all()
+        with torch.no_grad():
+            for weight in loss.parameters():
+                assert weight.grad is None or weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_narrow_embeddings_count_as_float32(name: str, dtype: torch.dtype) -> None:
+    embeddings, labels = batch()
+    narrow = embeddings.detach().to(dtype).requires_grad_()
+    wide = narrow.detach().float().requires_grad_()
+    torch.manual_seed(0)
+    loss = ours(name).float()
+    again = copy.deepcopy(loss)
+    values = []
+    for module, side in ((loss, narrow), (again, wide)):
+        torch.manual_seed(5)
+        value = module(side, labels, None).objective
+        value.backward()
+        values.append(value.item())
+    assert values[0] == values[1]
+    assert narrow.grad is not None
+    assert wide.grad is not None
+    assert torch.equal(narrow.grad, wide.grad.to(dtype))
+
+
+def test_histogram_counts_equal_embeddings_as_its_limit_does() -> None:
+    """Its density is continuous: a similarity of 1 weighs as one that nears it."""
+    embeddings, labels = batch()
+    copies = embeddings.detach().clone()
+    copies[1], copies[9] = copies[0], copies[8]
+    near = copies.clone()
+    near[1] = near[1] + 2e-3 * torch.randn(DIMENSIONS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    near[9] = near[9] + 2e-3 * torch.randn(DIMENSIONS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = ours("histogram")(copies, labels, None).objective.item()
+    assert found == pytest.approx(losses.HistogramLoss()(near, labels).item(), rel=1e-3)
+    opposite = embeddings.detach().clone()
+    opposite[4] = -opposite[0]
+    assert np.isfinite(ours("histogram")(opposite, labels, None).objective.item())
+    with pytest.raises(ComponentError, match="takes similarities from -1 to 1"):
+        ours("histogram", distance={"name": "euclidean"})(10 * embeddings, labels, None)
+
+
+def test_dynamic_soft_margin_s_later_batches_are_theirs_with_a_histogram_of_numbers() -> None:
+    """Theirs dies at its second backward pass; with its histogram detached by hand the values are equal."""
+    loss, reference = ours("dynamic-soft-margin"), theirs("dynamic-soft-margin")
+    for number in range(3):
+        embeddings, labels = batch(seed=number)
+        found = torch.autograd.grad(loss(embeddings, labels, None).objective, embeddings)[0]
+        expected = torch.autograd.grad(reference(embeddings, labels), embeddings)[0]
+        reference.hist_ = reference.hist_.detach()
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(loss.module.hist_, reference.hist_, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [-1.0, 0.0, 2.0])
+def test_ranked_list_takes_temperatures_of_either_sign(temperature: float) -> None:
+    embeddings, labels = batch()
+    options = {"margin": 0.8, "Tn": temperature, "Tp": -temperature}
+    assert_same("ranked-list", ours("ranked-list", **options), losses.RankedListLoss(**options), embeddings, labels)
+
+
+def test_multiple_losses_have_a_miner_each() -> None:
+    embeddings, labels = batch()
+    tables = [{"name": "pml/triplet-margin", "type_of_triplets": "easy", "margin": 0.1}, {"name": "pml/batch-hard"}]
+    loss = ours("multiple", losses=[{"name": "pml/contrastive"}, {"name": "pml/triplet-margin"}], miners=tables)
+    reference = losses.MultipleLosses(
+        [losses.ContrastiveLoss(), losses.TripletMarginLoss()],
+        [miners.TripletMarginMiner(margin=0.1, type_of_triplets="easy"), miners.BatchHardMiner()], [1.0, 0.5],
+    )  # fmt: skip
+    assert assert_same("multiple", loss, reference, embeddings, labels) != 0
+    assert not loss.takes_tuples
+    with pytest.raises(ComponentError, match="1 miners for 2 losses"):
+        ours("multiple", miners=[{"name": "pml/batch-hard"}])
+
+
 STATEFUL: dict[str, dict[str, Any]] = {
     "cross-batch-memory": {},
     "dynamic-soft-margin": {},

@@ -8,6 +8,7 @@ import torch
 from pytorch_metric_learning.losses import ProxyAnchorLoss as TheirProxyAnchorLoss
 from torch import Tensor
 
+from siamesekit.errors import ComponentError
 from siamesekit.losses.proxy_anchor import ProxyAnchorLoss
 
 LABELS = torch.tensor([4, 1, 4, 0, 1, 4, 1])
@@ -97,7 +98,7 @@ def test_proxies_begin_with_the_authors_variance_from_the_seeded_generator() -> 
 @pytest.mark.parametrize("label", [-1, 5])
 def test_an_individual_that_did_not_train_has_no_loss(label: int) -> None:
     loss, embeddings = batch()
-    with pytest.raises(RuntimeError, match="out of bounds"):
+    with pytest.raises(ComponentError, match=rf"labels must be 0 … 4, .*not {label}$"):
         loss(embeddings, torch.full((7,), label), None)
 
 

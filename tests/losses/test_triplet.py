@@ -348,6 +348,7 @@ def test_the_gradient_is_summed_in_the_same_order_every_time(rows_up_to: int, mo
     triplets = Triplets(*(torch.randint(6, (60_000,), generator=generator) for _ in range(3)))
     loss = TripletLoss(1.0, "sum", distance=SquaredEuclidean())
     first, *others = (
-        torch.autograd.grad(loss(embeddings, torch.zeros(6), triplets).objective, embeddings)[0] for _ in range(8)
+        torch.autograd.grad(loss(embeddings, torch.zeros(6, dtype=torch.int64), triplets).objective, embeddings)[0]
+        for _ in range(8)
     )
     assert all(torch.equal(first, other) for other in others)

@@ -128,3 +128,13 @@ def test_where_there_is_no_pair_there_are_no_tuples(name: str) -> None:
     embeddings, _ = batch()
     found = MINERS.build(f"pml/{name}")(embeddings, torch.arange(16))
     assert len(found[0]) == len(found[1]) == 0
+
+
+@pytest.mark.parametrize("kind", ["all", "hard", "semihard", "easy"])
+def test_triplet_margin_has_all_of_their_types(kind: str) -> None:
+    embeddings = torch.randn(24, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(24) % 4
+    theirs = miners.TripletMarginMiner(margin=0.1, type_of_triplets=kind)(embeddings, labels)
+    ours = MINERS.build("pml/triplet-margin", {"margin": 0.1, "type_of_triplets": kind})(embeddings, labels)
+    assert len(ours.anchor)
+    assert all(torch.equal(mine, their) for mine, their in zip(ours, theirs, strict=True))

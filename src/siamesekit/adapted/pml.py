@@ -41,6 +41,7 @@ from siamesekit.options import (
     Fraction,
     Limited,
     Losses,
+    Miners,
     NonNegative,
     OpenFraction,
     Positive,
@@ -103,6 +104,7 @@ TYPES: dict[str, Any] = {
     "miner": AMiner | None,
     "loss": ALoss,
     "losses": Losses,
+    "miners": Miners | None,
     "weight_init_func": WeightInit | None,
     "weights": list[float] | None,
     "n_bins": Limited | None,
@@ -113,7 +115,7 @@ TYPES: dict[str, Any] = {
     "allowed_neg_range": tuple[float, float] | None,
     "triplets_per_anchor": Count | Literal["all"],
     "samples_per_class": Count | Literal["all"],
-    "type_of_triplets": Literal["all", "hard", "semihard"],
+    "type_of_triplets": Literal["all", "hard", "semihard", "easy"],
     "pos_strategy": Literal["hard", "semihard", "easy", "all"],
     "neg_strategy": Literal["hard", "semihard", "easy", "all"],
     "variant": Literal["Ds", "Dq", "Iu", "Ib", "O"],
@@ -122,8 +124,8 @@ TYPES: dict[str, Any] = {
     "imbalance": Fraction,
     "momentum": Fraction,
     "lambdaC": NonNegative,
-    "Tn": NonNegative,
-    "Tp": NonNegative,
+    "Tn": float,
+    "Tp": float,
     "p": Positive,
     **dict.fromkeys(
         ("num_bins", "memory_size", "centers_per_class", "sub_centers", "pos_per_bin", "neg_per_bin", "m",
@@ -139,14 +141,13 @@ TYPES_OF = {
     ("RankedListLoss", "alpha"): float | None,
     ("ManifoldLoss", "alpha"): OpenFraction,
     ("ClassWeightedReducer", "weights"): list[float],
-    ("SparseCentersRegularizer", "centers_per_class"): Limited,
+    ("SparseCentersRegularizer", "centers_per_class"): Annotated[int, Ge(2), Le(1_000_000)],
     ("FixedSetOfTriplets", "num_triplets"): Annotated[int, Ge(1), Le(100_000)],  # each is drawn by a loop of Python's
 }
 DEFAULTS = {"pos_strategy": "easy", "neg_strategy": "semihard"}
 """Defaults that are no literals in the sources."""
 LEFT_OUT = {
     "VICRegLoss": ("distance", "embedding_regularizer", "embedding_reg_weight"),
-    "MultipleLosses": ("miners",),
     "HierarchicalSampler": ("inner_label", "outer_label"),
     "ManifoldLoss": ("K",),
     "MPerClassSampler": ("length_before_new_iter",),

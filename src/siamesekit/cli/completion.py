@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
     """
     from siamesekit.config.key_places import TOP, component_in, keys_of, table_names
 
-    raw = _raw(context.params.get("config"))
+    raw = _raw(context.params.get("config") or _typed_config())
     table = next(
         (name for name in sorted(table_names(), key=len, reverse=True) if incomplete.startswith(f"{name}.")), ""
     )
@@ -44,6 +45,12 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
             own = keys_of(table)
         offered = [*own, *(f"{name}." for name in table_names() if name.startswith(f"{table}."))]
     return [key if key.endswith(".") else f"{key}=" for key in offered if key.startswith(incomplete)]
+
+
+def _typed_config() -> str | None:
+    """The config that stands on the line: behind an option that still lacks its value the parser gives up on it."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return next((word for word in typed.split() if word.endswith(".toml")), None)
 
 
 def _raw(config: Any) -> dict[str, Any]:

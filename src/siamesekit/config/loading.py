@@ -103,12 +103,14 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         ConfigError: it is no TOML, or is empty; with the line, the cause and the right spelling.
     """
     if not text.strip("\0 \t\r\n"):
-        raise ConfigError(str(path), [f"is empty; {INIT}"])
+        raise ConfigError(str(path), [f"{path.name}  is empty, and must be TOML; {INIT}"])
     try:
         return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         if "\0" in text:
-            raise ConfigError(str(path), ["is no text: it has NUL characters; save the file as UTF-8"]) from None
+            line = text[: text.index("\0")].count("\n") + 1
+            what = "a NUL stands there, and a config must be text: save the file as UTF-8"
+            raise ConfigError(str(path), [f"{path.name}:{line}  {what}"]) from None
         if other := other_format(text):
             raise ConfigError(str(path), [other]) from None
         mistake = mistake_of(text, error, LISTS)

@@ -25,8 +25,10 @@ def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
         if parsed.startswith(("'", '"')):  # it was meant to be TOML; anything else is a string without its quotes
-            said = value_mistake(parsed) or "is not TOML"
-            reading.problems.append(f"--set {dotted.strip()}={shortened(parsed)}: {said}")
+            reading.overridden.add(".".join(keys))
+            said = value_mistake(parsed)
+            why = f": {said}" if said else ""
+            reading.problem(keys, f"must be TOML, or text without quotes around it, not {shortened(parsed)}{why}")
             return
     except UnparsableError as error:
         reading.problems.append(f"--set {dotted}: {error}")

@@ -8,9 +8,10 @@ import shlex
 import stat
 import time
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
-from siamesekit.errors import ConfigError, near
+from siamesekit.errors import ConfigError
 from siamesekit.files import read_plain
 from siamesekit.paths import resolved
 
@@ -52,8 +53,8 @@ def read_config_text(path: Path) -> tuple[str, Path]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        coding = next((f" but {name}" for bom, name in BOMS.items() if content.startswith(bom)), "")
-        raise ConfigError(str(path), [f"is not UTF-8{coding}, line {line}: save the file as UTF-8"]) from None
+        coding = next((f", not as {name}" for bom, name in BOMS.items() if content.startswith(bom)), "")
+        raise ConfigError(str(path), [f"is not UTF-8, line {line}: save the file as UTF-8{coding}"]) from None
     return text, place
 
 
@@ -73,7 +74,8 @@ def about_folder(path: Path, command: str = "run") -> str:
     others = sorted(entry.name for entry in _entries(path) if entry.suffix == ".toml")
     if others:
         return f"{path} is a folder; its TOML files: {', '.join(str(path / name) for name in others[:10])}"
-    return f"cannot be read: {path} is a folder without a {CONFIG}; siamesekit init {path} writes one for photos in it"
+    init = f"siamesekit init {shlex.quote(str(path))}"
+    return f"cannot be read: {path} is a folder without a {CONFIG}; {init} writes one for photos in it"
 
 
 def _content(path: Path) -> tuple[bytes, Path]:
@@ -114,8 +116,10 @@ def _near(path: Path) -> str:
     below = [str(entry / path.name) for entry in here if (entry / path.name).is_file()]
     if path.suffix == ".toml" and below:
         return f" (did you mean {' or '.join(map(repr, below[:3]))}?)"
-    hint = near(str(path), files)
-    return hint or (f"; the TOML files there: {', '.join(files[:10])}" if files else "")
+    close = get_close_matches(path.name, [Path(file).name for file in files], n=3, cutoff=0.6)
+    if close:
+        return f" (did you mean {' or '.join(repr(str(path.with_name(name))) for name in close)}?)"
+    return f"; the TOML files there: {', '.join(files[:10])}" if files else ""
 
 
 def _entries(folder: Path) -> Iterable[Path]:

@@ -151,7 +151,8 @@ def _set_twice(text: str, at: int, said: str) -> str | None:
     for number, earlier, header in statements(text):
         if number < at and earlier == place:
             if header:
-                return f"[{'.'.join(place)}] stands on line {number} already: put their keys together"
+                name = ".".join(part for part in place if not part.isdecimal())
+                return f"[{name}] stands on line {number} already: put their keys together"
             return f"{place[-1]} is set on line {number} already: keep one of the two"
     for number, earlier, header in statements(text):
         if number < at and not header and earlier == place[: len(earlier)]:

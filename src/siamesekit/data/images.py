@@ -111,7 +111,7 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
         where = line_in(error, file) if file else ""
         raise UnreadableError(f"its reader's function fails{where and f' {where} of {place_of(file)}'}: {told(error)}",
                               "mend the reader, or the photo") from error  # fmt: skip
-    shape = getattr(pixels, "shape", ())
+    shape: tuple[int, ...] = getattr(pixels, "shape", ())
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise UnreadableError(f"its reader gave {given(pixels)}", "a reader gives uint8 [height, width, 3]")
     return pixels

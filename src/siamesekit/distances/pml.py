@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from siamesekit.construction import member_repr
+from siamesekit.distances.distance import at_least_float32
 from siamesekit.pml import construct
 from siamesekit.registry import DISTANCES
 
@@ -25,6 +26,7 @@ class PmlDistance:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows, shapes broadcast: `[..., D]`, `[..., D]` → `[...]`."""
+        a, b = at_least_float32(a), at_least_float32(b)
         a, b = a.broadcast_to(shape := (a + b).shape), b.broadcast_to(shape)
         rows_a, rows_b = (self.module.maybe_normalize(rows.reshape(-1, shape[-1])) for rows in (a, b))
         values: Tensor = self.module.pairwise_distance(rows_a, rows_b)
@@ -34,7 +36,7 @@ class PmlDistance:
 
     def pairwise(self, a: Tensor, b: Tensor) -> Tensor:
         """All distances, `[N, D]`, `[M, D]` → `[N, M]`."""
-        return self._turned(self.module(a, b))
+        return self._turned(self.module(at_least_float32(a), at_least_float32(b)))
 
     def _turned(self, values: Tensor) -> Tensor:
         return 1 - values if self.module.is_inverted else values

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from siamesekit.errors import MissingWeightsError, UserError, near
+from siamesekit.errors import MissingWeightsError, OutputError, UserError, in_one_line, near
 
 STALL_SECONDS = 20.0
 """How long a download of weights may stand still."""
@@ -137,34 +135,32 @@ def _parts(module: nn.Module) -> list[str]:
 
 
 FILE_INSTEAD = 'connect to the network once, or name a file: encoder.weights = "FILE.safetensors" (or .pth)'
+LONGEST_REASON = 300
+"""Characters that are shown of what another library says."""
 
 
 def fetch(create: Callable[[], nn.Module], what: str, advice: str = FILE_INSTEAD) -> nn.Module:
-    """Create a network with what must be downloaded for it; the wait is bounded, and a failure says what to do.
+    """Create a network with what must be downloaded for it; a failure says what to do.
 
     Args:
-        create: makes the network.
+        create: makes the network; its waits for the network are bounded (`siamesekit.encoders.downloads`).
         what: what is downloaded, in the error's words: "the pretrained weights of `what`".
         advice: what to do where it fails.
 
     Raises:
-        MissingWeightsError: the weights are not in the cache and cannot be downloaded.
+        MissingWeightsError: the weights are not in the cache and cannot be downloaded, or they cannot be loaded.
     """
     try:
-        with _bounded_wait():
-            return create()
-    except Exception as error:  # download code raises whatever its transport does; all of it means "not to be had"
-        raise MissingWeightsError(
-            f"the pretrained weights of {what} cannot be had: {type(error).__name__}: {error}; {advice}"
-        ) from error
+        return create()
+    except MissingWeightsError:
+        raise
+    except Exception as error:  # whatever a transport or a network raises: the weights are not to be had
+        reason = in_one_line(str(error))[:LONGEST_REASON]
+        failure = f"cannot be downloaded: {reason}"
+        if not isinstance(error, DownloadError | OutputError):
+            failure = f"cannot be loaded ({type(error).__name__}: {reason})"
+        raise MissingWeightsError(f"the pretrained weights of {what} {failure}; {advice}") from error
 
 
-@contextmanager
-def _bounded_wait() -> Iterator[None]:
-    """No read from the network may stand still for longer than `STALL_SECONDS`."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+class DownloadError(Exception):
+    """Why a file cannot be downloaded, in words that continue "… cannot be downloaded: "."""

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import quote
-
 import timm
-from huggingface_hub import constants
 from timm.data.config import resolve_model_data_config
-from torch import nn
 
-from siamesekit.encoders import backbone
 from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.encoders.timm_weights import hub_network, with_pretrained_weights
 from siamesekit.errors import ComponentError, UserError, near
 from siamesekit.registry import ENCODERS
 
@@ -44,18 +36,12 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     if not model.startswith(HUB):
         _check_tag(model)
 
-    def create() -> nn.Module:
-        network: nn.Module = timm.create_model(model, pretrained=pretrained, num_classes=0)
-        return network
-
-    def create_from_hub() -> nn.Module:
-        with _offline_unless_hub_answers(model):
-            return create()
-
     if model.startswith(HUB):
-        network = fetch(create_from_hub, f"timm/{model}", CACHED_ONCE)
+        network = fetch(lambda: hub_network(model.removeprefix(HUB), pretrained), f"timm/{model}", CACHED_ONCE)
+    elif pretrained:
+        network = fetch(lambda: with_pretrained_weights(model), f"timm/{model}")
     else:
-        network = fetch(create_from_hub, f"timm/{model}") if pretrained else create()
+        network = timm.create_model(model, num_classes=0)
     num_features = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(num_features, int):
         raise UserError(f"encoder.name: timm/{model} does not tell its number of features and cannot be used")
@@ -74,31 +60,3 @@ def _check_tag(model: str) -> None:
     if tag and tag not in tags:
         raise ComponentError(f"unknown encoder 'timm/{model}': {name} has no weights {tag!r}{near(tag, tags)}; "
                              f"choices: {', '.join(tags) or 'none'}")  # fmt: skip
-
-
-@contextmanager
-def _offline_unless_hub_answers(model: str) -> Iterator[None]:
-    """Ask the Hugging Face hub once; where it is silent, only its cache is used, without minutes of retries.
-
-    Of a hub model its first file is asked for: a hub's first page may answer where its files do not.
-    """
-    url = constants.ENDPOINT
-    if model.startswith(HUB):
-        repository, _, revision = model.removeprefix(HUB).partition("@")
-        url = f"{url}/{quote(repository)}/resolve/{quote(revision or 'main', safe='')}/config.json"
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _answers(url)
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=backbone.STALL_SECONDS):
-            return True
-    except urllib.error.HTTPError:
-        return True  # even a refusal is an answer
-    except OSError:
-        return False

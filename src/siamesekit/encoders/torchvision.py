@@ -8,6 +8,7 @@ from torch import nn
 from torchvision.models import MNASNet, get_model, get_model_weights
 
 from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.encoders.downloads import from_url
 from siamesekit.registry import ENCODERS
 
 CLASSIFIERS = ("fc", "classifier", "heads", "head")
@@ -45,6 +46,8 @@ def torchvision_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         options["init_weights"] = True
 
     def create() -> nn.Module:
+        if pretrained and weights is not None:
+            from_url(weights.url)  # where torchvision finds it
         network: nn.Module = get_model(name, weights=weights if pretrained else None, **options)
         return network
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamesekit.encoders.backbone import Backbone, fetch
+from siamesekit.encoders.timm_weights import with_pretrained_weights
 from siamesekit.registry import ENCODERS
 
 KERAS_BATCHNORM_EPS = 1e-3
@@ -27,11 +28,12 @@ def xception(*, pretrained: bool = False) -> Backbone:
         MissingWeightsError: pretrained weights are asked for and cannot be had.
     """
 
-    def create() -> nn.Module:
-        network: nn.Module = timm.create_model("legacy_xception", pretrained=pretrained, num_classes=0)
-        return network
-
-    network = fetch(create, "xception") if pretrained else create()
+    model = "legacy_xception"
+    network = (
+        fetch(lambda: with_pretrained_weights(model), "xception")
+        if pretrained
+        else timm.create_model(model, num_classes=0)
+    )
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = KERAS_BATCHNORM_EPS

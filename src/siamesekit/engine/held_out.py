@@ -19,7 +19,7 @@ from siamesekit.distances.distance import Distance
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.engine.ranking import triplet_distances
 from siamesekit.engine.training import BatchLoss
-from siamesekit.losses.loss import Loss, loss_value_of
+from siamesekit.losses.loss import Loss, loss_value
 from siamesekit.miners.miner import Miner
 from siamesekit.randomness import generator
 from siamesekit.triplets import Triplets, all_pairs_triplets, count_triplets
@@ -93,7 +93,7 @@ class HeldOut:
         if by_class or self.batches is None:
             triplets = Triplets(*(index.to(device) for index in self.triplets))
             tuples = triplets if getattr(loss, "takes_tuples", not by_class) else None
-            means = [loss_value_of(loss(embeddings.to(device), labels, tuples)).mean.item()]
+            means = [loss_value(loss(embeddings.to(device), labels, tuples)).mean.item()]
         else:
             miner = copy.deepcopy(miner)  # what it remembers, or draws, is of training
             with drawing_from(0):

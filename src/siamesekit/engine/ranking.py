@@ -29,6 +29,8 @@ def ranking(
 ) -> tuple[float, float, float]:
     """Share of triplets with d_ap < d_an, strictly, and the mean distances d_ap and d_an; NaN without any of them.
 
+    A triplet with a distance that is NaN is not ranked right.
+
     Args:
         embeddings: `[N, D]`, without gradient.
         labels: int64 `[N]`, their individuals.
@@ -54,6 +56,8 @@ def _ranking_of_pairs(distances: Tensor, pairs: Pairs) -> tuple[float, float, fl
     d_ap, d_an = distances[pairs.anchor, pairs.positive], distances[pairs.other_anchor, pairs.negative]
     negatives = torch.full_like(distances, -torch.inf)  # no positive is nearer than that
     negatives[pairs.other_anchor, pairs.negative] = d_an
-    right = (negatives[pairs.anchor] > d_ap[:, None]).sum()
-    triplets = (negatives > -torch.inf).sum(1)[pairs.anchor].sum()
+    right = (negatives[pairs.anchor] > d_ap[:, None]).sum()  # False of NaN
+    chosen = torch.zeros_like(distances, dtype=torch.bool)
+    chosen[pairs.other_anchor, pairs.negative] = True
+    triplets = chosen.sum(1)[pairs.anchor].sum()
     return (right.double() / triplets).item(), d_ap.double().mean().item(), d_an.double().mean().item()

@@ -20,7 +20,7 @@ from siamesekit.engine.random_state import random_state, restore_random_state, s
 from siamesekit.engine.ranking import ranking
 from siamesekit.engine.steps import Stepper
 from siamesekit.errors import RunError, line_of_name
-from siamesekit.losses.loss import Loss, LossValue, loss_value_of
+from siamesekit.losses.loss import Loss, LossValue, loss_value
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
@@ -243,7 +243,7 @@ class BatchLoss:
             self.empty = all(len(index) == 0 for index in self.tuples)
         if self.empty:
             return LossValue(*(embeddings.new_zeros(()) for _ in range(3)))
-        return loss_value_of(self.loss(embeddings, self.individuals, self.tuples))
+        return loss_value(self.loss(embeddings, self.individuals, self.tuples))
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from siamesekit.batches import checked_batch
+from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
 from siamesekit.losses.loss import LossValue, mean_of
 from siamesekit.options import Positive
@@ -71,8 +73,11 @@ class ArcFaceLoss(nn.Module):
         self.sub_centers = sub_centers
         self.centers = nn.Parameter(torch.randn(num_classes * sub_centers, embedding_dim) * embedding_dim**-0.5)
 
-    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss, of embeddings `[N, D]` of individuals `[N]`; float32 or better."""
+        embeddings, labels, _ = checked_batch(
+            embeddings, labels, tuples, dimensions=self.centers.shape[1], classes=len(self.centers) // self.sub_centers
+        )
         cosines = class_cosines(embeddings, self.centers).unflatten(1, (-1, self.sub_centers)).amax(2)
         own = labels[:, None]
         logits = self.scale * cosines.scatter(1, own, with_margin(cosines.gather(1, own), self.margin))

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from siamesekit.triplets import Candidates, count_triplets, positives_of
+from siamesekit.triplets import Candidates, count_triplets, in_finite_order, positives_of
 
 Mining = Literal["all", "hard", "semi-hard"]
 Hinge = Literal["linear", "squared"]
@@ -79,8 +79,14 @@ def batch_all_of(
 
 
 def share_ranked_right(distances: Tensor, labels: Tensor) -> Tensor:
-    """Share of all triplets with d_ap < d_an, strictly: `[N, N]`, `[N]` → float64 scalar, NaN without any triplet."""
-    wrong = batch_all(distances.detach(), labels, 0.0, "hard").triplets
+    """Share of all triplets with d_ap < d_an, strictly: `[N, N]`, `[N]` → float64 scalar, NaN without any triplet.
+
+    Distances may be infinite. A triplet with a distance that is NaN is not ranked right.
+    """
+    distances = distances.detach()
+    lost = torch.where(labels[:, None] == labels, torch.inf, -torch.inf)  # farthest positives, nearest negatives
+    distances = in_finite_order(torch.where(distances.isnan(), lost.to(distances.dtype), distances))
+    wrong = batch_all(distances, labels, 0.0, "hard").triplets
     return 1 - wrong.double() / count_triplets(labels)
 
 

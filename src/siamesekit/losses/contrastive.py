@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.pair_distances import pair_distances
 from siamesekit.options import NonNegative
@@ -76,8 +78,9 @@ class ContrastiveLoss:
         self.reduction = reduction
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
+        embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)
         sums = self._of_all(embeddings, labels) if tuples is None else self._of(embeddings, as_pairs(tuples, labels))
         means = [total / pairs.clamp_min(1) for total, pairs, _ in sums]
         if self.reduction == "sum":

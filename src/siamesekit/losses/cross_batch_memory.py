@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import at_least_float32
 from siamesekit.errors import ComponentError
-from siamesekit.losses.loss import Loss, LossValue, loss_value_of
+from siamesekit.labels import Labels
+from siamesekit.losses.loss import Loss, LossValue, loss_value
 from siamesekit.miners.miner import Miner
 from siamesekit.options import ALoss, AMiner, Limited
 from siamesekit.registry import LOSSES
@@ -80,10 +82,14 @@ class CrossBatchMemory(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The loss of embeddings `[N, D]` of individuals `[N]`; in training mode the batch is then remembered."""
+        embeddings, labels, tuples = checked_batch(
+            embeddings, labels, tuples, dimensions=self.embeddings.shape[1],
+            lasting="the memory holds individuals of earlier batches",
+        )  # fmt: skip
         if not self.training:
-            return loss_value_of(self.loss(embeddings, labels, tuples))
+            return loss_value(self.loss(embeddings, labels, tuples))
         embeddings = at_least_float32(embeddings)
         if embeddings.dtype != self.embeddings.dtype:
             self.embeddings = self.embeddings.to(embeddings.dtype)
@@ -96,7 +102,7 @@ class CrossBatchMemory(nn.Module):
         else:
             own, remembered = as_pairs(tuples, labels), pairs_with_memory(labels, self.labels[:filled])
             chosen = Pairs(*(torch.cat(both) for both in zip(own, remembered, strict=True)))
-        value = loss_value_of(self.loss(everything, individuals, chosen))
+        value = loss_value(self.loss(everything, individuals, chosen))
         self._remember(embeddings.detach(), labels)
         if getattr(self.loss, "mean_over_photos", False) and count:  # the remembered are no anchors
             value = LossValue(*(figure * (len(everything) / count) for figure in value))

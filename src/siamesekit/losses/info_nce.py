@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp, log_sum_exp_by
 from siamesekit.losses.loss import LossValue, mean_of
 from siamesekit.losses.pair_distances import pair_distances
@@ -48,8 +50,9 @@ class InfoNCELoss:
         self.temperature = temperature
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
+        embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)
         if tuples is None:
             logits = pairwise(self.distance, embeddings, embeddings) / -self.temperature
             index, there = positives_of(labels)

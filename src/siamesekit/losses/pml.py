@@ -11,8 +11,11 @@ from pytorch_metric_learning.losses import BaseMetricLossFunction
 from torch import Tensor, nn
 
 from siamesekit.adapted.pml import Facts, facts
+from siamesekit.batches import checked_batch
 from siamesekit.construction import member_repr
+from siamesekit.distances.distance import at_least_float32
 from siamesekit.errors import ComponentError
+from siamesekit.labels import Labels
 from siamesekit.losses.loss import LossValue
 from siamesekit.pml import as_theirs, construct, seeded
 from siamesekit.registry import LOSSES
@@ -36,6 +39,7 @@ class PmlLoss(nn.Module):
         self.by_class = known.by_class
         self.takes_tuples = known.takes_tuples
         self.known = known
+        self.embedding_dim = self.num_classes = 0  # those that it was made for, where it was
         self._shares: list[Tensor] | None = None  # only during a call: a loss inside another is never called itself
         self._in_order = any(type(part).__name__ == "SmoothAPLoss" for part in module.modules())
         for part in module.modules():
@@ -45,17 +49,26 @@ class PmlLoss(nn.Module):
 
     __repr__ = member_repr
 
-    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
-        """The loss of embeddings `[N, D]` of individuals `[N]`.
+    def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
+        """The loss of embeddings `[N, D]` of individuals `[N]`; float32 or better, as some of theirs need.
 
         In `eval()` mode nothing in the loss changes, and a memory is left out.
         """
+        classes = self._classes()
+        kept = classes is not None or any(type(part).__name__ == "CrossBatchMemory" for part in self.module.modules())
+        embeddings, individuals, tuples = checked_batch(
+            embeddings, labels, tuples, dimensions=self.embedding_dim or None, classes=classes,
+            lasting="the loss goes by individuals of other batches" if kept else "",
+        )  # fmt: skip
+        if not kept:  # some count the photos of each number from 0 on
+            individuals = individuals.unique(return_inverse=True)[1]
+        embeddings = at_least_float32(embeddings)
         shares: list[Tensor] = []
         before = None if self.training else self._kept()
         self._shares = shares
         try:
             with seeded():
-                value = self._value(embeddings, labels, tuples)
+                value = self._value(embeddings, individuals, tuples)
         finally:
             self._shares = None
         if before is not None:
@@ -63,6 +76,17 @@ class PmlLoss(nn.Module):
         objective = value.sum() + 0 * embeddings.sum()  # a scalar that has a gradient where there is no term
         active = torch.cat(shares).double().mean() if shares else torch.tensor(torch.nan)
         return LossValue(objective, objective.detach(), active)
+
+    def _classes(self) -> int | None:
+        """For how many individuals something is held, in the loss or in its reducers; None where for none."""
+        held = [self.num_classes] if self.by_class and self.num_classes else []
+        part: Any
+        for part in self.module.modules():
+            if type(part).__name__ == "ClassWeightedReducer":
+                held.append(len(part.weights))
+            if type(part).__name__ == "MarginLoss" and len(part.beta) > 1:
+                held.append(len(part.beta))
+        return min(held, default=None)
 
     def _value(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> Tensor:
         module: Any = self.module
@@ -153,11 +177,23 @@ def pml_loss(*, model: str, options: dict[str, Any], embedding_dim: int = 0, num
     Each has a distance of its own, its default or `[loss.distance]`, which may also be one of ours; the run's distance
     judges and compares, but is not handed to the loss. `num_classes` (training individuals) and `embedding_size` are
     supplied. Losses of two views of a thing (`vicreg`, `self-supervised`) get each individual's first two photos.
+    `multiple` may have a miner of `pml/` for each of its losses, `[[loss.miners]]`.
     """
+    known = facts("losses", model)
+    if known.by_class and num_classes < 1:
+        raise ComponentError(f"loss 'pml/{model}' needs num_classes, which is not there")
+    of_width = {"embedding_size", "descriptors_dim", "l"} & set(known.runtime)
+    if of_width and embedding_dim < 1:
+        raise ComponentError(f"loss 'pml/{model}' needs embedding_dim, which is not there")
+    if (miners := options.get("miners")) and len(miners) != len(options["losses"]):
+        raise ComponentError(
+            f"pml/{model}: {len(miners)} miners for {len(options['losses'])} losses: give each loss one, or none"
+        )
     module = construct("losses", model, options, embedding_dim=embedding_dim, num_classes=num_classes)
-    loss = PmlLoss(module, facts("losses", model))
+    loss = PmlLoss(module, known)
+    loss.num_classes, loss.embedding_dim = num_classes, embedding_dim if of_width else 0
     inner = [each for value in options.values() for each in (value if isinstance(value, list) else [value])
              if isinstance(each, PmlLoss)]  # fmt: skip
     loss.by_class = loss.by_class or any(each.by_class for each in inner)
-    loss.takes_tuples = loss.takes_tuples and all(each.takes_tuples for each in inner)
+    loss.takes_tuples = loss.takes_tuples and not miners and all(each.takes_tuples for each in inner)
     return loss

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from siamesekit.batches import checked_batch
+from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
 from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp
 from siamesekit.losses.loss import LossValue
@@ -53,8 +55,11 @@ class ProxyAnchorLoss(nn.Module):
         self.alpha = alpha
         self.proxies = nn.Parameter(torch.randn(num_classes, embedding_dim) * (2 / num_classes) ** 0.5)
 
-    def forward(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss, of embeddings `[N, D]` of individuals `[N]`; float32 or better."""
+        embeddings, labels, _ = checked_batch(
+            embeddings, labels, tuples, dimensions=self.proxies.shape[1], classes=len(self.proxies)
+        )
         pull, push = proxy_anchor(class_cosines(embeddings, self.proxies), labels, self.margin, self.alpha)
         objective = pull.sum() / max(1, len(labels.unique())) + push.mean()
         return LossValue(objective, objective.detach(), ((pull + push).detach() > 0).double().mean())

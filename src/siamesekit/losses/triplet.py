@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.losses.batch_all import TripletSum, batch_all, batch_all_of
 from siamesekit.losses.each_triplet import sum_over_triplets
 from siamesekit.losses.log_sum_exp import log_one_plus_exp
@@ -102,8 +104,9 @@ class TripletLoss:
         self.swap = swap
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None = None) -> LossValue:
+    def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""
+        embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)
         if isinstance(tuples, Pairs) and count_triplets_of(tuples, len(embeddings)) > ENUMERATED:
             candidates = candidates_of(tuples, len(embeddings))
             if candidates is not None:

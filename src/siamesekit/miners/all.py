@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
+from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, by_individual, positives_of
 
@@ -33,6 +35,7 @@ class AllTripletsMiner:
     Embeddings `[N, D]`, individuals `[N]` → about N²K triplets, where an individual has K photos.
     """
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Triplets:
         """All triplets of individuals `[N]`."""
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         return all_triplets(labels)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, positives_of
+from siamesekit.triplets import Triplets, in_finite_order, positives_of
 
 
 def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
     """Each anchor with its farthest positive and its nearest negative: `[N, N]`, int64 `[N]` → at most N triplets.
 
     Hermans, Beyer, Leibe 2017 (arXiv:1703.07737), section 2. A photo without a positive or a negative is no anchor.
+    Distances may be infinite; NaN is farther than infinity.
 
     >>> place = torch.tensor([0.0, 1.0, 3.0, 4.0])  # on a line; the first three are one individual's
     >>> batch_hard((place[:, None] - place).abs(), torch.tensor([0, 0, 0, 1]))
     Triplets(anchor=tensor([0, 1, 2]), positive=tensor([2, 2, 0]), negative=tensor([3, 3, 3]))
     """
+    distances = in_finite_order(distances)  # infinity is for what is left out
     index, there = positives_of(labels)
     anchor = (there.any(dim=1) & (labels[:, None] != labels).any(dim=1)).nonzero()[:, 0]
     if len(anchor) == 0:
@@ -42,6 +46,7 @@ class BatchHardMiner:
     def __init__(self, *, distance: DistanceLike = "squared-euclidean") -> None:
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         return batch_hard(pairwise(self.distance, embeddings, embeddings), labels)

@@ -8,8 +8,10 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import unit
 from siamesekit.errors import ComponentError
+from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
 from siamesekit.triplets import Triplets, positives_of
 
@@ -81,6 +83,7 @@ class DistanceWeightedMiner:
         self.cutoff = cutoff
         self.upper_cutoff = upper_cutoff
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Triplets:
         """Triplets of embeddings `[N, D]` of individuals `[N]`."""
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         return distance_weighted(embeddings, labels, self.cutoff, self.upper_cutoff)

@@ -7,9 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, positives_of
+from siamesekit.triplets import Triplets, in_finite_order, positives_of
 
 Negatives = Literal["hard", "semi-hard", "easy"]
 
@@ -17,7 +19,7 @@ Negatives = Literal["hard", "semi-hard", "easy"]
 def easy_positive(distances: Tensor, labels: Tensor, negatives: Negatives) -> Triplets:
     """Each anchor with its nearest positive and one negative: `[N, N]`, int64 `[N]` → at most N triplets.
 
-    Xuan, Stylianou, Pless 2020 (arXiv:1904.04370), section 3.
+    Xuan, Stylianou, Pless 2020 (arXiv:1904.04370), section 3. Distances may be infinite; NaN is farther than infinity.
 
     Args:
         distances: between the N embeddings.
@@ -29,14 +31,16 @@ def easy_positive(distances: Tensor, labels: Tensor, negatives: Negatives) -> Tr
     anchor = (there.any(dim=1) & (labels[:, None] != labels).any(dim=1)).nonzero()[:, 0]
     if len(anchor) == 0:
         return Triplets(anchor, anchor, anchor)
-    largest = torch.finfo(distances.dtype).max
-    distances = distances[anchor].clamp(-largest, largest)  # infinity is for what is left out
+    lost = distances[anchor].isnan()
+    distances = in_finite_order(distances[anchor])  # infinity is for what is left out
     index, there, own = index[anchor], there[anchor], labels[anchor][:, None] == labels
     nearest = distances.gather(1, index).masked_fill(~there, torch.inf).argmin(dim=1, keepdim=True)
     positive = index.gather(1, nearest)
     if negatives == "easy":
         return Triplets(anchor, positive[:, 0], distances.masked_fill(own, -torch.inf).argmax(dim=1))
-    left_out = own if negatives == "hard" else own | (distances <= distances.gather(1, positive))
+    left_out = own
+    if negatives == "semi-hard":  # a positive that is NaN keeps a negative: the loss of the triplet tells of it
+        left_out = own | ((distances <= distances.gather(1, positive)) & ~lost.gather(1, positive))
     negative = distances.masked_fill(left_out, torch.inf).argmin(dim=1)
     found = ~left_out.gather(1, negative[:, None])[:, 0]
     return Triplets(anchor[found], positive[found, 0], negative[found])
@@ -59,6 +63,7 @@ class EasyPositiveMiner:
         self.negatives: Negatives = negatives
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         return easy_positive(pairwise(self.distance, embeddings, embeddings), labels, self.negatives)

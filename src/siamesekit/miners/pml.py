@@ -6,10 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.construction import member_repr
+from siamesekit.distances.distance import at_least_float32
+from siamesekit.labels import Labels
 from siamesekit.pml import as_ours, construct, seeded
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Tuples
+from siamesekit.triplets import Tuples, as_labelled
 
 
 class PmlMiner:
@@ -24,10 +27,15 @@ class PmlMiner:
 
     __repr__ = member_repr
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Tuples:
-        """The triplets or pairs; its random draws are seeded from torch's generator."""
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Tuples:
+        """The triplets or pairs, in float32 or better; its random draws are seeded from torch's generator.
+
+        Where distances are not finite some of theirs take a photo of the anchor's own individual for a negative, or the
+        anchor itself for a positive: those tuples are left out.
+        """
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         with seeded():
-            return as_ours(self.module(embeddings, labels))
+            return as_labelled(as_ours(self.module(at_least_float32(embeddings), labels)), labels)
 
 
 @MINERS.register("pml/*", members="siamesekit.adapted.pml:miners")

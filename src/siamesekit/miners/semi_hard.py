@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, positives_of
+from siamesekit.triplets import Triplets, in_finite_order, positives_of
 
 CHUNK_ELEMENTS = 1 << 20
 """So many distances are sorted at a time."""
@@ -18,8 +20,9 @@ def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
     Where no negative is farther than the positive, the farthest negative is taken. Schroff, Kalenichenko, Philbin 2015
     (arXiv:1503.03832), section 3.2, in the form that TensorFlow gave it. Negatives are sorted for each anchor:
-    O(N² log N) time, O(N²) memory.
+    O(N² log N) time, O(N²) memory. Distances may be infinite; NaN is farther than infinity.
     """
+    distances = in_finite_order(distances)  # infinity is for what is left out
     index, there = positives_of(labels)
     chosen = []
     step = max(1, CHUNK_ELEMENTS // max(1, len(labels)))
@@ -48,6 +51,7 @@ class SemiHardMiner:
     def __init__(self, *, distance: DistanceLike = "squared-euclidean") -> None:
         self.distance = as_distance(distance)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+    def __call__(self, embeddings: Tensor, labels: Labels) -> Triplets:
         """The triplets of embeddings `[N, D]` of individuals `[N]`."""
+        embeddings, labels, _ = checked_batch(embeddings, labels)
         return semi_hard(pairwise(self.distance, embeddings, embeddings), labels)

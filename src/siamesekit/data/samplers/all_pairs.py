@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
+from siamesekit.labels import Labels
 from siamesekit.options import Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -24,12 +22,12 @@ class AllPairsSampler:
 
     Args:
         photos: the photos of an individual that take part are its first so many.
-        labels: int64 `[N]`, supplied by the run.
+        labels: `[N]`, supplied by the run.
         batch_size: triplets in a batch, of the table `[sampler]`.
         seed: supplied by the run.
     """
 
-    def __init__(self, photos: Several = 10, *, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(self, photos: Several = 10, *, labels: Labels, batch_size: int, seed: int) -> None:
         self.triplets = all_pairs_triplets(labels, photos, generator(seed, "triplets"))
         self.photos = photos
         self.batch_size = batch_size

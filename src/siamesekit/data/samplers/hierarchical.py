@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.samplers.dealing import Members, batches_of, deal, several
 from siamesekit.errors import ComponentError
+from siamesekit.labels import Labels, label_array
 from siamesekit.options import Count, Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -51,8 +52,8 @@ class HierarchicalSampler:
         groups_per_batch: how many groups meet in a batch; fewer where one has more portions than all others together.
         individuals: of each group in a batch; where one would be left alone it joins another portion of its group.
         photos: of each individual; all of them where it has fewer.
-        labels: int64 `[N]`, supplied by the run.
-        groups: int64 `[N]`, the photos' groups; supplied by the run where the reader gives groups.
+        labels: `[N]`, supplied by the run.
+        groups: `[N]`, the photos' groups; supplied by the run where the reader gives groups.
         seed: supplied by the run.
 
     Raises:
@@ -65,13 +66,16 @@ class HierarchicalSampler:
         individuals: Several = 16,
         photos: Several = 4,
         *,
-        labels: NDArray[np.int64],
-        groups: NDArray[np.int64] | None = None,
+        labels: Labels,
+        groups: Labels | None = None,
         seed: int,
     ) -> None:
         if groups is None:
             raise ComponentError("sampler 'hierarchical' needs groups of photos, which the reader does not give: the "
                                  "readers 'folder' (data.groups) and 'csv' (data.group) can")  # fmt: skip
+        labels, groups = label_array(labels), label_array(groups)
+        if len(labels) != len(groups):
+            raise ComponentError(f"groups do not fit the labels: {len(labels)} labels and {len(groups)} groups")
         if len(labels) and len(np.unique(groups)) == 1:
             raise ComponentError("sampler 'hierarchical' needs groups of photos, and all that train are of one: use "
                                  'sampler.name = "p-by-k"')  # fmt: skip

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import torch
 from annotated_types import Ge, Le
-from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.distances.distance import Distance, DistanceLike, as_distance, at_least_float32
+from siamesekit.labels import Labels, label_array
 from siamesekit.options import Count
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -44,7 +44,8 @@ class NearNegatives(NamedTuple):
 def near_negatives(embeddings: Tensor, labels: Tensor, anchors: Tensor, k: int, distance: Distance) -> NearNegatives:
     """The k nearest negatives of some photos, exactly (`siamesekit.retrieval`), in memory that grows with A k.
 
-    An individual with M photos asks for M − 1 neighbours more, which may all be its own.
+    An individual with M photos asks for M − 1 neighbours more, which may all be its own. Negatives at an infinite
+    distance, and after those at one that is NaN, are the farthest.
 
     Args:
         embeddings: `[N, D]`, float32 or float64.
@@ -131,7 +132,7 @@ class MinedSampler:
         first: the epoch before which triplets are first mined; 1: by the embeddings of the network as it starts.
         every: how many epochs the same triplets are for.
         triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
-        labels: int64 `[N]`, supplied by the run.
+        labels: `[N]`, supplied by the run.
         batch_size: triplets in a batch, of the table `[sampler]`.
         distance: what ranks: a distance, its name, or a table with its name and options; the run's, in a run.
         seed: supplied by the run.
@@ -145,14 +146,14 @@ class MinedSampler:
         every: Count = 1,
         triplets: Annotated[int, Ge(0), Le(10_000_000)] = 0,
         *,
-        labels: NDArray[np.int64],
+        labels: Labels,
         batch_size: int,
         distance: DistanceLike = "squared-euclidean",
         seed: int,
     ) -> None:
         self.kind: Kind = kind
         self.neighbours, self.first, self.every, self.triplets = neighbours, first, every, triplets
-        self.labels = labels
+        self.labels = label_array(labels)
         self.batch_size = batch_size
         self.distance = as_distance(distance)
         self.seed = seed

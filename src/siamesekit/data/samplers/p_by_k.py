@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.samplers.dealing import batches_of, deal, several
+from siamesekit.labels import Labels, label_array
 from siamesekit.options import Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -28,12 +27,12 @@ class PByKSampler:
     Args:
         individuals: P, in a batch; where one would be left alone in a batch it joins another.
         photos: K, of each individual; all of them where it has fewer.
-        labels: int64 `[N]`, supplied by the run.
+        labels: `[N]`, supplied by the run.
         seed: supplied by the run.
     """
 
-    def __init__(self, individuals: Several = 16, photos: Several = 4, *, labels: NDArray[np.int64], seed: int) -> None:
-        self.members = several(labels)
+    def __init__(self, individuals: Several = 16, photos: Several = 4, *, labels: Labels, seed: int) -> None:
+        self.members = several(label_array(labels))
         self.individuals, self.photos = individuals, photos
         self.seed = seed
         self.batches = batches_of(self.members, individuals, photos)

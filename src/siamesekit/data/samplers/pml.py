@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from siamesekit.construction import member_repr
 from siamesekit.data.samplers.batch import Batch, batch_of
 from siamesekit.errors import ComponentError
+from siamesekit.labels import Labels, label_array
 from siamesekit.pml import construct, drawing_from
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -75,8 +76,8 @@ def pml_sampler(
     *,
     model: str,
     options: dict[str, Any],
-    labels: NDArray[np.int64],
-    groups: NDArray[np.int64] | None = None,
+    labels: Labels,
+    groups: Labels | None = None,
     batch_size: int,
     seed: int,
 ) -> PmlSampler:
@@ -85,8 +86,9 @@ def pml_sampler(
     `batch_size` counts photos, of `fixed-set-of-triplets` triplets. An epoch of `m-per-class` has as many photos as
     train, rounded down to whole batches; `hierarchical` needs a reader that gives groups.
     """
+    labels = label_array(labels)
     if model == "hierarchical":
         if groups is None:
             raise ComponentError("sampler 'pml/hierarchical' needs groups of photos, which the reader does not give")
-        labels = np.stack([labels, groups], axis=1)
+        labels = np.stack([labels, label_array(groups)], axis=1)
     return PmlSampler(model, options, labels, batch_size, seed)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Ge, Le
-from numpy.typing import NDArray
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
+from siamesekit.labels import Labels, label_array
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.triplets import Triplets, random_triplets
@@ -26,7 +25,7 @@ class RandomTripletsSampler:
 
     Args:
         triplets: in an epoch; 0: as many as there are positive pairs, so that each comes once.
-        labels: int64 `[N]`, supplied by the run.
+        labels: `[N]`, supplied by the run.
         batch_size: triplets in a batch, of the table `[sampler]`.
         seed: supplied by the run.
     """
@@ -35,11 +34,11 @@ class RandomTripletsSampler:
         self,
         triplets: Annotated[int, Ge(0), Le(10_000_000)] = 0,
         *,
-        labels: NDArray[np.int64],
+        labels: Labels,
         batch_size: int,
         seed: int,
     ) -> None:
-        self.labels = labels
+        self.labels = label_array(labels)
         self.triplets = triplets
         self.batch_size = batch_size
         self.seed = seed
