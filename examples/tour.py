@@ -23,16 +23,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from siamesekit import (
-    DISTANCES,
     ENCODERS,
-    LOSSES,
-    MINERS,
-    OPTIMIZERS,
     READERS,
-    SAMPLERS,
+    BatchHardMiner,
+    Cosine,
     Distance,
     Encoder,
     Neighbours,
+    PByKSampler,
+    TripletLoss,
+    adamw,
     nearest,
 )
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(0)
 
     print("1. Photos. A reader gives records; here it draws them, and nobody should take these for photos of whales.")
-    records = READERS.build("flukes", {"individuals": given.individuals, "photos": PHOTOS, "difficulty": 0.25}, seed=3)
+    records = READERS.build("flukes", individuals=given.individuals, photos=PHOTOS, difficulty=0.25, seed=3)
     images = torch.stack([small(record.source()) for record in records])  # uint8 [N, 3, 64, 64]
     names = sorted({record.individual for record in records})
     labels = torch.tensor([names.index(record.individual) for record in records])  # int64 [N]
@@ -69,24 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("2. A network: images [N, 3, H, W] → embeddings [N, 32]. A distance compares two embeddings.")
     backbone = ENCODERS.build("timm/test_resnet", pretrained=False)
     encoder = Encoder(backbone, nn.Linear(backbone.num_features, 32), batchnorm="train")
-    distance: Distance = DISTANCES.build("cosine")
+    distance = Cosine()
     before = embed(encoder, images[unseen])
     right_before = found_at_once(before, labels[unseen], distance)
     print(f"   Untrained, the nearest photo is of the same individual for {right_before:.0%} of the unseen "
           f"individuals' photos; by chance it would be {(PHOTOS - 1) / (UNSEEN * PHOTOS - 1):.0%}.")  # fmt: skip
 
     print("3. Training: a sampler chooses who meets in a batch, a loss says what is wrong with their distances.")
-    sampler = SAMPLERS.build("p-by-k", {"individuals": 12, "photos": 4}, labels=labels[training].numpy(), seed=0)
-    loss = LOSSES.build("triplet", {"margin": 0.3, "reduction": "mean-nonzero"}, distance=distance)
-    optimizer = OPTIMIZERS.build("adamw", {"lr": 0.002}, params=encoder.parameters())
+    sampler = PByKSampler(individuals=12, photos=4, labels=labels[training], seed=0)
+    loss = TripletLoss(margin=0.3, reduction="mean-nonzero", distance=distance)
+    optimizer = adamw(lr=0.002, params=encoder.parameters())
     curve = []
     for epoch in range(1, given.epochs + 1):
         encoder.train()
         active = []
         for batch in sampler.epoch(epoch):
-            value = loss(encoder(images[training][batch.images]), labels[training][batch.images], None)
+            value = loss(encoder(images[training][batch.images]), labels[training][batch.images])
             optimizer.zero_grad()
-            value.objective.backward()
+            value.backward()
             optimizer.step()
             active.append(float(value.active))
         curve.append((float(np.mean(active)), found_at_once(embed(encoder, images[unseen]), labels[unseen], distance)))
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draw_map([before, after], labels[unseen], [right_before, curve[-1][1]], folder / "3-map.png")
 
     print("5. What is still hard. A miner looks for the triplets that are most wrong.")
-    triplets = MINERS.build("batch-hard", distance=distance)(after, labels[unseen])
+    triplets = BatchHardMiner(distance=distance)(after, labels[unseen])
     d_ap = distance(after[triplets.anchor], after[triplets.positive])
     d_an = distance(after[triplets.anchor], after[triplets.negative])
     worst_first = (d_ap - d_an).argsort(descending=True)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,8 @@ class Told(Progress):
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
+    def warn(self, text: str, details: Iterable[str] = ()) -> None:
+        self.warned.append("\n  ".join([text, *details]))
 
 
 @pytest.fixture

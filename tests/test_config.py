@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -1022,3 +1023,23 @@ def test_a_plugin_s_long_message_stays_on_its_line(problems: Problems, tmp_path:
 def test_what_would_take_absurdly_much_is_refused(problems: Problems, override: str, expected: str) -> None:
     [problem] = problems(SMALL, override)
     assert problem.endswith(f": {expected}")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"root = 'p'": "root = 'loop/p'"}, "data.root"),
+        ({"[encoder]": "[encoder]\nweights = 'loop.pth'"}, "encoder.weights"),
+        ({"seed = 5": "plugins = ['loop.py']"}, "plugins"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_links_in_a_circle_are_said(tmp_path: Path, change: dict[str, str], place: str) -> None:
+    for name in ("loop", "loop.pth", "loop.py"):
+        (tmp_path / name).symlink_to(name)
+    text = "seed = 5\n[data]\nreader = 'folder'\nroot = 'p'\nsize = 32\n[encoder]\nname = 'timm/test_resnet'\n"
+    for old, new in change.items():
+        text = text.replace(old, new)
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"{re.escape(place)}.*cannot be followed: its links lead in a circle"):
+        load_config(tmp_path / "config.toml")

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
@@ -41,8 +42,8 @@ def test_a_training_that_goes_well_has_no_finding_at_any_time() -> None:
             assert names(curve(epochs), margin) == []
 
 
-def test_the_whale_run_has_no_finding() -> None:
-    """Its curves: loss 0.73 → 0.0035 in 60 epochs, active share 0.8 → 0.02, test loss 0.80 → 0.41 → 0.57."""
+def test_a_test_loss_that_creeps_up_for_long_is_overfitting() -> None:
+    """Train loss 0.73 → 0.0035 in 60 epochs, active share 0.8 → 0.02, test loss 0.80 → 0.41 → 0.57."""
     lines = curve(
         60,
         train_loss=lambda epoch: 0.73 * (0.0035 / 0.73) ** ((epoch - 1) / 59),
@@ -50,7 +51,11 @@ def test_the_whale_run_has_no_finding() -> None:
         test_loss=lambda epoch: 0.8 - 0.39 * epoch / 13 if epoch <= 13 else 0.41 + 0.16 * (epoch - 13) / 47,
         test_accuracy=lambda epoch: 0.67 + 0.19 * epoch / 13 if epoch <= 13 else 0.86 - 0.12 * (epoch - 13) / 47,
     )
-    assert all(names(lines[:epochs]) == [] for epochs in range(61))
+    assert all(names(lines[:epochs]) == [] for epochs in range(24))
+    [finding] = diagnose(lines, 1.0)
+    assert (finding.name, finding.last) == ("overfitting", 60)
+    assert finding.first == 18, "after the best five epochs, 13 to 17"
+    assert "from 0.41" in finding.meaning and "to 0.56" in finding.meaning
 
 
 def test_figures_that_are_null_or_lacking_tell_nothing() -> None:
@@ -127,9 +132,51 @@ def test_a_test_loss_that_rises_while_training_goes_on() -> None:
     assert (finding.name, finding.last) == ("overfitting", 20)
     assert 5 < finding.first < 12
     first = next(end for end in range(21) if diagnose(lines[:end]))
-    assert sum(line["test_loss"] for line in lines[first - 5 : first]) / 5 > 1.5 * 0.5
+    assert sum(line["test_loss"] for line in lines[first - 5 : first]) / 5 > 1.1 * 0.5
     assert diagnose(curve(20, **rising, train_loss=lambda epoch: 0.5 + 0.02 * epoch)) == [], "training does not fall"
     assert diagnose(curve(20, test_loss=lambda epoch: 0.5 + 0.05 * (epoch % 7 == 0))) == []
+
+
+def noisy(seed: int, epochs: int, correlation: float, scatter: float) -> np.ndarray:
+    """Noise about 1, a share of which lasts from epoch to epoch."""
+    rng = np.random.default_rng(seed)
+    noise = [rng.normal()]
+    for _ in range(epochs - 1):
+        noise.append(correlation * noise[-1] + (1 - correlation**2) ** 0.5 * rng.normal())
+    return 1 + scatter * np.array(noise)
+
+
+@pytest.mark.parametrize(("correlation", "most"), [(0.0, 1), (0.3, 3)])
+@pytest.mark.parametrize("scatter", [0.02, 0.1])
+def test_flat_noisy_curves_hardly_ever_overfit(correlation: float, most: int, scatter: float) -> None:
+    """Looked at after every epoch of 40, as a run does."""
+    alarms = 0
+    for seed in range(40):
+        test, train = noisy(seed, 40, correlation, scatter), noisy(seed + 999, 40, 0.0, 0.03)
+        lines = curve(
+            40,
+            test_loss=lambda epoch, test=test: (0.5 + 0.3 * 0.8**epoch) * test[epoch - 1],
+            train_loss=lambda epoch, train=train: 0.6 * 0.92**epoch * train[epoch - 1],
+        )
+        alarms += any("overfitting" in names(lines[:epochs]) for epochs in range(10, 41))
+    assert alarms <= most
+
+
+@pytest.mark.parametrize("scatter", [0.0, 0.02, 0.05])
+def test_a_test_loss_that_rises_beyond_its_noise_is_overfitting(scatter: float) -> None:
+    """Train 0.20 → 0.12, test 0.15 in epoch 16, 0.21 in epoch 30."""
+    found = 0
+    for seed in range(40):
+        test, train = noisy(seed, 30, 0.0, scatter), noisy(seed + 999, 30, 0.0, 0.02)
+        lines = curve(
+            30,
+            test_loss=lambda epoch, test=test: (
+                (0.15 + 0.06 * (0.8 ** max(epoch, 1) if epoch < 16 else (epoch - 16) / 14)) * test[epoch - 1]
+            ),
+            train_loss=lambda epoch, train=train: (0.12 + 0.08 * 0.9**epoch) * train[epoch - 1],
+        )
+        found += "overfitting" in names(lines)
+    assert found >= 38
 
 
 def test_a_finding_is_told_with_its_epochs_and_what_to_try() -> None:

@@ -361,3 +361,25 @@ def test_text_with_the_name_of_a_file_that_is_not_utf_8_is_written(tmp_path: Pat
     assert (tmp_path / "f").read_bytes() == rb"caf\udce9"
     write_json(tmp_path / "f", {"name": os.fsdecode(b"caf\xe9")})
     assert json.loads((tmp_path / "f").read_bytes()) == {"name": os.fsdecode(b"caf\xe9")}
+
+
+@pytest.mark.parametrize("name", [".siamesekit-notes.tmp", ".siamesekit-abcd1234.tmp", ".siamesekit-________.tmp"])
+def test_a_folder_of_a_like_name_with_other_content_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "deep").mkdir(parents=True)
+    for file in ("thesis.tex", "deep/thesis.tex", ".tmpAbC123"):
+        (tmp_path / name / file).write_text("years of work")
+    (tmp_path / name / "link").symlink_to(tmp_path)
+    write_atomic(tmp_path / "f", b"x")
+    assert {path.name for path in (tmp_path / name).iterdir()} == {"thesis.tex", "deep", ".tmpAbC123", "link"}
+    assert (tmp_path / name / "deep" / "thesis.tex").read_text() == "years of work"
+
+
+def test_of_a_dead_writer_s_folder_only_the_file_that_it_names_goes(tmp_path: Path) -> None:
+    place = files.create(tmp_path, "f")
+    for name in ("f", ".tmpAbC123", "thesis.tex"):
+        (place / name).write_text("?")
+    write_atomic(tmp_path / "g", b"x")
+    assert {path.name for path in place.iterdir()} == {files.WRITING, "thesis.tex"}
+    (place / "thesis.tex").unlink()
+    write_atomic(tmp_path / "g", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]

@@ -37,10 +37,9 @@ OUTPUT = {
     "cli/shell.py:json": "escapes what is not printable",
     "cli/shell.py:lines": "through `printable`",
     "progress.py:_write": "of `say`, through `in_one_line`, and bars of its own",
-    "progress.py:_clear": "spaces",
-    "progress.py:_show": "a bar of its own",
-    "progress.py:say": "through `in_one_line`",
     "registry.py:_look_up": "through `told`",
+    "cli/usage.py:resolve_command": "the help, which is its own",
+    "encoders/downloads.py:_download": "a file",
     "files.py:_probe": "a file",
     "files.py:fill": "a file",
 }

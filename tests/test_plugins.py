@@ -140,3 +140,9 @@ def test_what_is_no_python_file_is_refused(tmp_path: Path, name: str, expected: 
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(PluginError, match=expected):
         load_plugin_file(tmp_path / name)
+
+
+def test_a_link_in_a_circle_is_said(tmp_path: Path) -> None:
+    (tmp_path / "l.py").symlink_to("l.py")
+    with pytest.raises(PluginError, match=r"plugin 'l\.py' cannot be read: its links lead in a circle"):
+        load_plugin_file(tmp_path / "l.py")

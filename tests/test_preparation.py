@@ -71,10 +71,9 @@ def test_bad_photos_are_told_all_at_once_with_the_way_out(small_config: LoadConf
     with pytest.raises(DataError) as caught:
         prepare_data(small_config(f"data.root={root}"), Progress())
     assert str(caught.value) == (
-        "2 of 24 photos cannot be used:\n"
+        "2 of 24 photos cannot be used: fix them, or train on the rest with --skip-bad\n"
         "  i0/1.png: is empty (0 bytes); copy it again or remove it\n"
-        "  i3/0.png: is empty (0 bytes); copy it again or remove it\n"
-        "mend them, or train on the rest with --skip-bad"
+        "  i3/0.png: is empty (0 bytes); copy it again or remove it"
     )
 
 
@@ -88,8 +87,7 @@ def test_the_rest_is_what_it_would_be_without_the_bad_photos(
     assert {finding.reason for finding in data.left_out} == {"is empty (0 bytes)"}
     assert data.notes == (f"4 of 24 photos cannot be used and were left out: {', '.join(bad)}",)
     [warned] = told.warned
-    assert warned.startswith("4 of 24 photos cannot be used:\n  i0/0.png: is empty")
-    assert warned.endswith("\nthey are left out")
+    assert warned.startswith("4 of 24 photos cannot be used and are left out:\n  i0/0.png: is empty")
     for name in bad:
         (root / name).unlink()
     clean = prepare_data(small_config(f"data.root={root}"), Progress())
@@ -334,3 +332,37 @@ def test_why_weights_cannot_be_had_is_one_sentence_of_the_hub_s_advice(
     built = prepare_encoder(config, data.images, choose_precision("cpu", "fp32"), Progress())
     assert built.stand_in is not None
     assert built.stand_in.why == "weights of x cannot be had: E: no hub v1.2 there"
+
+
+def test_singletons_are_kept_as_findings_and_said_once(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
+    root = with_single(tmp_path / "photos")
+    data = prepare_data(small_config(f"data.root={root}", "data.singletons=leave-out"), told)
+    assert [(finding.name, finding.reason) for finding in data.singletons] == [
+        ("lonely/only.png", "is the only photo of its individual")
+    ]
+    assert told.said == list(data.notes)
+    assert len(set(told.said)) == len(told.said) == 1
+
+
+def test_files_that_are_passed_over_are_counted_and_who_has_nothing_else_is_named(
+    small_config: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    root = with_bad(tmp_path / "photos")
+    for name in ("x/1.HEIC", "x/2.HEIC", "x/3.HEIC", "i0/film.mov", "i0/notes.txt", "i0/Thumbs.db", "i0/.hidden"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    (root / "runs").mkdir()
+    (root / "runs" / "table.csv").touch()
+    Image.fromarray(draw_photo(1, 1)).save(root / "loose.png")
+    data = prepare_data(small_config(f"data.root={root}"), told)
+    assert data.passed_over == {".HEIC": 3, ".mov": 1, ".txt": 1}
+    assert told.said == list(data.notes)
+    assert told.said[0] == "1 photo was left out, because no individual's folder holds it"
+    assert told.said[1].startswith("5 files passed over: 3 .HEIC, 1 .mov, 1 .txt; ")
+    assert told.said[2:] == ["individual x: 3 files passed over: 3 .HEIC, and no photo is left"]
+    assert len(data.individuals) == 6
+
+
+def test_nothing_is_said_where_nothing_is_left_out(small_config: LoadConfig, told: Told) -> None:
+    data = prepare_data(small_config(), told)
+    assert (told.said, told.warned, data.notes, data.passed_over, data.singletons) == ([], [], (), {}, ())

@@ -132,3 +132,28 @@ def test_the_commands_name_the_folder_that_the_run_makes(tmp_path: Path) -> None
     assert [shlex.split(command)[:3] for command in project.later] == [
         ["siamesekit", "compare", "runs/seals"], ["siamesekit", "embed", "runs/seals"]
     ]  # fmt: skip
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced_and_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = draw(tmp_path / "photos", even(4, 2))
+    project = tmp_path / "project"
+    project.mkdir()
+    real = projects.write_atomic
+
+    def write(path: Path, text: str) -> None:
+        real(path, text)
+        (project / SCHEMA).write_text("mine")
+
+    monkeypatch.setattr(projects, "write_atomic", write)
+    with pytest.raises(OutputError, match="cannot be written to: File exists"):
+        make_project(project, photos)
+    assert [path.name for path in project.iterdir()] == [SCHEMA], "what this call wrote is gone again"
+    assert (project / SCHEMA).read_text() == "mine"
+
+
+def test_a_link_in_a_circle_is_no_project_s_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match="cannot be a project's folder: its links lead in a circle"):
+        make_project(tmp_path / "loop", draw(tmp_path / "photos", even(4, 2)))

@@ -17,7 +17,7 @@ from conftest import draw_photo, write_photos
 ROOT = Path(__file__).parent.parent
 SMALLER = {
     r'name = "timm/[^"]*"': 'name = "timm/test_resnet"',
-    'weights = "imagenet"': 'weights = "random"',
+    'weights = "imagenet"': 'weights = "calibrated"',
     r"epochs = \d+": "epochs = 2",
     r"train_from = .*": 'train_from = "layer4"',
     r"train = 0\.\d+": "train = 0.5",

@@ -573,3 +573,58 @@ def test_a_function_that_does_the_work_itself_is_refused_when_it_is_registered(f
     """Its parameters would be taken for options, and a config be told that one is required."""
     with pytest.raises(ComponentError, match=rf"has a parameter '{first}' that no config can set: what is registered"):
         DISTANCES.register("works-itself")(function)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "given", "expected"),
+    [
+        ("loss", "proxy-anchor", {"embedding_dim": "8", "num_classes": 4},
+         'embedding_dim: must be a whole number, not "8"'),
+        ("loss", "arcface", {"embedding_dim": 8, "num_classes": 0},
+         "num_classes: must be greater than or equal to 1, not 0"),
+        ("loss", "pml/arcface", {"embedding_dim": 8.5, "num_classes": 4}, "embedding_dim: must be a whole number"),
+        ("sampler", "p-by-k", {"labels": [0, 0, 1, 1], "seed": -1}, "seed: must be greater than or equal to 0, not -1"),
+        ("sampler", "all-pairs", {"labels": [0, 0, 1, 1], "seed": 0, "batch_size": 0}, "batch_size: must be greater"),
+        ("encoder", "timm/test_resnet", {"pretrained": "yes"}, 'pretrained: must be a boolean, not "yes"'),
+        ("schedule", "step", {"steps_per_epoch": None}, "steps_per_epoch: must be a whole number"),
+        ("schedule", "torch/step", {"step_size": 2, "steps": 4, "steps_per_epoch": 2, "lr": "x"}, "lr: must be a num"),
+    ],
+)  # fmt: skip
+def test_a_runtime_value_that_is_a_number_is_checked(kind: str, name: str, given: Any, expected: str) -> None:
+    registry = registry_of(kind)
+    builds = [lambda: registry.build(name, **given)]
+    builds += [] if "/" in name else [lambda: registry.factory(name)(**given)]
+    for build in builds:
+        with pytest.raises(ComponentError) as error:
+            build()
+        assert f"{kind} {name!r} cannot be built:\n  {expected}" in str(error.value)
+
+
+def test_runtime_numbers_of_numpy_are_numbers() -> None:
+    loss = registry_of("loss").build("proxy-anchor", embedding_dim=np.int32(3), num_classes=np.int64(2))
+    assert loss.proxies.shape == (2, 3)
+
+
+def test_an_object_of_an_adapted_package_is_refused_with_the_name_to_give() -> None:
+    """Its distances may be similarities, its losses take their arguments otherwise; its reducers are what they are."""
+    losses, package = registry_of("loss"), pytest.importorskip("pytorch_metric_learning")
+    assert package
+    from pytorch_metric_learning.distances import CosineSimilarity
+    from pytorch_metric_learning.losses import ContrastiveLoss
+    from pytorch_metric_learning.reducers import MeanReducer
+
+    for name in ("triplet", "pml/triplet-margin"):
+        with pytest.raises(
+            ComponentError, match='not CosineSimilarity of pytorch_metric_learning: give its name, "pml/'
+        ):
+            losses.build(name, distance=CosineSimilarity())
+    with pytest.raises(ComponentError, match="must be a loss, not ContrastiveLoss of pytorch_metric_learning"):
+        losses.build("cross-batch-memory", loss=ContrastiveLoss(), embedding_dim=2)
+    assert isinstance(losses.build("pml/triplet-margin", reducer=MeanReducer()).module.reducer, MeanReducer)
+
+
+def test_a_name_is_a_string_and_a_table_a_mapping() -> None:
+    with pytest.raises(ComponentError, match="loss must be named by a string, not 3"):
+        registry_of("loss").build(3)
+    with pytest.raises(ComponentError, match=r"options of loss 'triplet' must be a table or keywords, not 0\.2"):
+        registry_of("loss").build("triplet", 0.2)

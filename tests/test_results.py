@@ -1,7 +1,9 @@
 """What a run leaves behind: the judgement, where its threshold comes from, the manifest's times, the report's data."""
 
+import shutil
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from siamesekit.engine.precision import choose_precision
 from siamesekit.losses.triplet import TripletLoss
 from siamesekit.preparation import Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress
-from siamesekit.results import completed, judge, report_data, threshold
+from siamesekit.results import completed, judge, manifest, report_data, threshold
 
 LoadConfig = Callable[..., Config]
 
@@ -128,7 +130,13 @@ def test_the_report_s_data_are_the_distances_and_the_ten_hardest(small_config: L
         assert [picture.name for picture, _ in ranking.found] == [name for _, name in others[:5]]
         assert [value for _, value in ranking.found] == pytest.approx([value for value, _ in others[:5]], abs=1e-6)
     facts = dict(shown.facts)
-    assert facts["Photos"] == "16 train, 16 test; reader folder"
+    assert facts["Photos"] == "16 train, 16 test"
+    assert facts["Read from"] == "a folder for each individual"
+    assert facts["Loss"] == "triplet (margin 1.0)", "what is as usual, and is no number, says nothing"
+    assert set(shown.parts) == {"train", "test"}
+    for part, photos in data.split.parts().items():
+        assert set(shown.parts[part]) == {data.records[photo].individual for photo in photos}
+    assert [finding.name for finding in shown.findings] == ["random-layers"]
     assert facts["Individuals"] == "4 train, 4 test; split by identity"
     assert "trained from layer3; random, BatchNorm-calibrated weights" in facts["Encoder"]
     assert facts["Sampler"] == "all-pairs (photos 4), batches of 10"
@@ -161,7 +169,9 @@ def test_the_report_names_how_the_weights_move_and_what_the_doctor_finds(small_c
     assert facts["Optimizer"].endswith("layer by layer 0.5 times the rate, gradients clipped to 2.0, weights averaged "
                                        "with decay 0.99")  # fmt: skip
     assert facts["Optimizer of the loss"].startswith("sgd (lr 0.01")
-    assert [(finding.name, finding.first, finding.last) for finding in shown.findings] == [("collapse", 1, 4)]
+    assert [(finding.name, finding.first, finding.last) for finding in shown.findings] == [
+        ("random-layers", 1, 4), ("collapse", 1, 4),
+    ]  # fmt: skip
 
 
 def test_the_manifest_s_times_add_up() -> None:
@@ -182,3 +192,23 @@ def test_a_loss_by_class_is_said_to_be_the_reason_only_where_it_is(small_config:
     for loss, expected in ((ByClass(), True), (TripletLoss(0.5, distance=distance), False)):
         shown = report_data(config, data, built, precision, test, embeddings(test.labels), distance, loss, [], 0, {})
         assert shown.loss_by_class == expected
+
+
+def test_the_manifest_names_who_was_left_out_and_counts_what_was_passed_over(
+    small_config: LoadConfig, project: Path, tmp_path: Path
+) -> None:
+    photos = Path(shutil.copytree(project / "photos", tmp_path / "photos"))
+    (photos / "single").mkdir()
+    shutil.copy(photos / "striped_0" / "0.png", photos / "single" / "only.png")
+    (photos / "striped_1" / "0.png").write_bytes(b"")
+    (photos / "striped_2" / "9.HEIC").touch()
+    config = small_config(f"data.root={photos}", "data.singletons=leave-out")
+    data = prepare_data(config, Progress(), skip_bad=True)
+    precision = choose_precision("cpu", "fp32")
+    built = prepare_encoder(config, data.images, precision, Progress())
+    told = manifest(config, data, built, precision)["data"]
+    assert told["left_out"] == [
+        {"photo": "striped_1/0.png", "reason": "is empty (0 bytes)"},
+        {"photo": "single/only.png", "reason": "is the only photo of its individual"},
+    ]
+    assert told["passed_over"] == {".HEIC": 1}

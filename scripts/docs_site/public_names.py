@@ -19,19 +19,26 @@ GROUPS = {
     "Run": ("load_config", "check", "run", "Config", "Plan", "RunResult", "Progress"),
     "Use a model": ("load", "SimilarityModel", "Comparison", "nearest", "Neighbours"),
     "Networks": ("SiameseNetwork", "Encoder", "DistanceLayer", "Backbone"),
-    "Write components": ("Record", "Distance", "Triplets", "Pairs", "LossValue"),
-}
+    "Losses": ("TripletLoss", "ContrastiveLoss", "InfoNCELoss", "MultiSimilarityLoss", "ProxyAnchorLoss", "ArcFaceLoss",
+               "CrossBatchMemory", "LossValue"),
+    "Distances": ("SquaredEuclidean", "Euclidean", "Cosine", "Manhattan", "Dot", "pairwise"),
+    "Miners": ("BatchHardMiner", "SemiHardMiner", "EasyPositiveMiner", "DistanceWeightedMiner", "AllTripletsMiner"),
+    "Samplers": ("PByKSampler", "AllPairsSampler", "RandomTripletsSampler", "HierarchicalSampler", "MinedSampler"),
+    "Augmentations": ("PhotoId", "Flip", "Crop", "AugmentationSequence"),
+    "Encoders, readers": ("xception", "read_folder", "read_csv"),
+    "Optimizers": ("adam", "adamw", "sgd", "keras_adam", "KerasAdam"),
+    "Schedules": ("WarmupCosineSchedule", "WarmupLinearSchedule", "StepSchedule", "ExponentialSchedule"),
+    "Write components": (
+        "Record", "Distance", "Loss", "mean_of", "Miner", "Sampler", "Batch", "Augmentation", "Streams", "Schedule",
+        "Triplets", "Pairs", "Tuples", "as_pairs", "as_triplets", "positives_of", "count_triplets", "load_plugin_file",
+    ),
+    "Judge a run": ("diagnose",),
+}  # fmt: skip
 BY_MODULE = {
-    "triplets": ("Tuples", "Positives", "positives_of", "count_triplets", "all_pairs", "as_pairs", "as_triplets"),
-    "distances.distance": ("pairwise",),
-    "data.samplers.batch": ("Batch", "Sampler"),
-    "randomness": ("Streams",),
+    "triplets": ("Positives", "all_pairs"),
     "progress": ("ShownProgress",),
-    "losses.loss": ("Loss", "mean_of"),
-    "miners.miner": ("Miner",),
     "metrics": ("RetrievalMetrics", "retrieval", "triplet_accuracy", "Interval", "mean_with_interval"),
-    "doctor": ("Finding", "diagnose"),
-    "plugins": ("load_plugin_file",),
+    "doctor": ("Finding",),
     "stopping": ("Stop", "Stopped"),
 }
 """What is public beside `siamesekit.__all__`, `errors` and `options`: what components and scripts need further."""
@@ -46,7 +53,7 @@ METHODS = ("register", "names", "components", "get", "check", "build")
 def public_names() -> str:
     """A section for each group, an entry with its own anchor for each name; what is in no group comes last."""
     registries = {registry.variable: registry for registry in REGISTRIES if registry.variable in siamesekit.__all__}
-    grouped = {name for names in GROUPS.values() for name in names} | set(registries) | {"SiamesekitError"}
+    grouped = {name for names in GROUPS.values() for name in names} | set(registries) | {"Registry", *exceptions()}
     groups = {**GROUPS, "More": tuple(name for name in siamesekit.__all__ if name not in grouped | {"__version__"})}
     parts = []
     for title, names in groups.items():
@@ -60,11 +67,12 @@ def public_names() -> str:
         "## Registries",
         "One of each kind of component that a plugin may write.",
         f"| name | such a component is | catalogue |\n| --- | --- | --- |\n{rows}",
+        '<span id="siamesekit.Registry"></span>',
         _entry("registry.Registry", 3, "members: false", "show_signature: false"),
         *(_entry(f"registry.Registry.{name}", 4) for name in METHODS),
         *_errors(),
         "## Also public, by module",
-        "Imported from the module: `from siamesekit.triplets import count_triplets`.",
+        "Imported from the module: `from siamesekit.triplets import all_pairs`.",
         *_option_types(),
     ]
     for module, names in BY_MODULE.items():
@@ -108,8 +116,7 @@ def _errors() -> list[str]:
         tree.append(f"{branches.translate(INDENT)}- [`{name}`](#siamesekit.errors.{name}){': ' if said else ''}{said}")
     return [
         "## Errors",
-        "Everything that is raised on purpose is a `SiamesekitError`; the others are imported from "
-        "`siamesekit.errors`. Catch `UserError` for what the user can mend.",
+        "Everything that is raised on purpose is a `SiamesekitError`. Catch `UserError` for what the user can mend.",
         "\n".join(tree),
         *(_public(name) if name in siamesekit.__all__ else _entry(f"errors.{name}", 3) for name in exceptions()),
     ]

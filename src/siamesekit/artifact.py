@@ -270,7 +270,7 @@ class SimilarityModel:
         except DataError:
             if len(bad) < len(files) or not bad:
                 raise
-            raise DataError(report(tuple(bad.values()), len(files))) from None
+            raise DataError(*report(tuple(bad.values()), len(files))) from None
         kept = tuple(number for number in range(len(files)) if number not in bad)
         return Embedded(embeddings, kept, tuple(bad.values()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -31,7 +31,7 @@ from siamesekit.losses.measure import ranks_as_cosine
 from siamesekit.miners.miner import Miner, problem_of_tuples
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
-from siamesekit.triplets import Tuples
+from siamesekit.triplets import Tuples, positives_of
 
 TRIED_PHOTOS = 3
 """Photos that an augmentation is tried on."""
@@ -171,6 +171,34 @@ def _try_descent(config: Config) -> None:
             schedule(step)
 
 
+def try_on_batches(
+    config: Config, loss: Loss, miner: Miner | None, batches: Sequence[Batch], labels: Tensor, embedding_dim: int
+) -> None:
+    """`try_on_a_batch` on the largest of an epoch's batches, the smallest, and once more the largest.
+
+    The last one has two photos of equal embeddings, as copies of a photo have. Copies of loss and miner go through all
+    three, as they go through training.
+
+    Args:
+        config: the run's.
+        loss: stays as it is.
+        miner: stays as it is.
+        batches: of the run's sampler.
+        labels: int64 `[N]`, individuals of the training photos, numbered from 0.
+        embedding_dim: of the run's embeddings.
+
+    Raises:
+        UserError: they cannot work together, in the words of whichever refuses.
+    """
+    if not batches:
+        return
+    loss, miner = copy.deepcopy(loss), copy.deepcopy(miner)
+    size = [len(batch.images) for batch in batches]
+    largest, smallest = batches[size.index(max(size))], batches[size.index(min(size))]
+    for batch, copies in ((largest, False), (smallest, False), (largest, True)):
+        _try(config, loss, miner, batch, labels, embedding_dim, copies)
+
+
 def try_on_a_batch(
     config: Config, loss: Loss, miner: Miner | None, batch: Batch, labels: Tensor, embedding_dim: int
 ) -> None:
@@ -187,14 +215,24 @@ def try_on_a_batch(
     Raises:
         UserError: they cannot work together, in the words of whichever refuses.
     """
-    loss, miner = copy.deepcopy(loss), copy.deepcopy(miner)
+    _try(config, copy.deepcopy(loss), copy.deepcopy(miner), batch, labels, embedding_dim, copies=False)
+
+
+def _try(
+    config: Config, loss: Loss, miner: Miner | None, batch: Batch, labels: Tensor, embedding_dim: int, copies: bool
+) -> None:
     for part in (loss, miner):
         if isinstance(part, nn.Module):
             part.cpu()
     with drawing_from(0):
-        embeddings = torch.randn(len(batch.images), embedding_dim)
-        embeddings = (embeddings / embeddings.norm(dim=1, keepdim=True)).requires_grad_()
         individuals = labels[batch.images]
+        embeddings = torch.randn(len(batch.images), embedding_dim)
+        embeddings = embeddings / embeddings.norm(dim=1, keepdim=True)
+        if copies:
+            photo, there = positives_of(individuals)
+            first, column = there.nonzero(as_tuple=True)
+            embeddings[first[:1]] = embeddings[photo[first[:1], column[:1]]]
+        embeddings.requires_grad_()
         tuples: Tuples | None = batch.triplets
         try:
             if miner is not None and config.miner is not None:
@@ -213,5 +251,6 @@ def try_on_a_batch(
                 parts.insert(1, f"miner {config.miner.component!r}")
             at_fault = culprit(error)
             why = f"{type(error).__name__}: {error}" if at_fault is None else fault(error, at_fault)
-            raise UserError(f"{', '.join(parts)} do not work together on a batch of {len(batch.images)} photos: "
+            equal = ", two of them with equal embeddings" if copies else ""
+            raise UserError(f"{', '.join(parts)} do not work together on a batch of {len(batch.images)} photos{equal}: "
                             f"{why}") from error  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -116,6 +117,23 @@ class Component:
                      if "Any" not in option.shown]  # fmt: skip
         return ({} if problems else {**checked, **objects}), problems
 
+    def check_runtime(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Validate those runtime values that are plain numbers.
+
+        Returns:
+            All values, numbers of NumPy and the like as Python's, and the problems as pairs (name, what is wrong).
+        """
+        given = {option.name: values[option.name] for option in self._numbers.options if option.name in values}
+        checked, problems = self._numbers.check_plain(given)
+        return {**values, **{name: checked.get(name, value) for name, value in given.items()}}, problems
+
+    @cached_property
+    def _numbers(self) -> Component:
+        """Itself with its runtime values that are plain numbers as its options."""
+        return replace(self, options=tuple(
+            replace(parameter, default=None) for parameter in self.runtime if _is_number(parameter.annotation)
+        ))  # fmt: skip
+
     def members(self) -> list[str]:
         """The models of a family, without its prefix; empty for a single component."""
         if self.members_from is not None:
@@ -195,6 +213,11 @@ def refuse_parameters(component: str, parameters: Sequence[Parameter], runtime: 
             "the options and gives what does the work; register a class with __call__, or a function that returns it, "
             "and say each option's type"
         )
+
+
+def _is_number(annotation: Any) -> bool:
+    base = typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+    return base in (int, float, bool)
 
 
 def named_function(place: str) -> Callable[..., Any]:

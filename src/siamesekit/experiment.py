@@ -17,7 +17,7 @@ from typing import Any, cast
 import torch
 
 from siamesekit.artifact import save_model
-from siamesekit.compatibility import refuse_what_does_not_fit, try_on_a_batch
+from siamesekit.compatibility import refuse_what_does_not_fit, try_on_batches
 from siamesekit.config import Config
 from siamesekit.culprits import plugins_named
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
@@ -35,6 +35,7 @@ from siamesekit.paths import resolved
 from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress, progress_here
+from siamesekit.random_layers import plan_random_layers, refuse_random_layers, warn_of_random_layers
 from siamesekit.report.card import figure, run_card
 from siamesekit.report.html import render
 from siamesekit.results import completed, judge, manifest, report_data, save_pickle, stand_ins, threshold
@@ -101,8 +102,10 @@ def check(
     chosen = choose_precision(device, precision)
     with all_left_as_found(), plugins_named(), chosen.exact():
         refuse_what_does_not_fit(config)
+        refuse_random_layers(config)
         data = prepare_data(config, progress, skip_bad)
         built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
+        plan_random_layers(config, built, progress)
         recipe = _recipe(config, data, built, chosen)
         return plan(config, data, built, recipe.batches, chosen)
 
@@ -175,10 +178,10 @@ def _run(
         folder.put_back(resume)
         same_config(config, folder)
     refuse_what_does_not_fit(config)
+    refuse_random_layers(config)
     data = prepare_data(config, progress, skip_bad)
-    for note in data.notes:
-        progress.say(note)
     built = prepare_encoder(config, data.images, chosen, progress, training=data.split.train)
+    warn_of_random_layers(config, built, progress)
     recipe = _recipe(config, data, built, chosen)
     clock.append(time.perf_counter())
 
@@ -231,8 +234,8 @@ def _run(
         save_pickle(folder.path / config.save.pickle, built, recipe.distance)
     pixels, averaged = raw_pixels(data.images, test.photos)
     networks = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
-    notes = [*data.notes, *broken_embeddings(networks), *notes, *([] if averaged is None else [averaged])]
-    evaluation = judge(config, test, networks, recipe.distance, point, notes)
+    notes = [*broken_embeddings(networks), *notes, *([] if averaged is None else [averaged])]
+    evaluation = judge(config, test, networks, recipe.distance, point, notes, data.notes)
     folder.write_evaluation(evaluation)
 
     def page() -> str:
@@ -302,5 +305,5 @@ def _recipe(config: Config, data: Data, built: Built, precision: Precision) -> R
     if recipe.batches:
         dim = cast(int, built.encoder.head.embedding_dim)
         labels = torch.from_numpy(training_labels(data))
-        try_on_a_batch(config, recipe.loss, recipe.miner, recipe.batches[0], labels, dim)
+        try_on_batches(config, recipe.loss, recipe.miner, recipe.batches, labels, dim)
     return recipe

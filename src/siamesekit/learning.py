@@ -21,6 +21,7 @@ from siamesekit.allocator import return_freed_memory
 from siamesekit.config import Config
 from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
+from siamesekit.engine.faults import naming_failures
 from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.state_files import weights_of
 from siamesekit.engine.training import EpochResult, Midway, embed_stored, train
@@ -102,7 +103,8 @@ def learn(
         if stop.requested is not None:
             raise Stopped(stop.requested, saved=True)
 
-    with stop.deferring():
+    tested = [data.records[photo].name for photo in test.photos.tolist()]
+    with stop.deferring(), naming_failures(_components(config), tested):
         for result in train(
             stepper, torch.tensor(photos), training.labels, training.sampler, training.distance, training.loss,
             descent, range(log.done + 1, config.train.epochs + 1), config.seed, progress, training.miner,
@@ -130,6 +132,13 @@ def learn(
         encoder.load_state_dict(log.best_weights())
     elif average is not None:
         average.apply()
+
+
+def _components(config: Config) -> dict[str, str]:
+    """The names in the config of what may fail in training, by part."""
+    parts = ("loss", "miner", "sampler", "distance", "optimizer", "schedule")
+    tables = {part: getattr(config, part) for part in parts}
+    return {part: table.component for part, table in tables.items() if table is not None}
 
 
 @dataclass
@@ -289,4 +298,11 @@ def _news(lines: list[dict[str, Any]], epochs: int) -> str:
     ):  # fmt: skip
         if line[key] is not None:
             told.append(f"{label} {line[key]:.{digits}f}")
-    return "  ".join([*told, f"{line['images_per_second']:.0f} images/s", f"{left / 60:.1f} min left"])
+    return "  ".join([*told, _speed(line["images_per_second"]), f"{left / 60:.1f} min left"])
+
+
+def _speed(images_per_second: float) -> str:
+    """Images in a second, or, where it takes longer, seconds for one."""
+    if 0 < images_per_second < 1:
+        return f"{1 / images_per_second:.1f} s an image"
+    return f"{images_per_second:.0f} images/s"

@@ -18,6 +18,11 @@ Problem = tuple[str, str]
 SHOWN_ITEMS, SHOWN_CHARACTERS = 8, 200
 """How much of a value is shown in short."""
 
+_ADAPTED = {"pytorch_metric_learning": "pml"}
+"""Packages whose objects work otherwise than components do, and the family by which they are named."""
+_AS_THEY_ARE = ("reducer", "regularizer")
+"""Kinds of which a family gives the package's own objects."""
+
 
 class OfItsKind(Protocol):
     """What a registry does for the tables of its kind."""
@@ -135,6 +140,10 @@ def what_is_wrong(value: Any, kind: str) -> str:
     """What is wrong with an object where a built component of a kind is wanted; empty where nothing is."""
     if isinstance(value, type):
         return f"must be an object, not the class {value.__name__}: write {value.__name__}(…)"
+    package = type(value).__module__.partition(".")[0]
+    if package in _ADAPTED and kind not in _AS_THEY_ARE:
+        return (f"must be {_a(kind)}, not {type(value).__name__} of {package}: "
+                f"give its name, \"{_ADAPTED[package]}/…\" (siamesekit list {kind} {_ADAPTED[package]})")  # fmt: skip
     registered = getattr(value, "__component__", None)
     if registered is not None and registered.kind != kind:
         return f"must be {_a(kind)}, not the {registered.kind} {brief(value)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from siamesekit.config.toml import dump_toml
 from siamesekit.data.images import FORMATS
-from siamesekit.data.photo_folders import SUFFIXES, children, is_photo, photos_in
+from siamesekit.data.passed_over import passed_over
+from siamesekit.data.photo_folders import children, is_photo, photos_in
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files import open_regular
@@ -121,14 +122,10 @@ def survey(place: Path) -> Survey:
         taken = " and ".join(f"column {options[each]!r} is the {each}" for each in guessed)
         notes.append(f"by what stands in them, {taken}: change that in the config if it is not so")
     if reader == "folder":
-        passed = passed_over(place)
-        if passed:
-            shown = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in passed.most_common(8))
-            notes.append(f"{sum(passed.values())} other files are passed over ({shown}): "
-                         f"photos end in {', '.join(SUFFIXES)}")  # fmt: skip
         loose, _ = _contents(place)
         if loose:
             notes.append(f"{loose} photos directly in {place} are in no individual's folder and are left out")
+        notes += replace(passed_over(place), loose=0).sentences()
         if all(record.name.count("/") > 1 for record in records):
             notes.append(f"all photos lie deeper than {place}/INDIVIDUAL/photo.jpg: if the individuals are one level "
                          "further down, give that folder as --photos")  # fmt: skip
@@ -152,18 +149,6 @@ def news(found: Survey) -> list[str]:
 def _span(ordered: list[int]) -> str:
     first, last = ordered[0], ordered[-1]
     return f"{first}" if first == last else f"{first} to {last}"
-
-
-def passed_over(place: Path) -> Counter[str]:
-    """How many files in the folders of a folder are no photos by their names, by suffix; hidden ones aside."""
-    found: Counter[str] = Counter()
-    for folder in children(place):
-        if folder.name.startswith(".") or not os.path.isdir(folder):  # noqa: PTH112
-            continue
-        for _, folders, files in os.walk(folder):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found.update(Path(name).suffix.lower() for name in files if not name.startswith(".") and not is_photo(name))
-    return found
 
 
 def _columns(table: Path) -> tuple[dict[str, str], tuple[str, ...]]:

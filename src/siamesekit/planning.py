@@ -55,6 +55,8 @@ class Plan:
         memory_bytes: estimate of the peak, for the whole process.
         seconds: estimate for the whole run.
         device: where and in which number format.
+        test_individuals: who is kept out of the training to test it, or, split by photo, whose photos are.
+        left_out: which photos will not be used, and why, a sentence each.
     """
 
     individuals: dict[str, int]
@@ -71,6 +73,8 @@ class Plan:
     memory_bytes: int
     seconds: float
     device: str
+    test_individuals: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """What is planned, as pairs of label and text."""
@@ -152,6 +156,8 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
         memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
         seconds=storing + config.train.epochs * (sum(distinct) + tested / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
+        test_individuals=tuple(data.individuals[label] for label in np.unique(data.labels[list(data.split.test)])),
+        left_out=data.notes,
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,15 +25,14 @@ from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import drawing_from
-from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, line_of_name, out_of_memory
+from siamesekit.errors import DataError, MissingDataError, MissingWeightsError, UserError, out_of_memory
 from siamesekit.files import fingerprint
+from siamesekit.left_out import passed_over_by, told_of_bad, without_singletons
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
 from siamesekit.registry import ENCODERS, READERS
 from siamesekit.report.data import StandIn
-
-SHOWN_SINGLETONS = 10
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,9 @@ class Data:
         reader: the reader that gave them.
         stand_in: what took the place of the wanted data, if anything did.
         notes: what was left out, in words.
-        left_out: photos that cannot be used, where `skip_bad` passed over them, and those of individuals with a single
-            photo, where `data.singletons` leaves them out.
+        left_out: photos that cannot be used, where `skip_bad` passed over them.
+        singletons: photos that were left out because their individuals have no other.
+        passed_over: how many files in the individuals' folders are no photos, by suffix.
     """
 
     records: tuple[Record, ...]
@@ -63,6 +62,8 @@ class Data:
     stand_in: StandIn | None
     notes: tuple[str, ...]
     left_out: tuple[Finding, ...] = ()
+    singletons: tuple[Finding, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def groups(self) -> NDArray[np.int64] | None:
         """The photos' groups, numbered, int64 `[N]`; None where the reader gives none."""
@@ -112,20 +113,25 @@ def prepare_data(config: Config, progress: Progress, skip_bad: bool = False) -> 
     records, reader, stand_in = _read(config)
     if stand_in is not None:
         progress.warn(announce(stand_in))
-    records, notes, alone = _singletons(records, config.data.singletons)
+    others = passed_over_by(config, reader, stand_in is not None)
+    records, singles, said = without_singletons(records, config.data.singletons)
+    notes = [*([] if others is None else others.sentences()), *said]
+    for note in notes:
+        progress.say(note)
     split = _split(records, config)  # before anything is decoded: what it refuses need not be waited for
     budget = int(config.data.memory_gib * GIB)
     images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
     if findings:
-        told = report(findings, len(records))
+        message, details = report(findings, len(records))
         if not skip_bad:
-            raise DataError(f"{told}\nmend them, or train on the rest with --skip-bad")
-        progress.warn(f"{told}\nthey are left out")
-        notes.append(_left_out(findings, len(records)))
+            raise DataError(f"{message}: fix them, or train on the rest with --skip-bad", details)
+        progress.warn(f"{message} and are left out:", details)
+        notes.append(told_of_bad(findings, len(records)))
         usable = [records[number] for number in kept]
-        records, singles, more_alone = _singletons(usable, config.data.singletons)
-        notes += singles
-        alone += more_alone
+        records, more, said = without_singletons(usable, config.data.singletons)
+        for note in said:
+            progress.say(note)
+        singles, notes = [*singles, *more], [*notes, *said]
         names = {record.name for record in records}
         images = keep_only(images, [number for number, record in enumerate(usable) if record.name in names])
         split = _split(records, config)
@@ -133,8 +139,9 @@ def prepare_data(config: Config, progress: Progress, skip_bad: bool = False) -> 
     numbers = {name: number for number, name in enumerate(individuals)}
     labels = np.array([numbers[record.individual] for record in records], dtype=np.int64)
     return Data(
-        tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes), (*findings, *alone)
-    )
+        tuple(records), images, tuple(individuals), labels, split, reader, stand_in, tuple(notes), findings,
+        tuple(singles), {} if others is None else others.by_suffix,
+    )  # fmt: skip
 
 
 def prepare_encoder(
@@ -172,9 +179,9 @@ def prepare_encoder(
     except MissingWeightsError as error:
         if table.stand_in is None:
             raise
-        weights, used = at_hand(table.stand_in.weights), f"{_spell(table.stand_in.weights)} weights"
+        weights, used = at_hand(table.stand_in.weights), f"{spell(table.stand_in.weights)} weights"
         why = str(error).partition(";")[0].partition(". ")[0].removesuffix(".")  # the first sentence of a hub's advice
-        stand_in = StandIn("weights", _spell(table.weights), used, why,
+        stand_in = StandIn("weights", spell(table.weights), used, why,
                            table.stand_in.hint or "encoder.weights = \"FILE.safetensors\"")  # fmt: skip
         progress.warn(announce(stand_in))
         encoder = _with_weights(architecture, weights, seed)
@@ -188,7 +195,7 @@ def prepare_encoder(
     if weights == "calibrated":
         photos = torch.arange(len(images)) if training is None else torch.tensor(training)
         _calibrate(encoder, images, photos, precision, progress)
-    source = {"source": _spell(weights)}
+    source = {"source": spell(weights)}
     if weights not in NAMED_WEIGHTS:
         source["sha256"] = fingerprint(Path(weights))
     return Built(encoder, architecture, source, stand_in)
@@ -234,31 +241,6 @@ def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
         return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
 
 
-def _singletons(records: list[Record], rule: str) -> tuple[list[Record], list[str], list[Finding]]:
-    """Individuals with one photo, refused or left out: those that stay, a note, and the photos that do not."""
-    counts = Counter(record.individual for record in records)
-    single = [record for record in records if counts[record.individual] == 1]
-    if not single:
-        return records, [], []
-    shown = ", ".join(line_of_name(record.name) for record in single[:SHOWN_SINGLETONS])
-    more = f" and {len(single) - SHOWN_SINGLETONS} more" if len(single) > SHOWN_SINGLETONS else ""
-    if rule == "leave-out":
-        kept = [record for record in records if counts[record.individual] > 1]
-        note = f"{len(single)} individuals with a single photo were left out: {shown}{more}"
-        reason = "the only photo of its individual, which makes no positive pair"
-        alone = [Finding(record.name, reason, "add photos of the individual") for record in single]
-        return kept, [note], alone
-    raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {shown}{more}; add "
-                    'photos of them, or set data.singletons = "leave-out"')  # fmt: skip
-
-
-def _left_out(findings: Sequence[Finding], photos: int) -> str:
-    """Photos that cannot be used, in one line."""
-    shown = ", ".join(line_of_name(finding.name) for finding in findings[:SHOWN_SINGLETONS])
-    more = f" and {len(findings) - SHOWN_SINGLETONS} more" if len(findings) > SHOWN_SINGLETONS else ""
-    return f"{len(findings)} of {photos} photos cannot be used and were left out: {shown}{more}"
-
-
 def _split(records: Sequence[Record], config: Config) -> Split:
     individuals = individuals_of(records)
     if len(individuals) < 2:
@@ -290,5 +272,6 @@ def _calibrate(encoder: Encoder, images: Tensor, photos: Tensor, precision: Prec
         calibrate_batchnorm(encoder.backbone.network, scaled())
 
 
-def _spell(weights: str | Path) -> str:
+def spell(weights: str | Path) -> str:
+    """Where weights come from, in words."""
     return "random, BatchNorm-calibrated" if weights == "calibrated" else str(weights)

@@ -34,7 +34,7 @@ from siamesekit.components import Component, Member, named_function, refuse_para
 from siamesekit.construction import Registered, remember_member, with_checks
 from siamesekit.errors import ComponentError, near
 from siamesekit.installed_plugins import load_installed_plugins
-from siamesekit.nested import Problem, build_nested, check_nested, component_from
+from siamesekit.nested import Problem, brief, build_nested, check_nested, component_from
 from siamesekit.signatures import REQUIRED, Parameter, live_parameters, read_source
 
 __all__ = [
@@ -140,6 +140,8 @@ class Registry:
             ComponentError: there is none; the message has near matches and all choices.
         """
         self._look_up()
+        if not isinstance(name, str):
+            raise ComponentError(f"{self.kind} must be named by a string, not {brief(name)}")
         prefix, slash, model = name.partition("/")
         family = self._components.get(f"{prefix}/*") if slash else None
         if name in self._components and not name.endswith("*"):
@@ -198,7 +200,10 @@ class Registry:
                 runtime value that is lacking, or that must not be left.
             PluginError: a plugin's component fails, or gives what is none of its kind.
         """
-        component, table = self.get(name), dict(options or {})
+        component = self.get(name)
+        if options is not None and not isinstance(options, Mapping):
+            raise ComponentError(f"options of {self.kind} {name!r} must be a table or keywords, not {brief(options)}")
+        table = dict(options or {})
         own = {option.name for option in component.options}
         keywords = {key: value for key, value in keywords.items() if value is not None or key not in self.runtime & own}
         runtime = {key: value for key, value in keywords.items() if key in self.runtime - own}
@@ -261,7 +266,8 @@ class Registry:
         also = [*named, *sorted(self.runtime.difference(named))]
         resolved, wrong = self._check(component, options, also, in_python=True, name=name)
         self._refuse(name, [*problems, *wrong])
-        offered = self._named(component, offered)
+        offered, wrong = component.check_runtime(self._named(component, offered))
+        self._refuse(name, wrong)
         # what is not given is the default of the callable's own signature, except that a family's members have none
         given = resolved if component.family else {key: resolved[key] for key in options}
         arguments = {**given, **self._nested(component, resolved, offered)}
@@ -302,6 +308,8 @@ class Registry:
         resolved, problems = self._check(component, options, (), in_python=True)
         self._refuse(component.name, problems)
         runtime = self._named(component, {key: value for key, value in bound.arguments.items() if key not in own})
+        runtime, problems = component.check_runtime(runtime)
+        self._refuse(component.name, problems)
         if lacking := [p.name for p in component.runtime if p.required and p.name not in runtime]:
             raise ComponentError(f"{self.kind} {component.name!r} needs {', '.join(lacking)}, which is not there")
         bound.arguments.update(runtime, **{key: resolved[key] for key in options})

@@ -18,7 +18,7 @@ from torch import Tensor
 from siamesekit import __version__
 from siamesekit.baselines import worth_of_training
 from siamesekit.calibration import pairs_of
-from siamesekit.config import ComponentTable, Config
+from siamesekit.config import Config
 from siamesekit.distances.distance import Distance
 from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.held_out import HeldOut
@@ -30,9 +30,10 @@ from siamesekit.files import write_atomic
 from siamesekit.losses.loss import Loss
 from siamesekit.model import SiameseNetwork
 from siamesekit.preparation import Built, Data
+from siamesekit.random_layers import above_random_layers
 from siamesekit.randomness import generator
-from siamesekit.registry import SAMPLERS
 from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
+from siamesekit.report_facts import facts_of
 from siamesekit.retrieval import nearest
 
 HARDEST = 10
@@ -70,6 +71,7 @@ def judge(
     distance: Distance,
     point: OperatingPoint | None,
     notes: Sequence[str],
+    left_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of evaluation.json.
 
@@ -80,6 +82,7 @@ def judge(
         distance: the run's.
         point: the trained network's threshold.
         notes: what is to be said beside the figures.
+        left_out: which photos are not among those that trained and tested, in words.
     """
     settings = config.evaluation
     figures = {
@@ -101,6 +104,7 @@ def judge(
         "training": worth_of_training(written).as_json(),
         "threshold": None if point is None else point.as_json(),
         "notes": list(notes),
+        "left_out": list(left_out),
     }
 
 
@@ -117,7 +121,11 @@ def manifest(config: Config, data: Data, built: Built, precision: Precision, cac
             "individuals": len(data.individuals),
             "photos": len(data.records),
             "split": {name: len(part) for name, part in data.split.parts().items()},
-            "left_out": [{"photo": line_of_name(finding.name), "reason": finding.reason} for finding in data.left_out],
+            "left_out": [
+                {"photo": line_of_name(finding.name), "reason": finding.reason}
+                for finding in (*data.left_out, *data.singletons)
+            ],
+            "passed_over": {line_of_name(suffix): count for suffix, count in data.passed_over.items()},
             "sha256": data.fingerprint(),
         },
         "weights": dict(built.weights),
@@ -186,65 +194,26 @@ def report_data(
     by_class = bool(getattr(loss, "by_class", False)) and test.classes is None
     same, different = _pair_distances(test, trained, distance, config.seed)
     ranks = bool(trained.isfinite().all())  # what is not a number is nearer to nothing
+    random = above_random_layers(built.weights["source"], config.encoder.train_from, len(epochs))
     return ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         stand_ins=stand_ins(data, built),
-        facts=_facts(config, data, built, precision),
+        facts=facts_of(config, data, built, precision),
         epochs=tuple(epochs),
         kept_epoch=kept_epoch,
         loss_by_class=by_class,
-        findings=tuple(diagnose(epochs, margin_of(loss))),
+        findings=(*([] if random is None else [random]), *diagnose(epochs, margin_of(loss))),
         evaluation=evaluation,
         same=same,
         different=different,
         rankings=_rankings(data, test, trained, distance) if ranks else (),
         hardest=_hardest(data, test, trained, distance) if ranks else (),
-    )
-
-
-def _facts(config: Config, data: Data, built: Built, precision: Precision) -> tuple[tuple[str, str], ...]:
-    """What was done, as label and text."""
-    parts = data.split.parts()
-    photos = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
-    individuals = ", ".join(f"{len(set(data.labels[list(part)]))} {name}" for name, part in parts.items())
-    parameters = sum(parameter.numel() for parameter in built.encoder.parameters())
-    trainable = sum(parameter.numel() for parameter in built.encoder.trainable())
-    trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
-    size, sampler = config.data.size, config.sampler
-
-    def component(table: ComponentTable) -> str:
-        options = ", ".join(f"{key} {value}" for key, value in table.options.items())
-        return f"{table.component} ({options})" if options else table.component
-
-    batches = component(sampler)
-    if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
-        batches += f", batches of {sampler.batch_size}"
-    miner = () if config.miner is None else (("Miner", component(config.miner)),)
-    schedule = () if config.schedule is None else (("Schedule", component(config.schedule)),)
-    own = () if config.loss.optimizer is None else (("Optimizer of the loss", component(config.loss.optimizer)),)
-    optimizer = component(config.optimizer)
-    if config.optimizer.layer_decay < 1:
-        optimizer += f", layer by layer {config.optimizer.layer_decay} times the rate"
-    if config.optimizer.clip_norm > 0:
-        optimizer += f", gradients clipped to {config.optimizer.clip_norm}"
-    if config.train.average > 0:
-        optimizer += f", weights averaged with decay {config.train.average}"
-    return (
-        ("Photos", f"{photos}; reader {data.reader}"),
-        ("Individuals", f"{individuals}; split by {config.split.by}"),
-        ("Encoder", f"{config.encoder.component}, {trains}; {built.weights['source']} weights"),
-        ("Parameters", f"{trainable:,} of {parameters:,} trained"),
-        ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
-        ("Distance", component(config.distance)),
-        ("Sampler", batches),
-        *miner,
-        ("Loss", component(config.loss)),
-        ("Optimizer", optimizer),
-        *own,
-        *schedule,
-        ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
+        parts={
+            name: tuple(data.individuals[label] for label in np.unique(data.labels[list(part)]))
+            for name, part in data.split.parts().items()
+        },
     )
 
 

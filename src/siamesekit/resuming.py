@@ -25,7 +25,7 @@ def same_surroundings(config: Config, folder: RunFolder, now: Mapping[str, Any],
     if began is None:  # it stopped before it had one: nothing is trained yet
         return
     for what, key in (("photos", "data"), ("weights", "weights"), ("plugin files", "plugins")):
-        if began.get(key) != now[key]:
+        if _that_trains(began.get(key)) != _that_trains(now[key]):
             raise OutputError(f"--resume: the {what} are not those that {folder.path} began with; put them back, or "
                               "start anew with --overwrite or another --out")  # fmt: skip
     if began.get("frozen_part_cached", now["frozen_part_cached"]) != now["frozen_part_cached"]:
@@ -45,6 +45,12 @@ def same_surroundings(config: Config, folder: RunFolder, now: Mapping[str, Any],
     if changed:
         progress.warn(f"This is not where the run began ({', '.join(changed)} changed): the numbers will differ from "
                       "those of an unbroken run by rounding")  # fmt: skip
+
+
+def _that_trains(entry: Any) -> Any:
+    """An entry of the manifest but for photos that do not train: whether they are there changes nothing."""
+    beside = {"left_out", "passed_over"}
+    return {key: value for key, value in entry.items() if key not in beside} if isinstance(entry, dict) else entry
 
 
 def same_config(config: Config, folder: RunFolder) -> None:

@@ -22,5 +22,7 @@ def split_of(config: Config, data: Data) -> dict[str, Any]:
         "format": FORMAT,
         "by": config.split.by,
         "parts": {part: dict(sorted(individuals.items())) for part, individuals in parts.items()},
-        "left_out": [{"photo": finding.name, "reason": finding.reason} for finding in data.left_out],
+        "left_out": [
+            {"photo": finding.name, "reason": finding.reason} for finding in (*data.left_out, *data.singletons)
+        ],
     }

@@ -298,6 +298,46 @@ def test_check_prints_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_check_and_run_say_who_was_left_out_in_the_same_words_once(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = Path(shutil.copytree(project / "photos", tmp_path / "photos"))
+    for name in ("x/1.HEIC", "x/2.HEIC", "x/3.HEIC"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    (photos / "single").mkdir()
+    shutil.copy(photos / "striped_0" / "0.png", photos / "single")
+    (photos / "striped_1" / "0.png").write_bytes(b"")
+    options = ["--device", "cpu", "--skip-bad", "--set", f"data.root={photos}", "--set", "data.singletons=leave-out",
+               "--set", "train.epochs=1"]  # fmt: skip
+    sentences = [
+        "3 files passed over: 3 .HEIC; ",
+        "individual x: 3 files passed over: 3 .HEIC, and no photo is left",
+        "1 individuals with a single photo were left out: single/0.png",
+        "1 of 32 photos cannot be used and are left out:",
+        "striped_1/0.png: is empty (0 bytes)",
+    ]
+    for command in ("check", "run"):
+        said = call(command, project / "config.toml", *options).output
+        assert {sentence: said.count(sentence) for sentence in sentences} == dict.fromkeys(sentences, 1), command
+    plan = document(call("check", project / "config.toml", *options, "--json"))
+    assert [any(note.startswith(sentence) for note in plan["left_out"]) for sentence in sentences[:3]] == [True] * 3
+    written = json.loads((tmp_path / "runs/small/evaluation.json").read_text())
+    assert written["left_out"] == plan["left_out"]
+    assert len(plan["test_individuals"]) == 4
+
+
+def test_random_layers_below_those_that_train_are_refused_or_said(project: Path) -> None:
+    config = project / "config.toml"
+    refused = call("run", config, "--set", "encoder.weights=random", "--device", "cpu")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert 'encoder.weights = "random" with encoder.train_from = "layer3"' in refused.stderr
+    said = call("check", config, "--device", "cpu")
+    assert said.exit_code == 0
+    assert said.stderr.count("The layers before 'layer3' are frozen and random") == 1
+
+
 def test_run_as_json_is_one_document_and_the_run(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,7 +391,7 @@ def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, proje
     out = tmp_path / "e.csv"
     plain = call("embed", telling, photos, "-o", out, "--device", "cpu")
     assert (plain.exit_code, out.exists()) == (2, False)
-    assert plain.stderr.endswith("mend them, or embed the rest with --skip-bad\n")
+    assert "photos cannot be used: fix them, or embed the rest with --skip-bad\n" in plain.stderr
     told = document(call("embed", telling, photos, "-o", out, "--device", "cpu", "--skip-bad", "--json"))
     assert (told["photos"], told["left_out_file"]) == (30, f"{out}.left-out.csv")
     with Path(f"{out}.left-out.csv").open(newline="") as text:
@@ -376,5 +416,5 @@ def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, proje
 def test_embed_of_bad_photos_alone_is_an_error(telling: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     result = call("embed", telling, tmp_path / "a.png", "-o", tmp_path / "e.csv", "--skip-bad", "--device", "cpu")
-    assert (result.exit_code, result.stderr.splitlines()[0]) == (2, "error: 1 of 1 photos cannot be used:")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (2, "error: 1 of 1 photos cannot be used")
     assert not list(tmp_path.glob("e.csv*"))

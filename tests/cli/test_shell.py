@@ -12,7 +12,7 @@ import pytest
 
 from siamesekit import errors, installed_plugins
 from siamesekit.cli import shell as shell_module
-from siamesekit.cli.shell import Shell, rate_in_words
+from siamesekit.cli.shell import Shell
 from siamesekit.errors import RunError, SiamesekitError, UserError
 
 Captured = pytest.CaptureFixture[str]
@@ -69,12 +69,6 @@ def test_a_fault_of_the_library_is_told_with_its_place(capsys: Captured) -> None
     with pytest.raises(SystemExit), Shell():
         errors.near("word", 3)  # type: ignore[arg-type]
     assert re.match(r"error: a fault of siamesekit at errors\.py:\d+, ", capsys.readouterr().err)
-
-
-@pytest.mark.parametrize("rate", [(255495.2, "255,495/s"), (14.26, "14.3/s"), (0.25, "0.2/s"), (0.0037, "0.2/min"),
-                                  (0.0001, "0.4/h")])  # fmt: skip
-def test_a_slow_rate_is_by_the_minute_or_hour(rate: tuple[float, str]) -> None:
-    assert rate_in_words(rate[0]) == rate[1]
 
 
 def test_with_debug_faults_come_through() -> None:
@@ -155,8 +149,8 @@ def test_progress_without_a_terminal_is_a_line_at_most_every_ten_seconds(
     monkeypatch.setattr(shell_module.time, "perf_counter", lambda: next(clock))
     assert list(Shell().track("abcdefghi", 9, "photos", "photos")) == list("abcdefghi")
     assert capsys.readouterr().out.splitlines() == [
-        "photos: 3/9 photos, 0.2/s, 24 s left",
-        "photos: 6/9 photos, 0.2/s, 12 s left",  # and none at the end
+        "photos: 3/9 photos, 4.0 s each, 24 s left",
+        "photos: 6/9 photos, 4.0 s each, 12 s left",  # and none at the end
     ]
 
 
@@ -166,6 +160,21 @@ def test_progress_on_a_terminal_passes_every_item_on(monkeypatch: pytest.MonkeyP
     taken: Iterator[int] = shell.track(iter([3, 1, 2]), 3, "photos", "photos")
     assert next(taken) == 3
     assert list(taken) == [1, 2]
+
+
+def test_a_rate_counts_work_that_is_done_before_an_item_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(shell_module.time, "perf_counter", lambda: now[0])
+    shown = Shell().track(range(64), 64, "Calibrating", "images")
+    now[0] = 16.0  # 32 images are through at once
+    for _ in range(33):
+        next(shown)
+    assert capsys.readouterr().out.splitlines()[0].startswith("Calibrating: 1/64 images, 16.0 s each")
+    now[0] = 32.0
+    assert len(list(shown)) == 31
+    assert capsys.readouterr().out.splitlines() == ["Calibrating: 33/64 images, 1.0/s, 30 s left"]
 
 
 def test_missing_files_are_named_together(tmp_path: Path) -> None:

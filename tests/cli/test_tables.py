@@ -77,6 +77,21 @@ def test_a_plan_is_a_line_an_item() -> None:
     }
 
 
+def test_a_plan_names_who_is_kept_for_the_test() -> None:
+    few = rows(plan_table(PLAN | {"test_individuals": ("ann", "b\nob")}))
+    assert ["kept for the test", "2: ann, 'b\\nob'"] in few
+    many = rows(plan_table(PLAN | {"test_individuals": tuple(f"i{number}" for number in range(12))}))
+    assert ["kept for the test", "12: i0, i1, i2, i3, i4 and 7 more"] in many
+
+
+def test_a_plan_explains_its_words_and_no_size_is_nothing() -> None:
+    shown = text(plan_table(PLAN | {"cache_bytes": 4_000, "memory_bytes": 40_000_000}))
+    assert "cached (4 kB)" in shown
+    assert "40 MB" in shown
+    for word in ("an epoch:", "a triplet:", "the frozen part:", "bf16:"):
+        assert word in shown
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (3599, "60 min")])
 def test_a_duration_is_in_seconds_below_two_minutes(seconds: float, shown: str) -> None:
     assert ["time, about", shown] in rows(plan_table(PLAN | {"seconds": seconds}))

@@ -199,3 +199,23 @@ def test_where_a_lock_cannot_be_had_values_are_in_memory(tmp_path: Path, monkeyp
     monkeypatch.setattr(feature_store, "held", refused)
     assert same(FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_a_set_s_stays(tmp_path: Path) -> None:
+    """In the place of a set, in a set's folder, and in folders called as those in which sets are made."""
+    FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill)
+    mine = ["k/notes.txt", "k/00.bin", "k/0.bin.old", ".making-0123456789abcdef/thesis.tex", ".making-mine/x.bin",
+            "photos/0.jpg", "other/header.json.txt"]  # fmt: skip
+    for name in mine:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "k" / HEADER).write_text("{")  # damaged: another takes its place, if it can
+    assert same(FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill))
+    FeatureStore(tmp_path, sum(layout.bytes for layout in LAYOUTS)).make("l", LAYOUTS, fill)  # there is no room
+    assert all((tmp_path / name).read_text() == "mine" for name in mine)
+
+
+def test_a_file_in_the_place_of_a_set_stays(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text("mine")
+    assert same(FeatureStore(tmp_path, GIB).make("k", LAYOUTS, fill))
+    assert (tmp_path / "k").read_text() == "mine"

@@ -18,7 +18,7 @@ from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import choose_precision
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, train
-from siamesekit.errors import RunError
+from siamesekit.errors import ComponentError, RunError
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.triplet import TripletLoss
 from siamesekit.miners.miner import Miner
@@ -403,3 +403,19 @@ def test_the_average_follows_the_steps() -> None:
         assert torch.equal(encoder.state_dict()[name], value), "training goes on with the weights themselves"
     with average.applied():
         assert not torch.equal(encoder.state_dict()["head.dense1.weight"], plain.state_dict()["head.dense1.weight"])
+
+
+def test_a_loss_that_gives_a_plain_scalar_trains_alike_but_for_the_share_of_active_terms() -> None:
+    def plain(embeddings: Tensor, labels: Tensor, triplets: Triplets) -> Tensor:
+        return TripletLoss(margin=0.7)(embeddings, labels, triplets).objective
+
+    encoders = [made(), made()]
+    [expected], [found] = trained(encoders[0], 1), trained(encoders[1], 1, loss=plain)
+    assert (found.loss, found.gradient_norm) == (expected.loss, expected.gradient_norm)
+    assert math.isnan(found.active_triplets)
+    assert all(map(torch.equal, encoders[0].state_dict().values(), encoders[1].state_dict().values()))
+
+
+def test_what_is_no_loss_is_refused_in_the_words_of_what_it_is() -> None:
+    with pytest.raises(ComponentError, match=r"a loss must give a LossValue or a scalar tensor, not Tensor <float32"):
+        trained(made(), 1, loss=lambda embeddings, labels, triplets: embeddings.sum(1))

@@ -151,7 +151,7 @@ def test_from_a_folder_of_photos_to_a_report_in_three_commands(clean: Path, tmp_
     siamesekit = clean / "siamesekit"
     called(siamesekit, "init", "zoo", cwd=tmp_path)
     called(siamesekit, "check", "zoo/config.toml", cwd=tmp_path)
-    chosen = ("--set", "encoder.name=timm/test_resnet", "--set", "encoder.weights=random", "--set",
+    chosen = ("--set", "encoder.name=timm/test_resnet", "--set", "encoder.weights=calibrated", "--set",
               "encoder.train_from=layer4", "--set", "train.epochs=1", "--out", "run", "--device", "cpu")  # fmt: skip
     said = called(siamesekit, "run", "zoo/config.toml", *chosen, cwd=tmp_path)
     assert "report: run/report.html" in said

@@ -213,6 +213,36 @@ def test_without_a_threshold_the_notes_say_why() -> None:
     assert html.index("ships no threshold") < html.index("<li>No threshold: too few.</li>")
 
 
+def test_a_threshold_of_unknown_worth_says_so() -> None:
+    html = render(report(evaluation=evaluation(threshold=POINT | {"cross_fit": None})))
+    assert "How often such verdicts are wrong is <strong>unknown</strong>" in html
+
+
+def test_who_trained_and_who_tested_stands_in_a_list_that_opens() -> None:
+    html = render(report(parts={"train": ("ann", NASTY), "validation": (), "test": ("bob",)}))
+    listed = html[html.index("<summary>Who trained") :]
+    listed = listed[: listed.index("</details>")]
+    assert f"<dt>trained</dt><dd>ann, {escape(NASTY)}</dd>" in listed
+    assert "<dt>tested</dt><dd>bob</dd>" in listed
+    assert "validation" not in listed
+
+
+def test_photos_that_were_left_out_are_told() -> None:
+    html = render(report(evaluation=evaluation(left_out=[f"individual {NASTY}: 3 files passed over: 3 .HEIC"])))
+    assert f"<li>individual {escape(NASTY)}: 3 files passed over: 3 .HEIC</li>" in html
+    assert "Photos that were left out" not in render(report())
+
+
+def test_what_to_do_next_depends_on_what_the_model_is_worth() -> None:
+    good = render(report())
+    assert "siamesekit compare RUN A.jpg B.jpg" in good
+    assert "To get a better model" not in good
+    bad = render(report(evaluation=evaluation(networks=networks(GOOD | {"trained": (0.1, 0.1, 0.1)}))))
+    assert "To get a better model" in bad
+    assert "siamesekit compare" not in bad
+    assert "To get a better model" in render(report(evaluation=evaluation(threshold=None)))
+
+
 @pytest.mark.parametrize("epochs", [1, 60])
 def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
     html = render(report(epochs=tuple(epoch(n) for n in range(1, epochs + 1))))

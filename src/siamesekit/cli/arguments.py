@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from siamesekit.errors import UserError
+from siamesekit.errors import UserError, line_of_name
 from siamesekit.run_folder import CHECKPOINTS, MANIFEST, MODEL
 
 DESCRIPTION = "model.json"
@@ -26,13 +26,12 @@ def check_compared(run: Path, a: Path, b: Path) -> None:
         UserError: with the command that was meant.
     """
     _run_first("compare", run, [a, b])
-    folders = [path for path in (a, b) if path.is_dir()]
+    folders = [line_of_name(str(path)) for path in (a, b) if path.is_dir()]
     if folders:
-        inputs = shlex.join(map(str, (a, b)))
         are = "is a folder" if len(folders) == 1 else "are folders"
         raise UserError(
-            f"{' and '.join(map(str, folders))} {are}; compare takes two photos. For all photos in folders: "
-            f"siamesekit embed {shlex.quote(str(run))} {inputs} -o embeddings.csv"
+            f"{' and '.join(folders)} {are}; compare takes two photos. For all photos in folders: "
+            f"siamesekit embed {_quoted(run, a, b)} -o embeddings.csv"
         )
 
 
@@ -42,16 +41,19 @@ def check_embedded(run: Path, inputs: Sequence[Path], output: Path) -> None:
     Raises:
         UserError: with the command that was meant.
     """
-    _run_first("embed", run, inputs, f" -o {shlex.quote(str(output))}")
+    _run_first("embed", run, inputs, f" -o {_quoted(output)}")
 
 
 def _run_first(command: str, run: Path, others: Sequence[Path], rest: str = "") -> None:
     meant = [path for path in others if is_run(path)]
     if len(meant) == 1 and not is_run(run):
-        photos = shlex.join(str(path) for path in (run, *others) if path is not meant[0])
-        raise UserError(
-            f"the run's folder comes first: siamesekit {command} {shlex.quote(str(meant[0]))} {photos}{rest}"
-        )
+        photos = [path for path in (run, *others) if path is not meant[0]]
+        raise UserError(f"the run's folder comes first: siamesekit {command} {_quoted(meant[0], *photos)}{rest}")
     if run.is_file():
-        raise UserError(f"{run} is a file; the run's folder comes first: siamesekit {command} RUN "
-                        f"{shlex.join(map(str, others))}{rest}")  # fmt: skip
+        raise UserError(f"{line_of_name(str(run))} is a file; the run's folder comes first: siamesekit {command} RUN "
+                        f"{_quoted(*others)}{rest}")  # fmt: skip
+
+
+def _quoted(*paths: Path) -> str:
+    """Paths as a shell takes them, in one line."""
+    return shlex.join(line_of_name(str(path)) for path in paths)

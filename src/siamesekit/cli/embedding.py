@@ -50,7 +50,7 @@ def embed_into(
         try:
             embeddings = model.embed_files(photos, shell)
         except DataError as error:
-            raise DataError(f"{error}\nmend them, or embed the rest with --skip-bad") from None
+            raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
         warn_of_broken(embeddings)
         write_embeddings(output, photos, embeddings.numpy(), individuals)
         shell.say(f"{len(photos)} photos, {embeddings.shape[1]} dimensions each: {output}")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from siamesekit.errors import SiamesekitError, UserError, in_one_line, line_of_name, out_of_memory, printable
+from siamesekit.figures import rate
 from siamesekit.progress import Item, Progress
 from siamesekit.stopping import Stop, Stopped
 
@@ -144,15 +145,17 @@ class Shell(Progress):
         print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
-        """A progress bar on a terminal; elsewhere a line at most every ten seconds."""
-        if self.quiet:
-            yield from items
-        elif self.out.is_terminal:
-            yield from self._bar(items, total, label, unit)
-        else:
-            yield from self._lines(items, total, label, unit)
+        """A progress bar on a terminal; elsewhere a line at most every ten seconds.
 
-    def _bar(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
+        The time counts from this call on: work may be done before the first item is asked for.
+        """
+        start = time.perf_counter()
+        if self.quiet:
+            return iter(items)
+        shown = self._bar if self.out.is_terminal else self._lines
+        return shown(items, total, label, unit, start)
+
+    def _bar(self, items: Iterable[Item], total: int, label: str, unit: str, start: float) -> Iterator[Item]:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
@@ -162,22 +165,19 @@ class Shell(Progress):
         )  # fmt: skip
         with bars:
             task = bars.add_task(label, total=total, rate="")
-            start = time.perf_counter()
             for count, item in enumerate(items, 1):
                 yield item
-                rate = count / max(time.perf_counter() - start, 1e-9)
-                bars.update(task, completed=count, rate=rate_in_words(rate))
+                bars.update(task, completed=count, rate=rate(count, time.perf_counter() - start))
 
-    def _lines(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
-        start = last = time.perf_counter()
+    def _lines(self, items: Iterable[Item], total: int, label: str, unit: str, start: float) -> Iterator[Item]:
+        last = start
         for count, item in enumerate(items, 1):
             yield item
             now = time.perf_counter()
             if now - last > 10 and count < total:
                 last = now
-                rate = count / (now - start)
-                left = (total - count) / rate
-                self.say(f"{label}: {count}/{total} {unit}, {rate_in_words(rate)}, {left:.0f} s left")
+                left = (total - count) * (now - start) / count
+                self.say(f"{label}: {count}/{total} {unit}, {rate(count, now - start)}, {left:.0f} s left")
 
     def require_files(self, *paths: Path) -> None:
         """All of these must exist.
@@ -195,14 +195,6 @@ class Shell(Progress):
 
         for file in files:
             load_plugin_file(file)
-
-
-def rate_in_words(per_second: float) -> str:
-    """A rate with a figure that says something: slow things by the minute or hour."""
-    for unit, seconds in (("s", 1), ("min", 60)):
-        if per_second * seconds >= 0.1:
-            return f"{per_second * seconds:,.{0 if per_second >= 100 else 1}f}/{unit}"
-    return f"{per_second * 3600:.1f}/h"
 
 
 def in_words(error: Exception) -> str:

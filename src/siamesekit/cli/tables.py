@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from siamesekit.cli.catalogue import summary_of_member
+from siamesekit.errors import line_of_name
+from siamesekit.figures import size
 from siamesekit.signatures import in_words
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from siamesekit.signatures import Parameter
 
 NETWORKS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
+SHOWN_NAMES = 5
+WORDS = (
+    "an epoch: once through the training photos; a triplet: two photos of one individual, one of another; a step: one "
+    "batch of photos, after which the network changes a little; the frozen part: layers that do not train; fp32, bf16: "
+    "numbers of 32 or 16 bits, 16 are faster and coarser"
+)
+"""Below a plan."""
 METRICS = {"triplet_accuracy": "triplet accuracy", "precision_at_1": "P@1", "map_at_r": "MAP@R"}
 
 
@@ -40,18 +49,23 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     table = _table("plan", "")
     parts = plan["photos"]
     table.add_row("individuals", ", ".join(f"{count} {part}" for part, count in plan["individuals"].items()))
+    if tested := plan.get("test_individuals"):
+        names = ", ".join(line_of_name(name) for name in tested[:SHOWN_NAMES])
+        more = f" and {len(tested) - SHOWN_NAMES} more" if len(tested) > SHOWN_NAMES else ""
+        table.add_row("kept for the test", f"{len(tested)}: {names}{more}")
     table.add_row("photos", ", ".join(f"{count} {part}" for part, count in parts.items()))
     triplets = "chosen by the miner," if plan["triplets"] is None else plan["triplets"]
     table.add_row("triplets an epoch", f"{triplets} in {plan['batches']} batches")
     table.add_row("steps", str(plan["steps"]))
     table.add_row("parameters", f"{plan['trainable']:,} of {plan['parameters']:,} train")
     table.add_row("weights", plan["weights"])
-    table.add_row("frozen part", f"{plan['frozen_part']} ({plan['cache_bytes'] / 1e6:.0f} MB)")
+    table.add_row("frozen part", f"{plan['frozen_part']} ({size(plan['cache_bytes'])})")
     table.add_row("device", plan["device"])
-    table.add_row("memory, about", f"{plan['memory_bytes'] / 1e9:.1f} GB")
+    table.add_row("memory, about", size(plan["memory_bytes"]))
     table.add_row("time, about", _duration(plan["seconds"]))
     for stand_in in plan["stand_ins"]:
         table.add_row("STAND-IN", stand_in)
+    table.caption = WORDS
     return table
 
 

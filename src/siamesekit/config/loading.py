@@ -53,7 +53,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: the TOML file.
-        overrides: `table.key=value` pairs, the value in TOML's spelling (a bare word is a string).
+        overrides: `table.key=value` pairs, or one of them, the value in TOML's spelling (a bare word is a string).
 
     Raises:
         ConfigError: anything wrong with it, all problems together, each with its place.
@@ -62,7 +62,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     text, file = read_config_text(path)
     reading = Reading(file, text)
     raw = _parsed(path, text)
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str) else overrides:
         apply_override(raw, override, reading)
     unusable = list(_unusable(raw))
     if unusable:

@@ -73,7 +73,7 @@ def load_images(
     """
     loaded = load_usable(records, size, fit, progress, budget, workers)
     if loaded.findings:
-        raise DataError(report(loaded.findings, len(records)))
+        raise DataError(*report(loaded.findings, len(records)))
     return loaded.images
 
 
@@ -123,7 +123,7 @@ def read_chunks(
     findings: dict[int, Finding] = {} if passed_over is None else passed_over
     yield from _read(records, rooms, size, fit, progress, label, workers, findings, rest=passed_over is not None)
     if findings and passed_over is None:
-        raise DataError(report(tuple(findings.values()), len(records)))
+        raise DataError(*report(tuple(findings.values()), len(records)))
 
 
 def _read(
@@ -185,9 +185,8 @@ def _fill(pixels: Pixels, record: Record, fit: Fit) -> Finding | None:
     return None
 
 
-def report(findings: Sequence[Finding], photos: int) -> str:
+def report(findings: Sequence[Finding], photos: int) -> tuple[str, list[str]]:
     """Photos that cannot be used: how many of all, and the first `SHOWN_FINDINGS` of them, a line each."""
-    shown = "\n".join(f"  {finding}" for finding in findings[:SHOWN_FINDINGS])
+    shown = [str(finding) for finding in findings[:SHOWN_FINDINGS]]
     more = len(findings) - SHOWN_FINDINGS
-    tail = f"\n  … and {more} more" if more > 0 else ""
-    return f"{len(findings)} of {photos} photos cannot be used:\n{shown}{tail}"
+    return f"{len(findings)} of {photos} photos cannot be used", [*shown, *([f"… and {more} more"] if more > 0 else [])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -53,7 +55,7 @@ def _eight_bits(values: NDArray[np.int32] | NDArray[np.float32]) -> Pixels:
     return scaled.reshape(values.shape)
 
 
-def _range_of(strips: list[NDArray[np.int32]] | list[NDArray[np.float32]]) -> tuple[float, float]:
+def _range_of(strips: Sequence[NDArray[np.int32] | NDArray[np.float32]]) -> tuple[float, float]:
     """The least and the largest number; infinite and the wrong way round where there is none."""
     low, high = np.inf, -np.inf
     for strip in strips:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.engine.averaging import WeightAverage
+from siamesekit.engine.faults import failing_as
 from siamesekit.schedules.schedule import Schedule
 
 
@@ -65,12 +66,14 @@ class Descent:
             parameters = [p for each in self.optimizers for group in each.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         if self.schedule is not None:
-            factor = self.schedule(number)
+            with failing_as("schedule"):
+                factor = self.schedule(number)
             for optimizer, initial in zip(self.optimizers, self.initial, strict=True):
                 for group, lr in zip(optimizer.param_groups, initial, strict=True):
                     group["lr"] = lr * factor
-        for optimizer in self.optimizers:
-            optimizer.step()
+        with failing_as("optimizer"):
+            for optimizer in self.optimizers:
+                optimizer.step()
         if self.average is not None:
             self.average.update()
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.splits import Split
 from siamesekit.distances.distance import Distance
+from siamesekit.engine.faults import failing_as
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.engine.ranking import triplet_distances
 from siamesekit.engine.training import BatchLoss
@@ -72,8 +73,12 @@ class HeldOut:
         in training, the mean over batches of what the miner chooses in each, or of all that its individuals make. It
         is None where no such term is there, where it is by class and the individuals did not train, and where it is
         not a finite number.
+
+        Raises:
+            ComponentRunError: loss, miner or distance raised something.
         """
-        d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
+        with failing_as("distance", "the test photos' triplets"):
+            d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
         return {
             "test_loss": self._loss(embeddings, loss, miner),
             "test_accuracy": (d_ap < d_an).double().mean().item(),
@@ -93,7 +98,8 @@ class HeldOut:
         if by_class or self.batches is None:
             triplets = Triplets(*(index.to(device) for index in self.triplets))
             tuples = triplets if getattr(loss, "takes_tuples", not by_class) else None
-            means = [loss_value(loss(embeddings.to(device), labels, tuples)).mean.item()]
+            with failing_as("loss", "the test loss"):
+                means = [loss_value(loss(embeddings.to(device), labels, tuples)).mean.item()]
         else:
             miner = copy.deepcopy(miner)  # what it remembers, or draws, is of training
             with drawing_from(0):
@@ -107,12 +113,13 @@ class HeldOut:
     ) -> list[float]:
         """The mean loss of each batch that has one."""
         found = []
-        for batch in batches:
+        for number, batch in enumerate(batches):
             images = batch.images.to(labels.device)
             if batch.triplets is None and not bool(count_triplets(labels[images]) > 0):
                 continue
             of_batch = BatchLoss(loss, miner, labels[images], batch.triplets)
-            value = of_batch(embeddings[images])
-            if not of_batch.empty:
-                found.append(value.mean.item())
+            with failing_as("loss", f"the test loss, batch {number + 1}", batch.images.tolist()):
+                value = of_batch(embeddings[images])
+                if not of_batch.empty:
+                    found.append(value.mean.item())
         return found

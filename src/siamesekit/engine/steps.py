@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.engine.cutting import why_not_alone
+from siamesekit.engine.faults import failing_as
 from siamesekit.engine.frozen_prefix import Stored
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import drawn_by
@@ -140,10 +141,12 @@ class Stepper:
 
         if self.whole is not None:
             try:
-                embeddings = self.stored.embeddings(images, self.precision, epoch)
+                with failing_as("encoder"):
+                    embeddings = self.stored.embeddings(images, self.precision, epoch)
                 value = loss(embeddings)
-                if _has_gradient(value):
-                    value.objective.backward()
+                with failing_as("loss"):
+                    if _has_gradient(value):
+                        value.objective.backward()
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -151,12 +154,16 @@ class Stepper:
                                f"because {self.whole}: make batches smaller, or set encoder.batchnorm = \"inference\" "
                                "and encoder.head.dropout = 0.0") from error  # fmt: skip
             return value, embeddings.detach()
-        embeddings, held = self._with_less(lambda: self._encode(images, encode))
+        with failing_as("encoder"):
+            embeddings, held = self._with_less(lambda: self._encode(images, encode))
         value = loss(embeddings)
-        if _has_gradient(value):
-            value.objective.backward()
+        with failing_as("loss"):
+            if moves := _has_gradient(value):
+                value.objective.backward()
+        if moves:
             gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
-            self._backward(images, encode, gradient, held)
+            with failing_as("encoder"):
+                self._backward(images, encode, gradient, held)
         return value, embeddings.detach()
 
     def _with_less(self, work: Callable[[], Result]) -> Result:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from siamesekit.data.samplers.batch import Sampler
+from siamesekit.data.samplers.batch import Batch, Sampler
 from siamesekit.distances.distance import Distance
 from siamesekit.engine.descent import Descent
+from siamesekit.engine.faults import LESS_MEMORY, ComponentRunError, batch_in_words, failing_as
 from siamesekit.engine.frozen_prefix import CHUNK, Stored
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.random_state import random_state, restore_random_state, seed_all
 from siamesekit.engine.ranking import ranking
 from siamesekit.engine.steps import Stepper
-from siamesekit.errors import RunError, line_of_name
+from siamesekit.errors import RunError, out_of_memory
 from siamesekit.losses.loss import Loss, LossValue, loss_value
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.triplets import Pairs, Triplets, Tuples, count_triplets
-
-SHOWN_PHOTOS = 10
-"""How many of a batch's photos an error names."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,8 @@ def train(
         after_step: is called after each step, and may save or raise.
 
     Raises:
-        RunError: the loss or its gradient is not finite, or no batch holds a triplet.
+        RunError: the loss or its gradient is not finite, no batch holds a triplet, or memory does not suffice.
+        ComponentRunError: a component raised something; the error names it, the batch and its photos.
     """
     encoder, precision = stepper.encoder, stepper.precision
     by_class = bool(getattr(loss, "by_class", False))
@@ -149,37 +149,42 @@ def train(
             so_far = Midway(epoch)
             seed_all(seed, f"epoch {epoch}")
             if (mine := getattr(sampler, "mine", None)) is not None:
-                mine(epoch, lambda: embed_stored(encoder, stepper.stored, images, precision))
+                with failing_as("sampler", f"mining before epoch {epoch}"):
+                    mine(epoch, lambda: embed_stored(encoder, stepper.stored, images, precision))
         earlier, done = so_far.seconds, so_far.batches
         encoder.train()
         if isinstance(loss, nn.Module):
             loss.train()
         label = f"Epoch {epoch}/{epochs.stop - 1}"
-        shown = (progress or Progress()).track(sampler.epoch(epoch), len(sampler), label, "batches")
+        shown = (progress or Progress()).track(_planned(sampler, epoch), len(sampler), label, "batches")
         for number, batch in enumerate(shown):
             if number < done:
                 continue
-            individuals = labels[batch.images].to(precision.device)
-            batch_loss = BatchLoss(loss, miner, individuals, batch.triplets)
-            descent.zero_grad()
-            value, embeddings = stepper(images[batch.images], batch_loss, epoch)
-            norm = descent.gradient_norm().item()
-            for what, size in (("loss", value.objective.item()), ("gradient", norm)):
-                if not math.isfinite(size):
-                    photos = None if names is None else [names[i] for i in batch.images.tolist()]
-                    raise RunError(_left_the_numbers(what, size, epoch, number, photos))
-            if batch_loss.empty:
-                so_far.empty += 1
-                norm = math.nan
-            else:
-                descent.step((epoch - 1) * len(sampler) + number)
-            accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, distance)
-            counts = not batch_loss.empty and (
-                by_class or isinstance(batch_loss.tuples, Pairs) or not math.isnan(accuracy)
-            )
-            so_far.any_loss |= counts
-            so_far.any_triplet |= counts or bool(count_triplets(individuals) > 0)
-            mean, active = (value.mean.item(), value.active.item()) if counts else (math.nan, math.nan)
+            with _at(epoch, number, batch, names):
+                with failing_as("sampler"):
+                    individuals = labels[batch.images].to(precision.device)
+                    batch_loss = BatchLoss(loss, miner, individuals, batch.triplets)
+                descent.zero_grad()
+                value, embeddings = stepper(images[batch.images], batch_loss, epoch)
+                norm = descent.gradient_norm().item()
+                with failing_as("loss"):
+                    sizes = {"loss": value.objective.item(), "gradient": norm}
+                for what, size in sizes.items():
+                    if not math.isfinite(size):
+                        raise RunError(_left_the_numbers(what, size, epoch, number, _names_of(batch, names)))
+                if batch_loss.empty:
+                    so_far.empty += 1
+                    norm = math.nan
+                else:
+                    descent.step((epoch - 1) * len(sampler) + number)
+                with failing_as("distance"):
+                    accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, distance)
+                counts = not batch_loss.empty and (
+                    by_class or isinstance(batch_loss.tuples, Pairs) or not math.isnan(accuracy)
+                )
+                so_far.any_loss |= counts
+                so_far.any_triplet |= counts or bool(count_triplets(individuals) > 0)
+                mean, active = (value.mean.item(), value.active.item()) if counts else (math.nan, math.nan)
             so_far.rows.append((mean, accuracy, d_ap, d_an, active, embedding_variance(embeddings).item(), norm))
             given = None if miner else batch.triplets
             so_far.images_asked += len(batch.images) if given is None else 3 * len(given.anchor)
@@ -209,11 +214,37 @@ def embedding_variance(embeddings: Tensor) -> Tensor:
     return spread / embeddings.square().sum(1).mean()
 
 
+def _planned(sampler: Sampler, epoch: int) -> Iterator[Batch]:
+    """A sampler's batches, what it raises told as its failure."""
+    with failing_as("sampler", f"planning epoch {epoch}"):
+        yield from sampler.epoch(epoch)
+
+
+@contextmanager
+def _at(epoch: int, number: int, batch: Batch, names: Sequence[str] | None) -> Iterator[None]:
+    """A step, whose failures are told with the batch and its photos."""
+    try:
+        with failing_as("a training step"):
+            yield
+    except ComponentRunError as failed:
+        failed.where = failed.where or batch_in_words(epoch, number, _names_of(batch, names))
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        where = batch_in_words(epoch, number, _names_of(batch, names))
+        raise RunError(f"Out of memory in {where}; {LESS_MEMORY}") from error
+
+
+def _names_of(batch: Batch, names: Sequence[str] | None) -> list[str] | None:
+    """The names of a batch's photos, as far as its indices make sense."""
+    if names is None or not isinstance(getattr(batch, "images", None), Tensor):
+        return None
+    return [names[i] for i in batch.images.flatten().tolist() if isinstance(i, int) and -len(names) <= i < len(names)]
+
+
 def _left_the_numbers(what: str, size: float, epoch: int, number: int, photos: Sequence[str] | None) -> str:
-    where = f"epoch {epoch}, batch {number + 1}"
-    if photos is not None:
-        more = f" and {len(photos) - SHOWN_PHOTOS} more" if len(photos) > SHOWN_PHOTOS else ""
-        where += f" (photos {', '.join(map(line_of_name, photos[:SHOWN_PHOTOS]))}{more})"
+    where = batch_in_words(epoch, number, photos)
     return (
         f"the {what} is {size} in {where}: the weights have left the range of numbers, or these photos give what the "
         "loss cannot take; lower optimizer.lr, set optimizer.clip_norm = 1.0, or try --precision fp32"
@@ -236,14 +267,19 @@ class BatchLoss:
         self.empty = False
 
     def __call__(self, embeddings: Tensor) -> LossValue:
-        """The loss of embeddings `[n, D]`."""
+        """The loss of embeddings `[n, D]`.
+
+        Raises:
+            ComponentRunError: loss or miner raised something.
+        """
         if self.miner is not None:
-            with torch.no_grad():
+            with failing_as("miner"), torch.no_grad():
                 self.tuples = self.miner(embeddings.detach(), self.individuals)
-            self.empty = all(len(index) == 0 for index in self.tuples)
+                self.empty = all(len(index) == 0 for index in self.tuples)
         if self.empty:
             return LossValue(*(embeddings.new_zeros(()) for _ in range(3)))
-        return loss_value(self.loss(embeddings, self.individuals, self.tuples))
+        with failing_as("loss"):
+            return loss_value(self.loss(embeddings, self.individuals, self.tuples))
 
 
 @torch.no_grad()

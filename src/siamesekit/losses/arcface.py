@@ -14,7 +14,7 @@ from siamesekit.batches import checked_batch
 from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
 from siamesekit.losses.loss import LossValue, mean_of
-from siamesekit.options import Positive
+from siamesekit.options import Count, Positive
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Tuples
 
@@ -64,8 +64,8 @@ class ArcFaceLoss(nn.Module):
         scale: Positive = 64.0,
         sub_centers: Annotated[int, Ge(1), Le(1000)] = 1,
         *,
-        embedding_dim: int,
-        num_classes: int,
+        embedding_dim: Count,
+        num_classes: Count,
     ) -> None:
         super().__init__()
         self.margin = margin

@@ -13,7 +13,7 @@ from siamesekit.errors import ComponentError
 from siamesekit.labels import Labels
 from siamesekit.losses.loss import Loss, LossValue, loss_value
 from siamesekit.miners.miner import Miner
-from siamesekit.options import ALoss, AMiner, Limited
+from siamesekit.options import ALoss, AMiner, Count, Limited
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Pairs, Triplets, Tuples, as_pairs
 
@@ -65,7 +65,7 @@ class CrossBatchMemory(nn.Module):
     filled: Tensor
     pointer: Tensor
 
-    def __init__(self, loss: ALoss, size: Limited = 1024, miner: AMiner | None = None, *, embedding_dim: int) -> None:
+    def __init__(self, loss: ALoss, size: Limited = 1024, miner: AMiner | None = None, *, embedding_dim: Count) -> None:
         super().__init__()
         if getattr(loss, "by_class", False) or isinstance(loss, CrossBatchMemory):
             raise ComponentError(

@@ -10,7 +10,7 @@ from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
 from siamesekit.losses.log_sum_exp import log_one_plus_exp, log_sum_exp
 from siamesekit.losses.loss import LossValue
-from siamesekit.options import NonNegative, Positive
+from siamesekit.options import Count, NonNegative, Positive
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Tuples
 
@@ -48,7 +48,7 @@ class ProxyAnchorLoss(nn.Module):
     measures_by = "cosine"
 
     def __init__(
-        self, margin: NonNegative = 0.1, alpha: Positive = 32.0, *, embedding_dim: int, num_classes: int
+        self, margin: NonNegative = 0.1, alpha: Positive = 32.0, *, embedding_dim: Count, num_classes: Count
     ) -> None:
         super().__init__()
         self.margin = margin

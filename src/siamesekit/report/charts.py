@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from siamesekit.figures import apart
+
 BLUE, ORANGE, GREY = "#3b82c4", "#d9822b", "#8a8f98"
 """Told apart also without seeing red or green."""
 STYLE = {
@@ -100,7 +102,7 @@ def distance_chart(
         handles, labels = panel.get_legend_handles_labels()
         if threshold is not None:
             handles.append(panel.axvline(threshold["threshold"], color=GREY, lw=1.6, ls="--"))
-            labels.append(f"threshold {threshold['threshold']:.3f}")
+            labels.append(f"threshold {apart(threshold['threshold'], decimals=3)[0]}")
             twin = panel.twinx()
             x = np.linspace(bottom, top, 200)
             exponent = np.clip(threshold["slope"] * x + threshold["intercept"], -60, 60)

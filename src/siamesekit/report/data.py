@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,7 @@ class ReportData:
         different: float32 `[D]`, distances of pairs of two individuals.
         rankings: of one test photo of some individuals.
         hardest: the hardest test triplets, hardest first.
+        parts: the names of the individuals in each part of the split.
     """
 
     name: str
@@ -94,3 +95,4 @@ class ReportData:
     different: NDArray[np.float32]
     rankings: tuple[Ranking, ...]
     hardest: tuple[HardTriplet, ...]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from siamesekit.baselines import worth_of_training
+from siamesekit.figures import apart
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
 from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData
 from siamesekit.report.training import finding_told, told, vital_signs
 
 _PAGE = Path(__file__).with_name("page.html")
+PARTS = {"train": "trained", "validation": "chose the epoch (validation)", "test": "tested"}
 LARGEST = 256
 """Pixels of a picture's longer side; a larger photo is shown smaller."""
 MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
@@ -37,8 +39,12 @@ def render(data: ReportData) -> str:
         ("Same or different?", _operating_point(data)),
         ("Who is it?", _rankings(data.rankings)),
         ("The hardest test triplets", _hardest(data.hardest)),
-        ("What was done", _definition_list(data.facts)),
+        ("What was done", _definition_list(data.facts) + _parts(data.parts)),
+        ("What to do next", _next(data)),
     ]
+    if data.evaluation.get("left_out"):
+        lines = "".join(f"<li>{escape(line)}</li>" for line in data.evaluation["left_out"])
+        sections.append(("Photos that were left out", f"<ul>{lines}</ul>"))
     if data.evaluation["notes"]:
         notes = "".join(f"<li>{escape(note)}</li>" for note in data.evaluation["notes"])
         sections.append(("Notes", f"<ul>{notes}</ul>"))
@@ -148,14 +154,18 @@ def _operating_point(data: ReportData) -> str:
     chart = _chart(distance_chart(data.same, data.different, point), "Distances of same and of different pairs")
     if point is None:
         return chart + "<p>This model ships no threshold; the notes below say why.</p>"
+    [threshold] = apart(point["threshold"])
     text = (
-        f"<p>Two photos are called the same individual up to a distance of <strong>{point['threshold']:.4f}</strong> "
+        f"<p>Two photos are called the same individual up to a distance of <strong>{threshold}</strong> "
         f"({escape(point['criterion'])}). The similarity is the probability that both show one individual, if same and "
         f"different were equally frequent. Both were set by {point['individuals']} individuals that did not train the "
         "network.</p>"
     )
     worth = point["cross_fit"]
-    if worth is not None:
+    if worth is None:
+        text += ("<p>How often such verdicts are wrong is <strong>unknown</strong>: so few individuals set the "
+                 "threshold and cannot judge it as well.</p>")  # fmt: skip
+    else:
         text += (
             "<p>What that threshold is worth, each time judged on individuals other than those that set it: "
             f"of {worth['different_pairs']:,} pairs of different individuals "
@@ -166,12 +176,43 @@ def _operating_point(data: ReportData) -> str:
     return chart + text
 
 
+def _parts(parts: Mapping[str, Sequence[str]]) -> str:
+    """Who trained, chose the epoch and tested, in a list that opens; nothing where nobody is named."""
+    if not parts:
+        return ""
+    rows = "".join(
+        f"<dt>{escape(PARTS.get(part, part))}</dt><dd>{escape(', '.join(names))}</dd>"
+        for part, names in parts.items()
+        if names
+    )
+    return f"<details><summary>Who trained and who tested</summary><dl>{rows}</dl></details>"
+
+
+def _next(data: ReportData) -> str:
+    """What to do with the model, or, where it is no good, to get a better one."""
+    training = worth_of_training(data.evaluation["networks"])
+    usable = "raw_pixels" not in training.no_better_than
+    steps = [] if usable else ["Do not use this model for answers: it is no better than comparing plain pixels."]
+    if training.helped < training.comparisons or data.evaluation["threshold"] is None or data.findings:
+        steps.append("To get a better model: photos of more individuals, before more photos of the same ones; "
+                     "pretrained weights; what the training doctor says above; and a look at the hardest triplets for "
+                     "wrong labels and bad crops.")  # fmt: skip
+    if usable:
+        steps.append("Compare two photos: siamesekit compare RUN A.jpg B.jpg, RUN being the folder of this report.")
+        steps.append("Write the embeddings of a folder of photos: siamesekit embed RUN PHOTOS -o embeddings.csv.")
+        steps.append("Who is on a new photo: the guide “Find an individual in a catalogue” of the documentation.")
+    steps.append("What each figure here means: the guide “Read the report” of the documentation.")
+    return "<ul>" + "".join(f"<li>{escape(step)}</li>" for step in steps) + "</ul>"
+
+
 def _rankings(rankings: Sequence[Ranking]) -> str:
     rows = "".join(
         f"<div class=ranking>{_figure(ranking.query, ranking.query.individual)}"
         + "".join(
-            _figure(picture, f"{'✓' if right else '✗'} {value:.3f}", "right" if right else "wrong")
-            for picture, value in ranking.found
+            _figure(picture, f"{'✓' if right else '✗'} {shown}", "right" if right else "wrong")
+            for (picture, _), shown in zip(
+                ranking.found, apart(*(each[1] for each in ranking.found), decimals=3), strict=True
+            )
             for right in [picture.individual == ranking.query.individual]
         )
         + "</div>"
@@ -189,11 +230,12 @@ def _rankings(rankings: Sequence[Ranking]) -> str:
 
 def _hardest(triplets: Iterable[HardTriplet]) -> str:
     rows = "".join(
-        f"<div class='triplet'>{_figure(t.anchor, 'anchor')}{_figure(t.positive, f'same, {t.d_ap:.3f}')}"
-        f"{_figure(t.negative, f'different, {t.d_an:.3f}')}"
+        f"<div class='triplet'>{_figure(t.anchor, 'anchor')}{_figure(t.positive, f'same, {d_ap}')}"
+        f"{_figure(t.negative, f'different, {d_an}')}"
         f"<div class='verdict {'wrong' if t.d_ap >= t.d_an else 'right'}'>"
         f"{'✗ wrong one nearer' if t.d_ap >= t.d_an else '✓ right one nearer'}</div></div>"
         for t in triplets
+        for d_ap, d_an in [apart(t.d_ap, t.d_an, decimals=3)]
     )
     if not rows:
         return ""

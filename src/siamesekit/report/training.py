@@ -42,7 +42,9 @@ def vital_signs(data: ReportData) -> list[str]:
         if values:
             told.append(f"{label} {values[0]:.3g} in the first epoch, {values[-1]:.3g} in the last ({meaning}).")
     if not data.findings:
-        told.append("The training doctor has nothing to remark: no collapse, no dead miner, no exploding loss.")
+        told.append(
+            "The training doctor has nothing to remark: no collapse, no dead miner, no exploding loss, no overfitting."
+        )
     return told
 
 

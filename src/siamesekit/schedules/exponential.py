@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siamesekit.options import OpenFraction
+from siamesekit.options import Count, OpenFraction
 from siamesekit.registry import SCHEDULES
 
 
@@ -15,7 +15,7 @@ class ExponentialSchedule:
         steps_per_epoch: supplied by the run.
     """
 
-    def __init__(self, gamma: OpenFraction = 0.95, *, steps_per_epoch: int) -> None:
+    def __init__(self, gamma: OpenFraction = 0.95, *, steps_per_epoch: Count) -> None:
         self.gamma = gamma
         self.steps_per_epoch = steps_per_epoch
 

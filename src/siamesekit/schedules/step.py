@@ -16,7 +16,7 @@ class StepSchedule:
         steps_per_epoch: supplied by the run.
     """
 
-    def __init__(self, every: Count = 20, gamma: OpenFraction = 0.1, *, steps_per_epoch: int) -> None:
+    def __init__(self, every: Count = 20, gamma: OpenFraction = 0.1, *, steps_per_epoch: Count) -> None:
         self.every = every
         self.gamma = gamma
         self.steps_per_epoch = steps_per_epoch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from siamesekit.options import Fraction
+from siamesekit.options import Count, Fraction
 from siamesekit.registry import SCHEDULES
 from siamesekit.schedules.warmup import warmed_up
 
@@ -23,7 +23,7 @@ class WarmupCosineSchedule:
         steps: supplied by the run.
     """
 
-    def __init__(self, warmup: Fraction = 0.05, final: Fraction = 0.0, *, steps: int) -> None:
+    def __init__(self, warmup: Fraction = 0.05, final: Fraction = 0.0, *, steps: Count) -> None:
         self.warmup = warmup
         self.final = final
         self.steps = steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siamesekit.options import Fraction
+from siamesekit.options import Count, Fraction
 from siamesekit.registry import SCHEDULES
 from siamesekit.schedules.warmup import warmed_up
 
@@ -20,7 +20,7 @@ class WarmupLinearSchedule:
         steps: supplied by the run.
     """
 
-    def __init__(self, warmup: Fraction = 0.05, final: Fraction = 0.0, *, steps: int) -> None:
+    def __init__(self, warmup: Fraction = 0.05, final: Fraction = 0.0, *, steps: Count) -> None:
         self.warmup = warmup
         self.final = final
         self.steps = steps

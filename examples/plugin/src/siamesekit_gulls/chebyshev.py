@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from siamesekit.registry import DISTANCES
+from siamesekit import DISTANCES
 
 
 def chebyshev(a: Tensor, b: Tensor) -> Tensor:

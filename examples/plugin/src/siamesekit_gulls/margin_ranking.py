@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
-from siamesekit.losses.loss import LossValue
+from siamesekit import LOSSES, Distance, LossValue, Tuples, as_pairs, pairwise
 from siamesekit.options import NonNegative
-from siamesekit.registry import LOSSES
-from siamesekit.triplets import Tuples, as_pairs
 
 
 @LOSSES.register("gulls-margin-ranking")

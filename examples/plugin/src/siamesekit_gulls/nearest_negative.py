@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from siamesekit.distances.distance import Distance, pairwise
-from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, positives_of
+from siamesekit import MINERS, Distance, Triplets, pairwise, positives_of
 
 
 @MINERS.register("gulls-nearest-negative")

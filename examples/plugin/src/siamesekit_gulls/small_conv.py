@@ -6,10 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
-from siamesekit.encoders.backbone import Backbone
-from siamesekit.errors import MissingWeightsError
+from siamesekit import ENCODERS, Backbone, MissingWeightsError
 from siamesekit.options import Count
-from siamesekit.registry import ENCODERS
 
 
 @ENCODERS.register("gulls-small-conv")

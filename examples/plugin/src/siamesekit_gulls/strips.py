@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from siamesekit.data.records import Record
-from siamesekit.errors import DataError, MissingDataError
+from siamesekit import READERS, DataError, MissingDataError, Record
 from siamesekit.options import Count
-from siamesekit.registry import READERS
 
 
 @READERS.register("gulls-strips")

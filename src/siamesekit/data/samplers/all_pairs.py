@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.labels import Labels
-from siamesekit.options import Several
+from siamesekit.options import Count, Index, Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.triplets import all_pairs_triplets
@@ -27,7 +27,7 @@ class AllPairsSampler:
         seed: supplied by the run.
     """
 
-    def __init__(self, photos: Several = 10, *, labels: Labels, batch_size: int, seed: int) -> None:
+    def __init__(self, photos: Several = 10, *, labels: Labels, batch_size: Count, seed: Index) -> None:
         self.triplets = all_pairs_triplets(labels, photos, generator(seed, "triplets"))
         self.photos = photos
         self.batch_size = batch_size

@@ -12,7 +12,7 @@ from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.samplers.dealing import Members, batches_of, deal, several
 from siamesekit.errors import ComponentError
 from siamesekit.labels import Labels, label_array
-from siamesekit.options import Count, Several
+from siamesekit.options import Count, Index, Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 
@@ -68,7 +68,7 @@ class HierarchicalSampler:
         *,
         labels: Labels,
         groups: Labels | None = None,
-        seed: int,
+        seed: Index,
     ) -> None:
         if groups is None:
             raise ComponentError("sampler 'hierarchical' needs groups of photos, which the reader does not give: the "

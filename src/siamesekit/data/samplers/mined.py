@@ -13,7 +13,7 @@ from torch import Tensor
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.distances.distance import Distance, DistanceLike, as_distance, at_least_float32
 from siamesekit.labels import Labels, label_array
-from siamesekit.options import Count
+from siamesekit.options import Count, Index
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.retrieval import nearest
@@ -147,9 +147,9 @@ class MinedSampler:
         triplets: Annotated[int, Ge(0), Le(10_000_000)] = 0,
         *,
         labels: Labels,
-        batch_size: int,
+        batch_size: Count,
         distance: DistanceLike = "squared-euclidean",
-        seed: int,
+        seed: Index,
     ) -> None:
         self.kind: Kind = kind
         self.neighbours, self.first, self.every, self.triplets = neighbours, first, every, triplets

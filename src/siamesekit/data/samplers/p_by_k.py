@@ -9,7 +9,7 @@ import torch
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.data.samplers.dealing import batches_of, deal, several
 from siamesekit.labels import Labels, label_array
-from siamesekit.options import Several
+from siamesekit.options import Index, Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 
@@ -31,7 +31,7 @@ class PByKSampler:
         seed: supplied by the run.
     """
 
-    def __init__(self, individuals: Several = 16, photos: Several = 4, *, labels: Labels, seed: int) -> None:
+    def __init__(self, individuals: Several = 16, photos: Several = 4, *, labels: Labels, seed: Index) -> None:
         self.members = several(label_array(labels))
         self.individuals, self.photos = individuals, photos
         self.seed = seed

@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 
 from siamesekit.data.samplers.batch import Batch, batches_of_triplets
 from siamesekit.labels import Labels, label_array
+from siamesekit.options import Count, Index
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
 from siamesekit.triplets import Triplets, random_triplets
@@ -35,8 +36,8 @@ class RandomTripletsSampler:
         triplets: Annotated[int, Ge(0), Le(10_000_000)] = 0,
         *,
         labels: Labels,
-        batch_size: int,
-        seed: int,
+        batch_size: Count,
+        seed: Index,
     ) -> None:
         self.labels = label_array(labels)
         self.triplets = triplets

@@ -1,0 +1,69 @@
+"""Photos and individuals that a run leaves out, and what is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamesekit.config import Config
+from siamesekit.data.loading import Finding
+from siamesekit.data.passed_over import PassedOver, passed_over
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, line_of_name
+
+SHOWN_SINGLETONS = 10
+
+
+def passed_over_by(config: Config, reader: str, stand_in: bool) -> PassedOver | None:
+    """What the reader `folder` passes over; None of a reader that names its photos itself.
+
+    Args:
+        config: the run's.
+        reader: that gave the records.
+        stand_in: whether it is the stand-in's.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    options = config.data.options
+    if stand_in and config.data.stand_in is not None:
+        options = config.data.stand_in.options
+    return passed_over(Path(options["root"]), options.get("groups", "none")) if reader == "folder" else None
+
+
+def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], list[Finding], list[str]]:
+    """Individuals with one photo, refused or left out.
+
+    Args:
+        records: of all photos.
+        rule: `data.singletons`.
+
+    Returns:
+        The records that stay, the photos that do not, and what is to be said of them.
+
+    Raises:
+        DataError: there are some, and they are not to be left out.
+    """
+    counts = Counter(record.individual for record in records)
+    single = [record.name for record in records if counts[record.individual] == 1]
+    if not single:
+        return records, [], []
+    if rule == "leave-out":
+        kept = [record for record in records if counts[record.individual] > 1]
+        left_out = [Finding(name, "is the only photo of its individual", "add photos of it") for name in single]
+        return kept, left_out, [f"{len(single)} individuals with a single photo were left out: {_named(single)}"]
+    raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {_named(single)}; "
+                    'add photos of them, or set data.singletons = "leave-out"')  # fmt: skip
+
+
+def told_of_bad(findings: Sequence[Finding], photos: int) -> str:
+    """Photos that cannot be used, in one line."""
+    names = _named([finding.name for finding in findings])
+    return f"{len(findings)} of {photos} photos cannot be used and were left out: {names}"
+
+
+def _named(photos: Sequence[str]) -> str:
+    """The first ones by name, the others counted."""
+    more = f" and {len(photos) - SHOWN_SINGLETONS} more" if len(photos) > SHOWN_SINGLETONS else ""
+    return ", ".join(map(line_of_name, photos[:SHOWN_SINGLETONS])) + more

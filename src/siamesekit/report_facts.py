@@ -1,0 +1,66 @@
+"""What was done in a run, as the report tells it."""
+
+from __future__ import annotations
+
+from siamesekit.config import ComponentTable, Config
+from siamesekit.engine.precision import Precision
+from siamesekit.preparation import Built, Data
+from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES, Registry
+
+READ_FROM = {"folder": "a folder for each individual", "csv": "a table of photos and individuals"}
+"""What the readers of one's own photos read."""
+
+
+def facts_of(config: Config, data: Data, built: Built, precision: Precision) -> tuple[tuple[str, str], ...]:
+    """What was done, as label and text."""
+    parts = data.split.parts()
+    photos = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+    individuals = ", ".join(f"{len(set(data.labels[list(part)]))} {name}" for name, part in parts.items())
+    parameters = sum(parameter.numel() for parameter in built.encoder.parameters())
+    trainable = sum(parameter.numel() for parameter in built.encoder.trainable())
+    trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    size, sampler = config.data.size, config.sampler
+
+    def component(table: ComponentTable, registry: Registry) -> str:
+        """A component with its numbers, and of its other options those that are not as usual."""
+        usual = {option.name: option.default for option in registry.get(table.component).options}
+        told = [
+            key if value is True else f"{key} {value}"
+            for key, value in table.options.items()
+            if (isinstance(value, int | float) and not isinstance(value, bool)) or usual.get(key, table) != value
+        ]
+        return f"{table.component} ({', '.join(told)})" if told else table.component
+
+    batches = component(sampler, SAMPLERS)
+    if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
+        batches += f", batches of {sampler.batch_size}"
+    miner = () if config.miner is None else (("Miner", component(config.miner, MINERS)),)
+    schedule = () if config.schedule is None else (("Schedule", component(config.schedule, SCHEDULES)),)
+    own = (
+        ()
+        if config.loss.optimizer is None
+        else (("Optimizer of the loss", component(config.loss.optimizer, OPTIMIZERS)),)
+    )
+    optimizer = component(config.optimizer, OPTIMIZERS)
+    if config.optimizer.layer_decay < 1:
+        optimizer += f", layer by layer {config.optimizer.layer_decay} times the rate"
+    if config.optimizer.clip_norm > 0:
+        optimizer += f", gradients clipped to {config.optimizer.clip_norm}"
+    if config.train.average > 0:
+        optimizer += f", weights averaged with decay {config.train.average}"
+    return (
+        ("Photos", photos),
+        ("Read from", READ_FROM.get(data.reader, f"reader {data.reader}")),
+        ("Individuals", f"{individuals}; split by {config.split.by}"),
+        ("Encoder", f"{config.encoder.component}, {trains}; {built.weights['source']} weights"),
+        ("Parameters", f"{trainable:,} of {parameters:,} trained"),
+        ("Embedding", f"{built.encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
+        ("Distance", component(config.distance, DISTANCES)),
+        ("Sampler", batches),
+        *miner,
+        ("Loss", component(config.loss, LOSSES)),
+        ("Optimizer", optimizer),
+        *own,
+        *schedule,
+        ("Computed on", f"{precision.device.type}, {precision.name}; seed {config.seed}"),
+    )
