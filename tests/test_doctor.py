@@ -189,5 +189,8 @@ def test_the_margin_is_the_loss_where_both_distances_are_equal() -> None:
     assert margin_of(TripletLoss(0.3, distance=distance)) == 0.3
     assert margin_of(TripletLoss(0.3, hinge="squared", distance=distance)) == pytest.approx(0.09)
     assert margin_of(TripletLoss(0.3, hinge="soft", distance=distance)) == pytest.approx(math.log(1 + math.exp(0.3)))
+    assert margin_of(TripletLoss(710.0, distance=distance)) == 710
+    assert margin_of(TripletLoss(1e6, hinge="soft", distance=distance)) == 1e6
+    assert margin_of(TripletLoss(1e200, hinge="squared", distance=distance)) == math.inf
     assert margin_of(ProxyAnchorLoss(embedding_dim=2, num_classes=2)) is None
     assert margin_of(object()) is None

@@ -26,11 +26,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "evaluation", "baselines", "doctor"),
     ("artifact", "artifact_description", "embedding_files"),
     ("report",),
-    ("compatibility", "left_out", "random_layers", "report_facts", "planning", "preparation", "fitting", "learning",
-     "results", "experiment", "projects",
-     "resuming", "not_numbers", "split_file",
-     "photo_survey", "project_config", "cli",
-     "__main__"),
+    ("compatibility", "memory_advice", "left_out", "random_layers", "report_facts", "planning", "preparation",
+     "fitting", "learning", "results", "experiment", "projects", "resuming", "not_numbers", "split_file",
+     "photo_survey", "project_config", "cli", "__main__"),
 )  # fmt: skip
 """From the ground up; a package stands for all its modules, `""` for the package itself and its version."""
 INTERFACES = {
@@ -112,6 +110,7 @@ LONG = {
     "config.loading": "one pass over a config: what is wrong with each key is told beside the check",
     "experiment": "check and run, step by step, and what each step leaves behind",
     "data.images": "one photo, from the bytes of its file to its pixels",
+    "learning": "one training, from its data to the numbers of each epoch and the checkpoint they go to",
     "triplets": "two kinds of tuples, and what turns labels and either kind into the other",
     "cli.app": "every command's arguments and help, a few lines each",
 }

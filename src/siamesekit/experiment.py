@@ -107,7 +107,7 @@ def check(
         built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
         plan_random_layers(config, built, progress)
         recipe = _recipe(config, data, built, chosen)
-        return plan(config, data, built, recipe.batches, chosen)
+        return plan(config, data, built, recipe.batches, chosen, recipe.steps)
 
 
 def run(

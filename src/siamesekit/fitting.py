@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ from siamesekit.engine.steps import Stepper, why_whole
 from siamesekit.engine.trial import chunking, memory_budget, trial
 from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.losses.loss import Loss
+from siamesekit.memory_advice import for_memory
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
 from siamesekit.preparation import Built, Data
@@ -38,6 +40,8 @@ from siamesekit.randomness import torch_seed
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
 
+PLANNED = 2048
+"""So many batches of an epoch are looked at before training, and so many of the test photos have a test loss."""
 FROZEN = "frozen"
 """The cache folder's part for feature maps."""
 
@@ -81,13 +85,15 @@ class Recipe:
         distance: of the run.
         loss: in the device's memory.
         miner: where there is one.
-        batches: an epoch's, as planned: to measure by.
+        batches: an epoch's first ones, as planned: to measure by.
+        steps: how many batches an epoch has.
     """
 
     distance: Distance
     loss: Loss
     miner: Miner | None
     batches: Sequence[Batch]
+    steps: int
 
 
 def build_recipe(config: Config, data: Data, encoder: Encoder, precision: Precision) -> Recipe:
@@ -98,12 +104,9 @@ def build_recipe(config: Config, data: Data, encoder: Encoder, precision: Precis
         UserError: the loss has an optimizer of its own and nothing for it to move.
     """
     distance: Distance = DISTANCES.build(config.distance.component, config.distance.options)
-    return Recipe(
-        distance,
-        build_loss(config, data, encoder, distance, precision),
-        build_miner(config, distance, precision),
-        planned_batches(config, data, encoder, distance),
-    )
+    loss = build_loss(config, data, encoder, distance, precision)
+    miner = build_miner(config, distance, precision)
+    return Recipe(distance, loss, miner, *planned_batches(config, data, encoder, distance))
 
 
 def training_labels(data: Data) -> NDArray[np.int64]:
@@ -166,17 +169,20 @@ def build_sampler(config: Config, data: Data, distance: Distance, part: Sequence
 
 def planned_batches(
     config: Config, data: Data, encoder: Encoder, distance: Distance, part: Sequence[int] | None = None
-) -> list[Batch]:
-    """An epoch's batches, to measure by; a sampler that plans by embeddings is given random ones."""
+) -> tuple[list[Batch], int]:
+    """An epoch's batches, of more than `PLANNED` the first, and how many it has.
+
+    A sampler that plans by embeddings is given random ones.
+    """
     sampler = build_sampler(config, data, distance, part)
     if (mine := getattr(sampler, "mine", None)) is not None:
         random = torch.Generator().manual_seed(torch_seed(config.seed, "planned embeddings"))
         shape = len(data.split.train if part is None else part), cast(int, encoder.head.embedding_dim)
         mine(1, lambda: torch.randn(shape, generator=random))
-    batches = list(sampler.epoch(1))
+    batches = list(islice(sampler.epoch(1), PLANNED))
     if isinstance(sampler, PluginSampler):
-        refuse_what_changes(sampler, batches, list(sampler.epoch(1)))
-    return batches
+        refuse_what_changes(sampler, batches, list(islice(sampler.epoch(1), PLANNED)))
+    return batches, len(sampler)
 
 
 def held_out(config: Config, data: Data, encoder: Encoder, recipe: Recipe) -> HeldOut:
@@ -186,7 +192,7 @@ def held_out(config: Config, data: Data, encoder: Encoder, recipe: Recipe) -> He
     batches: list[Batch] | None = None
     if not getattr(loss, "by_class", False) and (recipe.miner is not None or not by_triplets):
         try:
-            batches = planned_batches(config, data, encoder, recipe.distance, data.split.test)
+            batches, _ = planned_batches(config, data, encoder, recipe.distance, data.split.test)
         except (ComponentError, PluginError):  # such as too few individuals for the sampler: there is no test loss
             batches = []
     return HeldOut.of(data.labels, data.split, config.seed, batches)
@@ -252,7 +258,7 @@ def make_stepper(
     largest = max(len(batch.images) for batch in batches)
     budget = memory_budget(config.train.memory_gib, precision)
     whole = why_whole(encoder, stored, precision)
-    chunks = chunking(trial(encoder, stored, precision), largest, budget, whole)
+    chunks = chunking(trial(encoder, stored, precision), largest, budget, whole, for_memory(config, whole))
     return Stepper(encoder, stored, precision, chunks, progress.say)
 
 

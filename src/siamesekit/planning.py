@@ -20,6 +20,7 @@ from siamesekit.engine.steps import why_whole
 from siamesekit.engine.trial import chunking, frozen_seconds, memory_budget, trial
 from siamesekit.evaluation import pixel_bytes, pixel_side
 from siamesekit.fitting import training_labels
+from siamesekit.memory_advice import for_memory
 from siamesekit.preparation import Built, Data, memory_for
 from siamesekit.triplets import count_triplets
 
@@ -105,15 +106,23 @@ class Plan:
         return f"<table><tbody>{rows}</tbody></table>"
 
 
-def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], precision: Precision) -> Plan:
+def plan(
+    config: Config,
+    data: Data,
+    built: Built,
+    batches: Sequence[Batch],
+    precision: Precision,
+    steps: int | None = None,
+) -> Plan:
     """Count the work, and estimate time and memory from one forward and backward pass of a few images.
 
     Args:
         config: the run's.
         data: the run's.
         built: the encoder.
-        batches: an epoch's, as planned.
+        batches: an epoch's, as planned, or its first ones.
         precision: device and number format.
+        steps: how many batches an epoch has; None: those. The others count as these do on average.
 
     Raises:
         UserError: the pass does not fit into memory.
@@ -132,7 +141,10 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
         cost = trial(encoder, stored, precision)
     distinct = [len(batch.images) for batch in batches]
     budget = memory_budget(config.train.memory_gib, precision)
-    cut = chunking(cost, max(distinct), budget, why_whole(encoder, stored, precision))
+    whole = why_whole(encoder, stored, precision)
+    cut = chunking(cost, max(distinct), budget, whole, for_memory(config, whole))
+    steps = len(batches) if steps is None else steps
+    share = steps / len(batches)
     active = min(max(distinct), cut.held + cut.size)
     matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
     moved = WEIGHT_BYTES + (AVERAGE_BYTES if config.train.average > 0 else 0)
@@ -144,9 +156,9 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
     return Plan(
         individuals={name: len(np.unique(data.labels[list(p)])) for name, p in data.split.parts().items()},
         photos={name: len(part) for name, part in data.split.parts().items()},
-        triplets=None if config.miner is not None else sum(_triplets(batch, labels) for batch in batches),
-        batches=len(batches),
-        steps=len(batches) * config.train.epochs,
+        triplets=None if config.miner else round(share * sum(_triplets(batch, labels) for batch in batches)),
+        batches=steps,
+        steps=steps * config.train.epochs,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         trainable=trainable,
         weights=_weights(config.encoder),
@@ -154,7 +166,7 @@ def plan(config: Config, data: Data, built: Built, batches: Sequence[Batch], pre
         frozen_part=stored.why,
         cache_bytes=cache,
         memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
-        seconds=storing + config.train.epochs * (sum(distinct) + tested / 3) * cost.seconds,
+        seconds=storing + config.train.epochs * (share * sum(distinct) + tested / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
         test_individuals=tuple(data.individuals[label] for label in np.unique(data.labels[list(data.split.test)])),
         left_out=data.notes,

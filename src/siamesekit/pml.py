@@ -77,7 +77,7 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):  # type: ignore[misc]
     def compute_loss(self, *arguments: Any) -> Any:
         """Their losses, which depend on the histogram; what is kept of it for the next batch does not."""
         found = super().compute_loss(*arguments)
-        self.hist_ = self.hist_.detach()
+        self.hist_: Tensor = self.hist_.detach()
         return found
 
     def update_histogram(self, data: Tensor) -> None:

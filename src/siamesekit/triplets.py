@@ -112,21 +112,6 @@ def positives_of(labels: Labels) -> Positives:
     return Positives(torch.where(there, members, photos), there)
 
 
-def in_finite_order(distances: Tensor) -> Tensor:
-    """Finite numbers in the order of distances: `[...]` → `[...]`, the same where all are finite, else float64 ranks.
-
-    Equal distances stay equal. NaN ranks after infinity, and all NaN alike. So infinity can stand for what is left out.
-
-    >>> in_finite_order(torch.tensor([torch.nan, 2.0, torch.inf, 2.0, -torch.inf]))
-    tensor([3., 1., 2., 1., 0.], dtype=torch.float64)
-    """
-    if bool(distances.isfinite().all()):
-        return distances
-    lost = distances.isnan()
-    values, rank = distances.masked_fill(lost, 0).unique(return_inverse=True)
-    return rank.double().masked_fill(lost, len(values)) if bool(lost.any()) else rank.double()
-
-
 def as_labelled(tuples: Tuples, labels: Tensor) -> Tuples:
     """Those whose positive is another photo of the anchor's individual, and whose negative is one of another's.
 

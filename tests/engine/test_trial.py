@@ -75,9 +75,11 @@ def test_batches_that_cannot_be_cut_up_are_refused_with_the_reason_and_what_help
     encoder, stored = made("train")
     reason = why_whole(encoder, stored, FP32)
     assert chunking(Cost(0.1, 1000), 10, 10_000, reason) == Chunking()
-    with pytest.raises(UserError, match=r"batch of 11 photos.*BatchNorm .* uses the batch's statistics: lower"):
-        chunking(Cost(0.1, 1000), 11, 10_000, reason)
-    with pytest.raises(UserError, match=r"one photo takes about 1.00 GiB.*allows 1.50"):
+    with pytest.raises(UserError, match=r"batch of 11 photos.*BatchNorm .* uses the batch's statistics: lower this"):
+        chunking(Cost(0.1, 1000), 11, 10_000, reason, "lower this")
+    with pytest.raises(UserError, match=r"about 10.5 MiB of activations, and train.memory_gib allows 9.54 MiB"):
+        chunking(Cost(0.1, 1_000_000), 11, 10_000_000, reason)
+    with pytest.raises(UserError, match=r"one photo takes about 1.0 GiB.*allows 1.5 GiB"):
         chunking(Cost(0.1, GIB), 11, int(1.5 * GIB), None)
 
 

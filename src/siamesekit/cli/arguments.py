@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siamesekit.errors import UserError, line_of_name
-from siamesekit.run_folder import CHECKPOINTS, MANIFEST, MODEL
+from siamesekit.own_files import CHECKPOINTS, MANIFEST, MODEL
 
 DESCRIPTION = "model.json"
 """The file by which a model's folder is known."""

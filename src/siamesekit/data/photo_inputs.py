@@ -79,7 +79,7 @@ def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
     if isinstance(photos, Tensor):
         return [photos]
     try:
-        return list(photos)  # type: ignore[arg-type]
+        return list(photos)
     except TypeError:
         raise DataError(f"{type(photos).__name__} is no photo and no list of photos; {EXPECTED}") from None
 

@@ -78,6 +78,22 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
+def in_finite_order(distances: Tensor) -> Tensor:
+    """Finite numbers in the order of distances: `[...]` → `[...]`, the same where all are finite, else float64 ranks.
+
+    Equal distances stay equal. NaN ranks after infinity, and all NaN alike. So infinity can stand for what is left out.
+
+    >>> in_finite_order(torch.tensor([torch.nan, 2.0, torch.inf, 2.0, -torch.inf]))
+    tensor([4., 2., 3., 2., 0.], dtype=torch.float64)
+    """
+    if bool(distances.isfinite().all()):
+        return distances
+    lost = distances.isnan()
+    values, rank = distances.masked_fill(lost, 0).unique(return_inverse=True)
+    ranks: Tensor = rank.double()
+    return ranks.masked_fill(lost, len(values)) if bool(lost.any()) else ranks
+
+
 def unit(rows: Tensor) -> Tensor:
     """Rows scaled to length 1, a zero row to 0: `[..., D]` → `[..., D]`, x / max(|x|, 1e-8), in float32 or better.
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlparse
 
 import torch
 from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.utils import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from siamesekit.encoders import backbone
 from siamesekit.encoders.backbone import DownloadError

@@ -38,7 +38,8 @@ def with_pretrained_weights(model: str) -> nn.Module:
         raise MissingWeightsError(f"timm has no pretrained weights of {model}; {FILE_INSTEAD}")
     network: nn.Module = timm.create_model(model, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
     if overlay is not None:
-        network.pretrained_cfg.pop("file", None)  # a place on this machine, which a pickle of the network would tell
+        cfg: Any = network.pretrained_cfg
+        cfg.pop("file", None)  # a place on this machine, which a pickle of the network would tell
     return network
 
 

@@ -58,9 +58,9 @@ def failing_as(part: str, where: str = "", photos: Sequence[int] | None = None) 
     except Exception as error:
         if isinstance(error, RunError) or out_of_memory(error):
             raise
-        failed = ComponentRunError(part, error)
-        _place(failed, where, photos)
-        raise failed from error
+        of_part = ComponentRunError(part, error)
+        _place(of_part, where, photos)
+        raise of_part from error
 
 
 def _place(failed: ComponentRunError, where: str, photos: Sequence[int] | None) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, fx, nn
 from siamesekit.engine.cutting import CannotCutError, cut, whole
 from siamesekit.engine.feature_store import FeatureStore, Layout
 from siamesekit.engine.folding import fold, products_pay
+from siamesekit.engine.memory import size_in_words
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.prefix_key import key_of
 from siamesekit.engine.random_state import drawn_by
@@ -178,7 +179,8 @@ def store(
     layouts = [Layout((total, *output.shape[1:]), output.dtype) for output in first]
     size = sum(layout.bytes for layout in layouts) * (outputs or total) // total
     if limit is not None and size > limit:
-        return plain(f"the frozen part's output would take {_told(size)}, more than the limit of {_told(limit)}, so "
+        most = size_in_words(limit)
+        return plain(f"the frozen part's output would take {size_in_words(size)}, more than the limit of {most}, so "
                      "nothing is cached")  # fmt: skip
 
     def fill(kept: Sequence[Tensor]) -> None:
@@ -198,10 +200,6 @@ def store(
         kept = features.make(key, layouts, fill) if loaded is None else loaded
     why = "the frozen part's output is cached" + (", as an earlier run left it" if found else "")
     return Stored(_resident(kept, precision), part.embed, why, True, len(images), views, part.by_mode)
-
-
-def _told(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.3g} MiB"
 
 
 def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:

@@ -80,7 +80,7 @@ class OwnRandomness(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._generator = torch.Generator()
 
     def __torch_dispatch__(

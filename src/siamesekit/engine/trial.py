@@ -10,7 +10,7 @@ from torch import Tensor
 
 from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.frozen_prefix import Stored, frozen_part
-from siamesekit.engine.memory import machine_memory
+from siamesekit.engine.memory import machine_memory, size_in_words
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.steps import CHUNK, Chunking
 from siamesekit.errors import UserError
@@ -81,7 +81,9 @@ def frozen_seconds(encoder: Encoder, images: Tensor, precision: Precision) -> fl
     return (time.perf_counter() - start) / len(images)
 
 
-def chunking(cost: Cost, largest_batch: int, budget: int, whole: str | None) -> Chunking:
+def chunking(
+    cost: Cost, largest_batch: int, budget: int, whole: str | None, advice: str = "make batches smaller"
+) -> Chunking:
     """How batches are cut up so that activations stay within a budget.
 
     Args:
@@ -89,6 +91,7 @@ def chunking(cost: Cost, largest_batch: int, budget: int, whole: str | None) -> 
         largest_batch: in images.
         budget: in bytes.
         whole: why batches must be encoded whole (`siamesekit.engine.steps.why_whole`); None: they need not.
+        advice: what to do where they must be and do not fit.
 
     Raises:
         UserError: batches must be encoded whole and do not fit.
@@ -97,15 +100,15 @@ def chunking(cost: Cost, largest_batch: int, budget: int, whole: str | None) -> 
     if held >= largest_batch:
         return Chunking()
     if whole is not None:
+        wanted = size_in_words(largest_batch * cost.bytes)
         raise UserError(
-            f"a batch of {largest_batch} photos takes about {largest_batch * cost.bytes / GIB:.1f} GiB of activations, "
-            f"train.memory_gib allows {budget / GIB:.1f}; cutting batches up would not be exact, because {whole}: "
-            'lower sampler.batch_size, raise train.memory_gib, or set encoder.batchnorm = "inference"'
+            f"a batch of {largest_batch} photos takes about {wanted} of activations, and train.memory_gib allows "
+            f"{size_in_words(budget)}; cutting batches up would not be exact, because {whole}: {advice}"
         )
     if held < 2:
         raise UserError(
-            f"one photo takes about {cost.bytes / GIB:.2f} GiB of activations, train.memory_gib allows "
-            f"{budget / GIB:.2f}: raise it, or lower data.size"
+            f"one photo takes about {size_in_words(cost.bytes)} of activations, and train.memory_gib allows "
+            f"{size_in_words(budget)}: raise it, or lower data.size"
         )
     size = min(CHUNK, held // 2)
     return Chunking(size=size, held=held - size)  # one more chunk is encoded while the others are held

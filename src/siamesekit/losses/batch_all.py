@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from siamesekit.triplets import Candidates, count_triplets, in_finite_order, positives_of
+from siamesekit.distances.distance import in_finite_order
+from siamesekit.triplets import Candidates, count_triplets, positives_of
 
 Mining = Literal["all", "hard", "semi-hard"]
 Hinge = Literal["linear", "squared"]

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from siamesekit.batches import checked_batch
-from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, in_finite_order, pairwise
 from siamesekit.labels import Labels
 from siamesekit.registry import MINERS
-from siamesekit.triplets import Triplets, in_finite_order, positives_of
+from siamesekit.triplets import Triplets, positives_of
 
 
 def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:

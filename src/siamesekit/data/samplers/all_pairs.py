@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from siamesekit.data.samplers.batch import Batch, batches_of_triplets
-from siamesekit.labels import Labels
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets, count_pairs, refuse_too_many
+from siamesekit.labels import Labels, label_array
 from siamesekit.options import Count, Index, Several
 from siamesekit.randomness import generator
 from siamesekit.registry import SAMPLERS
@@ -28,6 +28,8 @@ class AllPairsSampler:
     """
 
     def __init__(self, photos: Several = 10, *, labels: Labels, batch_size: Count, seed: Index) -> None:
+        numbers = label_array(labels)
+        refuse_too_many(count_pairs(numbers, photos), "all-pairs", "lower sampler.photos, or take random-triplets")
         self.triplets = all_pairs_triplets(labels, photos, generator(seed, "triplets"))
         self.photos = photos
         self.batch_size = batch_size

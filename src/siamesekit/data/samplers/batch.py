@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from siamesekit.errors import ComponentError
 from siamesekit.triplets import Triplets
 
 
@@ -51,3 +54,35 @@ def batches_of_triplets(triplets: Triplets, batch_size: int) -> Iterator[Batch]:
     """Batches of `batch_size` triplets in their order, the last one smaller where it does not fill up."""
     for start in range(0, len(triplets.anchor), batch_size):
         yield batch_of(Triplets(*(index[start : start + batch_size] for index in triplets)))
+
+
+MOST_TRIPLETS = 10_000_000
+"""An epoch of a sampler has no more: their indices alone take some hundred MB."""
+
+
+def count_pairs(labels: NDArray[np.int64], photos: int | None = None) -> int:
+    """How many positive pairs photos make that have a negative: labels int64 `[N]`.
+
+    Args:
+        labels: each photo's individual.
+        photos: of an individual that take part; None: all.
+
+    >>> count_pairs(np.array([5, 5, 5, 7, 7])), count_pairs(np.array([5, 5, 5, 7, 7]), 2), count_pairs(np.array([5, 5]))
+    (4, 2, 0)
+    """
+    _, size = np.unique(labels, return_counts=True)
+    size = size if photos is None else size.clip(max=photos)
+    return int((size * (size - 1) // 2).sum()) if len(size) > 1 else 0
+
+
+def refuse_too_many(triplets: int, sampler: str, advice: str) -> None:
+    """Refuse an epoch of more than `MOST_TRIPLETS` triplets before they are drawn.
+
+    Raises:
+        ComponentError: there are more.
+    """
+    if triplets > MOST_TRIPLETS:
+        raise ComponentError(
+            f"sampler {sampler!r}: an epoch would have {triplets:,} triplets, and {MOST_TRIPLETS:,} are the most: "
+            f"{advice}"
+        )
