@@ -1,10 +1,15 @@
-"""Memory that is freed stays with the process."""
+"""Memory that is freed stays with the process; what takes too much is refused."""
 
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
+from siamesekit.distances.euclidean import Euclidean
+from siamesekit.errors import ComponentError
+from siamesekit.registry import LOSSES
 
 SCRIPT = """
 import resource, sys, torch
@@ -58,3 +63,26 @@ def test_memory_in_gaps_goes_back_to_the_system() -> None:
     answer, full, before, after = done.stdout.split()
     assert answer == "True"
     assert int(after) < int(before) - 100 < int(full)
+
+
+@pytest.mark.parametrize("many", [30_000, 2_000_000])
+def test_options_that_would_take_the_machine_down_are_refused_before_anything_is_allocated(many: int) -> None:
+    supplied = {"embedding_dim": 8, "num_classes": many, "distance": None}
+    with pytest.raises(ComponentError, match=f"loss 'arcface' would hold {many * 8000:,} numbers.*lower sub_centers"):
+        LOSSES.build("arcface", {"sub_centers": 1000}, **supplied)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("pml/sub-center-arcface", {"sub_centers": 1_000_000}), ("pml/soft-triple", {"centers_per_class": 1_000_000}),
+     ("pml/cross-batch-memory", {"memory_size": 1_000_000, "loss": {"name": "pml/contrastive"}}),
+     ("cross-batch-memory", {"size": 1_000_000, "loss": {"name": "triplet"}}),
+     ("pml/soft-triple", {"centers_per_class": 500, "weight_regularizer": {
+         "name": "pml/sparse-centers", "centers_per_class": 500}})],
+)  # fmt: skip
+def test_many_rows_of_wide_embeddings_are_refused_too(name: str, options: dict[str, Any]) -> None:
+    supplied = {"embedding_dim": 4096, "num_classes": 100, "distance": Euclidean()}
+    if "weight_regularizer" in options:
+        supplied["embedding_dim"] = 8
+    with pytest.raises(ComponentError, match="numbers, and 268,435,456 are the most"):
+        LOSSES.build(name, options, **supplied)

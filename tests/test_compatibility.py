@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.compatibility import refuse_what_does_not_fit, try_on_a_batch
+from siamesekit.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_a_batch
 from siamesekit.config import Config, load_config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.errors import ComponentError, UserError
@@ -413,5 +413,36 @@ def test_a_component_that_takes_more_memory_than_there_is_is_named(tmp_path: Pat
         f'[loss]\nname = "hungry"\nsize = {2**60}\n'
     )
     (tmp_path / "c.toml").write_text(text)
-    with pytest.raises(ComponentError, match="loss 'hungry' cannot be built with these options: RuntimeError"):
+    with pytest.raises(UserError, match="loss 'hungry' does not fit into memory: lower its options"):
         refuse_what_does_not_fit(load_config(tmp_path / "c.toml"))
+
+
+@pytest.mark.parametrize(
+    ("loss", "distance", "says"),
+    [
+        ('name = "triplet"\nmargin = 2.5', "cosine", "margin = 2.5 is above 2, so every triplet costs"),
+        ('name = "triplet"\nmargin = 2.0', "cosine", None),
+        ('name = "triplet"\nmargin = 5.0\nhinge = "soft"', "cosine", None),
+        ('name = "contrastive"\nnegative_margin = 5.0', "cosine", "negative_margin = 5 is above 2, so every negative"),
+        ('name = "contrastive"\nnegative_margin = 1.0', "dot", None),
+        ('name = "multi-similarity"\nbase = 1.5', "cosine", "base = 1.5 is no similarity: those are from -1 to 1"),
+        ('name = "triplet"\nmargin = 99.0', "manhattan", None),
+    ],
+)
+def test_a_margin_that_no_distance_reaches_is_told(
+    config: Callable[..., Config], loss: str, distance: str, says: str | None
+) -> None:
+    told = config(loss, distance=distance)
+    refuse(told)
+    built, _, measure = made(told)
+    found = margins_out_of_reach(told, built, measure)
+    assert (found is None) == (says is None)
+    assert says is None or (found is not None and says in found)
+
+
+def test_a_default_margin_of_unit_embeddings_is_refused_for_others(config: Callable[..., Config]) -> None:
+    with pytest.raises(ComponentError, match=r"set loss\.positive_margin, or encoder\.head\.normalize = true"):
+        refuse(config('name = "contrastive"', distance="dot", normalize=False))
+    refuse(config('name = "contrastive"\npositive_margin = -9.0', distance="dot", normalize=False))
+    refuse(config('name = "contrastive"', distance="euclidean", normalize=False))
+    refuse(config('name = "contrastive"', distance="dot"))

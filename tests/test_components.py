@@ -139,8 +139,23 @@ def run_loss_on(component: Component, tuples: Tuples | None) -> None:
     assert embeddings.grad.abs().max() > 0
     after = as_new(embeddings.detach() - 1e-4 * embeddings.grad, labels, tuples)
     assert after.objective < before.objective
+    run_three_batches(deepcopy(as_new), labels, tuples)
     if isinstance(loss, nn.Module):
         run_module(component, loss, embeddings.detach(), labels, tuples)
+
+
+def run_three_batches(loss: Any, labels: torch.Tensor, tuples: Tuples | None) -> None:
+    """Forward and backward through one object, in bfloat16, in float32, and with copies of photos."""
+    for number, dtype in enumerate((torch.bfloat16, torch.float32, torch.float32)):
+        values = torch.randn(len(labels), 8).to(dtype)
+        if number == 2:
+            values[1], values[-1] = values[0], -values[0]
+        values.requires_grad_()
+        objective = loss(values, labels, tuples).objective
+        objective.backward()
+        assert torch.isfinite(objective)
+        assert values.grad is not None
+        assert torch.isfinite(values.grad).all()
 
 
 def run_module(
@@ -359,6 +374,7 @@ def run_pml_loss(component: Component) -> None:
         assert embeddings.grad.abs().max() > 0
         after = as_new(embeddings.detach() - 1e-5 * embeddings.grad, labels, tuples)
         assert after.objective < before.objective
+        run_three_batches(deepcopy(loss), labels, tuples)
     kept = deepcopy(loss.state_dict())
     loss.eval()(embeddings, labels, None)
     assert str(loss.state_dict()) == str(kept)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.doctor import Finding, diagnose, margin_of
+from siamesekit.doctor import Finding, above_random_layers, diagnose, margin_of
 from siamesekit.losses.proxy_anchor import ProxyAnchorLoss
 from siamesekit.losses.triplet import TripletLoss
 
@@ -177,6 +177,17 @@ def test_a_test_loss_that_rises_beyond_its_noise_is_overfitting(scatter: float) 
         )
         found += "overfitting" in names(lines)
     assert found >= 38
+
+
+def test_layers_that_are_frozen_and_random_are_a_finding() -> None:
+    for weights in ("random", "random, BatchNorm-calibrated"):
+        found = above_random_layers(weights, "layer4", 30)
+        assert found is not None
+        assert (found.name, found.first, found.last) == ("random-layers", 1, 30)
+        assert "'layer4'" in found.meaning
+        assert above_random_layers(weights, "", 30) is None, "all layers train"
+    for weights in ("imagenet", "/photos/random.safetensors"):
+        assert above_random_layers(weights, "layer4", 30) is None
 
 
 def test_a_finding_is_told_with_its_epochs_and_what_to_try() -> None:

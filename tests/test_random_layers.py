@@ -11,7 +11,7 @@ from conftest import Told
 from siamesekit.config import Config
 from siamesekit.errors import UserError
 from siamesekit.experiment import check, run
-from siamesekit.random_layers import above_random_layers, refuse_random_layers
+from siamesekit.random_layers import refuse_random_layers
 
 LoadConfig = Callable[..., Config]
 
@@ -36,17 +36,6 @@ def test_training_above_layers_that_the_config_makes_random_is_refused(
         refuse_random_layers(config)
 
 
-def test_layers_that_are_frozen_and_random_are_a_finding() -> None:
-    for weights in ("random", "random, BatchNorm-calibrated"):
-        found = above_random_layers(weights, "layer4", 30)
-        assert found is not None
-        assert (found.name, found.first, found.last) == ("random-layers", 1, 30)
-        assert "'layer4'" in found.meaning
-        assert above_random_layers(weights, "", 30) is None, "all layers train"
-    for weights in ("imagenet", "/photos/random.safetensors"):
-        assert above_random_layers(weights, "layer4", 30) is None
-
-
 @pytest.mark.parametrize("command", [check, run])
 def test_it_is_refused_before_anything_is_read(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., object]
@@ -62,3 +51,14 @@ def test_a_check_says_what_a_stand_in_would_mean(small_config: LoadConfig, told:
     [said] = [text for text in told.said if "cannot be had" in text]
     assert "The layers before 'layer3' are frozen and random" in said
     assert not any("frozen and random" in text for text in told.warned), "the weights may well be had"
+
+
+def test_a_stand_in_that_is_random_says_so_with_its_name_once(
+    small_config: LoadConfig, tmp_path: Path, told: Told
+) -> None:
+    lacking = (f"encoder.weights={tmp_path / 'none.pth'}", "encoder.stand_in.weights=calibrated", "train.epochs=1")
+    run(small_config(*lacking), tmp_path / "run", device="cpu", precision="fp32", progress=told)
+    [warning] = told.warned
+    assert warning.startswith("STAND-IN weights: ")
+    assert warning.endswith("however long it runs.")
+    assert "Random layers, epoch 1." in (tmp_path / "run" / "report.html").read_text()

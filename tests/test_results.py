@@ -2,15 +2,18 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from siamesekit.config import Config
+from siamesekit.data.images import read_pixels
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.engine.held_out import HeldOut
@@ -212,3 +215,30 @@ def test_the_manifest_names_who_was_left_out_and_counts_what_was_passed_over(
         {"photo": "single/only.png", "reason": "is the only photo of its individual"},
     ]
     assert told["passed_over"] == {".HEIC": 1}
+
+
+def test_a_report_has_the_photos_themselves_no_larger_than_it_shows_them(
+    small_config: LoadConfig, data: Data, tmp_path: Path
+) -> None:
+    """Beside the network's squares; a photo that has gone since it was read is shown as its square alone."""
+    config, precision, distance = small_config(), choose_precision("cpu", "fp32"), Cosine()
+    built = prepare_encoder(config, data.images[list(data.split.train)], precision, Progress())
+    test = HeldOut.of(data.labels, data.split, config.seed)
+    large, gone = (int(test.photos[list(test.labels).index(label)]) for label in sorted(set(test.labels.tolist()))[:2])
+    Image.fromarray(np.full((300, 1200, 3), 90, np.uint8)).save(tmp_path / "large.png")
+    records = list(data.records)
+    for photo, name in ((large, "large.png"), (gone, "gone.png")):
+        records[photo] = replace(records[photo], source=tmp_path / name, root=None)
+    shown = report_data(
+        config, replace(data, records=records), built, precision, test, embeddings(test.labels), distance,
+        TripletLoss(distance=distance), [], 0, judged(config, data, embeddings(data.labels)),
+    )  # fmt: skip
+    first, second, *others = (ranking.query for ranking in shown.rankings)
+    assert first.photo is not None
+    assert first.photo.shape == (128, 512, 3)
+    assert (first.photo == 90).all()
+    assert second.photo is None
+    for picture in others:
+        assert picture.photo is not None
+        record = next(record for record in data.records if record.name == picture.name)
+        np.testing.assert_array_equal(picture.photo, read_pixels(record))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from docs_site import encoders
 from docs_site.wording import cell, default_in_words, table, toml, type_in_words, with_range
 from siamesekit.cli.catalogue import (
     default_table,
@@ -23,7 +24,7 @@ SECTION = re.compile(r"(?P<name>Args|Arguments|Parameters|Returns|Raises|Yields|
 PACKAGES = {"pytorch_metric_learning": "pytorch-metric-learning", "torch": "PyTorch", "torchvision": "torchvision"}
 URL = re.compile(r"(https?://[^\s<>\"|)]*[^\s<>\"|).,;:])")
 LONG = 100
-"""A family with more members than this lists them without a summary each."""
+"""The first member of a family with more members than this is no good example."""
 
 
 def catalogue() -> dict[str, str]:
@@ -111,6 +112,8 @@ def _kind(registry: Registry) -> str:
     if own:
         lines += ["", "| name | what it is |", "| --- | --- |"]
         lines += [f"| [`{c.name}`]({c.name}.md) | {cell(c.summary)} |" for c in own]
+    if registry.kind == "encoder":
+        lines += ["", "## Which one", "", *encoders.advice("")]
     for family in families:
         prefix, members = family.name.removesuffix("/*"), family.members()
         lines += ["", f"## {prefix}/…", "", f"{family.summary} [{len(members):,} members]({prefix}/index.md)."]
@@ -123,7 +126,7 @@ def _members(registry: Registry, family: Component, below: str) -> list[str]:
     prefix = family.name.removesuffix("*")
     rows = [f"| [`{prefix}{name}`]({below}{name}.md) | {_foreign(summary_of_member(family.member(name)))} |"
             for name in family.members()]  # fmt: skip
-    return ["| name | the class it is, and what that says of itself |", "| --- | --- |", *rows]
+    return ["| name | the class it is, and what it does |", "| --- | --- |", *rows]
 
 
 def _family(registry: Registry, family: Component) -> str:
@@ -139,6 +142,9 @@ def _family(registry: Registry, family: Component) -> str:
     if family.members_from is not None:
         return "\n".join([*lines, "", *_members(registry, family, ""), ""])
     first = family.members()[0] if len(family.members()) < LONG else "resnet18"
+    is_encoder = registry.kind == "encoder" and prefix in ("timm", "torchvision")
+    if is_encoder:
+        lines += ["", "## Which one", "", *encoders.advice(f"{prefix}/")]
     lines += [
         "",
         *_options(family),
@@ -147,9 +153,16 @@ def _family(registry: Registry, family: Component) -> str:
         f"```toml\n{snippet(family, f'{prefix}/{first}')}```",
     ]
     lines += _said(rest)
-    names = ", ".join(f"`{name}`" for name in family.members())
-    lines += ["", "## All names", "", f"Each with `{prefix}/` before it; `siamesekit list {registry.plural} {prefix}` "
-              f"prints them.", "", names, ""]  # fmt: skip
+    count = f"{len(family.members()):,}"
+    if is_encoder:
+        lines += ["", f"## All {count}", "", f"The figures were computed with {encoders.versions()}; the same table "
+                  "for other programs is [encoders.csv](../../../data/encoders.csv). A weights tag goes behind a dot, "
+                  f"`{prefix}/NAME.TAG`; the first tag is the default. `siamesekit list {registry.plural} {prefix}` "
+                  "prints the names.", "", *encoders.tables(family), ""]  # fmt: skip
+    else:
+        names = ", ".join(f"`{name}`" for name in family.members())
+        lines += ["", "## All names", "", f"Each with `{prefix}/` before it; `siamesekit list {registry.plural} "
+                  f"{prefix}` prints them.", "", names, ""]  # fmt: skip
     return "\n".join(lines)
 
 

@@ -1,10 +1,12 @@
-"""The public names, each with its docstring by mkdocstrings: `siamesekit.__all__`, then what modules offer beside."""
+"""The public names, each with its docstring by mkdocstrings: a page for each topic, and their contents on one."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -12,28 +14,39 @@ import siamesekit
 from docs_site.modules import modules
 from docs_site.wording import cell
 from siamesekit import errors, options
-from siamesekit.registry import REGISTRIES
+from siamesekit.registry import REGISTRIES, Registry
 from siamesekit.signatures import in_words
 
 GROUPS = {
-    "Run": ("load_config", "check", "run", "Config", "Plan", "RunResult", "Progress"),
-    "Use a model": ("load", "SimilarityModel", "Comparison", "nearest", "Neighbours"),
-    "Networks": ("SiameseNetwork", "Encoder", "DistanceLayer", "Backbone"),
-    "Losses": ("TripletLoss", "ContrastiveLoss", "InfoNCELoss", "MultiSimilarityLoss", "ProxyAnchorLoss", "ArcFaceLoss",
-               "CrossBatchMemory", "LossValue"),
-    "Distances": ("SquaredEuclidean", "Euclidean", "Cosine", "Manhattan", "Dot", "pairwise"),
-    "Miners": ("BatchHardMiner", "SemiHardMiner", "EasyPositiveMiner", "DistanceWeightedMiner", "AllTripletsMiner"),
-    "Samplers": ("PByKSampler", "AllPairsSampler", "RandomTripletsSampler", "HierarchicalSampler", "MinedSampler"),
-    "Augmentations": ("PhotoId", "Flip", "Crop", "AugmentationSequence"),
-    "Encoders, readers": ("xception", "read_folder", "read_csv"),
-    "Optimizers": ("adam", "adamw", "sgd", "keras_adam", "KerasAdam"),
-    "Schedules": ("WarmupCosineSchedule", "WarmupLinearSchedule", "StepSchedule", "ExponentialSchedule"),
+    "Run": ("Check a config and run it, as the command line does.",
+            ("load_config", "check", "run", "Config", "Plan", "RunResult", "Progress")),
+    "Use a model": ("Embed and compare photos, and find the nearest ones.",
+                    ("load", "SimilarityModel", "Comparison", "nearest", "Neighbours")),
+    "Networks": ("The modules that are trained, for a training loop of your own.",
+                 ("SiameseNetwork", "Encoder", "DistanceLayer", "Backbone")),
+    "Losses": ("What training makes small.",
+               ("TripletLoss", "ContrastiveLoss", "InfoNCELoss", "MultiSimilarityLoss", "ProxyAnchorLoss",
+                "ArcFaceLoss", "CrossBatchMemory", "LossValue")),
+    "Distances": ("How far two embeddings are from each other.",
+                  ("SquaredEuclidean", "Euclidean", "Cosine", "Manhattan", "Dot", "pairwise")),
+    "Miners": ("Which triplets of a batch the loss is of.",
+               ("BatchHardMiner", "SemiHardMiner", "EasyPositiveMiner", "DistanceWeightedMiner", "AllTripletsMiner")),
+    "Samplers": ("Which photos stand together in a batch.",
+                 ("PByKSampler", "AllPairsSampler", "RandomTripletsSampler", "HierarchicalSampler", "MinedSampler")),
+    "Augmentations": ("Random views of photos for training.", ("PhotoId", "Flip", "Crop", "AugmentationSequence")),
+    "Encoders and readers": ("Networks by name, and tables of photos.", ("xception", "read_folder", "read_csv")),
+    "Optimizers": ("How the weights move.", ("adam", "adamw", "sgd", "keras_adam", "KerasAdam")),
+    "Schedules": ("How the learning rate changes from step to step.",
+                  ("WarmupCosineSchedule", "WarmupLinearSchedule", "StepSchedule", "ExponentialSchedule")),
     "Write components": (
-        "Record", "Distance", "Loss", "mean_of", "Miner", "Sampler", "Batch", "Augmentation", "Streams", "Schedule",
-        "Triplets", "Pairs", "Tuples", "as_pairs", "as_triplets", "positives_of", "count_triplets", "load_plugin_file",
+        "What components take and give.",
+        ("Record", "Distance", "Loss", "mean_of", "Miner", "Sampler", "Batch", "Augmentation", "Streams", "Schedule",
+         "Triplets", "Pairs", "Tuples", "as_pairs", "as_triplets", "positives_of", "count_triplets",
+         "load_plugin_file"),
     ),
-    "Judge a run": ("diagnose",),
+    "Judge a run": ("What its figures say of its training.", ("diagnose",)),
 }  # fmt: skip
+"""The pages of what is imported from the package: what each is for, and its names."""
 BY_MODULE = {
     "triplets": ("Positives", "all_pairs"),
     "progress": ("ShownProgress",),
@@ -50,46 +63,120 @@ METHODS = ("register", "names", "components", "get", "check", "build")
 """What a registry is asked for; they are all there, nobody makes one."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """A page of the reference.
+
+    Attributes:
+        slug: of its address, `reference/python/SLUG/`.
+        title: its heading.
+        about: what its names are for, a sentence.
+        names: what is on it, as `(name, anchor, what it is)`, for the contents.
+        body: Markdown, without the heading.
+    """
+
+    slug: str
+    title: str
+    about: str
+    names: tuple[tuple[str, str, str], ...]
+    body: str
+
+
 def public_names() -> str:
-    """A section for each group, an entry with its own anchor for each name; what is in no group comes last."""
+    """The contents of the reference: a table for each of its pages, with a link to each name's entry."""
+    lines = []
+    for part in parts():
+        lines += [f"## [{part.title}](python/{part.slug}.md)", "", part.about, "", "| name | what it is |",
+                  "| --- | --- |"]  # fmt: skip
+        lines += [f"| [`{name}`](python/{part.slug}.md#{anchor}) | {cell(said)} |" for name, anchor, said in part.names]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def reference_pages() -> dict[str, str]:
+    """The pages of the reference, by their path below `docs/`."""
+    return {
+        f"reference/python/{part.slug}.md": f"# {part.title}\n\n[Python reference](../python.md)\n\n{part.about}\n\n"
+        f"{part.body}\n"
+        for part in parts()
+    }
+
+
+@cache
+def parts() -> tuple[Part, ...]:
+    """The pages: one for each group, then registries, errors, and what modules offer beside."""
     registries = {registry.variable: registry for registry in REGISTRIES if registry.variable in siamesekit.__all__}
-    grouped = {name for names in GROUPS.values() for name in names} | set(registries) | {"Registry", *exceptions()}
-    groups = {**GROUPS, "More": tuple(name for name in siamesekit.__all__ if name not in grouped | {"__version__"})}
-    parts = []
-    for title, names in groups.items():
-        entries = [_public(name) for name in names if name in siamesekit.__all__]
-        if entries:
-            parts += [f"## {title}", *entries]
+    grouped = {name for _, names in GROUPS.values() for name in names} | set(registries) | {"Registry", *exceptions()}
+    rest = tuple(name for name in siamesekit.__all__ if name not in grouped | {"__version__"})
+    groups = {**GROUPS, "More": ("What is imported from the package as well.", rest)}
+    found = []
+    for title, (about, names) in groups.items():
+        there = [name for name in names if name in siamesekit.__all__]
+        if there:
+            told = tuple((name, f"siamesekit.{name}", _first_line(name)) for name in there)
+            found.append(Part(_slug(title), title, about, told, "\n\n".join(_public(name) for name in there)))
+    return (*found, _registries(registries), _errors(), _by_module())
+
+
+def with_linked_errors(html: str, slug: str) -> str:
+    """A page with the names of exceptions linked to their entries, also where a module does not import them.
+
+    Args:
+        html: the page.
+        slug: the page's, as in `Part`.
+    """
+    places = {name: ("errors", f"siamesekit.errors.{name}") for name in exceptions()}
+    places["Stopped"] = ("modules", "siamesekit.stopping.Stopped")
+    names = re.compile(rf"(?<!\">)<code>({'|'.join(places)})</code>")  # none that is a link already
+
+    def linked(match: re.Match[str]) -> str:
+        page, anchor = places[match[1]]
+        return f'<a href="{"" if page == slug else f"../{page}/"}#{anchor}">{match[0]}</a>'
+
+    return names.sub(linked, html)
+
+
+def _registries(registries: dict[str, Registry]) -> Part:
     rows = "\n".join(f"| <span id=\"siamesekit.{variable}\">`siamesekit.{variable}`</span> | {registry.purpose} "
-                     f"| [{registry.plural}](../catalogue/{registry.plural}/index.md) |"
+                     f"| [{registry.plural}](../../catalogue/{registry.plural}/index.md) |"
                      for variable, registry in registries.items())  # fmt: skip
-    parts += [
-        "## Registries",
-        "One of each kind of component that a plugin may write.",
+    body = [
         f"| name | such a component is | catalogue |\n| --- | --- | --- |\n{rows}",
         '<span id="siamesekit.Registry"></span>',
         _entry("registry.Registry", 3, "members: false", "show_signature: false"),
         *(_entry(f"registry.Registry.{name}", 4) for name in METHODS),
-        *_errors(),
-        "## Also public, by module",
-        "Imported from the module: `from siamesekit.triplets import all_pairs`.",
-        *_option_types(),
     ]
+    told = tuple((name, f"siamesekit.{name}", registry.purpose) for name, registry in registries.items())
+    return Part("registries", "Registries", "One of each kind of component that a plugin may write.",
+                (*told, ("Registry", "siamesekit.registry.Registry", "What each of them is")),
+                "\n\n".join(body))  # fmt: skip
+
+
+def _by_module() -> Part:
+    body = _option_types()
+    told = [("siamesekit.options", "siamesekit.options", _about("options"))]
     for module, names in BY_MODULE.items():
-        parts += [f"### `siamesekit.{module}` {{ #siamesekit.{module} }}", _about(module),
-                  *(_entry(f"{module}.{name}", 4) for name in names)]  # fmt: skip
-    parts += [
-        "## Version",
+        body += [f"### `siamesekit.{module}` {{ #siamesekit.{module} }}", _about(module),
+                 *(_entry(f"{module}.{name}", 4) for name in names)]  # fmt: skip
+        told.append((f"siamesekit.{module}", f"siamesekit.{module}", f"{_about(module)} "
+                     f"{', '.join(f'`{name}`' for name in names)}"))  # fmt: skip
+    body += [
+        "### Version",
         '<span id="siamesekit.__version__">`siamesekit.__version__`</span> is the installed version, as a string.',
     ]
-    return "\n\n".join(parts)
+    told.append(("siamesekit.__version__", "siamesekit.__version__", "The installed version"))
+    return Part("modules", "Also public, by module", "Imported from the module: `from siamesekit.triplets import "
+                "count_triplets`.", tuple(told), "\n\n".join(body))  # fmt: skip
 
 
-def with_linked_errors(html: str) -> str:
-    """The page with the names of exceptions linked to their entries, also where a module does not import them."""
-    places = {name: f"siamesekit.errors.{name}" for name in exceptions()} | {"Stopped": "siamesekit.stopping.Stopped"}
-    names = re.compile(rf"(?<!\">)<code>({'|'.join(places)})</code>")  # none that is a link already
-    return names.sub(lambda match: f'<a href="#{places[match[1]]}">{match[0]}</a>', html)
+def _first_line(name: str) -> str:
+    """The first line of a public name's docstring; empty of one that has none of its own."""
+    value = getattr(siamesekit, name)
+    return inspect.cleandoc(getattr(value, "__doc__", None) or "").partition("\n")[0]
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def exceptions() -> list[str]:
@@ -108,18 +195,19 @@ def described_options() -> dict[str, tuple[Any, str]]:
     return found
 
 
-def _errors() -> list[str]:
+def _errors() -> Part:
     drawn = inspect.cleandoc(errors.__doc__ or "").partition("```\n")[2].partition("\n```")[0]
-    tree = []
+    tree, told = [], []
     for line in drawn.splitlines():
         branches, name, said = re.fullmatch(r"([ │├└─]*)(\w+) *(.*)", line).groups()  # type: ignore[union-attr]
         tree.append(f"{branches.translate(INDENT)}- [`{name}`](#siamesekit.errors.{name}){': ' if said else ''}{said}")
-    return [
-        "## Errors",
+        told.append((name, f"siamesekit.errors.{name}", said))
+    body = [
         "Everything that is raised on purpose is a `SiamesekitError`. Catch `UserError` for what the user can mend.",
         "\n".join(tree),
         *(_public(name) if name in siamesekit.__all__ else _entry(f"errors.{name}", 3) for name in exceptions()),
     ]
+    return Part("errors", "Errors", "What is raised on purpose.", tuple(told), "\n\n".join(body))
 
 
 def _option_types() -> list[str]:

@@ -1,10 +1,14 @@
-"""How the C library hands memory out and back, and what says that there is none."""
+"""How the C library hands memory out and back, what says that there is none, and how much a component may ask for."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
+from siamesekit.errors import ComponentError
+
+MOST_NUMBERS = 1 << 28
+"""A component holds no more: a GiB in float32, four with a gradient and the two moments of an optimizer."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """glibc's numbers for `mallopt`, from malloc.h."""
 
@@ -31,3 +35,19 @@ def return_freed_memory() -> bool:
         return False
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))
+
+
+def refuse_too_many_numbers(numbers: int, component: str, options: str) -> None:
+    """Refuse a component that would hold more than `MOST_NUMBERS`, before it allocates them.
+
+    Args:
+        numbers: that it would hold.
+        component: its kind and name.
+        options: what to lower.
+
+    Raises:
+        ComponentError: they are more.
+    """
+    if numbers > MOST_NUMBERS:
+        raise ComponentError(f"{component} would hold {numbers:,} numbers, and {MOST_NUMBERS:,} are the most: lower "
+                             f"{options}")  # fmt: skip

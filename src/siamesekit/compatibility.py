@@ -16,7 +16,7 @@ from siamesekit.culprits import culprit
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.accepted import refuse_what_is_none
-from siamesekit.distances.distance import Distance
+from siamesekit.distances.distance import Distance, range_of
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import (
     ComponentError,
@@ -29,6 +29,7 @@ from siamesekit.errors import (
 from siamesekit.losses.loss import Loss, loss_value, problem_of_value
 from siamesekit.losses.measure import ranks_as_cosine
 from siamesekit.miners.miner import Miner, problem_of_tuples
+from siamesekit.preparation import memory_for
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
 from siamesekit.triplets import Tuples, positives_of
@@ -66,13 +67,19 @@ def refuse_what_does_not_fit(config: Config) -> None:
     component = DISTANCES.get(config.distance.component)
     if not is_own(component):
         refuse_what_is_none(distance, component)
-    with drawing_from(), _buildable("loss", name):
+    with drawing_from(), _buildable("loss", name), memory_for(f"loss {name!r}", "lower its options"):
         loss: Loss = LOSSES.build_for_run(
             name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4, seed=config.seed
         )
     if config.miner is not None:
         with drawing_from(), _buildable("miner", config.miner.component):
             MINERS.build_for_run(config.miner.component, config.miner.options, distance=distance, seed=config.seed)
+    option = getattr(loss, "assumes_unit_length", None)
+    if option is not None and not config.encoder.head.normalize:
+        raise ComponentError(
+            f"loss {config.loss.component!r}: with distance {config.distance.component!r} and embeddings of any length "
+            f"there is no default {option}: set loss.{option}, or encoder.head.normalize = true"
+        )
     by_class = bool(getattr(loss, "by_class", False))
     if config.miner is not None and not getattr(loss, "takes_tuples", not by_class):
         compares = "compares embeddings with classes" if by_class else "is over the whole batch"
@@ -112,6 +119,20 @@ def _try_encoder(config: Config) -> None:
         return
     encoder.backbone.freeze_before(table.train_from)
     encoder.backbone.scale(torch.empty(1, 3, config.data.size, config.data.size, device="meta"))
+
+
+def margins_out_of_reach(config: Config, loss: Loss, distance: Distance) -> str | None:
+    """A margin that no distance of the run's embeddings reaches, as a warning; None where there is none.
+
+    Training goes on all the same, pushing pairs or triplets that are as good as they can be.
+    """
+    told = getattr(loss, "out_of_reach", None)
+    between = range_of(distance, config.encoder.head.normalize)
+    if told is None or between is None or (found := told(*between)) is None:
+        return None
+    kind = " of embeddings of length 1" if config.encoder.head.normalize else ""
+    return (f"loss {config.loss.component!r}: {found}; distance {config.distance.component!r}{kind} is from "
+            f"{between[0]:g} to {between[1]:g}")  # fmt: skip
 
 
 def _try_augmentation(config: Config) -> None:

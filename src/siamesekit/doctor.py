@@ -104,6 +104,25 @@ def diagnose(lines: Sequence[Line], margin: float | None = None) -> list[Finding
     return [finding for finding in found if finding]
 
 
+def above_random_layers(weights: str, train_from: str, epochs: int) -> Finding | None:
+    """What is wrong where the layers below those that train are frozen and random.
+
+    Args:
+        weights: where the encoder's weights come from, in words.
+        train_from: the first block that trains; empty: all do.
+        epochs: of the training.
+    """
+    if not train_from or not weights.startswith("random"):
+        return None
+    return Finding(
+        "random-layers", min(1, epochs), epochs,
+        f"The layers before {train_from!r} are frozen and random: nobody has trained them, so what trains above "
+        "them may never tell individuals apart, however long it runs.",
+        'pretrained encoder.weights ("imagenet", once with a network connection; or a file), or encoder.train_from = '
+        '"" so that all layers train.',
+    )  # fmt: skip
+
+
 def margin_of(loss: object) -> float | None:
     """The loss of a triplet with d_ap = d_an, of a loss with a `margin` between distances; None of any other."""
     margin = getattr(loss, "margin", None)

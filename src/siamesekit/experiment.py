@@ -17,7 +17,7 @@ from typing import Any, cast
 import torch
 
 from siamesekit.artifact import save_model
-from siamesekit.compatibility import refuse_what_does_not_fit, try_on_batches
+from siamesekit.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
 from siamesekit.config import Config
 from siamesekit.culprits import plugins_named
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
@@ -106,7 +106,7 @@ def check(
         data = prepare_data(config, progress, skip_bad)
         built = prepare_encoder(config, data.images, chosen, progress, weights_needed=False, training=data.split.train)
         plan_random_layers(config, built, progress)
-        recipe = _recipe(config, data, built, chosen)
+        recipe = _recipe(config, data, built, chosen, progress)
         return plan(config, data, built, recipe.batches, chosen, recipe.steps)
 
 
@@ -182,7 +182,7 @@ def _run(
     data = prepare_data(config, progress, skip_bad)
     built = prepare_encoder(config, data.images, chosen, progress, training=data.split.train)
     warn_of_random_layers(config, built, progress)
-    recipe = _recipe(config, data, built, chosen)
+    recipe = _recipe(config, data, built, chosen, progress)
     clock.append(time.perf_counter())
 
     stored = keep(config, data, built, chosen, progress)
@@ -299,9 +299,11 @@ def _places(value: Any) -> Iterator[Path]:
             yield from _places(inner)
 
 
-def _recipe(config: Config, data: Data, built: Built, precision: Precision) -> Recipe:
+def _recipe(config: Config, data: Data, built: Built, precision: Precision, progress: Progress) -> Recipe:
     """Distance, loss, miner and batches, tried together."""
     recipe = build_recipe(config, data, built.encoder, precision)
+    if (warning := margins_out_of_reach(config, recipe.loss, recipe.distance)) is not None:
+        progress.warn(warning)
     if recipe.batches:
         dim = cast(int, built.encoder.head.embedding_dim)
         labels = torch.from_numpy(training_labels(data))

@@ -34,7 +34,7 @@ from siamesekit.losses.loss import Loss
 from siamesekit.memory_advice import for_memory
 from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
-from siamesekit.preparation import Built, Data
+from siamesekit.preparation import Built, Data, memory_for
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES
@@ -120,7 +120,8 @@ def build_loss(config: Config, data: Data, encoder: Encoder, distance: Distance,
     Raises:
         UserError: it has an optimizer of its own and nothing for it to move.
     """
-    with drawing_from(torch_seed(config.seed, "loss")):
+    what = f"loss {config.loss.component!r}"
+    with drawing_from(torch_seed(config.seed, "loss")), memory_for(what, "lower its options"):
         loss: Loss = LOSSES.build_for_run(
             config.loss.component,
             config.loss.options,
@@ -129,8 +130,8 @@ def build_loss(config: Config, data: Data, encoder: Encoder, distance: Distance,
             num_classes=int(training_labels(data).max()) + 1,
             seed=config.seed,
         )
-    if isinstance(loss, nn.Module):
-        loss.to(precision.device)
+        if isinstance(loss, nn.Module):
+            loss.to(precision.device)
     if config.loss.optimizer is not None and not _trained(loss):
         raise UserError(f"loss.optimizer: loss {config.loss.component!r} has no parameters to train: remove the table")
     return loss

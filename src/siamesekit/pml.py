@@ -15,6 +15,7 @@ from pytorch_metric_learning.utils import common_functions
 from torch import Tensor, nn
 
 from siamesekit.adapted.pml import PACKAGE, facts
+from siamesekit.allocator import refuse_too_many_numbers
 from siamesekit.distances.distance import Distance, pairwise
 from siamesekit.errors import ComponentError
 from siamesekit.triplets import Pairs, Triplets, Tuples
@@ -74,6 +75,8 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):  # type: ignore[misc]
     A difference of distances beyond the last bin is counted in that: theirs looks beyond it.
     """
 
+    hist_: Tensor
+
     def compute_loss(self, *arguments: Any) -> Any:
         """Their losses, which depend on the histogram; what is kept of it for the next batch does not."""
         found = super().compute_loss(*arguments)
@@ -115,7 +118,7 @@ def construct(kind: str, model: str, options: Mapping[str, Any], **runtime: Any)
         runtime: values that the run supplies, by our names.
 
     Raises:
-        ComponentError: its constructor refuses the options, in its words.
+        ComponentError: its constructor refuses the options, in its words, or it would hold too many numbers.
     """
     known = facts(kind, model)
     ours = {
@@ -127,12 +130,23 @@ def construct(kind: str, model: str, options: Mapping[str, Any], **runtime: Any)
         del supplied["num_classes"]
     if known.name == "ManifoldLoss":
         given["K"] = runtime["num_classes"]
+    _refuse_too_many(kind, model, options, runtime)
     try:
         made = MENDED.get(known.name) or getattr(import_module(f"{PACKAGE}.{kind}"), known.name)
         return made(**supplied, **given)
     except Exception as error:  # their constructors assert, raise ValueError, or plain Exception
         what = str(error) or f"{type(error).__name__} in {known.name}"
         raise ComponentError(f"pml/{model} refuses these options: {what}") from error
+
+
+def _refuse_too_many(kind: str, model: str, options: Mapping[str, Any], runtime: Mapping[str, Any]) -> None:
+    """Before their constructors allocate: centres of individuals, a memory, a mask of all centres with all others."""
+    names = [name for name in ("sub_centers", "centers_per_class", "memory_size") if options.get(name) is not None]
+    if names:
+        (name, *_), individuals, size = names, runtime.get("num_classes", 1), runtime.get("embedding_dim", 1)
+        rows = options[name] * (1 if name == "memory_size" else individuals)
+        numbers = rows * (rows if kind == "regularizers" else size)
+        refuse_too_many_numbers(numbers, f"{kind} pml/{model}", f"{name}, or the embedding's dimension")
 
 
 def _theirs(kind: str, name: str, value: Any) -> Any:

@@ -20,6 +20,7 @@ from siamesekit.data.loading import LOADED, Finding, load_usable, report
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Split, split_records
+from siamesekit.doctor import above_random_layers
 from siamesekit.encoders.accepted import refuse_wrong_features
 from siamesekit.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.engine.frozen_prefix import CHUNK
@@ -183,7 +184,8 @@ def prepare_encoder(
         why = str(error).partition(";")[0].partition(". ")[0].removesuffix(".")  # the first sentence of a hub's advice
         stand_in = StandIn("weights", spell(table.weights), used, why,
                            table.stand_in.hint or "encoder.weights = \"FILE.safetensors\"")  # fmt: skip
-        progress.warn(announce(stand_in))
+        random = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
+        progress.warn(announce(stand_in) + ("" if random is None else f". {random.meaning}"))
         encoder = _with_weights(architecture, weights, seed)
     encoder.to(precision.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.freeze_before(table.train_from)

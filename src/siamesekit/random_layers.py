@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from siamesekit.config import Config
-from siamesekit.doctor import Finding
+from siamesekit.doctor import Finding, above_random_layers
 from siamesekit.errors import UserError
 from siamesekit.preparation import Built, spell
 from siamesekit.progress import Progress
@@ -25,7 +25,7 @@ def refuse_random_layers(config: Config) -> None:
 
 
 def warn_of_random_layers(config: Config, built: Built, progress: Progress) -> None:
-    """Say that the layers below those that train are frozen and random.
+    """Say that the layers below those that train are frozen and random; of a stand-in that is said with its name.
 
     Args:
         config: the run's.
@@ -33,7 +33,7 @@ def warn_of_random_layers(config: Config, built: Built, progress: Progress) -> N
         progress: is told.
     """
     found = above_random_layers(built.weights["source"], config.encoder.train_from, config.train.epochs)
-    if found is not None:
+    if found is not None and built.stand_in is None:
         progress.warn(_told(found))
 
 
@@ -46,33 +46,16 @@ def plan_random_layers(config: Config, built: Built, progress: Progress) -> None
         progress: is told, also where a stand-in for weights that cannot be had would be random.
     """
     table = config.encoder
-    stand_in = None if table.stand_in is None else spell(table.stand_in.weights)
-    weights = spell(table.weights) if built.stand_in is None or stand_in is None else stand_in
-    found = above_random_layers(weights, table.train_from, config.train.epochs)
-    otherwise = None if stand_in is None else above_random_layers(stand_in, table.train_from, config.train.epochs)
+    if built.stand_in is not None:
+        return
+    found = above_random_layers(spell(table.weights), table.train_from, config.train.epochs)
     if found is not None:
         progress.warn(_told(found))
-    elif otherwise is not None:
-        progress.say(f"Where the weights {weights} cannot be had, a stand-in takes their place. {otherwise.meaning}")
-
-
-def above_random_layers(weights: str, train_from: str, epochs: int) -> Finding | None:
-    """What is wrong where the layers below those that train are frozen and random.
-
-    Args:
-        weights: where the encoder's weights come from, in words.
-        train_from: the first block that trains; empty: all do.
-        epochs: of the training.
-    """
-    if not train_from or not weights.startswith("random"):
-        return None
-    return Finding(
-        "random-layers", min(1, epochs), epochs,
-        f"The layers before {train_from!r} are frozen and random: nobody has trained them, so what trains above "
-        "them may never tell individuals apart, however long it runs.",
-        'pretrained encoder.weights ("imagenet", once with a network connection; or a file), or encoder.train_from = '
-        '"" so that all layers train.',
-    )  # fmt: skip
+    elif table.stand_in is not None:
+        otherwise = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
+        if otherwise is not None:
+            progress.say(f"Where the weights {spell(table.weights)} cannot be had, a stand-in takes their place. "
+                         f"{otherwise.meaning}")  # fmt: skip
 
 
 def _told(finding: Finding) -> str:

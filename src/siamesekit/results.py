@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from siamesekit import __version__
 from siamesekit.baselines import worth_of_training
 from siamesekit.calibration import pairs_of
 from siamesekit.config import Config
+from siamesekit.data.images import UnreadableError, read_pixels
+from siamesekit.data.records import Record
 from siamesekit.distances.distance import Distance
-from siamesekit.doctor import diagnose, margin_of
+from siamesekit.doctor import above_random_layers, diagnose, margin_of
 from siamesekit.engine.held_out import HeldOut
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.ranking import triplet_distances
@@ -30,9 +33,8 @@ from siamesekit.files import write_atomic
 from siamesekit.losses.loss import Loss
 from siamesekit.model import SiameseNetwork
 from siamesekit.preparation import Built, Data
-from siamesekit.random_layers import above_random_layers
 from siamesekit.randomness import generator
-from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
+from siamesekit.report.data import LARGEST, HardTriplet, Picture, Ranking, ReportData, StandIn
 from siamesekit.report_facts import facts_of
 from siamesekit.retrieval import nearest
 
@@ -229,7 +231,17 @@ def _picture(data: Data, test: HeldOut, position: int) -> Picture:
     """The test photo at a position among them."""
     photo = int(test.photos[position])
     record = data.records[photo]
-    return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy())
+    return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy(), _whole(record))
+
+
+def _whole(record: Record) -> NDArray[np.uint8] | None:
+    """A photo as it is, no larger than the report shows it; None where it has gone or changed since it was read."""
+    try:
+        image = Image.fromarray(read_pixels(record))
+    except UnreadableError:
+        return None
+    image.thumbnail((LARGEST, LARGEST))
+    return np.asarray(image)
 
 
 def _rankings(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[Ranking, ...]:

@@ -45,7 +45,7 @@ def test_a_file_that_is_no_photo_is_called_what_it_is_and_never_to_be_removed(tm
     with pytest.raises(UnreadableError) as caught:
         decode(tmp_path / name)
     reason, mend = caught.value.args
-    assert reason == f"is {kind}, not one of {', '.join(FORMATS)}"
+    assert reason == f"is not an image that is read ({', '.join(FORMATS)}) but {kind}"
     assert mend
     assert "remove" not in mend and "delete" not in mend
 

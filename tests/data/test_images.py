@@ -159,12 +159,12 @@ def test_a_truncated_photo_is_found(tmp_path: Path, form: str, kept: float) -> N
         ),
         (
             b"%PDF-1.4\n",
-            "is a PDF document, not one of JPEG, PNG, WEBP, BMP, TIFF, GIF",
+            "is not an image that is read (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a PDF document",
             "save the pictures in it as JPEG (pdfimages -j NAME.pdf NAME)",
         ),
         (
             encoded(picture(), "PPM"),
-            "is a Netpbm image, not one of JPEG, PNG, WEBP, BMP, TIFF, GIF",
+            "is not an image that is read (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a Netpbm image",
             "save a copy of it as JPEG or PNG",
         ),
     ],

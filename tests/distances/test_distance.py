@@ -1,5 +1,6 @@
 """`pairwise`: the distance's own, or row by row; and the precision that distances run in."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -11,10 +12,11 @@ from torch import Tensor
 
 from siamesekit.distances import distance as distance_module
 from siamesekit.distances.cosine import Cosine
-from siamesekit.distances.distance import Distance, at_least_float32, full_precision, pairwise, unit
+from siamesekit.distances.distance import Distance, at_least_float32, full_precision, pairwise, range_of, unit
 from siamesekit.distances.dot import Dot
 from siamesekit.distances.euclidean import Euclidean
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.registry import DISTANCES
 
 
 def manhattan(a: Tensor, b: Tensor) -> Tensor:
@@ -261,3 +263,25 @@ def test_unit_rows_are_those_of_cosine_similarity() -> None:
     np.testing.assert_allclose((unit(rows) * one).sum(1), expected, rtol=1e-12)
     np.testing.assert_allclose(Cosine().pairwise(rows, one)[:, 0], 1 - expected, rtol=1e-12)
     np.testing.assert_allclose(expected, [1, 1, 0.1, 1e-22], rtol=1e-12)
+
+
+RANGED = ["cosine", "dot", "euclidean", "squared-euclidean", "manhattan"]
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_values_are_in_the_range_that_a_distance_declares_and_come_near_its_ends(name: str) -> None:
+    distance = DISTANCES.build(name)
+    one = torch.nn.functional.normalize(torch.randn(50, 3, dtype=torch.float64), dim=1)
+    several = torch.cat([one, -one])
+    for unit_length, embeddings in ((True, several), (False, 1000 * several)):
+        least, greatest = range_of(distance, unit_length)  # type: ignore[misc]
+        values = distance(embeddings[:, None], embeddings)
+        assert values.min() >= least - 1e-9
+        assert values.max() <= greatest + 1e-9
+        assert values.min() < least + 1e-6 or least == -math.inf
+        assert values.max() > greatest - 1e-6 or greatest == math.inf
+
+
+def test_a_distance_that_declares_no_range_has_none() -> None:
+    assert range_of(lambda a, b: (a - b).sum(-1)) is None
+    assert range_of(DISTANCES.build("pml/lp"), unit_length=True) is None

@@ -56,6 +56,8 @@ SHOWN = {
     "quickstart/": "Quickstart - siamesekit",
     "catalogue/losses/triplet/": "triplet - siamesekit",
     "reference/python/": "Python - siamesekit",
+    "reference/python/run/": "Run - siamesekit",
+    "guides/install/": "Install - siamesekit",
 }
 
 
@@ -144,21 +146,54 @@ def test_a_page_opens_with_its_title_and_nothing_fails(server: Asked, path: str,
 
 
 @pytest.mark.parametrize(
-    ("word", "place"),
+    ("words", "place"),
     [
+        # what is on a page is found by its parts
         ("semi-hard", "/catalogue/miners/semi-hard/"),
         ("triplet", "/catalogue/losses/triplet/"),
         ("train_from", "/reference/config/"),
-        ("count_triplets", "/reference/python/"),
+        ("count_triplets", "/reference/python/modules/"),
+        ("dinov2", "/catalogue/encoders/timm/"),
+        ("vit_small_patch14_dinov2", "/catalogue/encoders/timm/"),
+        ("megadescriptor", "/catalogue/encoders/timm/"),
+        ("convnext", "/catalogue/encoders/timm/"),
+        ("resnet50", "/catalogue/encoders/torchvision/"),
+        ("metrics.jsonl", "/guides/other-tools/"),
+        # what is asked for leads to what there is
+        ("which whale", "/guides/catalogue/"),
+        ("who is it", "/guides/catalogue/"),
+        ("identify", "/guides/catalogue/"),
+        ("re-identification", "/guides/catalogue/"),
+        ("whale experiment", "/whales/"),
+        ("how many photos", "/guides/enough/"),
+        ("install", "/guides/install/"),
+        ("clone", "/guides/install/"),
+        ("uninstall", "/guides/install/"),
+        ("heic", "/guides/data/"),
+        ("resume", "/guides/reproduce/"),
+        # and to what is not there, with a way round
+        ("multi-gpu", "/guides/other-tools/"),
+        ("several GPUs", "/guides/other-tools/"),
+        ("onnx", "/guides/other-tools/"),
+        ("tensorboard", "/guides/other-tools/"),
+        ("wandb", "/guides/other-tools/"),
+        ("weights & biases", "/guides/other-tools/"),
+        ("callback", "/guides/other-tools/"),
+        ("lightning", "/guides/other-tools/"),
+        ("t-SNE", "/guides/other-tools/"),
+        ("umap", "/guides/other-tools/"),
+        ("confusion", "/guides/other-tools/"),
+        ("merge", "/guides/other-tools/"),
         ("zzyzx", None),
     ],
 )
-def test_a_word_that_is_typed_into_the_search_is_found(
-    server: Asked, word: str, place: str | None, tmp_path: Path
+def test_what_is_typed_into_the_search_leads_to_its_page_first(
+    server: Asked, words: str, place: str | None, tmp_path: Path
 ) -> None:
-    server.word, server.told = word, {}
+    server.word, server.told = words, {}
     server.is_told.clear()
     browse(f"http://127.0.0.1:{server.server_port}/typing.html", tmp_path / "profile", "--dump-dom")
     assert server.told, f"the search says nothing for {LONGEST_SEARCH} seconds"
-    assert (place in server.told["places"]) if place else server.told["places"] == [], server.told
+    first = list(dict.fromkeys(server.told["places"]))[:2]
+    assert (place in first) if place else first == [], server.told
     assert bool(re.match(r"\d+ matching", server.told["said"])) == bool(place), server.told

@@ -9,13 +9,22 @@ from pathlib import Path
 
 import pytest
 
+import siamesekit
+from docs_hooks import clone
 from docs_site.blocks import blocks_of
 from docs_site.catalogue import catalogue, sections
 from docs_site.command_line import command_line, commands
 from docs_site.config_keys import anchor, config_keys
 from docs_site.doctests import with_fenced_examples
 from docs_site.including import DIRECTIVE, LINK, ROOT, included, outward
-from docs_site.public_names import BY_MODULE, described_options, exceptions, public_names, with_linked_errors
+from docs_site.public_names import (
+    BY_MODULE,
+    described_options,
+    exceptions,
+    public_names,
+    reference_pages,
+    with_linked_errors,
+)
 from docs_site.wording import cell, range_of, type_in_words
 from siamesekit import errors, options
 from siamesekit.cli import shell
@@ -35,7 +44,7 @@ def generated() -> dict[str, str]:
 
 
 def opening(text: str) -> str:
-    """The first line below the title."""
+    """The first line below the title, of Markdown."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
     title, _, rest = text.partition("\n")
     assert title.startswith("# ")
@@ -44,9 +53,11 @@ def opening(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_begins_with_what_its_reader_can_do(page: str) -> None:
+def test_a_page_begins_with_what_it_is_about(page: str) -> None:
     if page not in OPENED_BY_THE_HOOK:
-        assert opening((DOCS / page).read_text(encoding="utf-8")).startswith("After this page you ")
+        first = opening((DOCS / page).read_text(encoding="utf-8"))
+        assert re.match(r"[*A-Z]", first), "a sentence, no table, list or code"
+        assert not first.startswith("After this page"), "that says nothing of it"
 
 
 def test_a_page_of_the_catalogue_begins_with_what_it_is_about(generated: dict[str, str]) -> None:
@@ -79,6 +90,7 @@ def test_included_files_are_there() -> None:
 def test_every_page_and_kind_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     named = set(re.findall(r"(\S+\.md)$", navigation, re.M))
+    assert not any(name.startswith("reference/python/") for name in named), "they are reached by their contents"
     assert named == set(PAGES) | {"catalogue/index.md"} | {f"catalogue/{r.plural}/index.md" for r in REGISTRIES}
 
 
@@ -227,16 +239,21 @@ def shown_code() -> Iterator[tuple[str, str]]:
         yield str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")
 
 
+def reference() -> str:
+    """All pages of the Python reference."""
+    return "\n\n".join(reference_pages().values())
+
+
 def documented() -> set[str]:
-    """The names that have a place on the page of the Python reference, by every name under which they are public."""
-    text = public_names()
+    """The names that have a place in the Python reference, by every name under which they are public."""
+    text = reference()
     found = set(re.findall(r"^::: (siamesekit[\w.]+)|id=\"(siamesekit[\w.]+)\"", text, re.M))
     names = {name for pair in found for name in pair if name}
     registries = {f"siamesekit.registry.{registry.variable}" for registry in REGISTRIES}
     return names | registries | {"siamesekit.options.Path"}
 
 
-def test_every_name_that_readers_are_shown_is_on_the_reference_s_page() -> None:
+def test_every_name_that_readers_are_shown_is_in_the_reference() -> None:
     known = documented()
     used = {name: place for place, code in shown_code() for name in names_used(code)}
     assert len(used) > 25
@@ -258,7 +275,7 @@ def test_what_is_public_by_module_is_there_with_all_errors_and_types_of_options(
     for module, names in BY_MODULE.items():
         assert all(hasattr(import_module(f"siamesekit.{module}"), name) for name in names)
     assert set(described_options()) == set(options.__all__) - {"Nested", "Path"}
-    text = public_names()
+    text = reference()
     listed = re.findall(r"^( *)- \[`(\w+)`\]\(#siamesekit.errors.(\w+)\)", text, re.M)
     assert [name for _, name, _ in listed] == exceptions()
     parents: list[type] = []
@@ -271,11 +288,24 @@ def test_what_is_public_by_module_is_there_with_all_errors_and_types_of_options(
 
 def test_an_error_that_is_raised_links_to_its_entry() -> None:
     html = '<li><code>UserError</code> <code><a href="#x">DataError</a></code> <code>Stopped</code> <code>x</code>'
-    linked = with_linked_errors(html)
-    assert '<a href="#siamesekit.errors.UserError"><code>UserError</code></a>' in linked
-    assert '<a href="#siamesekit.stopping.Stopped"><code>Stopped</code></a>' in linked
+    linked = with_linked_errors(html, "run")
+    assert '<a href="../errors/#siamesekit.errors.UserError"><code>UserError</code></a>' in linked
+    assert '<a href="../modules/#siamesekit.stopping.Stopped"><code>Stopped</code></a>' in linked
     assert linked.count("<a ") == 3
-    assert with_linked_errors(linked) == linked
+    assert with_linked_errors(linked, "run") == linked
+    assert '<a href="#siamesekit.errors.UserError">' in with_linked_errors(html, "errors")
+
+
+def test_the_reference_s_contents_lead_to_every_entry() -> None:
+    pages = reference_pages()
+    assert len(pages) >= 7
+    links = re.findall(r"\]\((python/[\w-]+\.md)(?:#([\w.]+))?\)", public_names())
+    assert {f"reference/{page}" for page, _ in links} == set(pages)
+    for page, place in links:
+        entry = rf'id="{place}"|^::: \S+\.{place.rpartition(".")[2]}$|#{place} }}'
+        assert not place or re.search(entry, pages[f"reference/{page}"], re.M), place
+    listed = {place for _, place in links}
+    assert {f"siamesekit.{name}" for name in siamesekit.__all__ if name != "SiamesekitError"} <= listed
 
 
 def test_examples_of_docstrings_are_code() -> None:
@@ -288,5 +318,20 @@ def test_examples_of_docstrings_are_code() -> None:
 
 def test_components_are_chosen_before_they_are_written() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("- Guides:")[2]
-    places = [navigation.index(f"guides/{name}.md") for name in ("data", "catalogue", "losses", "report", "components")]
+    places = [
+        navigation.index(f"guides/{name}.md")
+        for name in ("data", "catalogue", "losses", "report", "enough", "components")
+    ]
     assert places == sorted(places)
+
+
+def test_the_repository_s_address_stands_in_one_place() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert re.search(r'^  repository: "', settings, re.M)
+    page = (DOCS / "guides" / "install.md").read_text(encoding="utf-8")
+    assert "<!-- repository -->" in page
+    assert not re.search(r"https?://", page)
+    assert clone("https://a.org/x.git").startswith("```text\ngit clone https://a.org/x.git siamesekit\n")
+    assert "`ADDRESS` stands for the address of the repository" in clone("")
+    for file in (ROOT / "README.md", DOCS / "index.md", DOCS / "quickstart.md"):
+        assert "guides/install.md" in file.read_text(encoding="utf-8"), file

@@ -112,12 +112,13 @@ def test_every_component_has_a_page_with_all_its_options(site: Path) -> None:
 
 
 def test_every_public_name_has_an_entry(site: Path, pages: dict[Path, Page]) -> None:
-    ids = pages[site / "reference" / "python" / "index.html"].ids
+    ids = {each for file in (site / "reference" / "python").rglob("*.html") for each in pages[file].ids}
     assert {f"siamesekit.{name}" for name in siamesekit.__all__} <= ids
 
 
 def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> None:
-    page = (site / "reference" / "python" / "index.html").read_text(encoding="utf-8")
+    folder = site / "reference" / "python"
+    page = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*/index.html")))
     assert {f"siamesekit.errors.{name}" for name in exceptions()} <= Page(page).ids
     raised = re.findall(r"Raises:.*?</ul>", page, re.DOTALL)
     named = [re.sub(r"\s+", " ", code) for part in raised
@@ -125,8 +126,15 @@ def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> Non
     assert len(named) > 15
     own = [code for code in named if "<a " not in code]
     assert {re.sub(r"<[^>]+>", "", code) for code in own} <= {"ValueError"}
-    assert re.search(r'href="#siamesekit\.planning\.Plan"', page)
+    assert re.search(r'href="[^"]*#siamesekit\.planning\.Plan"', page)
     assert "blockquote" not in page  # an example's >>>
+
+
+def test_no_page_of_the_reference_is_endless(site: Path) -> None:
+    """The whole reference on one page took 28,000 pixels."""
+    sizes = {file.parent.name: len(re.sub(r"<[^>]+>|\s+", "", file.read_text(encoding="utf-8")))
+             for file in (site / "reference" / "python").rglob("*.html")}  # fmt: skip
+    assert max(sizes.values()) < 0.45 * sum(sizes.values())
 
 
 def test_the_quickstart_shows_what_its_commands_print(site: Path) -> None:

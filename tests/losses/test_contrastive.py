@@ -13,8 +13,11 @@ from torch import Tensor
 
 from siamesekit.distances.cosine import Cosine
 from siamesekit.distances.distance import Distance
+from siamesekit.distances.dot import Dot
 from siamesekit.distances.euclidean import Euclidean
+from siamesekit.distances.manhattan import Manhattan
 from siamesekit.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.errors import ComponentError
 from siamesekit.losses.contrastive import ContrastiveLoss, Hinge, Reduction, contrastive_loss
 from siamesekit.triplets import Pairs, Triplets, all_pairs
 
@@ -151,3 +154,30 @@ def test_half_precision_embeddings_are_measured_in_float32() -> None:
         found = loss(low, LABELS, pairs).objective
         assert found.dtype == torch.float32
         assert found.item() == pytest.approx(loss(low.double(), LABELS, pairs).objective.item(), rel=1e-6)
+
+
+def test_by_default_positive_pairs_are_pulled_as_near_as_the_distance_can_be() -> None:
+    """Of unit embeddings `dot` is `cosine` less 1, and so are its least value and its margins."""
+    embeddings = torch.nn.functional.normalize(embeddings_of(0).detach(), dim=1).requires_grad_()
+    values = [ContrastiveLoss(negative_margin=margin, reduction="mean", distance=distance)(embeddings, LABELS)
+              for distance, margin in ((Dot(), 0.0), (Cosine(), 1.0))]  # fmt: skip
+    gradients = [torch.autograd.grad(value.objective, embeddings)[0] for value in values]
+    assert values[0].objective.item() == pytest.approx(values[1].objective.item(), rel=1e-12)
+    directions = embeddings.detach()
+    tangential = [slope - (slope * directions).sum(1, keepdim=True) * directions for slope in gradients]
+    torch.testing.assert_close(tangential[0], tangential[1], rtol=1e-9, atol=1e-12)
+    assert tangential[0].abs().max() > 0.01
+    for distance in (Euclidean(), SquaredEuclidean(), Cosine(), Manhattan()):
+        assert ContrastiveLoss(distance=distance).positive_margin == 0
+
+
+def test_margins_follow_the_distance_s_range() -> None:
+    assert ContrastiveLoss(-0.9, -0.5, distance=Dot()).positive_margin == -0.9
+    assert ContrastiveLoss(-3.0, distance=lambda a, b: (a - b).sum(-1)).positive_margin == -3
+    for distance in (Euclidean(), Cosine()):
+        with pytest.raises(ComponentError, match=r"positive_margin = -0.1 is below 0, the least that the distance can"):
+            ContrastiveLoss(-0.1, distance=distance)
+        with pytest.raises(ComponentError, match=r"negative_margin = -0.1 is below 0"):
+            ContrastiveLoss(0.0, -0.1, distance=distance)
+    with pytest.raises(ComponentError, match="positive_margin = 2 pulls no positive pair: the distance is at most 2"):
+        ContrastiveLoss(2.0, distance=Cosine())

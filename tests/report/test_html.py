@@ -88,10 +88,71 @@ def test_where_nothing_is_near_there_is_no_section(rankings: tuple[Ranking, ...]
     assert "Who is it?" not in render(report(rankings=rankings))
 
 
+def shown(picture: Picture) -> Image.Image:
+    """A picture as a page has it."""
+    html = render(report(hardest=(), rankings=(Ranking(picture, ((picture, 0.0),)),)))
+    [uri, again] = re.findall("base64,([^']+)", html)
+    assert uri == again
+    return Image.open(io.BytesIO(base64.b64decode(uri)))
+
+
 def test_large_photos_are_shown_smaller() -> None:
     large = Picture("a.jpg", "a", np.zeros((500, 1000, 3), np.uint8))
-    [uri] = re.findall("base64,([^']+)", render(report(hardest=(), rankings=(Ranking(large, ((large, 0.0),)),))))[:1]
-    assert Image.open(io.BytesIO(base64.b64decode(uri))).size == (256, 128)
+    assert shown(large).size == (512, 256)
+
+
+def test_the_photo_itself_is_shown_where_it_is_at_hand() -> None:
+    """And not the network's square of it, which is small, squashed or with bars."""
+    square, photo = np.zeros((32, 32, 3), np.uint8), np.full((300, 400, 3), 200, np.uint8)
+    assert shown(Picture("a.jpg", "a", square)).size == (32, 32)
+    image = shown(Picture("a.jpg", "a", square, photo))
+    assert image.size == (400, 300)
+    assert abs(np.asarray(image).astype(int) - 200).max() <= 2
+
+
+def test_every_photo_opens_by_click_and_by_keyboard() -> None:
+    """`<details>` does, without a script; those of one name close each other."""
+    page = Page(render(report()))
+    photos = [number for number, (_, said) in enumerate(page.tags) if said.get("class") == "photo"]
+    assert len(photos) == sum(tag == "img" for tag, _ in page.tags) > 10
+    for number in photos:
+        assert [tag for tag, _ in page.tags[number : number + 3]] == ["details", "summary", "img"]
+        assert page.tags[number][1]["name"] == "photo"
+    tiny, large = (Picture("a", "a", np.zeros((side, side, 3), np.uint8)) for side in (96, 400))
+    html = render(report(hardest=(), rankings=(Ranking(large, ((tiny, 0.0),)),)))
+    assert html.count("<img class=tiny src") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "start", "end"),
+    [
+        ("Hn-011/IMG_0558.jpg", "Hn-011/", "IMG_", "0558.jpg"),
+        ("a/b/IMG_0661 copy (2).jpeg", "a/b/", "IMG_0661 copy ", "(2).jpeg"),
+        ("0.jpg", "", "", "0.jpg"),
+        ("w_0012/3", "w_0012/", "", "3"),
+        ("folder/", "folder/", "", ""),
+    ],
+)
+def test_a_name_is_in_parts_between_which_alone_it_may_break(name: str, folder: str, start: str, end: str) -> None:
+    asked = Picture(name, "a", picture("a", 1).pixels)
+    html = render(report(hardest=(), rankings=(Ranking(asked, ((picture("b", 2), 1.0),)),)))
+    told = re.search(r"<b>a</b>(<span class=name>.*?)</figcaption>", html)
+    assert told is not None
+    assert told[1] == (
+        f"<span class=name><span class=folder>{folder}</span><span class=file><span class=start>{start}</span>"
+        f"<span>{end}</span></span></span>"
+    )
+    assert re.sub("<[^>]+>", "", told[1]) == name, "it is copied as it is"
+
+
+def test_a_chart_is_there_in_two_forms_with_ids_of_their_own() -> None:
+    html = render(report())
+    forms = re.findall("<div class=broad>(.*?)</div><div class=narrow>(.*?)</div>", html, re.DOTALL)
+    assert len(forms) == 3
+    for broad, narrow in forms:
+        ids = [set(re.findall(r'<clipPath id="([^"]+)"', form)) for form in (broad, narrow)]
+        assert ids[0]
+        assert not ids[0] & ids[1]
 
 
 class Page(HTMLParser):
@@ -126,7 +187,8 @@ def test_names_are_escaped_wherever_they_stand() -> None:
     page = Page(html)
     assert "<script" not in html
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    assert next(attributes["title"] for tag, attributes in page.tags if tag == "img") == f"{NASTY}, {NASTY}/0.jpg"
+    for wanted, key in (("img", "alt"), ("summary", "title")):
+        assert next(said[key] for tag, said in page.tags if tag == wanted and key in said) == f"{NASTY}, {NASTY}/0.jpg"
     # title, heading, five in the stand-in, criterion, 4 captions of near photos and 20 of triplets, two facts, a note
     assert page.text.count(NASTY) == 2 + 5 + 1 + 4 + 20 + 2 + 1
 

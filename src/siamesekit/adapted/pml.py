@@ -108,7 +108,7 @@ TYPES: dict[str, Any] = {
     "weight_init_func": WeightInit | None,
     "weights": list[float] | None,
     "n_bins": Limited | None,
-    "delta": Positive | None,
+    "delta": Annotated[float, Ge(2e-6)] | None,  # a histogram has 2 / delta bins
     "low": float | None,
     "high": float | None,
     "allowed_pos_range": tuple[float, float] | None,

@@ -17,8 +17,8 @@ LINK = re.compile(r"`(?P<text>[^`<]+?)\s*<(?P<url>[^`>]+)>`__?")
 REFERENCE = re.compile(r"`(?P<name>[^`]+)`_\b|`(?P<quoted>[^`]+)`_(?!\w)")
 SYMBOLS = {
     "infty": "∞", "lambda": "λ", "eta": "η", "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "theta": "θ",
-    "sigma": "σ", "delta": "δ", "epsilon": "ε", "mu": "μ", "tau": "τ", "cdot": "·", "times": "×", "leq": "≤", "le": "≤",
-    "geq": "≥", "ge": "≥", "in": "∈", "sum": "Σ", "left": "", "right": "",
+    "sigma": "σ", "delta": "δ", "epsilon": "ε", "mu": "μ", "tau": "τ", "cdot": "·", "times": "×", "leq": "≤",
+    "le": "≤", "geq": "≥", "ge": "≥", "in": "∈", "sum": "Σ", "left": "", "right": "",
 }  # fmt: skip
 
 

@@ -124,4 +124,4 @@ def refuse_foreign(content: bytes, suffix: str, formats: tuple[str, ...]) -> Non
     """
     found = foreign_format(content, suffix)
     if found is not None:
-        raise UnreadableError(f"is {found.name}, not one of {', '.join(formats)}", found.mend)
+        raise UnreadableError(f"is not an image that is read ({', '.join(formats)}) but {found.name}", found.mend)

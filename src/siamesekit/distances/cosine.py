@@ -27,6 +27,8 @@ class Cosine:
     """Cosine distance 1 − cos: `[..., D]`, `[..., D]` → `[...]`, 0 (same direction) … 2 (opposite)."""
 
     ranks_as = "cosine"
+    range = (0.0, 2.0)
+    unit_range = (0.0, 2.0)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

@@ -26,6 +26,9 @@ class Distance(Protocol):
     values are a strictly growing function of Σ (a − b)², "cosine" where they are one of 1 − cos, "dot" where they are
     one of −Σ a·b, computed in the embeddings' float type from differences, from `cosine_similarity`, or from products.
     "Strictly" to the last bit or two: a function that levels out, such as 1 − exp(−d²), makes ties of what is none.
+
+    And it may have `range` and `unit_range`, the least and the greatest value that it has, of any embeddings and of
+    embeddings of length 1, by which margins are checked: (0, ∞) and (0, 2) for `euclidean`.
     """
 
     def __call__(self, a: Tensor, b: Tensor, /) -> Tensor:
@@ -48,6 +51,17 @@ def as_distance(distance: DistanceLike) -> Distance:
     """
     found: Distance = component_from(distance, DISTANCES, "distance")
     return found
+
+
+def range_of(distance: Distance, unit_length: bool = False) -> tuple[float, float] | None:
+    """The least and the greatest value of a distance, as it says; None where it does not say.
+
+    Args:
+        distance: any.
+        unit_length: whether the embeddings have length 1.
+    """
+    found: tuple[float, float] | None = getattr(distance, "range", None)
+    return getattr(distance, "unit_range", found) if unit_length else found
 
 
 def pairwise(distance: DistanceLike, a: Tensor, b: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from siamesekit.registry import DISTANCES
@@ -22,10 +24,12 @@ class Dot:
     """The negated dot product −a·b: `[..., D]`, `[..., D]` → `[...]`, of either sign; −1 … 1 for unit embeddings.
 
     No metric: an embedding is at −|a|² from itself, and a longer one in the same direction is nearer still. For unit
-    embeddings it is `cosine` less 1. Margins and thresholds are in its own units, and may be negative.
+    embeddings it is `cosine` less 1. Margins and thresholds are in its own units, and may be negative: 0 is 90 degrees.
     """
 
     ranks_as = "dot"
+    range = (-math.inf, math.inf)
+    unit_range = (-1.0, 1.0)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

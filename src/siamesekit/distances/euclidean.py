@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,8 @@ class Euclidean:
     """Euclidean distance: `[..., D]`, `[..., D]` → `[...]`, at least 0; 0 … 2 for unit embeddings."""
 
     ranks_as = "euclidean"
+    range = (0.0, math.inf)
+    unit_range = (0.0, 2.0)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

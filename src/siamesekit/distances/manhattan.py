@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,8 @@ class Manhattan:
 
     One coordinate that is far off counts less than it does for `euclidean`.
     """
+
+    range = (0.0, math.inf)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from siamesekit.registry import DISTANCES
@@ -24,6 +26,8 @@ class SquaredEuclidean:
     """Squared Euclidean distance: `[..., D]`, `[..., D]` → `[...]`, at least 0; 0 … 4 for unit embeddings."""
 
     ranks_as = "euclidean"
+    range = (0.0, math.inf)
+    unit_range = (0.0, 4.0)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

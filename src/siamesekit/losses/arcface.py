@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from siamesekit.allocator import refuse_too_many_numbers
 from siamesekit.batches import checked_batch
 from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
@@ -53,6 +54,9 @@ class ArcFaceLoss(nn.Module):
             ArcFace". Several suit individuals of several looks, the left and right side of a fluke say.
         embedding_dim: supplied by the run.
         num_classes: supplied by the run.
+
+    Raises:
+        ComponentError: the centres would be more numbers than a component may hold.
     """
 
     by_class = True
@@ -71,6 +75,9 @@ class ArcFaceLoss(nn.Module):
         self.margin = margin
         self.scale = scale
         self.sub_centers = sub_centers
+        refuse_too_many_numbers(
+            num_classes * sub_centers * embedding_dim, "loss 'arcface'", "sub_centers, or the embedding's dimension"
+        )
         self.centers = nn.Parameter(torch.randn(num_classes * sub_centers, embedding_dim) * embedding_dim**-0.5)
 
     def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -9,11 +10,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from siamesekit.batches import checked_batch
-from siamesekit.distances.distance import DistanceLike, as_distance, pairwise
+from siamesekit.distances.distance import DistanceLike, as_distance, pairwise, range_of
+from siamesekit.errors import ComponentError
 from siamesekit.labels import Labels
 from siamesekit.losses.loss import LossValue
 from siamesekit.losses.pair_distances import pair_distances
-from siamesekit.options import NonNegative
 from siamesekit.registry import LOSSES
 from siamesekit.triplets import Pairs, Tuples, as_pairs, by_individual, positives_of
 
@@ -55,28 +56,52 @@ class ContrastiveLoss:
     What is reported is the positive pairs' mean loss plus the negative pairs'.
 
     Args:
-        positive_margin: within this distance a positive pair costs nothing.
-        negative_margin: from this distance on a negative pair costs nothing.
+        positive_margin: within this distance a positive pair costs nothing. By default the least distance of embeddings
+            of length 1: 0, or for `dot` −1; `dot` of others knows no least one, so it needs a margin.
+        negative_margin: from this distance on a negative pair costs nothing. Of `dot`, 0 is 90 degrees.
         hinge: `linear`, or `squared`, as in the paper (there halved).
         reduction: what the gradient is of: the sum over all pairs; the positive pairs' mean plus the negative pairs';
             or the same with means over the pairs with a loss above 0, which many easy negatives do not dilute.
         distance: a distance, its name, or a table with its name and options; the run's, in a run.
+
+    Raises:
+        ComponentError: a margin is below what the distance can be, or no positive pair is farther than the margin.
     """
 
     def __init__(
         self,
-        positive_margin: NonNegative = 0.0,
-        negative_margin: NonNegative = 1.0,
+        positive_margin: float | None = None,
+        negative_margin: float = 1.0,
         hinge: Hinge = "linear",
         reduction: Reduction = "mean-nonzero",
         *,
         distance: DistanceLike = "squared-euclidean",
     ) -> None:
+        distance = as_distance(distance)
+        least, greatest = range_of(distance) or (-math.inf, math.inf)
+        for name, margin in (("positive_margin", positive_margin), ("negative_margin", negative_margin)):
+            if margin is not None and not margin >= least:  # of NaN too
+                raise ComponentError(f"loss 'contrastive': {name} = {margin:g} is below {least:g}, the least that the "
+                                     "distance can be")  # fmt: skip
+        if positive_margin is not None and positive_margin >= greatest:
+            raise ComponentError(f"loss 'contrastive': positive_margin = {positive_margin:g} pulls no positive pair: "
+                                 f"the distance is at most {greatest:g}")  # fmt: skip
+        if positive_margin is None:
+            nearest, _ = range_of(distance, unit_length=True) or (0.0, math.inf)
+            positive_margin = nearest if math.isfinite(nearest) else 0.0
+            if positive_margin > least and range_of(distance) is not None:
+                self.assumes_unit_length = "positive_margin"
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
         self.hinge: Hinge = hinge
         self.reduction = reduction
-        self.distance = as_distance(distance)
+        self.distance = distance
+
+    def out_of_reach(self, least: float, greatest: float) -> str | None:
+        """What margin no distance from `least` to `greatest` reaches, in words; None where all are in reach."""
+        if self.negative_margin > greatest:
+            return f"negative_margin = {self.negative_margin:g} is above {greatest:g}, so every negative pair costs"
+        return None
 
     def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""

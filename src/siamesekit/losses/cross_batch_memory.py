@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siamesekit.allocator import refuse_too_many_numbers
 from siamesekit.batches import checked_batch
 from siamesekit.distances.distance import at_least_float32
 from siamesekit.errors import ComponentError
@@ -77,6 +78,7 @@ class CrossBatchMemory(nn.Module):
         self.miner: Miner | None = miner
         if hasattr(loss, "measures_by"):
             self.measures_by: str = loss.measures_by
+        refuse_too_many_numbers(size * embedding_dim, "loss 'cross-batch-memory'", "size, or the embedding's dimension")
         self.register_buffer("embeddings", torch.zeros(size, embedding_dim))
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))

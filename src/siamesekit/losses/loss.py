@@ -66,7 +66,14 @@ class LossValue:
         create_graph: bool = False,
         inputs: Any = None,
     ) -> None:
-        """The objective's gradient, into the `grad` of what it depends on."""
+        """The gradient of the objective, a scalar `[]`, is added to the `grad` of what it depends on.
+
+        Args:
+            gradient: scalar by which it is multiplied; 1 by default.
+            retain_graph: as `torch.Tensor.backward` takes it, and the next two.
+            create_graph: whether the gradient has a gradient.
+            inputs: where gradients go; by default to all that it depends on.
+        """
         self.objective.backward(gradient, retain_graph, create_graph, inputs)
 
     def item(self) -> float:
@@ -227,6 +234,9 @@ class Loss(Protocol):
     - `by_class = True`: it compares embeddings with something it holds for each training individual (proxies, class
       weights), so it has no value for individuals that did not train, and takes no miner's tuples.
     - `measures_by = "cosine"`: it fixes its own measure; the run's distance must rank as that does.
+    - `assumes_unit_length = "margin"`: the default of this option is for embeddings of length 1; of others it has to be
+      given.
+    - `out_of_reach(least, greatest)`: says in words which margin no distance in that range reaches, or None.
     - `mean_over_photos = True`: with tuples, too, its mean is over all N embeddings, not over what the tuples name, so
       `cross-batch-memory`, which hands it more embeddings than may be anchors, scales it.
     """

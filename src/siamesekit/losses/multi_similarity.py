@@ -61,6 +61,12 @@ class MultiSimilarityLoss:
         self.base = base
         self.distance = as_distance(distance)
 
+    def out_of_reach(self, least: float, greatest: float) -> str | None:
+        """What base no similarity 1 − d is, of distances from `least` to `greatest`, in words; None where one is."""
+        if not 1 - greatest <= self.base <= 1 - least:
+            return f"base = {self.base:g} is no similarity: those are from {1 - greatest:g} to {1 - least:g}"
+        return None
+
     def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better."""
         embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)

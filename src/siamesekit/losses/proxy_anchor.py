@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from siamesekit.allocator import refuse_too_many_numbers
 from siamesekit.batches import checked_batch
 from siamesekit.labels import Labels
 from siamesekit.losses.class_cosines import class_cosines
@@ -53,6 +54,7 @@ class ProxyAnchorLoss(nn.Module):
         super().__init__()
         self.margin = margin
         self.alpha = alpha
+        refuse_too_many_numbers(num_classes * embedding_dim, "loss 'proxy-anchor'", "the embedding's dimension")
         self.proxies = nn.Parameter(torch.randn(num_classes, embedding_dim) * (2 / num_classes) ** 0.5)
 
     def forward(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:

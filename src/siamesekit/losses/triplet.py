@@ -104,6 +104,12 @@ class TripletLoss:
         self.swap = swap
         self.distance = as_distance(distance)
 
+    def out_of_reach(self, least: float, greatest: float) -> str | None:
+        """What margin no distances from `least` to `greatest` differ by, in words; None where some do."""
+        if self.hinge != "soft" and self.margin > greatest - least:
+            return f"margin = {self.margin:g} is above {greatest - least:g}, so every triplet costs"
+        return None
+
     def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
         """The batch's loss; float32 or better, whatever precision the encoder runs in."""
         embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)

@@ -29,14 +29,16 @@ STYLE = {
 NETWORKS = {"trained": "trained", "untrained": "untrained", "raw_pixels": "raw pixels"}
 METRICS = {"triplet_accuracy": "Triplet accuracy", "precision_at_1": "Nearest photo right (P@1)", "map_at_r": "MAP@R"}
 VALIDATION = "validation_map_at_r"
+NARROW = 3.7
+"""Inches of a chart on a phone, where letters of 10 points are then as large as on a wide screen."""
 Curve = tuple[str, str] | tuple[str, str, str]
 """A curve's label and colour, and the dashes of one that is dashed."""
 
 
-def comparison_chart(networks: Mapping[str, Any]) -> str:
-    """The three networks' figures as dots with their intervals, a panel a metric."""
-    with _styled() as figure:
-        panels = figure.subplots(1, 3, sharey=True, sharex=True)
+def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
+    """The three networks' figures as dots with their intervals, a panel a metric; below each other where `narrow`."""
+    with _styled(narrow) as figure:
+        panels = figure.subplots(*_grid(narrow), sharey=True, sharex=True)
         for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
             for row, name in enumerate(NETWORKS):
                 interval = networks[name][metric]
@@ -58,13 +60,13 @@ def comparison_chart(networks: Mapping[str, Any]) -> str:
             panel.title.set_size(10)
             panel.grid(axis="x", alpha=0.25)
             panel.tick_params(axis="y", length=0)
-        return _svg(figure, 8.4, 2.3)
+        return _svg(figure, *((NARROW, 5.2) if narrow else (8.4, 2.3)))
 
 
-def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
+def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
     """Loss, accuracy and the score by which epochs are chosen, and mean distances over the epochs."""
-    with _styled() as figure:
-        panels = figure.subplots(1, 3)
+    with _styled(narrow) as figure:
+        panels = figure.subplots(*_grid(narrow))
         _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Mean loss")
         shares: dict[str, Curve] = {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE),
                                     "active_triplets": ("active", GREY)}  # fmt: skip
@@ -76,17 +78,20 @@ def training_chart(epochs: Sequence[Mapping[str, Any]]) -> str:
         _curves(panels[2], epochs, {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
                 "Mean distance, training")  # fmt: skip
         panels[1].set_ylim(-0.03, 1.03)
-        return _svg(figure, 8.4, 2.9)
+        return _svg(figure, *((NARROW, 7.2) if narrow else (8.4, 2.9)))
 
 
 def distance_chart(
-    same: NDArray[np.float32], different: NDArray[np.float32], threshold: Mapping[str, Any] | None
+    same: NDArray[np.float32],
+    different: NDArray[np.float32],
+    threshold: Mapping[str, Any] | None,
+    narrow: bool = False,
 ) -> str:
     """How the distances of same `[P]` and different `[Q]` pairs are spread, with threshold and similarity curve.
 
     Distances that are not numbers are left out.
     """
-    with _styled() as figure:
+    with _styled(narrow) as figure:
         panel = figure.subplots()
         same, different = same[np.isfinite(same)], different[np.isfinite(different)]
         bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 by `dot` alone
@@ -110,8 +115,8 @@ def distance_chart(
             labels.append("similarity (right axis)")
             twin.set(ylim=(0, 1.02), ylabel="similarity")
             twin.spines["right"].set_visible(True)
-        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
-        return _svg(figure, 8.4, 3.6)
+        figure.legend(handles, labels, loc="outside upper center", ncols=1 if narrow else 2, frameon=False)
+        return _svg(figure, *((NARROW, 4.0) if narrow else (8.4, 3.6)))
 
 
 def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, Curve], title: str) -> None:
@@ -131,13 +136,22 @@ def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str,
         panel.legend(frameon=False, fontsize=8.5)
 
 
+def _grid(narrow: bool) -> tuple[int, int]:
+    """Rows and columns of three panels."""
+    return (3, 1) if narrow else (1, 3)
+
+
 class _styled:  # noqa: N801 - reads as the function it is
     """A figure under the report's style, without pyplot's global state."""
+
+    def __init__(self, narrow: bool) -> None:
+        # ids of their own: a page has both charts, and of the one that is not shown no clip path is found
+        self.style = STYLE | {"svg.hashsalt": "siamesekit narrow"} if narrow else STYLE
 
     def __enter__(self) -> Figure:
         import matplotlib
 
-        self.context = matplotlib.rc_context(STYLE)  # type: ignore[arg-type]
+        self.context = matplotlib.rc_context(self.style)  # type: ignore[arg-type]
         self.context.__enter__()
         return Figure(layout="constrained")
 

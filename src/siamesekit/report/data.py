@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from siamesekit.doctor import Finding
 
+LARGEST = 512
+"""Pixels of the longer side of a photo in the report; a larger one is shown smaller."""
+
 
 @dataclass(frozen=True)
 class StandIn:
@@ -33,11 +36,19 @@ class StandIn:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo as the network saw it: uint8 RGB `[height, width, 3]`."""
+    """A photo.
+
+    Attributes:
+        name: the record's.
+        individual: who is on it.
+        pixels: as the network saw it, uint8 RGB `[size, size, 3]`.
+        photo: as it is, uint8 RGB `[height, width, 3]`; None where it is not at hand any more.
+    """
 
     name: str
     individual: str
     pixels: NDArray[np.uint8]
+    photo: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

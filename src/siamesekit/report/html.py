@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -17,13 +17,15 @@ from PIL import Image
 from siamesekit.baselines import worth_of_training
 from siamesekit.figures import apart
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
-from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData
+from siamesekit.report.data import LARGEST, HardTriplet, Picture, Ranking, ReportData
 from siamesekit.report.training import finding_told, told, vital_signs
 
 _PAGE = Path(__file__).with_name("page.html")
 PARTS = {"train": "trained", "validation": "chose the epoch (validation)", "test": "tested"}
-LARGEST = 256
-"""Pixels of a picture's longer side; a larger photo is shown smaller."""
+TINY = 160
+"""Pixels of the longer side below which a picture that is opened shows its pixels, in place of a blur."""
+END = 8
+"""Characters at the end of a file's name that are shown whatever the room: they tell photos apart."""
 MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
         "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10"}  # fmt: skip
 """Figures that stand below the three that count."""
@@ -111,7 +113,7 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
     return (
         "<p>The same test photos, judged by the trained network, by the same network before training, and by comparing "
         "plain pixels. A photo's own copy never counts.</p>"
-        + _chart(comparison_chart(networks), "Figures of the three networks with intervals")
+        + _chart("Figures of the three networks with intervals", comparison_chart, networks)
         + _table(["", *METRICS.values()], rows)
         + f"<p class=small>In brackets {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
         f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of "
@@ -144,14 +146,14 @@ def _training(data: ReportData) -> str:
     return (
         f"<p>{' '.join(told(data))}</p>"
         + "".join(f"<div class='note warn'>{finding_told(finding)}</div>" for finding in data.findings)
-        + _chart(training_chart(data.epochs), "Loss, accuracy and distances over the epochs")
+        + _chart("Loss, accuracy and distances over the epochs", training_chart, data.epochs)
         + f"<p class=small>{' '.join(vital_signs(data))}</p>"
     )
 
 
 def _operating_point(data: ReportData) -> str:
     point = data.evaluation["threshold"]
-    chart = _chart(distance_chart(data.same, data.different, point), "Distances of same and of different pairs")
+    chart = _chart("Distances of same and of different pairs", distance_chart, data.same, data.different, point)
     if point is None:
         return chart + "<p>This model ships no threshold; the notes below say why.</p>"
     [threshold] = apart(point["threshold"])
@@ -246,21 +248,38 @@ def _hardest(triplets: Iterable[HardTriplet]) -> str:
 
 
 def _figure(picture: Picture, role: str, kind: str = "") -> str:
-    label, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
-    return (f"<{tag}><img src='{_data_uri(picture.pixels)}' alt='{label}' title='{label}'>"
-            f"<figcaption><b>{escape(role)}</b><br>{escape(picture.name)}</figcaption></figure>")  # fmt: skip
+    """A photo that opens large where it is clicked, or by the keyboard: `<details>`, since no script may run."""
+    shown = picture.pixels if picture.photo is None else picture.photo
+    whole, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
+    tiny = " class=tiny" if max(shown.shape[:2]) < TINY else ""
+    return (f"<{tag}><details class=photo name=photo><summary title='{whole}'><img{tiny} src='{_data_uri(shown)}' "
+            f"alt='{whole}'></summary></details><figcaption><b>{escape(role)}</b>{_name(picture.name)}</figcaption>"
+            "</figure>")  # fmt: skip
+
+
+def _name(name: str) -> str:
+    """A photo's name, broken between folder and file alone; in a file's name that is too long the middle is left out.
+
+    The parts are marked by elements, never by characters, so that the name is copied as it is.
+    """
+    folder, slash, file = name.rpartition("/")
+    start, end = file[:-END], file[-END:]
+    return (f"<span class=name><span class=folder>{escape(folder + slash)}</span><span class=file>"
+            f"<span class=start>{escape(start)}</span><span>{escape(end)}</span></span></span>")  # fmt: skip
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((LARGEST, LARGEST))
-    image.save(buffer, "JPEG", quality=88)
+    image.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _chart(svg: str, label: str) -> str:
-    return f"<div class=chart role=img aria-label='{escape(label)}'>{svg}</div>"
+def _chart(label: str, draw: Callable[..., str], *shown: Any) -> str:
+    """A chart in two forms, of which the page shows the one for its width: panels side by side, or below each other."""
+    return (f"<div class=chart role=img aria-label='{escape(label)}'><div class=broad>{draw(*shown)}</div>"
+            f"<div class=narrow>{draw(*shown, narrow=True)}</div></div>")  # fmt: skip
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
