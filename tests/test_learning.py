@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 from conftest import Told
 from siamesekit import fitting, learning
 from siamesekit.artifact import load
+from siamesekit.checkpoint_form import problem_of
 from siamesekit.config import Config, load_config
 from siamesekit.engine.precision import choose_precision
+from siamesekit.engine.random_state import random_state
 from siamesekit.engine.state_files import load_state
 from siamesekit.errors import ArtifactError, ComponentError, ConfigError, UserError
 from siamesekit.experiment import RunResult, check, run
@@ -283,6 +285,57 @@ def test_a_checkpoint_of_an_older_version_is_refused_in_words(
         run32(small_config("train.epochs=1"), tmp_path / "run")
     with pytest.raises(ArtifactError, match=r"of another version of siamesekit \(it lacks best_epoch, spent\)"):
         run32(small_config("train.epochs=2"), tmp_path / "run", resume=True)
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "lines that are no list": lambda state: state | {"lines": "no"},
+    "a line without figures": lambda state: state | {"lines": [{"epoch": 1}]},
+    "a line of text": lambda state: state | {"lines": [dict.fromkeys(state["lines"][0], "x")]},
+    "another epoch": lambda state: state | {"lines": [state["lines"][0] | {"epoch": 7}]},
+    "a score of text": lambda state: state | {"best": "high"},
+    "an epoch to come": lambda state: state | {"best_epoch": 9},
+    "a path for a digest": lambda state: state | {"best_sha256": "../../x"},
+    "seconds of text": lambda state: state | {"spent": {"training": "long"}},
+    "photos of another run": lambda state: state | {"expected": torch.ones(1, dtype=torch.bool)},
+    "no tensor": lambda state: state | {"expected": 3},
+    "midway of other keys": lambda state: state | {"midway": {"epoch": 2, "x": 1}},
+    "midway elsewhere": lambda state: state | {"midway": MIDWAY | {"epoch": 5, "random": random_state()}},
+    "rows that were not": lambda state: state | {"midway": MIDWAY | {"batches": 3, "random": random_state()}},
+    "random states that are none": lambda state: state | {"midway": MIDWAY | {"random": {"torch": 3}}},
+}
+MIDWAY: dict[str, Any] = {"epoch": 2, "batches": 0, "rows": [], "images_asked": 0, "empty": 0, "any_loss": False,
+                          "any_triplet": False, "seconds": 0.0}  # fmt: skip
+
+
+def test_a_forged_checkpoint_is_refused_in_words(
+    small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose digest is right, and whose contents no run has written."""
+    states: list[dict[str, Any]] = []
+    real = learning.save_checkpoint
+
+    def kept(folder: Path, parts: Any, state: dict[str, Any]) -> None:
+        states.append(state)
+        real(folder, parts, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "save_checkpoint", kept)
+        run32(small_config("train.epochs=1"), tmp_path / "run")
+    true = states[-1]
+    expected = true["expected"]
+    assert problem_of(true, expected) == ""
+    assert problem_of(true | {"midway": MIDWAY | {"random": random_state()}}, expected) == ""
+    for name, forge in FORGED.items():
+        assert problem_of(forge(true), expected), name
+
+    def forged(folder: Path, parts: Any, state: dict[str, Any]) -> None:
+        real(folder, parts, FORGED["a score of text"](state))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "save_checkpoint", forged)
+        run32(small_config("train.epochs=1"), tmp_path / "forged")
+    with pytest.raises(ArtifactError, match=r"was not written by a run \(best: .*--overwrite"):
+        run32(small_config("train.epochs=2"), tmp_path / "forged", resume=True)
 
 
 def test_the_best_weights_of_the_two_newest_checkpoints_are_kept_and_no_others(

@@ -93,7 +93,7 @@ def test_the_config_that_is_shown_runs(folder: Path) -> None:
 
 
 def test_the_parts_that_are_shown_work_and_the_count_of_triplets_is_true() -> None:
-    [python] = [block for block in blocks("README.md", "python") if "LOSSES.build" in block]
+    [python] = [block for block in blocks("README.md", "python") if "TripletLoss" in block]
     count = int(re.search(r"all ([\d,]+) triplets", python).group(1).replace(",", ""))  # type: ignore[union-attr]
     asked = (
         "same = labels[:, None] == labels\n"

@@ -23,6 +23,8 @@ from siamesekit.signatures import Parameter
 SECTION = re.compile(r"(?P<name>Args|Arguments|Parameters|Returns|Raises|Yields|Attributes|Example|Examples):\s*")
 PACKAGES = {"pytorch_metric_learning": "pytorch-metric-learning", "torch": "PyTorch", "torchvision": "torchvision"}
 URL = re.compile(r"(https?://[^\s<>\"|)]*[^\s<>\"|).,;:])")
+BOOST = ["---", "search:", "  boost: 4", "---", ""]
+"""Front matter of a page that a search finds first."""
 LONG = 100
 """The first member of a family with more members than this is no good example."""
 
@@ -153,7 +155,7 @@ def _family(registry: Registry, family: Component) -> str:
         f"```toml\n{snippet(family, f'{prefix}/{first}')}```",
     ]
     lines += _said(rest)
-    count = f"{len(family.members()):,}"
+    count = f"{sum('*' not in name for name in family.members()):,}"
     if is_encoder:
         lines += ["", f"## All {count}", "", f"The figures were computed with {encoders.versions()}; the same table "
                   "for other programs is [encoders.csv](../../../data/encoders.csv). A weights tag goes behind a dot, "
@@ -172,7 +174,8 @@ def _component(registry: Registry, component: Component, name: str) -> str:
     crumbs = f"[Catalogue]({up}../index.md) › [{registry.plural.capitalize()}]({up}index.md)"
     if up:
         crumbs += f" › [{prefix}/…](index.md)"
-    lines = [f"# {name}", "", crumbs, ""]
+    # the library's own triplet loss stands before the adapted ones in a search for it
+    lines = [*([] if component.source else BOOST), f"# {name}", "", crumbs, ""]
     body, rest = sections(component.doc)
     if component.source:
         lines += _adapted(component, body)

@@ -35,7 +35,7 @@ from siamesekit.paths import resolved
 from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress, progress_here
-from siamesekit.random_layers import plan_random_layers, refuse_random_layers, warn_of_random_layers
+from siamesekit.random_layers import plan_random_layers, refuse_random_layers, tell_of_random_layers
 from siamesekit.report.card import figure, run_card
 from siamesekit.report.html import render
 from siamesekit.results import completed, judge, manifest, report_data, save_pickle, stand_ins, threshold
@@ -181,7 +181,7 @@ def _run(
     refuse_random_layers(config)
     data = prepare_data(config, progress, skip_bad)
     built = prepare_encoder(config, data.images, chosen, progress, training=data.split.train)
-    warn_of_random_layers(config, built, progress)
+    tell_of_random_layers(config, built, progress)
     recipe = _recipe(config, data, built, chosen, progress)
     clock.append(time.perf_counter())
 
@@ -278,7 +278,7 @@ def _refuse_place(folder: Path, config: Config, resume: bool) -> None:
         OutputError: it does, or is a home folder or a repository.
     """
     own = resume and resolved(folder / CONFIG) == config.source
-    kept = [] if own else [("the config", config.source.parent)]
+    kept = [] if own else [("the config", config.source)]
     tables = (config.data, config.data.stand_in)
     kept += [("the data", place) for table in tables if table is not None for place in _places(table.options)]
     for weights in (config.encoder.weights, config.encoder.stand_in and config.encoder.stand_in.weights):

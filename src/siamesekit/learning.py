@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from siamesekit.allocator import return_freed_memory
+from siamesekit.checkpoint_form import NEEDED, problem_of
 from siamesekit.config import Config
 from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
@@ -174,10 +175,15 @@ class RunLog:
         state = load_checkpoint(self.folder.checkpoints, self.training.parts(), progress.warn)
         if state is None:
             return
-        if lacking := {"lines", "best", "best_epoch", "best_sha256", "spent", "expected", "midway"} - state.keys():
+        if lacking := NEEDED - state.keys():
             raise ArtifactError(
                 f"{self.folder.checkpoints}: the checkpoint is of another version of siamesekit (it lacks "
                 f"{', '.join(sorted(lacking))}): go on with that one, or start anew with --overwrite"
+            )
+        if problem := problem_of(state, self.training.stepper.expected):
+            raise ArtifactError(
+                f"{self.folder.checkpoints}: the checkpoint was not written by a run ({problem}); start again with "
+                "--overwrite"
             )
         self.lines, self.best, self.best_epoch = state["lines"], state["best"], state["best_epoch"]
         self.best_sha256 = self._named = state["best_sha256"]

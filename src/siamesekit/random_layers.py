@@ -24,8 +24,10 @@ def refuse_random_layers(config: Config) -> None:
         )
 
 
-def warn_of_random_layers(config: Config, built: Built, progress: Progress) -> None:
-    """Say that the layers below those that train are frozen and random; of a stand-in that is said with its name.
+def tell_of_random_layers(config: Config, built: Built, progress: Progress) -> None:
+    """Say that the layers below those that train are frozen and random, where the config itself asks for it.
+
+    Where a stand-in leads to it, the warning that names the stand-in says so, and the report.
 
     Args:
         config: the run's.
@@ -34,11 +36,11 @@ def warn_of_random_layers(config: Config, built: Built, progress: Progress) -> N
     """
     found = above_random_layers(built.weights["source"], config.encoder.train_from, config.train.epochs)
     if found is not None and built.stand_in is None:
-        progress.warn(_told(found))
+        progress.say(_told(found))
 
 
 def plan_random_layers(config: Config, built: Built, progress: Progress) -> None:
-    """As `warn_of_random_layers`, of an encoder for which no weights have been fetched.
+    """As `tell_of_random_layers`, of an encoder for which no weights have been fetched.
 
     Args:
         config: the run's.
@@ -50,7 +52,7 @@ def plan_random_layers(config: Config, built: Built, progress: Progress) -> None
         return
     found = above_random_layers(spell(table.weights), table.train_from, config.train.epochs)
     if found is not None:
-        progress.warn(_told(found))
+        progress.say(_told(found))
     elif table.stand_in is not None:
         otherwise = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
         if otherwise is not None:

@@ -196,7 +196,9 @@ def report_data(
     by_class = bool(getattr(loss, "by_class", False)) and test.classes is None
     same, different = _pair_distances(test, trained, distance, config.seed)
     ranks = bool(trained.isfinite().all())  # what is not a number is nearer to nothing
-    random = above_random_layers(built.weights["source"], config.encoder.train_from, len(epochs))
+    random = None
+    if built.stand_in is not None:
+        random = above_random_layers(built.weights["source"], config.encoder.train_from, len(epochs))
     return ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

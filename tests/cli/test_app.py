@@ -335,7 +335,7 @@ def test_random_layers_below_those_that_train_are_refused_or_said(project: Path)
     assert 'encoder.weights = "random" with encoder.train_from = "layer3"' in refused.stderr
     said = call("check", config, "--device", "cpu")
     assert said.exit_code == 0
-    assert said.stderr.count("The layers before 'layer3' are frozen and random") == 1
+    assert said.stdout.count("The layers before 'layer3' are frozen and random") == 1
 
 
 def test_run_as_json_is_one_document_and_the_run(

@@ -174,12 +174,15 @@ def test_a_name_with_a_newline_stays_on_its_line(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_an_error_of_a_reader_comes_through() -> None:
+def test_an_error_of_a_reader_s_function_is_told_with_its_place() -> None:
     def fail() -> Pixels:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(DataError, match="1 of 2 photos cannot be used") as caught:
         load_images([drawn(0), Record("x", "x", fail)], 8)
+    [told] = caught.value.details
+    assert "its reader's function fails in" in told
+    assert "ZeroDivisionError" in told
 
 
 def test_past_the_budget_the_same_photos_are_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,7 @@ def differences(encoder: Encoder, images: Tensor, cached: bool) -> tuple[float, 
     expected = gradients(encoder, plain)
 
     batch = batch_of(TRIPLETS)
-    value = TripletLoss(1.0, "sum", distance=distance)(
-        stored.embeddings(batch.images, FP32), torch.zeros(6), batch.triplets
-    )
+    value = TripletLoss(1.0, "sum", distance=distance)(stored.embeddings(batch.images, FP32), [0] * 6, batch.triplets)
     found = gradients(encoder, value.objective)
     assert found.keys() == expected.keys() == {name for name, p in encoder.named_parameters() if p.requires_grad}
     whole = torch.cat([gradient.flatten() for gradient in expected.values()]).norm()

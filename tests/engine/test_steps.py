@@ -43,7 +43,7 @@ def made(batchnorm: str = "inference", train_from: str = "layer3") -> tuple[Enco
 
 def triplet_loss(embeddings: Tensor, margin: float = 0.4) -> LossValue:
     loss = TripletLoss(margin, "sum", distance=SquaredEuclidean())
-    return loss(embeddings, torch.zeros(len(embeddings)), TRIPLETS)
+    return loss(embeddings, [0] * len(embeddings), TRIPLETS)
 
 
 def gradients(encoder: Encoder) -> list[Tensor]:

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 
 from siamesekit.distances.distance import unit
-from siamesekit.losses import class_cosines as module
 from siamesekit.losses.class_cosines import class_cosines
 
 
@@ -33,18 +32,13 @@ def test_autocast_does_not_lower_the_precision(given: torch.dtype, expected: tor
 
 
 @pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="PyTorch before 2.9")
-def test_tf32_does_not_lower_the_precision_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = []
-
-    def seen(rows: torch.Tensor) -> torch.Tensor:
-        inside.append(torch.backends.cuda.matmul.fp32_precision)
-        return unit(rows)
-
-    monkeypatch.setattr(module, "unit", seen)
+def test_tf32_does_not_lower_the_precision_either() -> None:
+    embeddings, weights = torch.randn(50, 64), torch.randn(40, 64)
     torch.backends.cuda.matmul.fp32_precision = "tf32"
     try:
-        class_cosines(torch.randn(3, 2), torch.randn(2, 2))
-        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        found = class_cosines(embeddings, weights)
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32", "the caller's setting stays"
     finally:
         torch.backends.cuda.matmul.fp32_precision = "none"
-    assert inside == ["ieee", "ieee"]
+    in_float64 = (unit(embeddings).double() @ unit(weights).double().T).float()
+    assert torch.equal(found, in_float64), "products in float64, which no setting lowers"

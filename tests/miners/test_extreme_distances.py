@@ -168,7 +168,7 @@ def test_a_miner_s_positive_is_of_the_anchor_s_individual_and_its_negative_of_an
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4])
     embeddings = embeddings_of(kind)
     for distance in ("euclidean", "dot", "cosine", "manhattan"):
-        miner = MINERS.build(name, distance=DISTANCES.build(distance), seed=0)
+        miner = MINERS.build_for_run(name, {}, distance=DISTANCES.build(distance), seed=0)
         try:
             tuples = miner(embeddings, labels)
         except (RuntimeError, AssertionError, ValueError) as error:  # it may refuse what is no number

@@ -83,7 +83,7 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
         batch = batch_of(triplets)
         assert len(batch.images) == 3
         embeddings = stored.embeddings(batch.images, precision)
-        ours = loss(embeddings, torch.zeros(3), batch.triplets).objective
+        ours = loss(embeddings, [0] * 3, batch.triplets).objective
         assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
         both = zip(*(torch.autograd.grad(each, encoder.trainable()) for each in (ours, plain)), strict=True)
         apart.append([relative(a, b.numpy()) for a, b in both])
@@ -110,7 +110,7 @@ def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.
         else:
             batch = batch_of(triplets)
             embeddings = stored.embeddings(batch.images, precision)
-            objective, mean, _ = loss(embeddings, torch.zeros(len(batch.images)), batch.triplets)
+            objective, mean, _ = loss(embeddings, [0] * len(batch.images), batch.triplets)
         losses.append(mean.item())
         optimizer.zero_grad()
         objective.backward()
