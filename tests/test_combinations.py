@@ -74,10 +74,10 @@ def outcome(folder: Path, loss: str, miner: str, distance: str) -> str:
         assert loss in str(error) or distance in str(error)
         return told[0]
     measured = DISTANCES.build(config.distance.component, config.distance.options)
-    built = LOSSES.build(config.loss.component, config.loss.options, distance=measured, **runtime)
+    built = LOSSES.build_for_run(config.loss.component, config.loss.options, distance=measured, **runtime)
     mines = None
     if config.miner is not None:
-        mines = MINERS.build(config.miner.component, config.miner.options, distance=measured, seed=0)
+        mines = MINERS.build_for_run(config.miner.component, config.miner.options, distance=measured, seed=0)
     try_on_a_batch(config, built, mines, BATCH, LABELS, DIMENSIONS)
     return "ran"
 

@@ -332,7 +332,7 @@ IMPURE = {
         "changes the photos that it is given: work on a copy, images.clone()",
     ),
     "draws for the batch": (
-        "def mine():\n    return lambda images, streams: images.roll(int(torch.randint(9, ())), -1)\n",
+        "def mine():\n    return lambda images, streams: images.roll(int(torch.randint(31, ())), -1)\n",
         "gives other views of the same photos when it is called again",
     ),
 }

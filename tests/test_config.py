@@ -534,12 +534,12 @@ def test_a_plugin_outside_the_config_s_folder_is_refused(tmp_path: Path, name: s
         ("x = 1\n\ny = x / 0\n", "plugin 'p.py' fails at line 3: ZeroDivisionError: division by zero"),
         ("x = 1\nif x\n", "plugin 'p.py' fails at line 2: SyntaxError: expected ':' (p.py, line 2)"),
         ("import sys\nsys.exit(3)\n", "plugin 'p.py' fails at line 2: SystemExit: 3"),
-        (PLUGIN.format(more="**rest"), "loss 'mine' of {file} takes rest: name every option, "
-                                       "so that a misspelt one is noticed"),
+        (PLUGIN.format(more="**rest"), "plugin 'p.py' fails at line 3: loss 'mine' of {file} takes rest: name every "
+                                       "option, so that a misspelt one is noticed"),
         (PLUGIN.format(more="e: int = 1").replace("mine", "triplet"),
-         "loss 'triplet' of {file} is already registered by siamesekit.losses.triplet: choose another name"),
+         "plugin 'p.py' fails at line 3: loss 'triplet' of {file} is already registered by siamesekit.losses.triplet: choose another name"),
         (PLUGIN.format(more="e: int = 1").replace('"mine"', '"My_Loss"'),
-         "loss name 'My_Loss' is not kebab-case (letters, digits, hyphens)"),
+         "plugin 'p.py' fails at line 3: loss name 'My_Loss' is not kebab-case (letters, digits, hyphens)"),
     ],
 )  # fmt: skip
 def test_a_plugin_that_fails_is_named_with_its_line_or_its_fault(
@@ -577,8 +577,8 @@ def test_two_plugins_that_register_one_name_are_refused(problems: Problems, tmp_
     for name in ("p.py", "q.py"):
         (tmp_path / name).write_text(PLUGIN.format(more="e: int = 1"))
     assert problems('plugins = ["p.py", "q.py"]\n' + SMALL) == [
-        f"c.toml:1  plugins: loss 'mine' of {tmp_path / 'q.py'} is already registered by {tmp_path / 'p.py'}: "
-        "choose another name"
+        f"c.toml:1  plugins: plugin 'q.py' fails at line 3: loss 'mine' of {tmp_path / 'q.py'} is already registered "
+        f"by {tmp_path / 'p.py'}: choose another name"
     ]
 
 
@@ -992,7 +992,7 @@ def test_thousands_of_problems_are_told_soon(problems: Problems) -> None:
 def test_a_plugin_s_long_message_stays_on_its_line(problems: Problems, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text('raise ValueError("a\\x1b[2J\\n" + 100_000 * "b")\n')
     [problem] = problems('plugins = ["p.py"]\n' + SMALL)
-    assert problem.startswith("c.toml:1  plugins: plugin 'p.py' fails at line 1: ValueError: a\\x1b[2J\\nbbb")
+    assert problem.startswith("c.toml:1  plugins: plugin 'p.py' fails at line 1: ValueError: a\\x1b[2J bbb")
     assert len(problem) < 4100
 
 

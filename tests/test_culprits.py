@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def near(*, distance: object):
 
 
 @pytest.fixture(autouse=True)
-def plugin(tmp_path: Path) -> None:
+def plugin(tmp_path: Path, no_traces: None) -> None:
     (tmp_path / "two.py").write_text(CODE)
     load_plugin_file(tmp_path / "two.py")
 
@@ -60,7 +61,7 @@ def test_of_a_function_that_two_components_share_the_one_that_called_it_is_named
         "distance 'far' of two.py fails in shared at line 4: IndexError: shared"
     )
     with pytest.raises(IndexError) as error:
-        LOSSES.build("near", {}, distance=None)(None, 1, None)
+        LOSSES.build("near", {}, distance=DISTANCES.build("far"))(None, 1, None)
     found = culprit(error.value)
     assert found is not None and (found.kind, found.name) == ("loss", "near")
 
@@ -83,7 +84,7 @@ def test_a_block_names_what_a_plugin_raised_and_lets_all_else_pass() -> None:
 
 
 def test_code_of_a_plugin_that_belongs_to_no_component_is_named_by_its_file() -> None:
-    shared = LOSSES.factory("near").__globals__["shared"]
+    shared = inspect.unwrap(LOSSES.factory("near")).__globals__["shared"]
     with pytest.raises(PluginError, match=r"^plugin two.py fails in shared at line 4: IndexError: shared$"), \
          plugins_named():  # fmt: skip
         shared()

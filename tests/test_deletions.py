@@ -98,6 +98,12 @@ ALLOWED = {
     "embedding_files.write_embeddings: write_atomic": "`embed -o`: nothing but earlier embeddings (`check_output`)",
     "embedding_files.write_embeddings: savez_compressed": "into memory",
     "embedding_files.write_embeddings: write_table": "into the folder of our own from which it is renamed",
+    "embedding_files.write_left_out: write_atomic": "nothing but an earlier table of that kind (`table_of_left_out`)",
+    "cli.screen.open_screens: os.open": "the null device",
+    "cli.screen.open_screens: open('w')": "a descriptor that is open already: stdout or stderr",
+    "cli.screen.Screen._lost: os.open": "the null device",
+    "encoders.downloads.from_url: write_atomic": "a file of the cache of weights that is not there yet",
+    "encoders.downloads._download: open('wb')": "into the folder of our own from which it is renamed",
     "cli.app.schema: write_atomic": "`schema -o`: nothing but an earlier schema (`refuse_what_is_not_ours`)",
 }
 """By module, function and call: what is changed there, and why that is never a file of the user's."""

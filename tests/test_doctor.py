@@ -61,6 +61,8 @@ def test_a_test_loss_that_creeps_up_for_long_is_overfitting() -> None:
 def test_figures_that_are_null_or_lacking_tell_nothing() -> None:
     nothing = [{"epoch": line["epoch"], **dict.fromkeys(list(line)[1:])} for line in curve()]
     assert diagnose(nothing, 1.0) == diagnose([{"epoch": 1}] * 9, 1.0) == diagnose([], 1.0) == []
+    test_alone = [{"epoch": epoch, "test_loss": 1 + abs(epoch - 5) / 10} for epoch in range(1, 21)]
+    assert diagnose(test_alone, 1.0) == []
 
 
 AT_MARGIN: dict[str, Any] = {"train_loss": lambda epoch: 0.7 if epoch < 4 else 0.98, "embedding_variance": 0.001}

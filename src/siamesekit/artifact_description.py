@@ -109,7 +109,8 @@ class CrossFitTable(_Table):
         """Why verdicts by this threshold may be guessed; None where they are better than that."""
         false_accept, false_reject = self.false_accept_rate.value, self.false_reject_rate.value
         right = 1 - (false_accept + false_reject) / 2
-        accuracy = Interval(right, right, None) if self.accuracy is None else Interval(**self.accuracy.model_dump())
+        told = self.accuracy
+        accuracy = Interval(right, right, None) if told is None else Interval(told.value, told.low, told.high)
         return why_guessing(accuracy, false_accept, false_reject) if includes_guessing(accuracy) else None
 
 

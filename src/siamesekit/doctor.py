@@ -242,4 +242,4 @@ def _scatter(values: Sequence[float], lag: int) -> float:
     the next.
     """
     differences = [abs(later - earlier) for earlier, later in zip(values, values[lag:], strict=False)]
-    return 1.4826 * median(differences) / math.sqrt(2)
+    return 1.4826 * median(differences) / math.sqrt(2) if differences else 0.0

@@ -30,7 +30,9 @@ def resolved(path: Path) -> Path:
     Raises:
         OSError: its links lead in a circle.
     """
-    real = os.path.realpath(path)
-    if os.path.islink(real):  # noqa: PTH114 - what is left of a circle is a link
-        raise OSError(errno.ELOOP, "its links lead in a circle", str(path))
-    return Path(real)
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "its links lead in a circle", str(path)) from None
+    return Path(os.path.realpath(path))

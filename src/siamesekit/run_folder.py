@@ -140,8 +140,7 @@ class RunFolder:
                 self.replaced = old.aside
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            raise OutputError(f"{self.path} cannot be made: {error.strerror}{where}; choose another --out") from None
+            raise self._cannot_be_made(error) from None
         manifest = manifest_of(self.path)
         listed = manifest.get("files") if is_marked(manifest) else None
         if manifest is not None and isinstance(listed, list):
@@ -155,9 +154,16 @@ class RunFolder:
             resume: also where it was moved whole, and the run that was to replace it has written nothing.
 
         Raises:
-            OSError: it cannot be put back.
+            OutputError: it cannot be put back.
         """
-        self._old.put_back(waiting=resume)
+        try:
+            self._old.put_back(waiting=resume)
+        except OSError as error:
+            raise self._cannot_be_made(error) from None
+
+    def _cannot_be_made(self, error: OSError) -> OutputError:
+        where = f" ({error.filename})" if error.filename else ""
+        return OutputError(f"{self.path} cannot be made: {error.strerror}{where}; choose another --out")
 
     def complete(self) -> None:
         """The run is whole: what it replaced can go.

@@ -23,7 +23,7 @@ from siamesekit.triplets import Triplets
 LoadConfig = Callable[..., Config]
 
 
-def test_an_error_is_told_with_its_part_place_and_first_line() -> None:
+def test_an_error_is_told_with_its_part_and_place_in_one_line() -> None:
     with (
         pytest.raises(ComponentRunError) as caught,
         naming_failures({"loss": "mine"}, ["a", "b\n", "c"]),
@@ -31,7 +31,7 @@ def test_an_error_is_told_with_its_part_place_and_first_line() -> None:
         failing_as("loss", "batch 2", [1, 2]),
     ):
         raise IndexError("first\nsecond")
-    assert str(caught.value) == r"loss 'mine' failed in batch 2 (photos 'b\n', c): IndexError: first"
+    assert str(caught.value) == r"loss 'mine' failed in batch 2 (photos 'b\n', c): IndexError: first second"
     assert isinstance(caught.value.__cause__, IndexError)
 
 
@@ -157,15 +157,22 @@ SMALL = ("train.epochs=2", "evaluation.bootstrap=100", "encoder.train_from=layer
 @pytest.mark.parametrize(
     ("kind", "how", "says"),
     [
-        ("loss", "raise", r"loss 'breaking' failed in epoch 1, batch 3 \(photos .*\): ValueError: I have had enough"),
-        ("loss", "backward", r"loss 'breaking' failed in epoch 1, batch 3 \(photos .*\): ValueError: I have had"),
-        ("miner", "raise", r"miner 'breaking' failed in epoch 1, batch 3 \(photos .*\): ValueError: I have had"),
-        ("sampler", "raise", r"sampler 'breaking' failed in planning epoch 2: ValueError: I have had enough"),
-        ("sampler", "nonsense", r"sampler 'breaking' failed in epoch 2, batch 2.*: IndexError"),
-        ("sampler", "mine", r"sampler 'breaking' failed in mining before epoch 2: ValueError: I have had enough"),
-        ("schedule", "raise", r"schedule 'breaking' failed in epoch \d, batch \d+ \(photos .*\): ValueError: I have"),
+        ("loss", "raise", r"epoch 1, batch 3 \(photos .*\): loss 'breaking' of test_faults.py fails in Breaks.now at line "
+                          r"\d+: ValueError: I have had enough"),
+        ("loss", "backward", r"epoch 1, batch 3 \(photos .*\): loss 'breaking' of test_faults.py fails in "
+                             r"register.Gives.backward at line \d+: ValueError: I have had enough"),
+        ("miner", "raise", r"epoch 1, batch 3 \(photos .*\): miner 'breaking' of test_faults.py fails in Breaks.now at "
+                           r"line \d+: ValueError: I have had enough"),
+        ("sampler", "raise", r"planning epoch 2: sampler 'breaking' of test_faults.py fails in register.Sampler.epoch "
+                             r"at line \d+: ValueError: I have had enough"),
+        ("sampler", "nonsense", r"planning epoch 2: sampler 'breaking' of test_faults.py gives as batch 2 of epoch 2 "
+                                r"one whose images go from 1000000 to 1000000; expected indices"),
+        ("sampler", "mine", r"mining before epoch 2: sampler 'breaking' of test_faults.py fails in "
+                            r"register.Sampler.mine at line \d+: ValueError: I have had enough"),
+        ("schedule", "raise", r"epoch \d, batch \d+ \(photos .*\): schedule 'breaking' of test_faults.py fails in "
+                              r"register.breaking.factor at line \d+: ValueError: I have had enough"),
     ],
-)
+)  # fmt: skip
 def test_a_component_that_fails_in_training_is_named_and_the_run_can_go_on(
     kind: str, how: str, says: str, small_config: LoadConfig, tmp_path: Path
 ) -> None:
@@ -178,7 +185,7 @@ def test_a_component_that_fails_in_training_is_named_and_the_run_can_go_on(
     }[kind]
     small = ("sampler={name='p-by-k', individuals=2, photos=2}",) if kind != "sampler" else ()
     config = small_config(*SMALL, *small, *chosen)
-    with pytest.raises(RunError, match=says):
+    with pytest.raises(RunError, match=rf"^{kind} 'breaking' failed in {says}"):
         run(config, tmp_path / "run", device="cpu", precision="fp32")
     if kind == "sampler":  # after an epoch there is a checkpoint
         assert any((tmp_path / "run/checkpoints").iterdir())

@@ -217,7 +217,9 @@ def embed(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the embeddings of photos to a file, each with the name of its individual where its folder tells it.
+    """Write embeddings of photos, and who is on them, to a file.
+
+    A photo has the name of its individual where its folder tells it.
 
     In fp32 they are those of `compare`, and the same to rounding on every machine. With --precision auto bf16 is
     taken where it is native: twice as fast or more, and embeddings that differ by a few per cent of their length.
