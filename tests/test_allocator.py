@@ -33,6 +33,7 @@ def faults(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's")
 def test_freed_memory_is_used_again_without_asking_the_system() -> None:
     assert faults("keep") < 200

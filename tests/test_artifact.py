@@ -382,6 +382,7 @@ def test_weights_of_100_gib_are_refused_unread(copy: Path) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
     ["timm/vit_giant_patch14_dinov2", "torchvision/regnet_y_128gf", "xception", "timm/eva_giant_patch14_560"],

@@ -98,6 +98,7 @@ def test_the_sample_holds_every_pair() -> None:
     assert {(miner, d) for _, miner, d in sample} == set(itertools.product(MINER_NAMES, DISTANCE_NAMES))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:pytorch_metric_learning")
 def test_a_sample_with_every_pair_runs_or_is_refused_by_name(tmp_path: Path) -> None:
     counts = tally(tmp_path, list(every_pair()))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_a_batch
+from siamesekit.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_a_batch, try_on_batches
 from siamesekit.config import Config, load_config
 from siamesekit.data.samplers.batch import Batch
 from siamesekit.errors import ComponentError, UserError
@@ -185,7 +185,7 @@ def test_the_trial_leaves_the_loss_and_the_generators_as_they_were(config: Calla
     before = copy.deepcopy(frozen(made_loss.state_dict()))
     np.random.seed(0)  # noqa: NPY002
     state, numbers = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    try_on_a_batch(told, made_loss, None, WHOLE, LABELS, DIMENSIONS)
+    try_on_batches(told, made_loss, None, [WHOLE], LABELS, DIMENSIONS)
     assert frozen(made_loss.state_dict()) == before
     assert all(parameter.grad is None for parameter in made_loss.parameters())
     assert torch.equal(torch.get_rng_state(), state)

@@ -537,7 +537,8 @@ def test_a_plugin_outside_the_config_s_folder_is_refused(tmp_path: Path, name: s
         (PLUGIN.format(more="**rest"), "plugin 'p.py' fails at line 3: loss 'mine' of {file} takes rest: name every "
                                        "option, so that a misspelt one is noticed"),
         (PLUGIN.format(more="e: int = 1").replace("mine", "triplet"),
-         "plugin 'p.py' fails at line 3: loss 'triplet' of {file} is already registered by siamesekit.losses.triplet: choose another name"),
+         "plugin 'p.py' fails at line 3: loss 'triplet' of {file} is already registered by siamesekit.losses.triplet: "
+         "choose another name"),
         (PLUGIN.format(more="e: int = 1").replace('"mine"', '"My_Loss"'),
          "plugin 'p.py' fails at line 3: loss name 'My_Loss' is not kebab-case (letters, digits, hyphens)"),
     ],

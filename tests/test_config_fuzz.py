@@ -532,6 +532,7 @@ SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_sco
 CHANGES = st.dictionaries(st.sampled_from(PLACES), ANYTHING, min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @given(CHANGES)
 @settings(max_examples=200, **SETTINGS)
 def test_any_values_load_or_are_refused(tmp_path: Path, changes: dict[tuple[Any, ...], Any]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from siamesekit.culprits import culprit, fault_of, plugins_named
+from siamesekit.component_faults import fault
+from siamesekit.culprits import culprit, plugins_named
 from siamesekit.errors import DataError, PluginError, RunError
 from siamesekit.plugins import load_plugin_file
 from siamesekit.registry import DISTANCES, LOSSES
@@ -49,7 +50,9 @@ def test_the_component_that_raised_is_named_and_not_the_one_that_called_it() -> 
         loss = LOSSES.build(name, {}, distance=DISTANCES.build("far"))
         with pytest.raises(AttributeError) as error:
             loss(torch.ones(4, 2), None if name == "near" else torch.tensor([0, 0, 1, 1]), None)
-        assert fault_of(error.value, "loss", name).startswith(
+        found = culprit(error.value)
+        assert found is not None
+        assert fault(error.value, found).startswith(
             "distance 'far' of two.py fails in Far.__call__ at line 12: AttributeError: "
         )
 
@@ -57,9 +60,9 @@ def test_the_component_that_raised_is_named_and_not_the_one_that_called_it() -> 
 def test_of_a_function_that_two_components_share_the_one_that_called_it_is_named() -> None:
     with pytest.raises(IndexError) as error:
         DISTANCES.build("far", {"how": 1})(torch.ones(1), torch.ones(1))
-    assert fault_of(error.value, "distance", "far") == (
-        "distance 'far' of two.py fails in shared at line 4: IndexError: shared"
-    )
+    found = culprit(error.value)
+    assert found is not None
+    assert fault(error.value, found) == ("distance 'far' of two.py fails in shared at line 4: IndexError: shared")
     with pytest.raises(IndexError) as error:
         LOSSES.build("near", {}, distance=DISTANCES.build("far"))(None, 1, None)
     found = culprit(error.value)
@@ -68,9 +71,10 @@ def test_of_a_function_that_two_components_share_the_one_that_called_it_is_named
 
 def test_without_a_plugin_s_line_the_component_that_was_used_is_named() -> None:
     error = TypeError("takes 3 positional arguments but 4 were given")
-    assert fault_of(error, "loss", "near", "__call__") == f"loss 'near' of two.py fails in __call__: TypeError: {error}"
-    assert fault_of(error, "loss", "triplet") == f"loss 'triplet' fails: TypeError: {error}"
     assert culprit(error) is None
+    near, triplet = LOSSES.get("near"), LOSSES.get("triplet")
+    assert fault(error, near, "__call__") == f"loss 'near' of two.py fails in __call__: TypeError: {error}"
+    assert fault(error, triplet) == f"loss 'triplet' fails: TypeError: {error}"
 
 
 def test_a_block_names_what_a_plugin_raised_and_lets_all_else_pass() -> None:

@@ -156,6 +156,7 @@ def shuffled(seed: int, individuals: int, photos: int, clustered: bool) -> tuple
     return torch.from_numpy(embeddings), rng.permutation(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clustered", [False, True], ids=["noise", "permuted"])
 @pytest.mark.parametrize(
     ("individuals", "photos", "rate"),

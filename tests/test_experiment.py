@@ -94,6 +94,7 @@ def test_a_run_leaves_every_file(finished: RunResult) -> None:
                for figures in networks.values())  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides", [(), ("miner.name=batch-hard",), ("miner.name=semi-hard", "loss.hinge=squared")], ids=str
 )
@@ -150,6 +151,7 @@ def test_test_individuals_are_not_trained_on(small_config: LoadConfig) -> None:
     assert (len(train), len(test), train & test) == (4, 4, set())
 
 
+@pytest.mark.slow
 def test_two_runs_have_equal_weights_byte_for_byte(
     finished: RunResult, small_config: LoadConfig, tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def rerun(config: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_written_config_reruns_the_run_in_a_fresh_process(finished: RunResult, tmp_path: Path) -> None:
     rerun(finished.folder / "config.toml", tmp_path / "again")
     assert weights(tmp_path / "again") == weights(finished.folder)
@@ -187,6 +190,7 @@ def blots(individuals: int = 4, *, seed: int) -> list[Record]:
 """
 
 
+@pytest.mark.slow
 def test_a_run_carries_its_plugins_with_it(project: Path, tmp_path: Path) -> None:
     (tmp_path / "blots.py").write_text(PLUGIN)
     text = (project / "config.toml").read_text().replace('"folder"\nroot = "photos"', '"test-blots"')
@@ -206,6 +210,7 @@ def test_a_loss_out_of_range_stops_the_run_and_leaves_no_model(small_config: Loa
     assert not (tmp_path / "run" / "model").exists()
 
 
+@pytest.mark.slow
 def test_the_pickle_opens_by_pickle_alone_and_measures_like_the_artifact(finished: RunResult, project: Path) -> None:
     model = load(finished.folder)
     photos = [project / "photos" / name for name in ("striped_0/0.png", "striped_0/1.png", "striped_3/0.png")]
@@ -245,6 +250,7 @@ def test_check_refuses_weights_that_run_would_refuse(small_config: LoadConfig, t
         check(small_config(f"encoder.weights={tmp_path / 'other.safetensors'}"))
 
 
+@pytest.mark.slow
 def test_stand_ins_are_named_everywhere_and_give_way_to_the_real_thing(
     small_config: LoadConfig, project: Path, finished: RunResult, tmp_path: Path, told: Told
 ) -> None:
@@ -299,6 +305,7 @@ def break_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "judge", broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["overwrite", "resume"])
 def test_overwrite_keeps_the_old_run_until_the_new_one_is_complete(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
@@ -319,6 +326,7 @@ def test_overwrite_keeps_the_old_run_until_the_new_one_is_complete(
     assert weights(out) != old
 
 
+@pytest.mark.slow
 def test_overwrite_with_a_config_that_cannot_run_leaves_the_old_run_in_place(
     small_config: LoadConfig, tmp_path: Path
 ) -> None:
@@ -329,6 +337,7 @@ def test_overwrite_with_a_config_that_cannot_run_leaves_the_old_run_in_place(
     assert manifest(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_resume_names_the_keys_that_changed(small_config: LoadConfig, tmp_path: Path) -> None:
     run32(small_config("train.epochs=1"), tmp_path / "run")
     changed = small_config("train.epochs=3", "optimizer.lr=0.5", "encoder.head.layers=[32, 8]")
@@ -336,6 +345,7 @@ def test_resume_names_the_keys_that_changed(small_config: LoadConfig, tmp_path: 
         run32(changed, tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_resume_with_more_epochs_goes_on(
     finished: RunResult, small_config: LoadConfig, tmp_path: Path, told: Told
 ) -> None:
@@ -345,6 +355,7 @@ def test_resume_with_more_epochs_goes_on(
     assert weights(tmp_path / "run") == weights(finished.folder)
 
 
+@pytest.mark.slow
 def test_resume_with_fewer_epochs_than_done_is_refused_and_changes_nothing(
     small_config: LoadConfig, tmp_path: Path
 ) -> None:
@@ -359,6 +370,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 def test_resume_with_checkpoints_that_cannot_be_read_changes_nothing(small_config: LoadConfig, tmp_path: Path) -> None:
     run32(small_config("train.epochs=1"), tmp_path / "run")
     for file in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
@@ -369,6 +381,7 @@ def test_resume_with_checkpoints_that_cannot_be_read_changes_nothing(small_confi
     assert content(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_plugins_it_began_with(small_config: LoadConfig, project: Path, tmp_path: Path) -> None:
     def config(text: bytes) -> Config:
         return replace(small_config("train.epochs=1"), plugins=(PluginFile(project / "own.py", text),))
@@ -382,6 +395,7 @@ def test_a_run_goes_on_with_the_plugins_it_began_with(small_config: LoadConfig, 
     run32(config(b"# one"), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_times_are_of_all_sessions(small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run32(small_config("train.epochs=1"), tmp_path / "run").manifest["seconds"]
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the lights went out"):
@@ -397,6 +411,7 @@ def test_times_are_of_all_sessions(small_config: LoadConfig, tmp_path: Path, mon
     assert last["total"] == pytest.approx(sum(last[stage] for stage in list(last)[:4]))
 
 
+@pytest.mark.slow
 def test_the_model_is_there_whatever_becomes_of_what_it_is_compared_with(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +432,7 @@ def test_the_model_is_there_whatever_becomes_of_what_it_is_compared_with(
     assert why in whole.evaluation["notes"]
 
 
+@pytest.mark.slow
 def test_many_photos_are_compared_by_pixels_of_their_own_averages(
     finished: RunResult, small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +455,7 @@ SELECTING = (
 )
 
 
+@pytest.mark.slow
 def test_selection_keeps_the_epoch_that_is_best_on_validation(small_config: LoadConfig, tmp_path: Path) -> None:
     selected = run32(small_config(*SELECTING), tmp_path / "selected")
     scores = [line["validation_map_at_r"] for line in metrics(selected.folder)]
@@ -458,6 +475,7 @@ def test_selection_keeps_the_epoch_that_is_best_on_validation(small_config: Load
     assert "The model has the weights" not in (shorter.folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_neither_training_nor_selection_sees_the_test_part(small_config: LoadConfig, tmp_path: Path) -> None:
     names = [f"striped_{number}" for number in range(8)]
     config = small_config(*SELECTING, f"data.root={tmp_path / 'photos'}")
@@ -475,6 +493,7 @@ def tensors(run: Path) -> dict[str, Tensor]:
     return load_file(run / "model" / "model.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["train.memory_gib=0.001", "encoder.cache_gib=0"])
 def test_memory_changes_only_the_rounding(
     finished: RunResult, small_config: LoadConfig, tmp_path: Path, change: str
@@ -495,6 +514,7 @@ def test_a_batch_that_cannot_be_cut_up_and_does_not_fit_is_refused(small_config:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_augmented_training_is_repeatable_and_differs_from_plain(
     finished: RunResult, small_config: LoadConfig, tmp_path: Path, cached: bool

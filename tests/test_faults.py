@@ -72,6 +72,7 @@ def fail_everywhere(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert failed > len(points) / 2
 
 
+@pytest.mark.slow
 def test_after_faults_all_over_a_run_it_resumes_to_the_same_end(
     small_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,6 +256,7 @@ def test_a_full_disk_leaves_what_was_there(small_disk: Path, writer: str) -> Non
     write_atomic(file, b"new")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_limit_of_file_sizes_leaves_what_was_there(tmp_path: Path, writer: str) -> None:
     """In a process of its own, whose limit it is."""

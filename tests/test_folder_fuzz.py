@@ -192,6 +192,7 @@ def outcome(config: Config, skip_bad: bool) -> str:
     return "read" if len(data.fingerprint()) == 64 else "BAD fingerprint"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes POSIX's special files")
 def test_every_mutant_folder_is_read_or_refused(tmp_path: Path) -> None:
     whole = sound(tmp_path / "whole")

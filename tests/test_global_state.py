@@ -207,6 +207,7 @@ def test_every_public_name_is_called() -> None:
     assert callables | methods | interfaces | {"registries"} == set(CALLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_a_public_function_leaves_the_process_as_it_was(places: Places, name: str) -> None:
     before, filters, drawn = settings(), warned_of(), randomness()
@@ -227,6 +228,7 @@ def test_so_does_one_that_raises(places: Places, name: str) -> None:
     assert randomness() == drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_program_draws_the_same_numbers_whether_or_not_it_runs_an_experiment(places: Places, seed: int) -> None:
     def numbers(between: Callable[[Places], object]) -> list[float]:
@@ -241,6 +243,7 @@ def test_a_program_draws_the_same_numbers_whether_or_not_it_runs_an_experiment(p
         assert numbers(CALLS[name]) == plain, name
 
 
+@pytest.mark.slow
 def test_nothing_changes_while_threads_embed_compare_and_load(places: Places) -> None:
     """Looked at from another thread, again and again."""
     before, filters, drawn = settings(), warned_of(), torch.get_rng_state()
@@ -281,6 +284,7 @@ def test_nothing_changes_while_threads_embed_compare_and_load(places: Places) ->
     assert looked >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_child_that_is_forked_while_photos_are_decoded_can_decode(places: Places, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(PLAIN, st.booleans())
 def test_what_is_json_comes_back(value: Any, ascii_only: bool) -> None:
     assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode(), "f") == value
@@ -97,6 +98,7 @@ def test_what_is_no_json_is_refused(data: bytes, says: str) -> None:
         parse_json(data, "f")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -92,6 +92,7 @@ def kill_at_random(project: Path, tmp_path: Path, kills: int, seed: int) -> None
     assert resumed > 0
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
     kill_at_random(project, tmp_path, 25, seed=1)
 
@@ -102,6 +103,7 @@ def test_killed_at_many_random_moments_a_run_ends_the_same(project: Path, tmp_pa
     kill_at_random(project, tmp_path, 200, seed=2)
 
 
+@pytest.mark.slow
 def test_a_dead_process_holds_no_lock_and_a_living_one_does(
     project: Path, tmp_path: Path, small_config: Callable[..., Config]
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_does(
         assert (tmp_path / ".run.lock").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_twice_the_same_run_gives_the_same_bytes(
     small_config: Callable[..., Config], tmp_path: Path, deterministic: bool
@@ -130,6 +133,7 @@ def test_twice_the_same_run_gives_the_same_bytes(
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_the_printed_command_goes_on_to_the_same_end(
     project: Path, tmp_path: Path, small_config: Callable[..., Config], number: signal.Signals, code: int

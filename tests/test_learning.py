@@ -46,6 +46,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "overrides"),
     [
@@ -67,6 +68,7 @@ def test_the_doctor_warns_once_of_a_real_training_and_the_report_says_so(
     assert name not in {warning.partition(" ")[0] for warning in told.warned}, "it is known"
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_well_is_not_warned_of(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
     run32(small_config("train.epochs=12"), tmp_path / "run", progress=told)
     assert told.warned == []
@@ -74,6 +76,7 @@ def test_a_training_that_goes_well_is_not_warned_of(small_config: LoadConfig, tm
     assert lines[-1]["train_loss"] < 0.5 * lines[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_a_loss_by_class_has_no_test_loss_where_the_individuals_did_not_train(
     small_config: LoadConfig, tmp_path: Path, told: Told
 ) -> None:
@@ -87,6 +90,7 @@ def test_a_loss_by_class_has_no_test_loss_where_the_individuals_did_not_train(
     assert all(line["test_loss"] > 0 for line in metrics(tmp_path / "photo"))
 
 
+@pytest.mark.slow
 def test_the_loss_s_own_optimizer_moves_its_proxies(small_config: LoadConfig, tmp_path: Path) -> None:
     def proxies(*overrides: str) -> torch.Tensor:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -183,6 +187,7 @@ def plugged(project: Path, tmp_path: Path) -> LoadConfig:
     return lambda *overrides: load_config(tmp_path / "config.toml", overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
 def test_a_loss_with_proxies_a_mined_sampler_a_schedule_and_an_average_resume_exactly(
     plugged: LoadConfig, tmp_path: Path
@@ -201,6 +206,7 @@ def test_a_loss_with_proxies_a_mined_sampler_a_schedule_and_an_average_resume_ex
     assert [line["lr"] for line in metrics(tmp_path / "whole")] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
 def test_a_miner_that_draws_resumes_exactly_and_one_that_finds_nothing_is_found_dead(
     plugged: LoadConfig, tmp_path: Path, told: Told
@@ -215,6 +221,7 @@ def test_a_miner_that_draws_resumes_exactly_and_one_that_finds_nothing_is_found_
     assert [warning.partition(" ")[0] for warning in told.warned] == ["dead-miner"]
 
 
+@pytest.mark.slow
 def test_the_artifact_and_the_figures_are_the_average_s(small_config: LoadConfig, tmp_path: Path) -> None:
     averaged, plain = tmp_path / "averaged", tmp_path / "plain"
     run32(small_config("train.average=0.9"), averaged)
@@ -247,6 +254,7 @@ def scored(patch: pytest.MonkeyPatch, *scores: float) -> None:
     patch.setattr(learning, "_validation_score", lambda data, training: left.pop(0))
 
 
+@pytest.mark.slow
 def test_a_best_epoch_that_does_not_repeat_itself_after_a_break_costs_no_run(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +280,7 @@ def test_a_best_epoch_that_does_not_repeat_itself_after_a_break_costs_no_run(
     assert len(best_files(went_on.folder)) == 1
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_older_version_is_refused_in_words(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +316,7 @@ MIDWAY: dict[str, Any] = {"epoch": 2, "batches": 0, "rows": [], "images_asked": 
                           "any_triplet": False, "seconds": 0.0}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_forged_checkpoint_is_refused_in_words(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +348,7 @@ def test_a_forged_checkpoint_is_refused_in_words(
         run32(small_config("train.epochs=2"), tmp_path / "forged", resume=True)
 
 
+@pytest.mark.slow
 def test_the_best_weights_of_the_two_newest_checkpoints_are_kept_and_no_others(
     small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +367,7 @@ def test_the_best_weights_of_the_two_newest_checkpoints_are_kept_and_no_others(
     assert weights(again.folder) == weights(three.folder)
 
 
+@pytest.mark.slow
 def test_the_test_loss_of_all_pairs_is_over_batches_dealt_as_in_training(
     small_config: LoadConfig, tmp_path: Path
 ) -> None:

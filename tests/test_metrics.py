@@ -80,6 +80,7 @@ def test_retrieval_equals_the_loop_with_ties_and_singletons(
     np.testing.assert_allclose(np.stack(found[:2], 1), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.integers(2, 25), st.integers(1, 8), st.booleans())
 @settings(deadline=None)
 def test_every_figure_equals_the_loop(seed: int, photos: int, individuals: int, coarse: bool) -> None:

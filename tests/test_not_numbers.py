@@ -35,6 +35,7 @@ def strict(file: Path) -> object:
     return json.loads(file.read_text(), parse_constant=refuse)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_run_whose_last_step_leaves_the_numbers_ends_and_says_so(
     small_config: LoadConfig, project: Path, tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch, bad: float
@@ -84,6 +85,7 @@ def test_distances_that_are_nan_rank_after_all_others() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [[], [math.nan], [math.inf, -math.inf], [1.0, math.nan, 2.0]])
 def test_charts_are_drawn_of_what_is_a_number(values: list[float]) -> None:
     array = np.array(values, dtype=np.float32)
@@ -93,6 +95,7 @@ def test_charts_are_drawn_of_what_is_a_number(values: list[float]) -> None:
     assert charts.training_chart(lines).startswith("<svg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failure", "where"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from siamesekit.config import Config, load_config
-from siamesekit.errors import PluginError, RunError
+from siamesekit.errors import PluginError, RunError, UserError
 from siamesekit.experiment import check, run
 
 pytestmark = pytest.mark.usefixtures("no_traces")
@@ -64,6 +64,6 @@ def test_an_encoder_that_fails_in_training_mode_is_named_by_check(project: Path,
 
 def test_a_loss_that_fails_at_its_second_batch_ends_the_run_by_name(project: Path, tmp_path: Path) -> None:
     given = config(project, tmp_path, "loss.name=late")
-    with pytest.raises((RunError, PluginError)) as error:  # whichever finds it first: a trial, or training
+    with pytest.raises((RunError, UserError)) as error:  # whichever finds it first: a trial, or training
         run(given, tmp_path / "run", device="cpu", precision="fp32")
     assert "loss 'late' of mine.py fails in Late.forward at line 28: IndexError: no such row" in str(error.value)

@@ -75,8 +75,8 @@ def test_a_bar_is_written_over_in_place_and_gone_at_the_end(monkeypatch: pytest.
     out = io.StringIO()
     assert list(ShownProgress(out, in_place=True).track("abcd", 4, "Reading", "photos")) == [*"abcd"]
     states = out.getvalue().split("\r")
-    assert states[1] == f"Reading {'█' * 5}{'░' * 15} 1/4 photos, 1/s, 0:03 left"
-    assert states[3] == f"Reading {'█' * 15}{'░' * 5} 3/4 photos, 1/s, 0:01 left"
+    assert states[1] == f"Reading {'█' * 5}{'░' * 15} 1/4 photos, 1.0/s, 0:03 left"
+    assert states[3] == f"Reading {'█' * 15}{'░' * 5} 3/4 photos, 1.0/s, 0:01 left"
     assert [states[0], states[4].strip(), states[5]] == ["", "", ""]
     assert len(states[4]) == len(states[3])
     assert "\n" not in out.getvalue()
@@ -98,8 +98,8 @@ def test_lines_come_at_most_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -
     out = io.StringIO()
     list(ShownProgress(out, in_place=False).track(range(9), 9, "Reading", "photos"))
     assert out.getvalue().splitlines() == [
-        "Reading: 3/9 photos, 0.25/s, 0:24 left",
-        "Reading: 6/9 photos, 0.25/s, 0:12 left",
+        "Reading: 3/9 photos, 4.0 s each, 0:24 left",
+        "Reading: 6/9 photos, 4.0 s each, 0:12 left",
     ]
 
 

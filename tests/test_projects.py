@@ -101,6 +101,7 @@ def test_a_table_without_the_columns_is_the_reader_s_error(tmp_path: Path) -> No
         make_project(tmp_path / "new", tmp_path / "gone.csv")
 
 
+@pytest.mark.slow
 def test_a_new_project_can_be_planned(tmp_path: Path) -> None:
     draw(tmp_path / "photos", even(6, 4), (70, 64))
     make_project(tmp_path)

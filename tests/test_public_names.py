@@ -53,10 +53,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         siamesekit.Tripletz  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_check_notices_torch() -> None:
     assert "torch" in heavy_after("import siamesekit; siamesekit.SimilarityModel")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
@@ -73,6 +75,7 @@ def test_importing_and_listing_load_nothing_heavy(code: str) -> None:
     assert heavy_after(code) == set()
 
 
+@pytest.mark.slow
 def test_loading_a_config_and_all_its_errors_load_nothing_heavy(tmp_path: Path) -> None:
     """One config that is right, and for each way to be wrong one that raises."""
     wrong = [

@@ -53,6 +53,7 @@ def test_a_check_says_what_a_stand_in_would_mean(small_config: LoadConfig, told:
     assert told.warned == [], "the weights may well be had"
 
 
+@pytest.mark.slow
 def test_a_stand_in_that_is_random_says_so_with_its_name_once(
     small_config: LoadConfig, tmp_path: Path, told: Told
 ) -> None:

@@ -63,6 +63,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> None:
     shown = commands("README.md", "siamesekit")
     assert [command.split()[1] for command in shown] == ["init", "check", "run", "compare", "embed"]
@@ -83,6 +84,7 @@ def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> No
     assert same in ("True", "False")
 
 
+@pytest.mark.slow
 def test_the_config_that_is_shown_runs(folder: Path) -> None:
     [config] = blocks("README.md", "toml")
     (folder / "hard.toml").write_text(config.replace("[encoder]", '[encoder]\nweights = "imagenet"'))
@@ -92,6 +94,7 @@ def test_the_config_that_is_shown_runs(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_parts_that_are_shown_work_and_the_count_of_triplets_is_true() -> None:
     [python] = [block for block in blocks("README.md", "python") if "TripletLoss" in block]
     count = int(re.search(r"all ([\d,]+) triplets", python).group(1).replace(",", ""))  # type: ignore[union-attr]
@@ -124,6 +127,7 @@ def test_the_first_commands_are_those_of_ci() -> None:
         assert f". scripts/environment.sh && {inner.group(1)}" in in_ci
 
 
+@pytest.mark.slow
 def test_the_component_that_contributing_shows_is_one(tmp_path: Path) -> None:
     [python] = blocks("CONTRIBUTING.md", "python")
     asked = (

@@ -86,7 +86,7 @@ def test_names_and_notes_cannot_act_in_a_notebook(finished: RunResult) -> None:
 def test_a_plan_is_read_as_lines_and_drawn_as_a_table() -> None:
     lines = repr(PLAN).splitlines()
     assert lines[0] == "Plan"
-    assert {"6 train, 2 test", "1,200, in 3 batches", "3.0 GiB", "10 min"} <= {line[21:].strip() for line in lines}
+    assert {"6 train, 2 test", "1200 in 3 batches", "3.2 GB", "10 min"} <= {line[21:].strip() for line in lines}
     drawn = Outline(PLAN._repr_html_())
     assert drawn.tags.count("tr") == len(lines) - 1
     assert "b" not in drawn.tags and "<b>random</b> weights" in drawn.text

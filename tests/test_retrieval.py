@@ -74,6 +74,7 @@ CASES: dict[str, Callable[[], Tensor]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine(), Dot(), CityBlock()], ids=name)
 @pytest.mark.parametrize("case", CASES)
@@ -86,6 +87,7 @@ def test_neighbours_are_those_of_a_full_sort(case: str, distance: Distance, bf16
         assert_equal(found, Neighbours(expected.index[:, :k], expected.distance[:, :k]))
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 60), st.integers(1, 9), st.integers(1, 70),
     st.sampled_from([1, 4000, 1 << 20]), st.booleans(), st.booleans(), st.booleans(),
@@ -108,6 +110,7 @@ def test_any_shape_and_memory(
                                            expected.distance.view(found.index.shape)))  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["normal", "few values", "clusters closer than bf16 tells apart"])
 @pytest.mark.parametrize("bf16", [False, True])
 def test_chunks_do_not_matter_to_the_last_bit(case: str, bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,6 +376,7 @@ def test_what_does_not_fit_is_an_error(
         nearest(torch.ones(queries), torch.ones(gallery), k, Euclidean(), None if own is None else torch.tensor(own))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 def test_memory_stays_within_its_budget(bf16: bool) -> None:
     code = f"""

@@ -122,7 +122,7 @@ def test_what_is_no_run_is_neither_overwritten_nor_resumed(
 @pytest.mark.parametrize(
     ("manifest", "says"),
     [
-        ({"complete": True, "versions": {"siamesekit": "0.1"}}, "holds a run of siamesekit 0.1"),
+        ({"complete": True, "versions": {"siamesekit": "0.1"}}, "holds a run of an earlier siamesekit"),
         ({"format": "siamesekit run 2", "versions": {}}, r"run of another version of siamesekit \(siamesekit run 2\)"),
     ],
 )
@@ -450,6 +450,7 @@ def whole(folder: Path, mark: str) -> bool:
     return {CONFIG, MANIFEST} <= {*files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["overwrite", "resume"])
 def test_wherever_an_overwriting_run_dies_the_old_run_or_the_new_one_is_whole(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str

@@ -109,6 +109,7 @@ def test_repositories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     refuse_above(Path("runs/x"), [], "x")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_by_the_config_in_its_own_folder(small_config: Callable[..., object], tmp_path: Path) -> None:
     run(small_config("train.epochs=1"), tmp_path / "r", device="cpu", precision="fp32")  # type: ignore[arg-type]
     own = load_config(tmp_path / "r" / "config.toml", ["train.epochs=2"])

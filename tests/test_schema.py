@@ -146,6 +146,7 @@ def test_the_examples_and_what_a_run_writes_of_them_are_valid(path: Path) -> Non
     assert problems(validator, resolved | {"los": {}}) == {""}
 
 
+@pytest.mark.slow
 def test_the_example_of_a_package_is_valid_where_the_package_is() -> None:
     path = EXAMPLES / "plugin" / "config.toml"
     code = f"""

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from conftest import write_photos
 from siamesekit.config import Config
 from siamesekit.experiment import run
@@ -14,6 +16,7 @@ from siamesekit.progress import Progress
 from siamesekit.split_file import split_of
 
 
+@pytest.mark.slow
 def test_every_photo_stands_in_its_part_under_its_individual_or_is_left_out(
     small_config: Callable[..., Config], tmp_path: Path
 ) -> None:

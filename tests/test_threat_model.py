@@ -6,10 +6,13 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "threat-model.md"
 
 
+@pytest.mark.slow
 def test_the_tests_that_promises_name_are_there() -> None:
     trees = {file.relative_to(TESTS).as_posix(): ast.parse(file.read_text(encoding="utf-8"))
              for file in TESTS.rglob("test_*.py")}  # fmt: skip

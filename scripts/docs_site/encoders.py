@@ -65,12 +65,11 @@ def versions() -> str:
         return next(file).removeprefix("#").strip()
 
 
-def advice(prefix: str, below: str = "") -> list[str]:
+def advice(prefix: str) -> list[str]:
     """The recommended encoders whose names begin so, as a table.
 
     Args:
         prefix: `timm/`, or `` for all.
-        below: the way to the families' pages where the table stands above them.
     """
     lines = [
         "| take it for | encoder | parameters | features | size | why |",

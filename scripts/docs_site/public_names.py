@@ -166,7 +166,7 @@ def _by_module() -> Part:
     ]
     told.append(("siamesekit.__version__", "siamesekit.__version__", "The installed version"))
     return Part("modules", "Also public, by module", "Imported from the module: `from siamesekit.triplets import "
-                "count_triplets`.", tuple(told), "\n\n".join(body))  # fmt: skip
+                "all_pairs`.", tuple(told), "\n\n".join(body))  # fmt: skip
 
 
 def _first_line(name: str) -> str:

@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from siamesekit import __version__
 from siamesekit.artifact_description import FORMAT, EncoderTable, read_description
 from siamesekit.calibration import Calibration
+from siamesekit.component_faults import is_own, told
 from siamesekit.culprits import plugins_named
 from siamesekit.data.images import Fit
 from siamesekit.data.loading import Finding, read_chunks, report
@@ -50,14 +51,13 @@ from siamesekit.errors import (
 )
 from siamesekit.files import fingerprint, write_atomic, write_json
 from siamesekit.model import Encoder
+from siamesekit.own_files import CONFIG, MANIFEST, MODEL
 from siamesekit.progress import Progress, progress_here
 from siamesekit.registry import DISTANCES, ENCODERS
 
 CHUNKS = {"cpu": 16, "cuda": 128}
 """Photos embedded at a time: on a CPU few, whose activations stay in memory that is already at hand."""
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-BEGUN = "manifest.json"
-"""A run's folder has it from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         ArtifactError: there is none, it is damaged, or it needs a plugin that is not loaded.
     """
     root = Path(run)
-    folder = root if (root / DESCRIPTION).is_file() else root / "model"
+    folder = root if (root / DESCRIPTION).is_file() else root / MODEL
     shown = line_of_name(str(folder))
     if not (folder / DESCRIPTION).is_file():
         raise ArtifactError(f"there is no model in {line_of_name(str(run))}: {shown}/{DESCRIPTION} is missing; "
@@ -359,10 +359,11 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         raise ArtifactError(f"{shown} is damaged: {error}") from error
     point, photos = description.operating_point, description.input
     guessing = None if point is None or point.cross_fit is None else point.cross_fit.guessing
-    usable = point is not None and guessing is None
-    calibration = Calibration(point.slope, point.intercept, point.threshold) if point is not None and usable else None
+    calibration = None
+    if point is not None and guessing is None:
+        calibration = Calibration(point.slope, point.intercept, point.threshold)
     plain = description.model_dump()
-    plain["no_threshold"] = guessing or (None if usable else description.no_threshold)
+    plain["no_threshold"] = guessing or (description.no_threshold if calibration is None else None)
     model = SimilarityModel(encoder, distance, photos.size, photos.fit, calibration, plain, device, precision)
     model.source = root
     return model
@@ -370,10 +371,10 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
 
 def _to_go_on(folder: Path) -> str:
     """What finishes the run that a folder without a model holds; nothing where it holds none."""
-    if not (folder / BEGUN).is_file():
+    if not (folder / MANIFEST).is_file():
         return ""
     place = line_of_name(str(folder))
-    return f" To go on with it: siamesekit run {shlex.join([f'{place}/config.toml', '--out', place, '--resume'])}"
+    return f" To go on with it: siamesekit run {shlex.join([f'{place}/{CONFIG}', '--out', place, '--resume'])}"
 
 
 def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> Encoder:
@@ -425,9 +426,8 @@ def _outline(architecture: Architecture, shown: str) -> Encoder | None:
             raise
         except Exception as error:  # what a network raises is its own affair
             failure = error
-    if ENCODERS.get(architecture.encoder).origin.startswith("siamesekit."):
-        raise ArtifactError(f"{shown}: encoder {architecture.encoder!r} cannot be built: {type(failure).__name__}: "
-                            f"{in_one_line(str(failure))}") from failure  # fmt: skip
+    if is_own(ENCODERS.get(architecture.encoder)):
+        raise ArtifactError(f"{shown}: encoder {architecture.encoder!r} cannot be built: {told(failure)}") from failure
     return None
 
 

@@ -58,7 +58,7 @@ def checked_batch(
     if dimensions is not None and embeddings.shape[1] != dimensions:
         raise ComponentError(f"embeddings must have {dimensions} dimensions (embedding_dim), not {embeddings.shape[1]}")
     if classes is not None and len(labels):
-        low, high = (int(limit) for limit in labels.aminmax())
+        low, high = torch.stack(labels.aminmax()).tolist()
         if low < 0 or high >= classes:
             raise ComponentError(f"labels must be 0 … {classes - 1}, the numbers of the {classes} training individuals "
                                  f"(num_classes), not {low if low < 0 else high}")  # fmt: skip
@@ -89,10 +89,11 @@ def _checked(tuples: Any, embeddings: Tensor) -> Tuples | None:
 
 
 def _refuse_outside(tuples: Tuples, photos: int) -> None:
-    everything = torch.cat(tuples)
-    if not len(everything):
+    limits = [limit for index in tuples if len(index) for limit in index.aminmax()]
+    if not limits:
         return
-    low, high = torch.stack(everything.aminmax()).tolist()
+    found = torch.stack(limits).tolist()
+    low, high = min(found), max(found)
     if low < 0 or high >= photos:
         wrong = low if low < 0 else high
         name = next(name for name, index in tuples._asdict().items() if bool((index == wrong).any()))

@@ -10,6 +10,7 @@ from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from torch import Tensor
 
+from siamesekit.component_faults import told
 from siamesekit.engine.random_state import all_left_as_found, restore_random_state
 from siamesekit.engine.training import EpochResult
 
@@ -78,5 +79,5 @@ def problem_of(state: Mapping[str, Any], expected: Tensor) -> str:
         with all_left_as_found():
             restore_random_state(form.midway.random)
     except Exception as error:  # torch, Python and NumPy each refuse in their own way
-        return f"midway.random: {type(error).__name__}: {error}"
+        return f"midway.random: {told(error)}"
     return ""

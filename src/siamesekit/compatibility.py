@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from siamesekit.artifact import Architecture, build
-from siamesekit.component_faults import called, fault, is_own
+from siamesekit.component_faults import called, fault, is_own, told
 from siamesekit.config import Config
 from siamesekit.culprits import culprit
 from siamesekit.data.augmentations.augmentation import Augmentation, augment
@@ -18,19 +18,12 @@ from siamesekit.data.samplers.batch import Batch
 from siamesekit.distances.accepted import refuse_what_is_none
 from siamesekit.distances.distance import Distance, range_of
 from siamesekit.engine.random_state import drawing_from
-from siamesekit.errors import (
-    ComponentError,
-    MissingWeightsError,
-    PluginError,
-    SiamesekitError,
-    UserError,
-    in_one_line,
-)
+from siamesekit.errors import ComponentError, MissingWeightsError, PluginError, SiamesekitError, UserError
 from siamesekit.losses.loss import Loss, loss_value, problem_of_value
 from siamesekit.losses.measure import ranks_as_cosine
 from siamesekit.miners.miner import Miner, problem_of_tuples
 from siamesekit.preparation import memory_for
-from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
+from siamesekit.registry import AUGMENTATIONS, DISTANCES, ENCODERS, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.schedules.schedule import Schedule
 from siamesekit.triplets import Tuples, positives_of
 
@@ -97,8 +90,8 @@ def _buildable(kind: str, name: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        raise ComponentError(f"{kind} {name!r} cannot be built with these options: {type(error).__name__}: "
-                             f"{in_one_line(str(error))}") from error  # fmt: skip
+        raise ComponentError(f"{kind} {name!r} cannot be built with these options: "
+                             f"{told(error)}") from error  # fmt: skip
 
 
 def _try_encoder(config: Config) -> None:
@@ -109,6 +102,7 @@ def _try_encoder(config: Config) -> None:
     table = config.encoder
     architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
     try:
+        ENCODERS.factory(table.name)  # imported out here: not all that torch loads then can be loaded on meta
         with drawing_from(), torch.device("meta"):
             encoder = build(architecture)
     except MissingWeightsError:  # of a hub: a stand-in may take their place
@@ -195,7 +189,7 @@ def _try_descent(config: Config) -> None:
 def try_on_batches(
     config: Config, loss: Loss, miner: Miner | None, batches: Sequence[Batch], labels: Tensor, embedding_dim: int
 ) -> None:
-    """`try_on_a_batch` on the largest of an epoch's batches, the smallest, and once more the largest.
+    """Try loss and miner together on the largest of an epoch's batches, the smallest, and once more the largest.
 
     The last one has two photos of equal embeddings, as copies of a photo have. Copies of loss and miner go through all
     three, as they go through training.
@@ -217,31 +211,32 @@ def try_on_batches(
     size = [len(batch.images) for batch in batches]
     largest, smallest = batches[size.index(max(size))], batches[size.index(min(size))]
     for batch, copies in ((largest, False), (smallest, False), (largest, True)):
-        _try(config, loss, miner, batch, labels, embedding_dim, copies)
+        try_on_a_batch(config, loss, miner, batch, labels, embedding_dim, copies)
 
 
 def try_on_a_batch(
-    config: Config, loss: Loss, miner: Miner | None, batch: Batch, labels: Tensor, embedding_dim: int
+    config: Config,
+    loss: Loss,
+    miner: Miner | None,
+    batch: Batch,
+    labels: Tensor,
+    embedding_dim: int,
+    copies: bool = False,
 ) -> None:
-    """Run loss and miner, copies of them, forward and backward on random embeddings of a real batch's individuals.
+    """Run loss and miner forward and backward on random embeddings of a real batch's individuals, as in training.
 
     Args:
         config: the run's.
-        loss: stays as it is.
-        miner: stays as it is.
+        loss: not copied.
+        miner: not copied.
         batch: of the run's sampler.
         labels: int64 `[N]`, individuals of the training photos, numbered from 0.
         embedding_dim: of the run's embeddings.
+        copies: whether two photos of an individual have equal embeddings.
 
     Raises:
         UserError: they cannot work together, in the words of whichever refuses.
     """
-    _try(config, copy.deepcopy(loss), copy.deepcopy(miner), batch, labels, embedding_dim, copies=False)
-
-
-def _try(
-    config: Config, loss: Loss, miner: Miner | None, batch: Batch, labels: Tensor, embedding_dim: int, copies: bool
-) -> None:
     for part in (loss, miner):
         if isinstance(part, nn.Module):
             part.cpu()

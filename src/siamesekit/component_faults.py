@@ -124,7 +124,7 @@ def passes(error: Exception) -> bool:
 
 
 def given(value: Any) -> str:
-    """What a component gave, in words: `a float32 tensor [3, 32, 32]`, `None`, `a list`."""
+    """What a component gave, in words: `a tensor float32 [3, 32, 32]`, `None`, `a list`."""
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     kind = type(value)

@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from siamesekit.component_faults import fault, frames, is_own, line_in, passes, place_of, told
 from siamesekit.components import Component
 from siamesekit.errors import PluginError, SiamesekitError
-from siamesekit.registry import REGISTRIES, registry_of
+from siamesekit.registry import REGISTRIES
 
 
-def culprit(error: BaseException, used: Component | None = None) -> Component | None:
+def culprit(error: BaseException) -> Component | None:
     """The plugin's component whose code an error passed last; None where it is not known.
 
     Args:
         error: with its traceback.
-        used: the component that was used: it is named where several of its file may have called what failed.
     """
     plugins = _plugins()
     passed = list(frames(error))
@@ -33,29 +32,11 @@ def culprit(error: BaseException, used: Component | None = None) -> Component | 
         of_kind = [each for each in there if each.kind == kind]
         if len(of_kind) == 1:
             return of_kind[0]
-        if used is not None and any(used.origin == each.origin for each in there):
-            return used
     return None
 
 
 def _plugins() -> list[Component]:
     return [each for registry in REGISTRIES for each in registry.components() if not is_own(each)]
-
-
-def fault_of(error: BaseException, kind: str, name: str, method: str = "") -> str:
-    """What was raised when a component was used, in one line that names the component at fault.
-
-    That is the plugin's component whose code raised it, such as the distance that a loss measures by; else the
-    component that was used.
-
-    Args:
-        error: with its traceback.
-        kind: of the component that was used, such as "loss".
-        name: its name, as in a config.
-        method: what of it was called.
-    """
-    used = registry_of(kind).get(name)
-    return fault(error, culprit(error, used) or used, method)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ SiamesekitError
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed|unable to mmap")
@@ -119,8 +119,19 @@ def out_of_memory(error: BaseException) -> bool:
 
 def near(word: str, choices: Iterable[str]) -> str:
     """Suggest spellings: `" (did you mean 'triplet'?)"`, or an empty string where nothing is near."""
-    found = get_close_matches(word, list(choices), n=3, cutoff=0.6)
-    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+    return did_you_mean(get_close_matches(word, list(choices), n=3, cutoff=0.6))
+
+
+def did_you_mean(found: Iterable[str]) -> str:
+    """`" (did you mean 'a' or 'b'?)"`, or an empty string where nothing is found."""
+    shown = " or ".join(map(repr, found))
+    return f" (did you mean {shown}?)" if shown else ""
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Some names as they stand in a message, the others counted: `a.jpg, b.jpg and 30 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(line_of_name, names[:most])) + more
 
 
 def in_one_line(text: str, longest: int = LONGEST_LINE) -> str:

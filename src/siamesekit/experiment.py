@@ -18,14 +18,16 @@ import torch
 
 from siamesekit.artifact import save_model
 from siamesekit.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
+from siamesekit.component_faults import told
 from siamesekit.config import Config
 from siamesekit.culprits import plugins_named
 from siamesekit.engine.precision import DeviceChoice, Precision, PrecisionChoice, choose_precision
 from siamesekit.engine.precision import deterministic as only_deterministic
 from siamesekit.engine.random_state import all_left_as_found
 from siamesekit.engine.training import embed_stored
-from siamesekit.errors import OutputError, RunError, in_one_line
+from siamesekit.errors import OutputError, RunError
 from siamesekit.evaluation import raw_pixels
+from siamesekit.figures import with_interval
 from siamesekit.files import write_atomic, write_json
 from siamesekit.fitting import Recipe, build_recipe, build_training, held_out, keep, training_labels
 from siamesekit.learning import learn, progress_of
@@ -36,9 +38,9 @@ from siamesekit.planning import Plan, plan
 from siamesekit.preparation import Built, Data, prepare_data, prepare_encoder
 from siamesekit.progress import Progress, progress_here
 from siamesekit.random_layers import plan_random_layers, refuse_random_layers, tell_of_random_layers
-from siamesekit.report.card import figure, run_card
+from siamesekit.report.card import run_card
 from siamesekit.report.html import render
-from siamesekit.results import completed, judge, manifest, report_data, save_pickle, stand_ins, threshold
+from siamesekit.results import completed, judge, manifest, report_data, save_pickle, threshold
 from siamesekit.resuming import same_config, same_schedule, same_surroundings
 from siamesekit.run_folder import FROM_THE_START, RunFolder
 from siamesekit.run_place import refuse_above
@@ -67,7 +69,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         networks = self.evaluation["networks"]
-        trained, untrained, pixels = (figure(networks[name]["precision_at_1"])
+        trained, untrained, pixels = (with_interval(networks[name]["precision_at_1"])
                                       for name in ("trained", "untrained", "raw_pixels"))  # fmt: skip
         stand_ins = "".join(f", STAND-IN {each['what']}" for each in self.manifest["stand_ins"])
         return (f"RunResult({self.manifest['name']!r} in {str(self.folder)!r}: P@1 {trained}, untrained {untrained}, "
@@ -226,7 +228,7 @@ def _run(
         None if point is None else point.as_json(),
         {
             "run": config.name,
-            "stand_ins": [vars(each) for each in stand_ins(data, built)],
+            "stand_ins": begun["stand_ins"],
             "no_threshold": " ".join(notes) if point is None else None,
         },
     )
@@ -258,11 +260,10 @@ def _write_report(folder: RunFolder, page: Callable[[], str], progress: Progress
     try:
         write_atomic(folder.path / REPORT, page())
     except Exception as error:  # matplotlib, Pillow, a full disk, no memory
-        what = f"{type(error).__name__}: {in_one_line(str(error))}" if str(error) else type(error).__name__
         earlier = "; the report of before is still there" if (folder.path / REPORT).exists() else ""
         progress.warn(
-            f"The report could not be drawn ({what}); the model and its evaluation are complete{earlier}. Run the same "
-            "command with --resume to draw it again"
+            f"The report could not be drawn ({told(error)}); the model and its evaluation are complete{earlier}. Run "
+            "the same command with --resume to draw it again"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 FEWEST = 3
 """Significant digits that a figure has at least."""
@@ -67,6 +68,24 @@ def gibibytes(count: float) -> str:
     ('1.5 GiB', '300 MiB', '0.0977 KiB')
     """
     return _in_units(count, 1024, ("KiB", "MiB", "GiB"), 3)
+
+
+def with_interval(interval: Mapping[str, float | None]) -> str:
+    """`0.467 (0.380–0.552)`; without an interval the value alone, without a value a dash."""
+    if interval["value"] is None:
+        return "–"
+    if interval["low"] is None or interval["high"] is None:
+        return f"{interval['value']:.3f}"
+    return f"{interval['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, from two minutes on minutes.
+
+    >>> duration(119), duration(120)
+    ('119 s', '2 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _in_units(count: float, step: int, units: tuple[str, str, str], digits: int) -> str:

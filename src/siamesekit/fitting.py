@@ -41,7 +41,7 @@ from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMI
 from siamesekit.schedules.schedule import Schedule
 
 PLANNED = 2048
-"""So many batches of an epoch are looked at before training, and so many of the test photos have a test loss."""
+"""So many batches of an epoch are looked at before training."""
 FROZEN = "frozen"
 """The cache folder's part for feature maps."""
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
+from siamesekit.component_faults import told
+
 GROUP = "siamesekit.plugins"
 _loaded = False
 
@@ -26,7 +28,7 @@ def load_installed_plugins() -> list[str]:
         try:
             point.load()
         except (Exception, SystemExit) as error:
-            failures.append(f"plugin {point.name!r} ({_package(point)}) fails: {type(error).__name__}: {error}")
+            failures.append(f"plugin {point.name!r} ({_package(point)}) fails: {told(error)}")
     return failures
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -18,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from siamesekit.allocator import return_freed_memory
-from siamesekit.checkpoint_form import NEEDED, problem_of
+from siamesekit.checkpoint_form import NEEDED, RENAMED, problem_of
 from siamesekit.config import Config
 from siamesekit.doctor import diagnose, margin_of
 from siamesekit.engine.checkpoints import load_checkpoint, save_checkpoint
@@ -30,15 +29,11 @@ from siamesekit.errors import ArtifactError, OutputError
 from siamesekit.files import fingerprint, write_atomic
 from siamesekit.fitting import Training
 from siamesekit.metrics import retrieval
+from siamesekit.own_files import BEST, BEST_FORM, DIGITS
 from siamesekit.preparation import Data
 from siamesekit.progress import Progress
 from siamesekit.run_folder import RunFolder
 from siamesekit.stopping import Stop, Stopped
-
-BEST = "best-{}.safetensors"
-"""The best weights so far, in `checkpoints/`, by the first digits of their SHA-256: other weights are another file."""
-DIGITS = 16
-BEST_FORM = re.compile(BEST.format(f"[0-9a-f]{{{DIGITS}}}"))
 
 
 def progress_of(
@@ -99,10 +94,11 @@ def learn(
     known = {finding.name for finding in diagnose(log.lines, margin)}
 
     def after_step(midway: Midway) -> None:
-        if stop.requested is not None or log.age() >= config.save.every_seconds:
+        asked = stop.requested  # looked at once: what comes after this look waits for the next step
+        if asked is not None or log.age() >= config.save.every_seconds:
             log.save(midway)
-        if stop.requested is not None:
-            raise Stopped(stop.requested, saved=True)
+        if asked is not None:
+            raise Stopped(asked, saved=True)
 
     tested = [data.records[photo].name for photo in test.photos.tolist()]
     with stop.deferring(), naming_failures(_components(config), tested):
@@ -284,10 +280,9 @@ def _validation_score(data: Data, training: Training) -> float:
 def _line(result: EpochResult, test: Mapping[str, float | None]) -> dict[str, Any]:
     """An epoch's line in metrics.jsonl: what is not known is null."""
     figures = {key: value if math.isfinite(value) else None for key, value in asdict(result).items()}
-    names = {"loss": "train_loss", "accuracy": "train_accuracy"}
     line: dict[str, Any] = {}
     for key, value in figures.items():
-        line[names.get(key, key)] = value
+        line[RENAMED.get(key, key)] = value
         if key == "accuracy":
             line |= test
     return line

@@ -10,7 +10,7 @@ from siamesekit.config import Config
 from siamesekit.data.loading import Finding
 from siamesekit.data.passed_over import PassedOver, passed_over
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError, line_of_name
+from siamesekit.errors import DataError, first_of
 
 SHOWN_SINGLETONS = 10
 
@@ -49,21 +49,16 @@ def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], 
     single = [record.name for record in records if counts[record.individual] == 1]
     if not single:
         return records, [], []
+    who = first_of(single, SHOWN_SINGLETONS)
     if rule == "leave-out":
         kept = [record for record in records if counts[record.individual] > 1]
         left_out = [Finding(name, "is the only photo of its individual", "add photos of it") for name in single]
-        return kept, left_out, [f"{len(single)} individuals with a single photo were left out: {_named(single)}"]
-    raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {_named(single)}; "
+        return kept, left_out, [f"{len(single)} individuals with a single photo were left out: {who}"]
+    raise DataError(f"{len(single)} individuals have a single photo, which makes no positive pair: {who}; "
                     'add photos of them, or set data.singletons = "leave-out"')  # fmt: skip
 
 
 def told_of_bad(findings: Sequence[Finding], photos: int) -> str:
     """Photos that cannot be used, in one line."""
-    names = _named([finding.name for finding in findings])
+    names = first_of([finding.name for finding in findings], SHOWN_SINGLETONS)
     return f"{len(findings)} of {photos} photos cannot be used and were left out: {names}"
-
-
-def _named(photos: Sequence[str]) -> str:
-    """The first ones by name, the others counted."""
-    more = f" and {len(photos) - SHOWN_SINGLETONS} more" if len(photos) > SHOWN_SINGLETONS else ""
-    return ", ".join(map(line_of_name, photos[:SHOWN_SINGLETONS])) + more

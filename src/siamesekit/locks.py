@@ -26,7 +26,7 @@ def held(file: Path) -> int | None:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         if not _is_lock(os.fstat(handle)):
             os.close(handle)
-            raise FileExistsError(errno.EEXIST, f"{file} is there and is no lock", str(file))
+            raise FileExistsError(errno.EEXIST, "it is there and is no lock", str(file))
         if fcntl is None:
             return handle
         try:

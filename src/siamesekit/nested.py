@@ -86,8 +86,7 @@ def check_nested(
             problems.append((place, f"must be a table with a name: choices: {', '.join(registry.names())}"))
             continue
         try:
-            freely = {"in_python": True} if in_python else {}
-            checked, wrong = registry.check(table["name"], _without_name(table), also=["name"], **freely)
+            checked, wrong = registry.check(table["name"], _without_name(table), also=["name"], in_python=in_python)
         except ComponentError as error:
             problems.append((f"{place}.name", str(error)))
             continue

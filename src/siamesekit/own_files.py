@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from siamesekit.files import fingerprint, rename
-from siamesekit.paths import is_own_folder, is_plain
+from siamesekit.paths import is_own_folder, is_plain, is_there
 
 CONFIG, MANIFEST, METRICS, EVALUATION, REPORT, SPLIT = (
     "config.toml",
@@ -31,10 +31,13 @@ NAMES = frozenset({CONFIG, MANIFEST, METRICS, EVALUATION, REPORT, SPLIT, *FOLDER
 """All that a run's folder holds by itself: a file that the user names is called otherwise."""
 MODEL_FILES = (f"{MODEL}/model.safetensors", f"{MODEL}/model.json")
 FIXED = frozenset({CONFIG, METRICS, EVALUATION, REPORT, SPLIT, *MODEL_FILES})
+BEST, DIGITS = "best-{}.safetensors", 16
+"""The best weights so far, in `checkpoints/`, by the first digits of their SHA-256: other weights are another file."""
+BEST_FORM = re.compile(re.escape(BEST).replace(r"\{\}", f"[0-9a-f]{{{DIGITS}}}"))
 CHECKPOINT_FORMS = {
     f"{CHECKPOINTS}/NUMBER.json": re.compile(r"\d{6,}\.json"),
     f"{CHECKPOINTS}/NUMBER.safetensors": re.compile(r"\d{6,}\.safetensors"),
-    f"{CHECKPOINTS}/best-DIGEST.safetensors": re.compile(r"best-[0-9a-f]{16}\.safetensors"),
+    f"{CHECKPOINTS}/best-DIGEST.safetensors": BEST_FORM,
 }
 """How checkpoints and the best weights stand in a manifest's list, and which names that means."""
 _PLUGIN = re.compile(re.escape(PLUGINS) + r"/([^/\\]+\.py)")
@@ -56,7 +59,7 @@ def own_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
             continue
         if name in CHECKPOINT_FORMS:
             found.update(_of_form(folder, CHECKPOINT_FORMS[name]))
-        elif _is_there(folder, name) and (
+        elif _is_plain_there(folder, name) and (
             name in FIXED
             or _is_plugin(folder, name, plugins if isinstance(plugins, dict) else {})
             or _is_pickle(folder, name)
@@ -68,8 +71,8 @@ def own_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 def strangers(folder: Path, names: Iterable[str], own: Iterable[str]) -> list[str]:
     """Of the files that a run is about to write: those whose places are taken by something that is not its own."""
     own = set(own)
-    taken = {name for name in names if name not in own and name not in CHECKPOINT_FORMS and _exists(folder / name)}
-    taken |= {name for name in FOLDERS if _exists(folder / name) and not is_own_folder(folder / name)}
+    taken = {name for name in names if name not in own and name not in CHECKPOINT_FORMS and is_there(folder / name)}
+    taken |= {name for name in FOLDERS if is_there(folder / name) and not is_own_folder(folder / name)}
     return sorted(taken)
 
 
@@ -82,7 +85,7 @@ def move(source: Path, names: Iterable[str], target: Path) -> None:
     for name in names:
         above = (target / name).parent
         above.mkdir(exist_ok=True)
-        for place, taken in ((above, not is_own_folder(above)), (target / name, _exists(target / name))):
+        for place, taken in ((above, not is_own_folder(above)), (target / name, is_there(target / name))):
             if taken:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
         rename(source / name, target / name)
@@ -115,7 +118,7 @@ def _of_form(folder: Path, form: re.Pattern[str]) -> list[str]:
     return [f"{CHECKPOINTS}/{file.name}" for file in place.iterdir() if form.fullmatch(file.name) and is_plain(file)]
 
 
-def _is_there(folder: Path, name: str) -> bool:
+def _is_plain_there(folder: Path, name: str) -> bool:
     """Whether a plain file is there, right in the folder or in a sub-folder of a run's that is no link."""
     above, _, last = name.rpartition("/")
     if not last or last in (".", "..") or "\\" in name or "\0" in name or above not in ("", *FOLDERS):
@@ -135,8 +138,3 @@ def _is_pickle(folder: Path, name: str) -> bool:
         begins = file.read(256)
     start, module, kind = _PICKLE
     return begins.startswith(start) and module in begins and kind in begins
-
-
-def _exists(path: Path) -> bool:
-    """Whether anything is there, a link that leads nowhere included."""
-    return path.is_symlink() or path.exists()

@@ -24,6 +24,11 @@ def is_own_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything is there, a link that leads nowhere included."""
+    return path.is_symlink() or path.exists()
+
+
 def resolved(path: Path) -> Path:
     """A path made absolute, its links followed; what is not there is taken as it stands.
 

@@ -122,10 +122,10 @@ def survey(place: Path) -> Survey:
         taken = " and ".join(f"column {options[each]!r} is the {each}" for each in guessed)
         notes.append(f"by what stands in them, {taken}: change that in the config if it is not so")
     if reader == "folder":
-        loose, _ = _contents(place)
-        if loose:
-            notes.append(f"{loose} photos directly in {place} are in no individual's folder and are left out")
-        notes += replace(passed_over(place), loose=0).sentences()
+        others = passed_over(place)
+        if others.loose:
+            notes.append(f"{others.loose} photos directly in {place} are in no individual's folder and are left out")
+        notes += replace(others, loose=0).sentences()
         if all(record.name.count("/") > 1 for record in records):
             notes.append(f"all photos lie deeper than {place}/INDIVIDUAL/photo.jpg: if the individuals are one level "
                          "further down, give that folder as --photos")  # fmt: skip

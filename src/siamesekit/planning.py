@@ -18,12 +18,16 @@ from siamesekit.engine.frozen_prefix import store
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.steps import why_whole
 from siamesekit.engine.trial import chunking, frozen_seconds, memory_budget, trial
+from siamesekit.errors import first_of
 from siamesekit.evaluation import pixel_bytes, pixel_side
+from siamesekit.figures import duration, size
 from siamesekit.fitting import training_labels
 from siamesekit.memory_advice import for_memory
 from siamesekit.preparation import Built, Data, memory_for
 from siamesekit.triplets import count_triplets
 
+SHOWN_NAMES = 5
+"""Of the individuals that are kept for the test."""
 TRIAL_IMAGES = 32
 BASE_BYTES = 600_000_000
 """What Python and torch hold before any photo is read."""
@@ -79,19 +83,20 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str]]:
         """What is planned, as pairs of label and text."""
-        chosen = "chosen by the miner" if self.triplets is None else f"{self.triplets:,}"
-        minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        chosen = "chosen by the miner," if self.triplets is None else str(self.triplets)
+        tested = self.test_individuals
         rows = [
             ("individuals", ", ".join(f"{count} {part}" for part, count in self.individuals.items())),
+            *([("kept for the test", f"{len(tested)}: {first_of(tested, SHOWN_NAMES)}")] if tested else []),
             ("photos", ", ".join(f"{count} {part}" for part, count in self.photos.items())),
-            ("triplets an epoch", f"{chosen}, in {self.batches} batches"),
-            ("steps", f"{self.steps:,}"),
+            ("triplets an epoch", f"{chosen} in {self.batches} batches"),
+            ("steps", str(self.steps)),
             ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
             ("weights", self.weights),
-            ("frozen part", self.frozen_part),
+            ("frozen part", f"{self.frozen_part} ({size(self.cache_bytes)})"),
             ("device", self.device),
-            ("memory, about", f"{self.memory_bytes / GIB:.1f} GiB"),
-            ("time, about", minutes),
+            ("memory, about", size(self.memory_bytes)),
+            ("time, about", duration(self.seconds)),
         ]
         return rows + [("STAND-IN", stand_in) for stand_in in self.stand_ins]
 
@@ -153,8 +158,9 @@ def plan(
     tested = len(data.split.test)
     compared = COMPARED * pixel_bytes(tested, pixel_side(tested, data.images.shape[-1]))
     working = max(active * cost.bytes + matrices, compared)  # one after the other
+    who = data.individuals_by_part()
     return Plan(
-        individuals={name: len(np.unique(data.labels[list(p)])) for name, p in data.split.parts().items()},
+        individuals={name: len(names) for name, names in who.items()},
         photos={name: len(part) for name, part in data.split.parts().items()},
         triplets=None if config.miner else round(share * sum(_triplets(batch, labels) for batch in batches)),
         batches=steps,
@@ -168,7 +174,7 @@ def plan(
         memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
         seconds=storing + config.train.epochs * (share * sum(distinct) + tested / 3) * cost.seconds,
         device=f"{precision.device.type}, {precision.name}",
-        test_individuals=tuple(data.individuals[label] for label in np.unique(data.labels[list(data.split.test)])),
+        test_individuals=who.get("test", ()),
         left_out=data.notes,
     )
 

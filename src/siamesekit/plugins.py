@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from siamesekit.component_faults import told
+from siamesekit.component_faults import frames, told
 from siamesekit.errors import ComponentError, PluginError
 from siamesekit.files import read_plain
 from siamesekit.paths import resolved
@@ -87,9 +87,5 @@ def _where(error: BaseException, file: Path) -> str:
     """`line 12` of the plugin's own file, where the error passed through it."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"line {error.lineno}"
-    traceback, line = error.__traceback__, 0
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(file):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return f"line {line}" if line else "import"
+    lines = [line for code, line, _ in frames(error) if code.co_filename == str(file)]
+    return f"line {lines[-1]}" if lines else "import"

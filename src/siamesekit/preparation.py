@@ -66,6 +66,13 @@ class Data:
     singletons: tuple[Finding, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict)
 
+    def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
+        """The names of the individuals in each part of the split that is not empty."""
+        return {
+            name: tuple(self.individuals[label] for label in np.unique(self.labels[list(part)]))
+            for name, part in self.split.parts().items()
+        }
+
     def groups(self) -> NDArray[np.int64] | None:
         """The photos' groups, numbered, int64 `[N]`; None where the reader gives none."""
         names = [record.group for record in self.records]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, TypeVar
 
 from siamesekit.errors import in_one_line
+from siamesekit.figures import rate
 
 Item = TypeVar("Item")
 IN_PLACE = 0.2
@@ -71,8 +72,8 @@ class ShownProgress(Progress):
             self._clear()
 
     def _show(self, label: str, unit: str, count: int, total: int, seconds: float) -> None:
-        rate = count / seconds
-        told = f"{count}/{total} {unit}, {rate:.3g}/s, {_duration((total - count) / rate)} left"
+        left = _duration((total - count) * seconds / count)
+        told = f"{count}/{total} {unit}, {rate(count, seconds)}, {left} left"
         if not self.in_place:
             self._write(f"{label}: {told}\n")
             return

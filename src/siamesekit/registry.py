@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 from siamesekit.component_faults import is_own, naming
 from siamesekit.components import Component, Member, named_function, refuse_parameters
 from siamesekit.construction import Registered, remember_member, with_checks
-from siamesekit.errors import ComponentError, near
+from siamesekit.errors import ComponentError, did_you_mean, near
 from siamesekit.installed_plugins import load_installed_plugins
 from siamesekit.nested import Problem, brief, build_nested, check_nested, component_from
 from siamesekit.signatures import REQUIRED, Parameter, live_parameters, read_source
@@ -353,7 +353,7 @@ class Registry:
         members = [f"{family.name.removesuffix('*')}{member}" for family in self.components() if family.is_family
                    for member in family.members()]  # fmt: skip
         plain = [member for member in members if member.partition("/")[2] == name]
-        return f" (did you mean {plain[0]!r}?)" if plain else near(name, [*self.names(), *members])
+        return did_you_mean(plain[:1]) or near(name, [*self.names(), *members])
 
     def _add(
         self, name: str, parameters: list[Parameter], doc: str, origin: str, names: str | None, members: str | None,

@@ -19,7 +19,7 @@ from siamesekit.errors import ArtifactError
 from siamesekit.files import PREFIX, rename, write_json
 from siamesekit.json_files import read_json
 from siamesekit.own_files import MANIFEST, move, own_files, remove_empty_folders, remove_files
-from siamesekit.paths import is_own_folder, is_plain
+from siamesekit.paths import is_own_folder, is_plain, is_there
 
 FORMAT = "siamesekit run 1"
 """The mark of a run's folder: `format` in its manifest."""
@@ -46,7 +46,7 @@ class ReplacedRun:
     def is_in_the_way(self) -> bool:
         """Whether there is something aside that is no run of this library's, nor the empty folder for one."""
         if not is_own_folder(self.aside):
-            return self.aside.is_symlink() or self.aside.exists()
+            return is_there(self.aside)
         return not (is_marked(manifest_of(self.aside)) or holds_nothing(self.aside))
 
     @property
@@ -58,7 +58,7 @@ class ReplacedRun:
     def waits(self) -> bool:
         """Whether a run is there whole."""
         manifest = manifest_of(self.aside)
-        return self.is_aside and is_marked(manifest) and not manifest.get(MOVING)
+        return is_own_folder(self.aside) and is_marked(manifest) and not manifest.get(MOVING)
 
     def move_aside(self) -> None:
         """Move the run's own files, its manifest last; with that the move is done.
@@ -83,8 +83,9 @@ class ReplacedRun:
             OSError: a file cannot be put back, or something of its name is there.
         """
         manifest = manifest_of(self.aside)
-        if not self.is_aside or not is_marked(manifest):
-            if is_own_folder(self.aside) and holds_nothing(self.aside):
+        there = is_own_folder(self.aside)
+        if not there or not is_marked(manifest):
+            if there and holds_nothing(self.aside):
                 with suppress(OSError):
                     self.aside.rmdir()
             return

@@ -15,7 +15,7 @@ def facts_of(config: Config, data: Data, built: Built, precision: Precision) -> 
     """What was done, as label and text."""
     parts = data.split.parts()
     photos = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
-    individuals = ", ".join(f"{len(set(data.labels[list(part)]))} {name}" for name, part in parts.items())
+    individuals = ", ".join(f"{len(names)} {part}" for part, names in data.individuals_by_part().items())
     parameters = sum(parameter.numel() for parameter in built.encoder.parameters())
     trainable = sum(parameter.numel() for parameter in built.encoder.trainable())
     trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,7 @@ def report_data(
     random = None
     if built.stand_in is not None:
         random = above_random_layers(built.weights["source"], config.encoder.train_from, len(epochs))
+    picture = cache(partial(_picture, data, test))  # a photo may stand in several places
     return ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -212,12 +214,9 @@ def report_data(
         evaluation=evaluation,
         same=same,
         different=different,
-        rankings=_rankings(data, test, trained, distance) if ranks else (),
-        hardest=_hardest(data, test, trained, distance) if ranks else (),
-        parts={
-            name: tuple(data.individuals[label] for label in np.unique(data.labels[list(part)]))
-            for name, part in data.split.parts().items()
-        },
+        rankings=_rankings(picture, test, trained, distance) if ranks else (),
+        hardest=_hardest(picture, test, trained, distance) if ranks else (),
+        parts=data.individuals_by_part(),
     )
 
 
@@ -246,7 +245,9 @@ def _whole(record: Record) -> NDArray[np.uint8] | None:
     return np.asarray(image)
 
 
-def _rankings(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[Ranking, ...]:
+def _rankings(
+    picture: Callable[[int], Picture], test: HeldOut, embeddings: Tensor, distance: Distance
+) -> tuple[Ranking, ...]:
     """What is nearest to the first photo of some individuals, evenly from all of them."""
     _, first = np.unique(test.labels, return_index=True)
     first = np.sort(first)
@@ -254,21 +255,23 @@ def _rankings(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance)
     found = nearest(embeddings[chosen], embeddings, NEAREST, distance, own=chosen)
     return tuple(
         Ranking(
-            _picture(data, test, query),
-            tuple((_picture(data, test, index), value) for index, value in zip(indices, values, strict=True)),
+            picture(query),
+            tuple((picture(index), value) for index, value in zip(indices, values, strict=True)),
         )
         for query, indices, values in zip(chosen.tolist(), found.index.tolist(), found.distance.tolist(), strict=True)
     )
 
 
-def _hardest(data: Data, test: HeldOut, embeddings: Tensor, distance: Distance) -> tuple[HardTriplet, ...]:
+def _hardest(
+    picture: Callable[[int], Picture], test: HeldOut, embeddings: Tensor, distance: Distance
+) -> tuple[HardTriplet, ...]:
     """The triplets whose negative is nearest compared with the positive."""
     d_ap, d_an = triplet_distances(embeddings, test.triplets, distance)
     return tuple(
         HardTriplet(
-            anchor=_picture(data, test, int(test.triplets.anchor[t])),
-            positive=_picture(data, test, int(test.triplets.positive[t])),
-            negative=_picture(data, test, int(test.triplets.negative[t])),
+            anchor=picture(int(test.triplets.anchor[t])),
+            positive=picture(int(test.triplets.positive[t])),
+            negative=picture(int(test.triplets.negative[t])),
             d_ap=d_ap[t].item(),
             d_an=d_an[t].item(),
         )

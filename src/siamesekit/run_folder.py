@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from siamesekit.errors import ArtifactError, OutputError, line_of_name
+from siamesekit.errors import ArtifactError, OutputError, first_of, line_of_name
 from siamesekit.files import PREFIX, sweep, write_atomic, write_json
 from siamesekit.json_files import read_json, read_json_lines
 from siamesekit.locks import held, release
@@ -31,9 +31,9 @@ from siamesekit.own_files import (
     own_files,
     strangers,
 )
-from siamesekit.paths import resolved
+from siamesekit.paths import is_there, resolved
 from siamesekit.replaced_run import FORMAT, ReplacedRun, holds_nothing, is_marked, manifest_of, remove_run
-from siamesekit.run_place import is_there, named, refuse_unmovable, refuse_unwritable, what_is_there
+from siamesekit.run_place import SHOWN, refuse_unmovable, refuse_unwritable, what_is_there
 
 FROM_THE_START = (CONFIG, SPLIT, METRICS, *CHECKPOINT_FORMS)
 """The files of a run that begins; those of its end are listed when it has trained."""
@@ -208,7 +208,7 @@ class RunFolder:
         own = own_files(self.path, manifest) if is_marked(manifest) else []
         if found := strangers(self.path, {*FIXED, *more}, own):
             raise OutputError(
-                f"{self.path} holds {named(found)}, which the run that is there did not write, and which "
+                f"{self.path} holds {first_of(found, SHOWN)}, which the run that is there did not write, and which "
                 "would be replaced: move it away, or choose another --out"
             )
 
@@ -264,12 +264,11 @@ class RunFolder:
         """
         if found := strangers(self.path, set(adds) - self._files, ()):
             raise OutputError(
-                f"{self.path} holds {named(found)}, which this run did not write, and which would be "
+                f"{self.path} holds {first_of(found, SHOWN)}, which this run did not write, and which would be "
                 "replaced: move it away and go on with --resume"
             )
         self._files |= set(adds)
-        whole = {**manifest, "format": FORMAT, "files": sorted(self._files)}
-        whole = {"format": FORMAT, **whole}
+        whole = {"format": FORMAT, **manifest, "files": sorted(self._files)}
         write_json(self.path / MANIFEST, whole)
         return whole
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from siamesekit.errors import OutputError, line_of_name
+from siamesekit.errors import OutputError, first_of, line_of_name
 from siamesekit.files import PREFIX
 from siamesekit.own_files import CONFIG, MANIFEST
-from siamesekit.paths import resolved
+from siamesekit.paths import is_there, resolved
 from siamesekit.replaced_run import manifest_of
 
 SHOWN = 5
@@ -99,26 +99,15 @@ def what_is_there(folder: Path) -> str:
         )
     if manifest is not None and "versions" in manifest and (folder / CONFIG).is_file():
         return (
-            f"{folder} holds a run of siamesekit 0.1, which kept no list of its files; it is neither resumed nor "
-            f"overwritten, and stays as it is: {ELSEWHERE}"
+            f"{folder} holds a run of an earlier siamesekit, which kept no list of its files; it is neither resumed "
+            f"nor overwritten, and stays as it is: {ELSEWHERE}"
         )
     damaged = f", and its {MANIFEST} cannot be read" if manifest is None and is_there(folder / MANIFEST) else ""
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(PREFIX))
     return (
         f"{folder} is not a run's folder{damaged}: it is not overwritten, and what is in it stays as it is "
-        f"({named(names)}); {ELSEWHERE}"
+        f"({first_of(names, SHOWN)}); {ELSEWHERE}"
     )
-
-
-def is_there(path: Path) -> bool:
-    """Whether anything is there, a link that leads nowhere included."""
-    return path.is_symlink() or path.exists()
-
-
-def named(names: list[str]) -> str:
-    """Some files' names as they stand in a message."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(line_of_name, names[:SHOWN])) + more
 
 
 def _holds(folder: Path, path: Path) -> bool:

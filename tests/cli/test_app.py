@@ -82,6 +82,7 @@ def test_help_starts_within_half_a_second_of_typer() -> None:
     assert best["help"] - best["typer"] < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["list", "losses"], ["show", "loss", "triplet"], ["check", "gone.toml"]]
 )
@@ -191,6 +192,7 @@ def test_after_ctrl_c_the_command_to_go_on_holds_every_option(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["", "wide", "0", "-5"])
 def test_a_width_that_is_none_is_not_taken(columns: str) -> None:
     listed = spawn("list", "losses", COLUMNS=columns)
@@ -298,6 +300,7 @@ def test_check_prints_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_check_and_run_say_who_was_left_out_in_the_same_words_once(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +341,7 @@ def test_random_layers_below_those_that_train_are_refused_or_said(project: Path)
     assert said.stdout.count("The layers before 'layer3' are frozen and random") == 1
 
 
+@pytest.mark.slow
 def test_run_as_json_is_one_document_and_the_run(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

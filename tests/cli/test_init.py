@@ -92,6 +92,7 @@ def test_photos_that_cannot_be_used_are_exit_2(here: Path, arguments: list[str],
     assert sorted(path.name for path in here.iterdir()) == ["birds", "t.csv"]
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported(here: Path) -> None:
     code = "import sys\nsys.argv = ['siamesekit', 'init', 'birds']\nfrom siamesekit.cli import main\n"
     code += "try: main()\nexcept SystemExit: print('torch' in sys.modules, file=sys.stderr)"
@@ -129,6 +130,7 @@ def test_a_folder_whose_name_is_no_text_is_refused_in_words(here: Path) -> None:
     assert not (here / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file names are text")
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_name_that_is_no_text_can_be_printed(here: Path, as_json: bool) -> None:

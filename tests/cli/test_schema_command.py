@@ -46,6 +46,7 @@ def test_a_plugin_s_components_are_in_it(tmp_path: Path) -> None:
     assert shown["definitions"]["loss.mine"]["required"] == ["a"]
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported() -> None:
     code = "import sys\nsys.argv = ['siamesekit', 'schema']\nfrom siamesekit.cli import main\n"
     code += "try: main()\nexcept SystemExit: print('torch' in sys.modules, file=sys.stderr)"

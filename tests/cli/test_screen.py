@@ -20,6 +20,7 @@ def shell(command: str, folder: Path | None = None) -> subprocess.CompletedProce
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["--version", "--help", "schema", "list losses"])
 def test_a_result_that_cannot_be_printed_is_an_error_in_words(what: str) -> None:
     full = shell(f"{COMMAND} {what} > /dev/full")
@@ -28,6 +29,7 @@ def test_a_result_that_cannot_be_printed_is_an_error_in_words(what: str) -> None
     assert (closed.returncode, closed.stderr) == (1, "error: stdout cannot be written to: Bad file descriptor\n")
 
 
+@pytest.mark.slow
 def test_a_pipe_that_closes_ends_a_list_in_silence() -> None:
     done = shell(f"{COMMAND} schema | head -c 10 > /dev/null; echo ${{PIPESTATUS[0]}}")
     assert (done.stdout, done.stderr) == ("141\n", "")
@@ -49,6 +51,7 @@ def test_a_run_goes_on_without_its_screen(project: Path, tmp_path: Path, where: 
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["complete"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["2>&-", "2> /dev/full"])
 def test_without_stderr_the_exit_code_is_the_same(where: str) -> None:
     assert shell(f"{COMMAND} list losss {where}").returncode == 2

@@ -19,6 +19,7 @@ from siamesekit.cli.tables import (
     plan_table,
 )
 from siamesekit.options import ADistance, Augmentations, Count, Fraction, Index, NonNegative, OpenFraction, Positive
+from siamesekit.planning import Plan
 from siamesekit.registry import LOSSES, Component
 from siamesekit.signatures import Parameter
 
@@ -38,7 +39,7 @@ def rows(table: Table) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines if line.strip()]
 
 
-PLAN: dict[str, Any] = {
+PLANNED: dict[str, Any] = {
     "individuals": {"train": 45, "validation": 0, "test": 5},
     "photos": {"train": 450, "validation": 0, "test": 50},
     "triplets": 2025,
@@ -57,12 +58,12 @@ PLAN: dict[str, Any] = {
 
 
 def test_a_plan_with_a_miner_does_not_know_the_triplets() -> None:
-    shown = dict(row for row in rows(plan_table(PLAN | {"triplets": None})) if len(row) == 2)
+    shown = dict(row for row in rows(plan_table(Plan(**PLANNED | {"triplets": None}))) if len(row) == 2)
     assert shown["triplets an epoch"] == "chosen by the miner, in 16 batches"
 
 
 def test_a_plan_is_a_line_an_item() -> None:
-    shown = dict(row for row in rows(plan_table(PLAN)) if len(row) == 2)
+    shown = dict(row for row in rows(plan_table(Plan(**PLANNED))) if len(row) == 2)
     assert shown == {
         "individuals": "45 train, 0 validation, 5 test",
         "photos": "450 train, 0 validation, 50 test",
@@ -78,14 +79,14 @@ def test_a_plan_is_a_line_an_item() -> None:
 
 
 def test_a_plan_names_who_is_kept_for_the_test() -> None:
-    few = rows(plan_table(PLAN | {"test_individuals": ("ann", "b\nob")}))
+    few = rows(plan_table(Plan(**PLANNED | {"test_individuals": ("ann", "b\nob")})))
     assert ["kept for the test", "2: ann, 'b\\nob'"] in few
-    many = rows(plan_table(PLAN | {"test_individuals": tuple(f"i{number}" for number in range(12))}))
+    many = rows(plan_table(Plan(**PLANNED | {"test_individuals": tuple(f"i{number}" for number in range(12))})))
     assert ["kept for the test", "12: i0, i1, i2, i3, i4 and 7 more"] in many
 
 
 def test_a_plan_explains_its_words_and_no_size_is_nothing() -> None:
-    shown = text(plan_table(PLAN | {"cache_bytes": 4_000, "memory_bytes": 40_000_000}))
+    shown = text(plan_table(Plan(**PLANNED | {"cache_bytes": 4_000, "memory_bytes": 40_000_000})))
     assert "cached (4 kB)" in shown
     assert "40 MB" in shown
     for word in ("an epoch:", "a triplet:", "the frozen part:", "bf16:"):
@@ -94,11 +95,11 @@ def test_a_plan_explains_its_words_and_no_size_is_nothing() -> None:
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (3599, "60 min")])
 def test_a_duration_is_in_seconds_below_two_minutes(seconds: float, shown: str) -> None:
-    assert ["time, about", shown] in rows(plan_table(PLAN | {"seconds": seconds}))
+    assert ["time, about", shown] in rows(plan_table(Plan(**PLANNED | {"seconds": seconds})))
 
 
 def test_stand_ins_stand_in_the_plan_as_they_are() -> None:
-    shown = rows(plan_table(PLAN | {"stand_ins": ("reader 'flukes'", "[bold]x[/bold]")}))
+    shown = rows(plan_table(Plan(**PLANNED | {"stand_ins": ("reader 'flukes'", "[bold]x[/bold]")})))
     assert ["STAND-IN", "reader 'flukes'"] in shown
     assert ["STAND-IN", "[bold]x[/bold]"] in shown
 

@@ -303,6 +303,7 @@ def in_full(file: Path, size: int, fit: Fit) -> Pixels:
         return np.asarray((ImageOps.pad if fit == "pad" else ImageOps.fit)(image, (size, size), bilinear))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
 @pytest.mark.parametrize(
     ("width", "height", "sizes"),

@@ -85,6 +85,7 @@ def drawn(number: int) -> Record:
     return Record(str(number), "x", draw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 7])
 @pytest.mark.parametrize("count", [0, 1, LOADED, LOADED + 1, 5 * LOADED + 3])
 def test_photos_stay_in_order_with_any_number_of_workers(count: int, workers: int) -> None:

@@ -334,6 +334,7 @@ print(json.dumps([len(kept), [finding.reason for finding in findings], peak, tim
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is counted as Linux does")
 def test_all_of_it_is_read_in_little_memory_and_time(mixed: tuple[Path, dict[str, str]]) -> None:
     root, bad = mixed

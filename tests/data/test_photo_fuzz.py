@@ -163,6 +163,7 @@ def fuzzed(folder: Path, numbers: range) -> None:
 needs_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is counted as Linux does")
 
 
+@pytest.mark.slow
 @needs_linux
 def test_two_thousand_damaged_photos_are_decoded_or_refused(tmp_path: Path) -> None:
     fuzzed(tmp_path, range(2000))

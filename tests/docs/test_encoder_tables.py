@@ -17,6 +17,7 @@ SAMPLE = sorted({"timm/resnet18", "torchvision/resnet18", *random.Random(5).samp
 ADVISED = [each.figures or each.name for each in encoders.ADVICE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLE)
 def test_the_figures_of_a_sample_are_computed_anew(name: str) -> None:
     if encoders.versions() != encoder_figures.versions():

@@ -64,6 +64,7 @@ def test_features_are_timms_on_timms_scaling(name: str) -> None:
     assert expected.std() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"), [("vit_tiny_patch16_224", 224), ("swin_s3_tiny_224", 224), ("efficientformer_l1", 224)]
 )
@@ -248,6 +249,7 @@ for pretrained in (True, False):
 """
 
 
+@pytest.mark.slow
 def test_a_hub_model_has_the_hubs_weights_and_scaling_and_then_comes_from_the_cache(
     hub: type[Hub], closed_hub: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

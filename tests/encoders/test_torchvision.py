@@ -156,6 +156,7 @@ def test_features_of_every_model_are_what_enters_its_last_layer(name: str) -> No
     check_features(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in torchvision_models() if not name.startswith("regnet")])
 def test_every_model_is_built_without_its_last_layer(name: str) -> None:
     """On the meta device, which takes neither time nor memory; not RegNets, whose widths are computed by tensors."""
@@ -337,6 +338,7 @@ def test_a_checkpoint_that_was_changed_on_the_way_is_refused(
         torchvision_backbone(model="shufflenet_v2_x0_5", pretrained=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_server_that_stands_still_is_given_up_within_the_bound(
     silent: bool, serve: Callable[[type[Checkpoint]], str], monkeypatch: pytest.MonkeyPatch
@@ -352,6 +354,7 @@ def test_a_server_that_stands_still_is_given_up_within_the_bound(
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnasnet0_5", "shufflenet_v2_x0_5", "densenet121", "googlenet"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_torchvisions_own_checkpoints_are_weights_files(tmp_path: Path, name: str, suffix: str) -> None:
@@ -426,6 +429,7 @@ def small_vit(seed: int) -> Backbone:
     return Backbone(network, 32, (127.5,) * 3, (127.5,) * 3, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "block"),
     [("resnet18", "layer4"), ("mobilenet_v3_small", "features.10"), ("vit", "encoder.layers.encoder_layer_10")],

@@ -307,6 +307,7 @@ except WeightsError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited as Linux does")
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_sparse_file_beyond_all_memory_is_refused(tmp_path: Path, suffix: str) -> None:
@@ -503,6 +504,7 @@ def unsafe_reads(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_package_reads_no_pickle() -> None:
     """The seed's pickle is written and never read; `torch.load` always with `weights_only=True`."""
     sources = {file: file.read_text(encoding="utf-8") for file in Path(siamesekit.__file__).parent.rglob("*.py")}

@@ -75,6 +75,7 @@ KINDS = pytest.mark.parametrize(
 """Optimizers, schedules, averages, and losses and samplers that have a state."""
 
 
+@pytest.mark.slow
 @KINDS
 def test_killed_and_resumed_is_bit_equal_to_uninterrupted(
     small_config: Callable[..., Config],
@@ -98,6 +99,7 @@ def test_killed_and_resumed_is_bit_equal_to_uninterrupted(
     assert outcome(tmp_path / "whole") == outcome(tmp_path / "killed")
 
 
+@pytest.mark.slow
 @KINDS
 def test_stopped_within_epochs_and_resumed_is_bit_equal_to_uninterrupted(
     small_config: Callable[..., Config],

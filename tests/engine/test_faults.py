@@ -153,12 +153,13 @@ def register(kind: str, at: int, how: str) -> None:
 SMALL = ("train.epochs=2", "evaluation.bootstrap=100", "encoder.train_from=layer4")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
 @pytest.mark.parametrize(
     ("kind", "how", "says"),
     [
-        ("loss", "raise", r"epoch 1, batch 3 \(photos .*\): loss 'breaking' of test_faults.py fails in Breaks.now at line "
-                          r"\d+: ValueError: I have had enough"),
+        ("loss", "raise", r"epoch 1, batch 3 \(photos .*\): loss 'breaking' of test_faults.py fails in Breaks.now at "
+                          r"line \d+: ValueError: I have had enough"),
         ("loss", "backward", r"epoch 1, batch 3 \(photos .*\): loss 'breaking' of test_faults.py fails in "
                              r"register.Gives.backward at line \d+: ValueError: I have had enough"),
         ("miner", "raise", r"epoch 1, batch 3 \(photos .*\): miner 'breaking' of test_faults.py fails in Breaks.now at "

@@ -164,6 +164,7 @@ FeatureStore(Path(sys.argv[1]), 2**30).make("k", [Layout((1 << 20,), torch.float
 """
 
 
+@pytest.mark.slow
 def test_what_a_process_that_died_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", DIE, str(tmp_path)], check=False)
     assert done.returncode == 9

@@ -91,6 +91,7 @@ def differences(encoder: Encoder, images: Tensor, cached: bool) -> tuple[float, 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "train_from", "size"), NETWORKS)
 def test_loss_and_every_gradient_are_those_of_three_images(name: str, train_from: str, size: int) -> None:
     loss, each = differences(made(name, train_from, size).double(), drawn_images(6, size), train_from != "")
@@ -98,6 +99,7 @@ def test_loss_and_every_gradient_are_those_of_three_images(name: str, train_from
     assert max(each.values()) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "train_from", "size"), IN_FLOAT32)
 def test_and_in_float32_to_rounding(name: str, train_from: str, size: int) -> None:
     """The median of five draws: in one of them rounding may take a value across a ReLU's kink, where gradients jump."""
@@ -109,6 +111,7 @@ def test_and_in_float32_to_rounding(name: str, train_from: str, size: int) -> No
     assert max(median(draw[parameter] for draw in several) for parameter in several[0]) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "train_from", "size"),
     [("timm/test_resnet", "layer3", 32), ("timm/test_efficientnet", "blocks.3", 64), ("xception", "block12", 71)],
@@ -286,6 +289,7 @@ def changed(what: str) -> Stored:
 FOLDER = Path()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     ["a pixel", "order", "a frozen weight", "a statistic", "epsilon", "scaling", "precision", "cut", "views", "threads",
@@ -480,6 +484,7 @@ def test_batchnorm_without_parameters_in_the_frozen_part_is_not_frozen() -> None
     assert not store(without, images, FP32).cached, "nor has it others in inference"
 
 
+@pytest.mark.slow
 def test_a_network_of_two_codes_gives_in_each_mode_what_it_gives_itself() -> None:
     """LeViT keeps its attention's biases while it does not train, and computes them anew while it does."""
     encoder, images = made("timm/levit_128s", "stages.2", 224), drawn_images(2, 224)

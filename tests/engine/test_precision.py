@@ -138,6 +138,7 @@ def test_determinism_is_put_back_as_it_was(before: tuple[bool, bool]) -> None:
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.slow
 def test_a_run_a_check_and_a_model_compute_within_it(
     monkeypatch: pytest.MonkeyPatch, small_config: Callable[..., Config], finished: RunResult, tmp_path: Path
 ) -> None:

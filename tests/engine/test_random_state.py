@@ -70,6 +70,7 @@ def test_the_states_of_gpus_that_sleep_are_not_asked_for(monkeypatch: pytest.Mon
     restore_random_state(state)
 
 
+@pytest.mark.slow
 def test_a_check_and_a_run_fork_no_generator_of_devices_they_do_not_use(
     monkeypatch: pytest.MonkeyPatch, small_config: Callable[..., Config], tmp_path: Path
 ) -> None:

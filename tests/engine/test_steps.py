@@ -58,6 +58,7 @@ def plain(encoder: Encoder, stored: Stored) -> tuple[float, list[Tensor]]:
     return value.objective.item(), gradients(encoder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train_from", ["layer3", "head", ""])
 @pytest.mark.parametrize("expected", ["all", "none", "some", "wrong"])
 @pytest.mark.parametrize(("size", "held"), [(100, 100), (4, 100), (3, 5), (1, 0), (5, 1)])
@@ -212,6 +213,7 @@ class Scarce:
         return gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("room", "backward"), [(3, 0), (1, 0), (100, 1), (100, 2), (5, 1)])
 def test_where_memory_does_not_suffice_chunks_halve_and_the_step_is_the_same(room: int, backward: int) -> None:
     encoder, stored = made()

@@ -25,6 +25,7 @@ def test_an_example_loads_and_reloads_from_what_it_writes(path: Path, tmp_path: 
     assert (again.name, again.seed, again.tables()) == (config.name, config.seed, config.tables())
 
 
+@pytest.mark.slow
 def test_the_whales_are_the_recipe(tmp_path: Path) -> None:
     overrides = [f"data.root={tmp_path / 'none'}", "data.size=71", "data.stand_in.difficulty=0"]
     plan = check(load_config(EXAMPLES / "whales" / "config.toml", overrides), "cpu", "fp32")

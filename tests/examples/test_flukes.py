@@ -78,6 +78,7 @@ def test_photos_of_one_whale_differ_yet_less_than_those_of_two(flukes: ModuleTyp
     assert nearest_is_same(photos) > 5 * chance
 
 
+@pytest.mark.slow
 def test_difficulty_makes_whales_harder_to_tell_apart(flukes: ModuleType) -> None:
     easy, hard = (nearest_is_same(drawn(flukes, difficulty)) for difficulty in (0.0, 1.0))
     assert easy > hard + 0.2

@@ -37,6 +37,7 @@ def siamesekit(environment: dict[str, str], *arguments: str, cwd: Path) -> subpr
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COMPONENTS)
 def test_its_components_are_listed_with_the_own_ones(installed: dict[str, str], kind: str, tmp_path: Path) -> None:
     listed = json.loads(siamesekit(installed, "list", kind, "--json", cwd=tmp_path).stdout)
@@ -47,6 +48,7 @@ def test_its_components_are_listed_with_the_own_ones(installed: dict[str, str], 
     assert COMPONENTS[kind] not in {component["name"] for component in without[kind]}
 
 
+@pytest.mark.slow
 def test_a_run_is_composed_of_them(installed: dict[str, str], tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
@@ -65,6 +67,7 @@ def test_a_run_is_composed_of_them(installed: dict[str, str], tmp_path: Path) ->
     assert "gulls-" in embedded.stderr
 
 
+@pytest.mark.slow
 def test_an_option_of_theirs_is_checked_like_any_other(installed: dict[str, str], tmp_path: Path) -> None:
     text = (EXAMPLE / "config.toml").read_text().replace("margin = 0.2", "margn = 0.2")
     (tmp_path / "config.toml").write_text(text)
@@ -73,6 +76,7 @@ def test_an_option_of_theirs_is_checked_like_any_other(installed: dict[str, str]
     assert "did you mean 'margin'?" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails_is_named_and_takes_nothing_else_down(installed: dict[str, str], tmp_path: Path) -> None:
     broken = tmp_path / "broken-1.0.dist-info"
     broken.mkdir()

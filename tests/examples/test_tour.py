@@ -42,6 +42,7 @@ def test_it_says_what_it_did_and_that_its_photos_are_drawn(said: tuple[str, Path
     assert "figures of drawings" in text
 
 
+@pytest.mark.slow
 def test_it_draws_five_pictures_that_are_not_empty(said: tuple[str, Path]) -> None:
     _, folder = said
     assert sorted(file.name for file in folder.iterdir()) == PICTURES

@@ -101,6 +101,7 @@ def test_equals_the_triple_loop_for_any_individuals(
     agrees(distances_of(seed, len(labels)), torch.tensor(labels), margin, mining, hinge)
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10_000), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.sampled_from(MININGS), st.sampled_from(HINGES)
 )
@@ -111,6 +112,7 @@ def test_ties_are_counted_as_the_loop_does(seed: int, margin: float, mining: Min
     agrees(distances, torch.tensor([0, 0, 0, 1, 1, 1, 2, 3]), margin, mining, hinge)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(-2, 3), min_size=1, max_size=9), st.integers(0, 10_000), st.floats(-4, 4),
     st.sampled_from(MININGS), st.sampled_from(HINGES),
@@ -172,6 +174,7 @@ def test_value_and_gradient_equal_pytorch_metric_learning(
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hinge", HINGES)
 @pytest.mark.parametrize("mining", MININGS)
 def test_gradient_is_right_numerically(mining: Mining, hinge: Hinge) -> None:
@@ -197,6 +200,7 @@ def test_the_gradient_scales_with_what_comes_after() -> None:
     assert torch.equal(thrice, -3 * once)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hinge", HINGES)
 @pytest.mark.parametrize("mining", MININGS)
 def test_float32_is_as_near_to_float64_as_float32_is(mining: Mining, hinge: Hinge) -> None:

@@ -305,6 +305,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hinge", ["linear", "soft"])
 def test_with_a_memory_too_they_take_a_few_matrices_of_distances(hinge: str) -> None:
     """64 anchors with 259 positives and 3900 negatives: the indices of 65 million triplets would have 1.5 GiB."""
@@ -327,6 +328,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hinge", ["linear", "soft"])
 def test_the_memory_of_all_triplets_is_a_few_matrices_of_distances(hinge: str) -> None:
     """At N = 2048 a matrix has 16 MiB; an index of each of the 29 million triplets alone would have 223 MiB."""

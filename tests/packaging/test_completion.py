@@ -37,6 +37,7 @@ def test_kinds_are_offered_as_each_command_takes_them() -> None:
     assert offered("siamesekit show ") == [*(registry.kind for registry in REGISTRIES), "table"]
 
 
+@pytest.mark.slow
 def test_components_of_the_kind_are_offered_and_a_familys_members_after_its_prefix() -> None:
     assert offered("siamesekit show distance ") == [name.removesuffix("*") for name in DISTANCES.names()]
     assert offered("siamesekit show distances man") == ["manhattan"]
@@ -52,6 +53,7 @@ def test_a_config_s_tables_are_offered() -> None:
     assert offered("siamesekit show table ") == table_names()
 
 
+@pytest.mark.slow
 def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
     assert offered("siamesekit run x.toml --set train.") == [
         "train.epochs=", "train.select=", "train.average=", "train.memory_gib="
@@ -63,6 +65,7 @@ def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
     assert "loss.hinge=" not in offered(f"siamesekit run {tmp_path / 'c.toml'} --set loss.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["show los ", "show loss nothing/", "list x ", "show loss zz"])
 def test_what_there_is_not_offers_nothing(typed: str) -> None:
     assert offered(f"siamesekit {typed}") == []
@@ -76,6 +79,7 @@ def test_asking_loads_nothing_heavy() -> None:
     assert done.stdout.split() == ["timm/resnet50d"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not COMMAND.is_file(), reason="siamesekit is not installed as a command here")
 @pytest.mark.parametrize(
     ("shell", "marks"),

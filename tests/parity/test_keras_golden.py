@@ -66,6 +66,7 @@ def test_parameter_counts(encoder: Encoder, golden: np.lib.npyio.NpzFile) -> Non
     assert sum(value.numel() for value in counted) == golden["parameters"] == 22_043_944
 
 
+@pytest.mark.slow
 def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(encoder: Encoder, images: Tensor) -> None:
     """To 1e-5 in float32. Rounding alone takes some of a million ReLUs across their kink, where gradients jump by 1e-4
     of their size; so it is the median of many small batches, in each of which every image stands twice.
@@ -90,6 +91,7 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
     assert np.median(apart, axis=0).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["three images", "cached prefix, distinct images"])
 def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile, how: str) -> None:
     distance = SquaredEuclidean()

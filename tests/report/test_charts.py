@@ -86,6 +86,7 @@ def test_a_value_that_is_not_there_leaves_a_gap() -> None:
     assert words(svg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "threshold"), [(-1.0, -0.6), (-2.0, -1.6)], ids=["both signs", "all below 0"])
 def test_distances_below_zero_are_drawn_too(shift: float, threshold: float) -> None:
     same, different = (np.linspace(*ends, 100).astype(np.float32) + shift for ends in ((0, 0.3), (0.5, 1.2)))
@@ -151,6 +152,7 @@ def test_the_score_by_which_epochs_are_chosen_is_drawn_where_there_is_one() -> N
     assert not any("validation" in text or "MAP@R" in text for text in without)
 
 
+@pytest.mark.slow
 def test_a_narrow_chart_says_the_same_below_each_other() -> None:
     epochs = [epoch(n, train_loss=1 / n) for n in range(1, 8)]
     same, different = np.linspace(0, 0.3, 30).astype(np.float32), np.linspace(0.2, 0.9, 30).astype(np.float32)

@@ -2,8 +2,9 @@
 
 import base64
 import io
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
@@ -13,11 +14,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import siamesekit.report.html as html_module
 from siamesekit.doctor import Finding
 from siamesekit.experiment import RunResult
 from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
 from siamesekit.report.html import answer, render, shortfalls
 
+
+@pytest.fixture(autouse=True)
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chart of the same figures is drawn once for all tests: drawing takes most of a page's time."""
+    for name, draw in CHARTS.items():
+        monkeypatch.setattr(html_module, name, draw)
+
+
+def _remembered(draw: Callable[..., str]) -> Callable[..., str]:
+    drawn: dict[bytes, str] = {}
+
+    def of(*given: Any, **how: Any) -> str:
+        key = pickle.dumps((given, how))
+        if key not in drawn:
+            drawn[key] = draw(*given, **how)
+        return drawn[key]
+
+    return of
+
+
+CHARTS = {
+    name: _remembered(getattr(html_module, name)) for name in ("comparison_chart", "training_chart", "distance_chart")
+}
 NASTY = "<script>alert(1)</script>\"'&<!--"
 GOOD = {"trained": (0.9, 0.8, 0.7), "untrained": (0.6, 0.5, 0.4), "raw_pixels": (0.5, 0.4, 0.3)}
 POINT = {

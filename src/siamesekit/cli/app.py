@@ -16,9 +16,7 @@ from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
 from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError, near
-from siamesekit.own_files import CONFIG
 from siamesekit.quiet import silence_decoders
-from siamesekit.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from siamesekit.config import Config
@@ -111,7 +109,9 @@ def init(
 def run(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody writes it
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME in the current one.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
     device: DeviceOption = Device.auto,
@@ -126,6 +126,9 @@ def run(
     """Run the whole experiment of a config: data, training, evaluation, model and report."""
     with Shell(debug, quiet=as_json) as shell:
         loaded = _loaded(config, overrides, "run")
+        from siamesekit.own_files import CONFIG
+        from siamesekit.run_folder import RunFolder
+
         where = RunFolder(out or Path("runs") / loaded.name).path
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
@@ -173,7 +176,7 @@ def check(
         else:
             from siamesekit.cli.printing import print_plan
 
-            print_plan(shell, dataclasses.asdict(plan))
+            print_plan(shell, plan)
 
 
 @app.command(cls=Command, short_help="Compare two photos: distance, similarity, verdict.")
@@ -186,7 +189,7 @@ def compare(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two photos: distance, similarity from 0 to 1, and the verdict at the model's threshold."""
+    """Compare two photos: distance, and where the model can tell, similarity from 0 to 1 and the verdict."""
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.arguments import check_compared
 
@@ -219,7 +222,8 @@ def embed(
 ) -> None:
     """Write embeddings of photos, and who is on them, to a file.
 
-    A photo has the name of its individual where its folder tells it.
+    A photo has the name of its individual where its folder tells it. With --skip-bad, photos that cannot be used are
+    left out, and a table beside the file says which and why.
 
     In fp32 they are those of `compare`, and the same to rounding on every machine. With --precision auto bf16 is
     taken where it is native: twice as fast or more, and embeddings that differ by a few per cent of their length.

@@ -74,7 +74,8 @@ def components(context: typer.Context, incomplete: str) -> list[str]:
 
     A family is offered by its prefix, `pml/`, and its members, which may be a thousand, once that is there.
     """
-    from siamesekit.cli.config_keys import WORDS, table_names
+    from siamesekit.cli.config_keys import WORDS
+    from siamesekit.config.key_places import table_names
     from siamesekit.registry import registry_of
 
     if context.params.get("kind") in WORDS:

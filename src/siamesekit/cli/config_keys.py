@@ -13,9 +13,10 @@ from typing import Any, Literal
 from pydantic_core import PydanticUndefined
 
 from siamesekit.cli.option_lines import line_of
+from siamesekit.config.key_places import holds_a_table, table_names
 from siamesekit.config.schema import field_docs
 from siamesekit.config.tables import NESTED_TABLES, OPTIONAL_TABLES, REQUIRED_TABLES, TABLES, ComponentTable, Table
-from siamesekit.errors import UserError, near
+from siamesekit.errors import UserError, did_you_mean, near
 from siamesekit.options import Index
 from siamesekit.registry import Registry
 from siamesekit.signatures import REQUIRED, Parameter, in_words
@@ -85,12 +86,6 @@ TOP = (
 """The keys above all tables."""
 
 
-def table_names() -> list[str]:
-    """All tables by their dotted names, a nested one after the one that holds it: `encoder`, `encoder.head`."""
-    nested = [".".join(place) for place in NESTED_TABLES]
-    return [name for outer in TABLES for name in [outer, *(inner for inner in nested if inner.startswith(f"{outer}."))]]
-
-
 def config_table(name: str) -> ConfigTable:
     """The table of a dotted name.
 
@@ -99,8 +94,7 @@ def config_table(name: str) -> ConfigTable:
     """
     names = table_names()
     if name not in names:
-        inner = [repr(place) for place in names if place.endswith(f".{name}")]
-        hint = f" (did you mean {' or '.join(inner)}?)" if inner else near(name, names)
+        hint = did_you_mean(place for place in names if place.endswith(f".{name}")) or near(name, names)
         raise UserError(f"unknown table {name!r}{hint}; choices: {', '.join(names)}")
     place = tuple(name.split("."))
     model = NESTED_TABLES[place] if place in NESTED_TABLES else TABLES[name]
@@ -153,13 +147,9 @@ def _own_keys(model: type[Table]) -> Iterator[Key]:
     types, said = typing.get_type_hints(model, include_extras=True), field_docs(model)
     component = {"options", model.component_key} if issubclass(model, ComponentTable) else set()
     for name in model.model_fields:
-        if name not in component and not _holds_a_table(types[name]):
+        if name not in component and not holds_a_table(types[name]):
             parameter = Parameter(name, types[name], in_words(types[name]), _default(model, name))
             yield Key(parameter, said.get(name, ""))
-
-
-def _holds_a_table(kind: Any) -> bool:
-    return any(isinstance(part, type) and issubclass(part, Table) for part in (kind, *typing.get_args(kind)))
 
 
 def _default(model: type[Table], name: str) -> Any:

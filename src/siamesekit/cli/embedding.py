@@ -10,8 +10,6 @@ from siamesekit.embedding_files import write_embeddings, write_left_out
 from siamesekit.errors import DataError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from siamesekit.artifact import SimilarityModel
     from siamesekit.cli.shell import Shell
 
@@ -40,33 +38,27 @@ def embed_into(
         OutputError: a file cannot be written.
     """
     photos, individuals = [photo for photo, _ in named], [name for _, name in named]
-
-    def warn_of_broken(embeddings: Tensor) -> None:
-        if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
-            shell.warn(f"{broken} of {len(photos)} photos have embeddings that are not numbers: the model is of no use "
-                       "for them")  # fmt: skip
-
+    kept: Sequence[int] = range(len(photos))
+    left_out: Sequence[tuple[str, str, str]] = ()
     if table is None:
         try:
             embeddings = model.embed_files(photos, shell)
         except DataError as error:
             raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
-        warn_of_broken(embeddings)
-        write_embeddings(output, photos, embeddings.numpy(), individuals)
-        shell.say(f"{len(photos)} photos, {embeddings.shape[1]} dimensions each: {output}")
-        return {"photos": len(photos), "dimensions": embeddings.shape[1], "file": str(output)}
-    found = model.embed_usable(photos, shell)
-    warn_of_broken(found.embeddings)
-    kept = [photos[number] for number in found.kept]
-    write_embeddings(output, kept, found.embeddings.numpy(), [individuals[number] for number in found.kept])
-    write_left_out(table, found.left_out)
-    if found.left_out:
-        shell.warn(f"{len(found.left_out)} of {len(photos)} photos cannot be used and are left out: {table} says why")
-    shell.say(f"{len(kept)} photos, {found.embeddings.shape[1]} dimensions each: {output}")
-    return {
-        "photos": len(kept),
-        "dimensions": found.embeddings.shape[1],
-        "file": str(output),
-        "left_out": [{"file": name, "reason": reason, "what to do": mend} for name, reason, mend in found.left_out],
-        "left_out_file": str(table) if found.left_out else None,
-    }
+    else:
+        embeddings, kept, left_out = model.embed_usable(photos, shell)
+    if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
+        shell.warn(f"{broken} of {len(photos)} photos have embeddings that are not numbers: the model is of no use for "
+                   "them")  # fmt: skip
+    write_embeddings(output, [photos[n] for n in kept], embeddings.numpy(), [individuals[n] for n in kept])
+    written = {"photos": len(kept), "dimensions": embeddings.shape[1], "file": str(output)}
+    if table is not None:
+        write_left_out(table, left_out)
+        if left_out:
+            shell.warn(f"{len(left_out)} of {len(photos)} photos cannot be used and are left out: {table} says why")
+        written |= {
+            "left_out": [{"file": name, "reason": reason, "what to do": mend} for name, reason, mend in left_out],
+            "left_out_file": str(table) if left_out else None,
+        }
+    shell.say(f"{len(kept)} photos, {embeddings.shape[1]} dimensions each: {output}")
+    return written

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from siamesekit.cli.config_keys import ConfigTable
     from siamesekit.cli.shell import Shell
     from siamesekit.components import Component
+    from siamesekit.planning import Plan
     from siamesekit.projects import Project
     from siamesekit.registry import Registry
 
@@ -51,7 +52,7 @@ def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, m
     shell.say(f"{manifest['seconds']['total'] / 60:.1f} min; report: {folder}/report.html")
 
 
-def print_plan(shell: Shell, plan: Mapping[str, Any]) -> None:
+def print_plan(shell: Shell, plan: Plan) -> None:
     """What a run would do."""
     shell.out.print(plan_table(plan))
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from siamesekit.cli.catalogue import summary_of_member
-from siamesekit.errors import line_of_name
-from siamesekit.figures import size
+from siamesekit.figures import with_interval
 from siamesekit.signatures import in_words
 
 if TYPE_CHECKING:
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 
     from siamesekit.cli.config_keys import ConfigTable, Key
     from siamesekit.components import Component
+    from siamesekit.planning import Plan
     from siamesekit.registry import Registry
     from siamesekit.signatures import Parameter
 
 NETWORKS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
-SHOWN_NAMES = 5
 WORDS = (
     "an epoch: once through the training photos; a triplet: two photos of one individual, one of another; a step: one "
     "batch of photos, after which the network changes a little; the frozen part: layers that do not train; fp32, bf16: "
@@ -40,31 +39,15 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
                    f"{evaluation['triplets']} triplets")  # fmt: skip
     table.caption = f"{evaluation['confidence']:.0%} bootstrap intervals over individuals"
     for name, figures in evaluation["networks"].items():
-        table.add_row(NETWORKS.get(name, name), *(_figure(figures[metric]) for metric in METRICS))
+        table.add_row(NETWORKS.get(name, name), *(with_interval(figures[metric]) for metric in METRICS))
     return table
 
 
-def plan_table(plan: Mapping[str, Any]) -> Table:
+def plan_table(plan: Plan) -> Table:
     """A plan, a line an item."""
     table = _table("plan", "")
-    parts = plan["photos"]
-    table.add_row("individuals", ", ".join(f"{count} {part}" for part, count in plan["individuals"].items()))
-    if tested := plan.get("test_individuals"):
-        names = ", ".join(line_of_name(name) for name in tested[:SHOWN_NAMES])
-        more = f" and {len(tested) - SHOWN_NAMES} more" if len(tested) > SHOWN_NAMES else ""
-        table.add_row("kept for the test", f"{len(tested)}: {names}{more}")
-    table.add_row("photos", ", ".join(f"{count} {part}" for part, count in parts.items()))
-    triplets = "chosen by the miner," if plan["triplets"] is None else plan["triplets"]
-    table.add_row("triplets an epoch", f"{triplets} in {plan['batches']} batches")
-    table.add_row("steps", str(plan["steps"]))
-    table.add_row("parameters", f"{plan['trainable']:,} of {plan['parameters']:,} train")
-    table.add_row("weights", plan["weights"])
-    table.add_row("frozen part", f"{plan['frozen_part']} ({size(plan['cache_bytes'])})")
-    table.add_row("device", plan["device"])
-    table.add_row("memory, about", size(plan["memory_bytes"]))
-    table.add_row("time, about", _duration(plan["seconds"]))
-    for stand_in in plan["stand_ins"]:
-        table.add_row("STAND-IN", stand_in)
+    for label, text in plan.rows():
+        table.add_row(label, text)
     table.caption = WORDS
     return table
 
@@ -138,13 +121,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _figure(interval: Mapping[str, float | None]) -> str:
-    if interval["low"] is None or interval["high"] is None:
-        return f"{interval['value']:.3f}"
-    return f"{interval['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -83,8 +83,6 @@ class Commands(TyperGroup):
                 typer.echo(ctx.get_help())
                 ctx.exit()
             args = [args[1], "--help"]
-        if args[0] in self.commands:
-            return super().resolve_command(ctx, args)
         try:
             return super().resolve_command(ctx, args)
         except UsageError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from siamesekit.config.tables import NESTED_TABLES, TABLES, ComponentTable, Table
 
@@ -35,21 +35,22 @@ def keys_of(table: str, component: str | None = None) -> list[str]:
         table: its dotted name.
         component: that it names; None for all that are shipped, families aside.
     """
-    model = _models()[table]
-    own = [key for key, field in model.model_fields.items() if key != "options" and not _is_table(field.annotation)]
-    options: list[str] = []
-    if model.registry is not None:
-        for each in model.registry.components():
-            wanted = each.name == component if component is not None else not each.is_family
-            options += [option.name for option in each.options if wanted and option.nested is None]
-    return [f"{table}.{key}" for key in dict.fromkeys([*own, *options])]
+    registry, options = _models()[table].registry, []
+    for each in () if registry is None else registry.components():
+        wanted = each.name == component if component is not None else not each.is_family
+        options += [f"{table}.{option.name}" for option in each.options if wanted and option.nested is None]
+    return list(dict.fromkeys([*_own_keys(table), *options]))
+
+
+def _own_keys(table: str) -> list[str]:
+    fields = _models()[table].model_fields.items()
+    return [f"{table}.{key}" for key, field in fields if key != "options" and not holds_a_table(field.annotation)]
 
 
 @cache
 def every_key() -> tuple[str, ...]:
     """All keys that may stand in a config, dotted, those of tables first and then components' options."""
-    own = [f"{name}.{key}" for name, model in _models().items() for key in model.model_fields
-           if key != "options" and not _is_table(model.model_fields[key].annotation)]  # fmt: skip
+    own = [key for name in _models() for key in _own_keys(name)]
     return tuple(dict.fromkeys([*TOP, *own, *(key for name in _models() for key in keys_of(name))]))
 
 
@@ -102,8 +103,9 @@ def component_in(raw: Mapping[str, Any], table: str) -> str | None:
 
 
 def table_names() -> list[str]:
-    """All tables by their dotted names."""
-    return list(_models())
+    """All tables by their dotted names, a nested one after the one that holds it: `encoder`, `encoder.head`."""
+    nested = [".".join(place) for place in NESTED_TABLES]
+    return [name for outer in TABLES for name in [outer, *(inner for inner in nested if inner.startswith(f"{outer}."))]]
 
 
 @cache
@@ -111,6 +113,6 @@ def _models() -> dict[str, type[Table]]:
     return {**TABLES, **{".".join(place): model for place, model in NESTED_TABLES.items()}}
 
 
-def _is_table(annotation: Any) -> bool:
-    parts = (annotation, *getattr(annotation, "__args__", ()))
-    return any(isinstance(part, type) and issubclass(part, Table) for part in parts)
+def holds_a_table(annotation: Any) -> bool:
+    """Whether a key's type is a table, or may be one."""
+    return any(isinstance(part, type) and issubclass(part, Table) for part in (annotation, *get_args(annotation)))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
-from siamesekit.config.key_places import places_of
+from siamesekit.config.key_places import TOP, places_of
 from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
 from siamesekit.config.source import read_config_text
@@ -30,7 +30,7 @@ from siamesekit.config.tables import (
 from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
 from siamesekit.config.toml_mistakes import INIT, mistake_of, other_format
 from siamesekit.config.value_mistakes import path_mistake
-from siamesekit.errors import ComponentError, ConfigError, PluginError, near
+from siamesekit.errors import ComponentError, ConfigError, PluginError, did_you_mean, near
 from siamesekit.own_files import NAMES
 from siamesekit.paths import resolved
 from siamesekit.plugins import PluginFile, load_plugin_file
@@ -77,7 +77,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     seed = _checked(raw, "seed", int, reading, 0)
     if not 0 <= seed < 2**63:
         reading.problem(["seed"], f"must be at least 0 and below 2**63, not {seed}")
-    known = ["name", "seed", "plugins", *TABLES]
+    known = [*TOP, *TABLES]
     for key in raw:
         if key not in known:
             hint = _elsewhere(key) or near(key, known)
@@ -172,8 +172,7 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Rea
 
 def _elsewhere(key: str) -> str:
     """In which tables a key may stand that is in none of them, or in another."""
-    places = places_of(key)
-    return f" (did you mean {' or '.join(map(repr, places))}?)" if places else ""
+    return did_you_mean(places_of(key))
 
 
 def _options(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from siamesekit.errors import ConfigError
+from siamesekit.errors import ConfigError, did_you_mean
 from siamesekit.files import read_plain
 from siamesekit.paths import resolved
 
@@ -112,13 +112,13 @@ def _near(path: Path) -> str:
     here = [entry for entry in _entries(path.parent) if entry.name != path.name]
     files = [str(entry) for entry in here if entry.suffix == ".toml"]
     if path.with_name(f"{path.name}.toml").is_file():
-        return f" (did you mean {str(path.with_name(f'{path.name}.toml'))!r}?)"
+        return did_you_mean([str(path.with_name(f"{path.name}.toml"))])
     below = [str(entry / path.name) for entry in here if (entry / path.name).is_file()]
     if path.suffix == ".toml" and below:
-        return f" (did you mean {' or '.join(map(repr, below[:3]))}?)"
+        return did_you_mean(below[:3])
     close = get_close_matches(path.name, [Path(file).name for file in files], n=3, cutoff=0.6)
     if close:
-        return f" (did you mean {' or '.join(repr(str(path.with_name(name))) for name in close)}?)"
+        return did_you_mean(str(path.with_name(name)) for name in close)
     return f"; the TOML files there: {', '.join(files[:10])}" if files else ""
 
 

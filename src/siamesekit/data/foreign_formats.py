@@ -32,6 +32,8 @@ _OTHER = "save a copy of it as JPEG or PNG"
 _JPEG_2000 = Format("a JPEG 2000 image", _OTHER)
 _JPEG_XL = Format("a JPEG XL image", _OTHER)
 _PHOTOSHOP = Format("a Photoshop file", _OTHER)
+NO_PICTURES = (_PDF, _PAGE, _ARCHIVE)
+"""What is no picture of anybody."""
 _NETPBM = Format("a Netpbm image", _OTHER)
 
 _STARTS = (

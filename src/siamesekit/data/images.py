@@ -7,7 +7,6 @@ of warnings still reads every sound photo.
 
 from __future__ import annotations
 
-import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
@@ -90,8 +89,7 @@ def read_pixels(record: Record) -> Pixels:
         UnreadableError: the photo cannot be used.
     """
     if isinstance(record.source, Path):
-        with content_of(record.source, record.root) as content:
-            return _read(content, suffix=record.source.suffix)
+        return decode(record.source, record.root)
     return _given_by(record.source)
 
 
@@ -106,7 +104,7 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
     except (SiamesekitError, UnreadableError, MemoryError):
         raise
     except Exception as error:  # a plugin's code raises anything
-        function = source.func if isinstance(source, functools.partial) else source
+        function = source.func if isinstance(source, partial) else source
         file = getattr(getattr(function, "__code__", None), "co_filename", "")
         where = line_in(error, file) if file else ""
         raise UnreadableError(f"its reader's function fails{where and f' {where} of {place_of(file)}'}: {told(error)}",
@@ -117,7 +115,7 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
     return pixels
 
 
-def decode(file: Path) -> Pixels:
+def decode(file: Path, root: Path | None = None) -> Pixels:
     """A photo file's pixels, uint8 RGB `[height, width, 3]`, turned upright as its EXIF orientation says.
 
     The photo's size in pixels is checked against `MAX_PIXELS` and `MAX_SIDE` from the header alone; then the whole
@@ -126,10 +124,14 @@ def decode(file: Path) -> Pixels:
     where none reaches a sixteenth of that, as of a photo with values 0 … 1. Damaged metadata round sound pixels does
     no harm.
 
+    Args:
+        file: the photo.
+        root: the folder that it has to lie in, links followed; None: any.
+
     Raises:
         UnreadableError: with the reason and the mend.
     """
-    with content_of(file) as content:
+    with content_of(file, root) as content:
         return _read(content, suffix=file.suffix)
 
 
@@ -140,7 +142,7 @@ def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:
         UnreadableError: the photo cannot be used.
     """
     check_length(len(content))
-    return _read(content, DRAFT * size, lambda image, box: fitted(image, box, size, fit))
+    return _read(content, DRAFT * size, partial(fitted, size=size, fit=fit))
 
 
 def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:

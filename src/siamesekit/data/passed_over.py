@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from siamesekit.data.foreign_formats import foreign_format
+from siamesekit.data.foreign_formats import NO_PICTURES, foreign_format
 from siamesekit.data.photo_folders import children, folders_in, is_folder, is_photo, photos_in
 from siamesekit.errors import line_of_name
 
@@ -72,7 +72,7 @@ def passed_over(root: Path, groups: str = "none") -> PassedOver:
                     photos[name] += 1
                 else:
                     others.setdefault(name, Counter())[file.suffix] += 1
-                    pictures[name] += foreign_format(b"", file.suffix) is not None
+                    pictures[name] += foreign_format(b"", file.suffix) not in (None, *NO_PICTURES)
     named = {name: files for name, files in others.items() if photos[name] or pictures[name]}
     total = sum(named.values(), Counter())
     return PassedOver(

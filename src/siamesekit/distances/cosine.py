@@ -28,7 +28,6 @@ class Cosine:
 
     ranks_as = "cosine"
     range = (0.0, 2.0)
-    unit_range = (0.0, 2.0)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of corresponding rows."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.encoders.backbone import Backbone
-from siamesekit.errors import MissingWeightsError, WeightsError, in_one_line, line_of_name
+from siamesekit.errors import MissingWeightsError, WeightsError, in_one_line, line_of_name, out_of_memory
 from siamesekit.files import open_regular
 
 CLASSIFIERS = (
@@ -61,7 +61,7 @@ def safetensors_layouts(file: Path, inside: Path | None = None) -> dict[str, Lay
         WeightsError: it cannot be read, or its header and its size contradict each other.
     """
     shown = line_of_name(str(file))
-    with _reading_of(shown, file):
+    with _reading_of(file):
         with open_regular(file, inside) as opened:
             length = int.from_bytes(opened.read(8), "little")
             rest = os.fstat(opened.fileno()).st_size - 8
@@ -79,14 +79,15 @@ def safetensors_state(file: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: it cannot be read.
     """
-    with _reading_of(line_of_name(str(file)), file):
+    with _reading_of(file):
         tensors: dict[str, Tensor] = load_file(file)
         return tensors
 
 
 @contextmanager
-def _reading_of(shown: str, file: Path) -> Iterator[None]:
+def _reading_of(file: Path) -> Iterator[None]:
     """Whatever safetensors and torch raise while a file is read, as a `WeightsError`."""
+    shown = line_of_name(str(file))
     try:
         yield
     except WeightsError:
@@ -94,18 +95,11 @@ def _reading_of(shown: str, file: Path) -> Iterator[None]:
     except OSError as error:
         raise WeightsError(f"{shown} cannot be read: {error.strerror or _shortly(error)}") from error
     except Exception as error:
-        if _no_memory(error):  # a file is mapped whole, and may be larger than a process may map
+        if out_of_memory(error):  # a file is mapped whole, and may be larger than a process may map
             raise WeightsError(f"{shown} is larger than this process may map into memory "
                                f"({file.stat().st_size:,} bytes)") from error  # fmt: skip
         raise WeightsError(f"{shown} is not a whole safetensors file: {_shortly(error)}; fetch or save it again"
                            ) from error  # fmt: skip
-
-
-def _no_memory(error: Exception) -> bool:
-    """Whether there was no memory, or no address space, for what was to be read."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in ("mmap", "allocate memory"))
-    )
 
 
 def _shortly(error: Exception) -> str:
@@ -191,7 +185,7 @@ def _why_unread(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if _no_memory(error):
+    if out_of_memory(error):
         return "it does not fit into memory"
     if isinstance(error, pickle.UnpicklingError):
         return "it holds more than tensors and plain values, or is damaged"

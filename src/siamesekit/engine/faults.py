@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from siamesekit.component_faults import fault, told
 from siamesekit.culprits import culprit
-from siamesekit.errors import RunError, SiamesekitError, in_one_line, line_of_name, out_of_memory
+from siamesekit.errors import RunError, SiamesekitError, first_of, in_one_line, out_of_memory
 
 SHOWN_PHOTOS = 10
 """How many of a batch's photos an error names."""
@@ -111,7 +111,4 @@ def batch_in_words(epoch: int, number: int, photos: Sequence[str] | None) -> str
 
 def photos_in_words(photos: Sequence[str] | None) -> str:
     """` (photos a.jpg, b.jpg and 30 more)`, or nothing where their names are not known."""
-    if photos is None:
-        return ""
-    more = f" and {len(photos) - SHOWN_PHOTOS} more" if len(photos) > SHOWN_PHOTOS else ""
-    return f" (photos {', '.join(map(line_of_name, photos[:SHOWN_PHOTOS]))}{more})"
+    return "" if photos is None else f" (photos {first_of(photos, SHOWN_PHOTOS)})"

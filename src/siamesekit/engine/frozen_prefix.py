@@ -18,10 +18,10 @@ from torch import Tensor, fx, nn
 from siamesekit.engine.cutting import CannotCutError, cut, whole
 from siamesekit.engine.feature_store import FeatureStore, Layout
 from siamesekit.engine.folding import fold, products_pay
-from siamesekit.engine.memory import size_in_words
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.prefix_key import key_of
 from siamesekit.engine.random_state import drawn_by
+from siamesekit.figures import gibibytes
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 
@@ -179,8 +179,8 @@ def store(
     layouts = [Layout((total, *output.shape[1:]), output.dtype) for output in first]
     size = sum(layout.bytes for layout in layouts) * (outputs or total) // total
     if limit is not None and size > limit:
-        most = size_in_words(limit)
-        return plain(f"the frozen part's output would take {size_in_words(size)}, more than the limit of {most}, so "
+        most = gibibytes(limit)
+        return plain(f"the frozen part's output would take {gibibytes(size)}, more than the limit of {most}, so "
                      "nothing is cached")  # fmt: skip
 
     def fill(kept: Sequence[Tensor]) -> None:

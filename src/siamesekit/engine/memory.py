@@ -10,15 +10,6 @@ UNKNOWN = 8 << 30
 """Bytes that a machine is taken to have which does not tell."""
 
 
-def size_in_words(size: float) -> str:
-    """Bytes as `2.5 GiB`, or below one GiB as `12.3 MiB`.
-
-    >>> size_in_words(1.5 * 2**30), size_in_words(2**20), size_in_words(1000)
-    ('1.5 GiB', '1 MiB', '0.000954 MiB')
-    """
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.3g} MiB"
-
-
 def machine_memory(root: Path = Path("/")) -> int:
     """Bytes of memory that this process may take: the machine's, or less where it is in a container that has a limit.
 

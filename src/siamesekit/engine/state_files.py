@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from siamesekit.errors import ArtifactError, in_one_line
+from siamesekit.component_faults import told
+from siamesekit.errors import ArtifactError
 
 KEY = "state"
 """The header's entry that holds the JSON."""
@@ -58,8 +59,7 @@ def load_state(path: Path) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueError("no table at the top")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
-        raise ArtifactError(f"{path} is damaged or no state file: {type(error).__name__}: {in_one_line(str(error))}"
-                            ) from error  # fmt: skip
+        raise ArtifactError(f"{path} is damaged or no state file: {told(error)}") from error
     return value
 
 

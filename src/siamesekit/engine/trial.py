@@ -10,10 +10,11 @@ from torch import Tensor
 
 from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.frozen_prefix import Stored, frozen_part
-from siamesekit.engine.memory import machine_memory, size_in_words
+from siamesekit.engine.memory import machine_memory
 from siamesekit.engine.precision import Precision
 from siamesekit.engine.steps import CHUNK, Chunking
 from siamesekit.errors import UserError
+from siamesekit.figures import gibibytes
 from siamesekit.model import Encoder
 
 IMAGES = 32
@@ -100,15 +101,15 @@ def chunking(
     if held >= largest_batch:
         return Chunking()
     if whole is not None:
-        wanted = size_in_words(largest_batch * cost.bytes)
+        wanted = gibibytes(largest_batch * cost.bytes)
         raise UserError(
             f"a batch of {largest_batch} photos takes about {wanted} of activations, and train.memory_gib allows "
-            f"{size_in_words(budget)}; cutting batches up would not be exact, because {whole}: {advice}"
+            f"{gibibytes(budget)}; cutting batches up would not be exact, because {whole}: {advice}"
         )
     if held < 2:
         raise UserError(
-            f"one photo takes about {size_in_words(cost.bytes)} of activations, and train.memory_gib allows "
-            f"{size_in_words(budget)}: raise it, or lower data.size"
+            f"one photo takes about {gibibytes(cost.bytes)} of activations, and train.memory_gib allows "
+            f"{gibibytes(budget)}: raise it, or lower data.size"
         )
     size = min(CHUNK, held // 2)
     return Chunking(size=size, held=held - size)  # one more chunk is encoded while the others are held

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from siamesekit.figures import with_interval
 from siamesekit.report.charts import METRICS, NETWORKS
 from siamesekit.report.html import answer
 
@@ -25,7 +26,7 @@ def run_card(name: str, folder: Path, report: Path, evaluation: Mapping[str, Any
     head = "".join(f"<th>{escape(label)}</th>" for label in ("", *METRICS.values()))
     rows = "".join(
         f"<tr><th>{escape(NETWORKS.get(network, network))}</th>"
-        + "".join(f"<td>{escape(figure(figures[metric]))}</td>" for metric in METRICS)
+        + "".join(f"<td>{escape(with_interval(figures[metric]))}</td>" for metric in METRICS)
         + "</tr>"
         for network, figures in networks.items()
     )
@@ -43,15 +44,6 @@ def run_card(name: str, folder: Path, report: Path, evaluation: Mapping[str, Any
         + f"<p><a href='{_address(report)}' target='_blank'>report</a>, <a href='{_address(folder)}' "
         f"target='_blank'>folder</a>: <code>{escape(str(folder))}</code></p></div>"
     )
-
-
-def figure(interval: Mapping[str, float | None]) -> str:
-    """`0.467 (0.380–0.552)`; without an interval the value alone, without a value a dash."""
-    if interval["value"] is None:
-        return "–"
-    if interval["low"] is None or interval["high"] is None:
-        return f"{interval['value']:.3f}"
-    return f"{interval['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
 
 
 def _address(path: Path) -> str:

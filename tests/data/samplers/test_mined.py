@@ -94,6 +94,7 @@ def test_near_negatives_are_the_loops(distance: Distance, k: int) -> None:
         np.testing.assert_allclose(distances[row, : held[row]], [d for d, _ in expected], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(
     st.lists(st.integers(1, 6), min_size=2, max_size=6).filter(lambda counts: max(counts) > 1), st.integers(0, 999),

@@ -30,7 +30,7 @@ class AllPairsSampler:
     def __init__(self, photos: Several = 10, *, labels: Labels, batch_size: Count, seed: Index) -> None:
         numbers = label_array(labels)
         refuse_too_many(count_pairs(numbers, photos), "all-pairs", "lower sampler.photos, or take random-triplets")
-        self.triplets = all_pairs_triplets(labels, photos, generator(seed, "triplets"))
+        self.triplets = all_pairs_triplets(numbers, photos, generator(seed, "triplets"))
         self.photos = photos
         self.batch_size = batch_size
 

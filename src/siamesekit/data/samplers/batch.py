@@ -75,6 +75,23 @@ def count_pairs(labels: NDArray[np.int64], photos: int | None = None) -> int:
     return int((size * (size - 1) // 2).sum()) if len(size) > 1 else 0
 
 
+def triplets_in_epoch(labels: NDArray[np.int64], triplets: int, sampler: str) -> int:
+    """How many triplets an epoch has: so many, or of 0 as many as there are positive pairs; none without a pair.
+
+    Args:
+        labels: int64 `[N]`.
+        triplets: the sampler's option.
+        sampler: its name.
+
+    Raises:
+        ComponentError: more than `MOST_TRIPLETS`.
+    """
+    pairs = count_pairs(labels)
+    count = (triplets or pairs) if pairs else 0
+    refuse_too_many(count, sampler, "set sampler.triplets")
+    return count
+
+
 def refuse_too_many(triplets: int, sampler: str, advice: str) -> None:
     """Refuse an epoch of more than `MOST_TRIPLETS` triplets before they are drawn.
 

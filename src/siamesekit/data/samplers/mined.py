@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from siamesekit.data.samplers.batch import Batch, batches_of_triplets, count_pairs, refuse_too_many
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets, triplets_in_epoch
 from siamesekit.distances.distance import Distance, DistanceLike, as_distance, at_least_float32
 from siamesekit.labels import Labels, label_array
 from siamesekit.options import Count, Index
@@ -157,10 +157,7 @@ class MinedSampler:
         self.batch_size = batch_size
         self.distance = as_distance(distance)
         self.seed = seed
-        pairs = count_pairs(self.labels)
-        triplets = (triplets or pairs) if pairs else 0
-        refuse_too_many(triplets, "mined", "set sampler.triplets")
-        self.batches = -(-triplets // batch_size)
+        self.batches = -(-triplets_in_epoch(self.labels, triplets, "mined") // batch_size)
         self.mined: Triplets | None = None
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from siamesekit.data.samplers.batch import Batch, batches_of_triplets, count_pairs, refuse_too_many
+from siamesekit.data.samplers.batch import Batch, batches_of_triplets, triplets_in_epoch
 from siamesekit.labels import Labels, label_array
 from siamesekit.options import Count, Index
 from siamesekit.randomness import generator
@@ -43,10 +43,7 @@ class RandomTripletsSampler:
         self.triplets = triplets
         self.batch_size = batch_size
         self.seed = seed
-        pairs = count_pairs(self.labels)
-        triplets = (triplets or pairs) if pairs else 0
-        refuse_too_many(triplets, "random-triplets", "set sampler.triplets")
-        self.batches = -(-triplets // batch_size)
+        self.batches = -(-triplets_in_epoch(self.labels, triplets, "random-triplets") // batch_size)
 
     def __len__(self) -> int:
         return self.batches
