@@ -1,6 +1,7 @@
 """Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,12 @@ def embeddings(labels: NDArray[np.int64], noise: float = 0.6, seed: int = 0) -> 
     centres = rng.normal(size=(labels.max() + 1, 6))
     drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
     return torch.nn.functional.normalize(drawn)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
+    """A function's name alone, and no address: every process that shares the tests gives them the same names."""
+    text = repr(val)
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text) if " at 0x" in text else None
 
 
 @pytest.fixture(scope="session", autouse=True)
