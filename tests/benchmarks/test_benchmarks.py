@@ -34,6 +34,7 @@ def tables(page: str) -> dict[str, list[list[str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_benchmark_has_a_table_with_positive_figures(written: str) -> None:
     found = tables(written)
     assert {letter: [len(line) for line in lines] for letter, lines in found.items()} == {"b": [3, 3], "e": [4]}
@@ -41,6 +42,7 @@ def test_every_benchmark_has_a_table_with_positive_figures(written: str) -> None
         assert float(line[1]) > 0, line
 
 
+@pytest.mark.slow
 def test_a_ratio_is_the_quotient_of_its_cells(written: str) -> None:
     compared = 0
     for _, ours, *peers in [line for lines in tables(written).values() for line in lines]:
@@ -51,6 +53,7 @@ def test_a_ratio_is_the_quotient_of_its_cells(written: str) -> None:
     assert compared == 4
 
 
+@pytest.mark.slow
 def test_a_headline_s_figures_are_those_of_its_rows() -> None:
     headline = Headline("{0.ours}, {0.theirs}, {0.ratio}; {1.ratio}", (("run", "A"), ("run", "B")))
     rows = [Row("x", "run, s", "A", 30.0, 12.0), Row("x", "run, s", "B", 6.0, 12.0)]
@@ -59,12 +62,14 @@ def test_a_headline_s_figures_are_those_of_its_rows() -> None:
     assert headline.told(Outcome([rows[0], Row("x", "run, s", "B", "not run", 12.0)])) == ""
 
 
+@pytest.mark.slow
 def test_the_peer_and_we_compute_the_same_loss(written: str) -> None:
     differences = re.findall(r"N = \d+: losses .* difference (\S+)\.", written)
     assert len(differences) == 1
     assert all(float(difference) < 1e-5 for difference in differences)
 
 
+@pytest.mark.slow
 def test_the_page_describes_the_machine_and_keeps_what_was_tried(written: str) -> None:
     for label in ("processor", "cores", "instructions", "memory", "torch", "timm", "faiss-cpu", "date"):
         assert f"| {label} | " in written
@@ -72,6 +77,7 @@ def test_the_page_describes_the_machine_and_keeps_what_was_tried(written: str) -
     assert "quick run" in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--only", "b,x"), ("--quick",), ("--only", "e")])
 def test_the_page_in_docs_is_for_a_full_run(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)

@@ -255,6 +255,7 @@ def documented() -> set[str]:
     return names | registries | {"siamesekit.options.Path"}
 
 
+@pytest.mark.slow
 def test_every_name_that_readers_are_shown_is_in_the_reference() -> None:
     known = documented()
     used = {name: place for place, code in shown_code() for name in names_used(code)}

@@ -115,6 +115,7 @@ def test_an_unknown_model_is_refused_with_a_suggestion() -> None:
         ENCODERS.build("timm/resnet1", pretrained=False)
 
 
+@pytest.mark.slow
 def test_weights_from_a_silent_hub_are_missing_within_the_bound(
     silent_hub: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_plugin_that_fails_is_named_and_takes_nothing_else_down(installed: dic
     assert "gulls-margin-ranking" in {component["name"] for component in json.loads(listed.stdout)["losses"]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
 def test_the_formulas_are_what_they_say(installed: dict[str, str], tmp_path: Path) -> None:
     """In this process: the package's own functions against plain loops."""

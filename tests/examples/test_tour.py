@@ -16,6 +16,7 @@ TOUR = Path(__file__).parent.parent.parent / "examples" / "tour.py"
 PICTURES = ["1-photos.png", "2-training.png", "3-map.png", "4-hardest-triplets.png", "5-ranks.png"]
 
 
+@pytest.mark.slow
 def test_it_imports_only_public_names() -> None:
     imports = [node for node in ast.parse(TOUR.read_text(encoding="utf-8")).body
                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("siamesekit")]  # fmt: skip
@@ -32,6 +33,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return done.stdout, place / "tour"
 
 
+@pytest.mark.slow
 def test_it_says_what_it_did_and_that_its_photos_are_drawn(said: tuple[str, Path]) -> None:
     text, _ = said
     assert re.findall(r"^(\d)\. ", text, re.M) == ["1", "2", "3", "4", "5", "6"]

@@ -388,6 +388,7 @@ def test_more_figures_stand_in_a_table_that_opens() -> None:
     assert "<details>" not in render(report()), "of a run that had none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
