@@ -285,6 +285,7 @@ def fuzz(tmp_path: Path, first: int, last: int) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 @pytest.mark.parametrize(
     ("first", "last"),

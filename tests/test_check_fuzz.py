@@ -198,6 +198,7 @@ def child(folder: Path, first: int, last: int) -> dict[str, Any]:
     return {"counts": dict(counts), "bad": bad, "slowest": slowest}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 @pytest.mark.parametrize(
     ("first", "last"),

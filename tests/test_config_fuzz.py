@@ -474,6 +474,7 @@ def fuzzed(tmp_path: Path, first: int, last: int, mode: str = "configs") -> dict
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("first", "last"),

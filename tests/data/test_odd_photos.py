@@ -466,6 +466,7 @@ except UnreadableError as error:
     assert (done.stdout, done.stderr) == ("cannot be opened (Permission denied)\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is counted as Linux does")
 @pytest.mark.parametrize(
     ("mode", "side"),

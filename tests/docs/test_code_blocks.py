@@ -80,6 +80,7 @@ def furnish(folder: Path, finished: RunResult) -> None:
     (run / "config.toml").write_text(re.sub(r"^root = .*", 'root = "../../photos"', config, flags=re.M))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
 @pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page in LONG else ()) for page in PAGES])
 def test_every_block_of_a_page_runs(
