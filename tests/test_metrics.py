@@ -248,5 +248,6 @@ def test_a_photo_that_is_no_number_ranks_last_and_is_never_a_hit() -> None:
     # of the query at 0: 1, then 2, 7, then the infinite one, and last the one that is no number: one hit of two
     assert figures.map_at_r.tolist() == [0.5, 0.5, 0, 0, 0.5, 0]
     assert figures.recall_at[5].tolist() == [1, 1, 0, 1, 1, 1]
-    d_ap, d_an = torch.tensor([torch.nan, 1.0, 1.0]), torch.tensor([1.0, torch.nan, torch.inf])
-    assert triplet_accuracy(d_ap, d_an).tolist() == [0, 0, 1]
+    d_ap = torch.tensor([torch.nan, 1.0, 1.0, torch.inf, torch.nan])
+    d_an = torch.tensor([1.0, torch.nan, torch.inf, torch.nan, torch.nan])
+    assert triplet_accuracy(d_ap, d_an).tolist() == [0, 1, 1, 1, 0]

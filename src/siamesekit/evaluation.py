@@ -122,10 +122,7 @@ def evaluate(
     def mean(values: NDArray[np.float64], owners: NDArray[np.int64]) -> Interval:
         return mean_with_interval(values, owners, confidence, resamples, generator(seed, "bootstrap"))
 
-    d_ap, d_an = (
-        d.nan_to_num(torch.inf, torch.inf, -torch.inf) for d in triplet_distances(embeddings, triplets, distance)
-    )
-    right = triplet_accuracy(d_ap, d_an)
+    right = triplet_accuracy(*triplet_distances(embeddings, triplets, distance))
     per_query = retrieval(embeddings, torch.from_numpy(labels), distance)
     return Figures(
         triplet_accuracy=mean(right, labels[triplets.anchor.numpy()]),

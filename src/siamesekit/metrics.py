@@ -126,12 +126,12 @@ def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
 
 
 def triplet_accuracy(d_ap: Tensor, d_an: Tensor) -> Floats:
-    """1 where d_ap < d_an, strictly, else 0, also where one of them is NaN: `[T]`, `[T]` → float64 `[T]`.
+    """1 where the positive is nearer, strictly, else 0: `[T]`, `[T]` → float64 `[T]`. NaN is farther than all numbers.
 
     >>> triplet_accuracy(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 2.0]))
     array([1., 0., 0.])
     """
-    return (d_ap < d_an).double().cpu().numpy()
+    return ((d_ap < d_an) | (d_an.isnan() & ~d_ap.isnan())).double().cpu().numpy()
 
 
 class Interval(NamedTuple):
