@@ -986,7 +986,7 @@ def test_thousands_of_problems_are_told_soon(problems: Problems) -> None:
     began = time.process_time()
     found = problems("".join(f"k{number} = 1\n" for number in range(3000)) + SMALL)
     assert len(found) == 3000
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3
     assert any(problem.startswith("c.toml:100  k99: unknown table or key") for problem in found)
 
 
