@@ -289,7 +289,7 @@ def fuzz(tmp_path: Path, first: int, last: int) -> dict[str, Any]:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=pytest.mark.timeout(1200))],
     ids=["everyday", "the rest"],
 )
 def test_every_mutant_loads_or_is_refused(tmp_path: Path, first: int, last: int) -> None:

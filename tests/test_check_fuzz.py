@@ -202,7 +202,7 @@ def child(folder: Path, first: int, last: int) -> dict[str, Any]:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=pytest.mark.timeout(1200))],
     ids=["everyday", "the rest"],
 )
 def test_any_options_are_planned_or_refused(tmp_path: Path, first: int, last: int) -> None:

@@ -478,7 +478,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLI
 @linux
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=pytest.mark.timeout(600))],
     ids=["everyday", "the rest"],
 )
 def test_every_mutant_loads_or_is_refused(tmp_path: Path, first: int, last: int) -> None:

@@ -15,7 +15,6 @@ from siamesekit.data.readers.folder import read_folder
 from siamesekit.embedding_files import (
     check_output,
     photos_and_individuals,
-    photos_of,
     spreadsheet_cell,
     table_of_left_out,
     text_of_cell,
@@ -85,16 +84,16 @@ def test_photos_are_the_files_named_and_those_below_folders_sorted(tmp_path: Pat
     for name in ("in/b.JPG", "in/a/z.png", "in/notes.txt", "odd.xyz"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = photos_of([tmp_path / "odd.xyz", tmp_path / "in"])
-    assert [file.relative_to(tmp_path).as_posix() for file in found] == ["odd.xyz", "in/a/z.png", "in/b.JPG"]
+    found = photos_and_individuals([tmp_path / "odd.xyz", tmp_path / "in"])
+    assert [file.relative_to(tmp_path).as_posix() for file, _ in found] == ["odd.xyz", "in/a/z.png", "in/b.JPG"]
 
 
 def test_no_photos_and_no_such_input_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match="no photos there"):
-        photos_of([tmp_path])
+        photos_and_individuals([tmp_path])
     with pytest.raises(UserError, match=r"there is no .*nowhere"):
-        photos_of([tmp_path, tmp_path / "nowhere"])
+        photos_and_individuals([tmp_path, tmp_path / "nowhere"])
 
 
 HOSTILE = [

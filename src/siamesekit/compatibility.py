@@ -177,7 +177,7 @@ def _try_descent(config: Config) -> None:
             if not is_own(component):
                 raise PluginError(fault(error, component, "step")) from error
             raise ComponentError(f"optimizer {table.component!r} cannot make a step with these options: "
-                                 f"{type(error).__name__}: {error}") from error  # fmt: skip
+                                 f"{told(error)}") from error  # fmt: skip
     if config.schedule is not None:
         lr = config.optimizer.options.get("lr", 1.0)
         schedule: Schedule = SCHEDULES.build(config.schedule.component, config.schedule.options,
@@ -266,7 +266,7 @@ def try_on_a_batch(
             if config.miner is not None:
                 parts.insert(1, f"miner {config.miner.component!r}")
             at_fault = culprit(error)
-            why = f"{type(error).__name__}: {error}" if at_fault is None else fault(error, at_fault)
+            why = told(error) if at_fault is None else fault(error, at_fault)
             equal = ", two of them with equal embeddings" if copies else ""
             raise UserError(f"{', '.join(parts)} do not work together on a batch of {len(batch.images)} photos{equal}: "
                             f"{why}") from error  # fmt: skip

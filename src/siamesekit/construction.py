@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from siamesekit.nested import brief
+from siamesekit.nested import COMPONENT, brief
 
 MADE_OF = "_made_of"
 """Attribute of a component: those of its arguments that it does not keep under their own names."""
-COMPONENT = "__component__"
-"""Attribute of a registered class or function: its kind, its name, and the names of its parameters."""
 
 Check = Callable[[inspect.Signature, tuple[Any, ...], dict[str, Any]], inspect.BoundArguments]
 """Binds arguments to a signature: checked, nested components built. Raises `ComponentError`."""
@@ -28,7 +26,6 @@ class Registered:
     """What a class or a function was registered as."""
 
     kind: str
-    name: str
     parameters: tuple[str, ...]
 
 

@@ -75,21 +75,12 @@ def _is_parquet(path: Path) -> bool:
     return {"path", "embedding"} <= set(pyarrow.parquet.read_schema(path).names)
 
 
-def photos_of(inputs: Iterable[Path]) -> list[Path]:
+def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
     """The photos among files, whatever they are called, and those below folders, as people count.
 
-    Raises:
-        UserError: an input does not exist.
-        DataError: no photo is there, or a folder cannot be read.
-    """
-    return [photo for photo, _ in photos_and_individuals(inputs)]
-
-
-def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
-    """The photos of `photos_of`, each with who is on it; an empty name where no folder tells it.
-
-    A photo in an individual's folder below an input, `INPUT/INDIVIDUAL/photo.jpg` or deeper, is of that individual, as
-    with the reader `folder`; of a photo that is an input itself, or lies directly in one, nobody is known.
+    Each comes with who is on it, an empty name where no folder tells it. A photo in an individual's folder below an
+    input, `INPUT/INDIVIDUAL/photo.jpg` or deeper, is of that individual, as with the reader `folder`; of a photo that
+    is an input itself, or lies directly in one, nobody is known.
 
     Raises:
         UserError: an input does not exist.

@@ -15,6 +15,8 @@ from siamesekit.signatures import REQUIRED, Parameter
 Problem = tuple[str, str]
 """Where something is wrong, and what."""
 
+COMPONENT = "__component__"
+"""Attribute of a registered class or function: its kind, and the names of its parameters."""
 SHOWN_ITEMS, SHOWN_CHARACTERS = 8, 200
 """How much of a value is shown in short."""
 
@@ -143,7 +145,7 @@ def what_is_wrong(value: Any, kind: str) -> str:
     if package in _ADAPTED and kind not in _AS_THEY_ARE:
         return (f"must be {_a(kind)}, not {type(value).__name__} of {package}: "
                 f"give its name, \"{_ADAPTED[package]}/…\" (siamesekit list {kind} {_ADAPTED[package]})")  # fmt: skip
-    registered = getattr(value, "__component__", None)
+    registered = getattr(value, COMPONENT, None)
     if registered is not None and registered.kind != kind:
         return f"must be {_a(kind)}, not the {registered.kind} {brief(value)}"
     if registered is None and not callable(value):

@@ -116,7 +116,7 @@ class Registry:
                                   factory.__qualname__)  # fmt: skip
             checked: Factory = factory
             if not component.is_family:
-                registered = Registered(self.kind, name, tuple(inspect.signature(factory).parameters))
+                registered = Registered(self.kind, tuple(inspect.signature(factory).parameters))
                 checked = with_checks(factory, registered, lambda *given: self._bind(component, *given))
             self._factories[name] = checked
             return checked

@@ -471,7 +471,7 @@ except UnreadableError as error:
 @pytest.mark.parametrize(
     ("mode", "side"),
     [("LA", 3000), ("I;16", 3000), ("RGB", 3000), ("progressive", 3000),
-     pytest.param("LA", 6000, marks=pytest.mark.slow, id="LA, large enough to see what glibc keeps of each thread")],
+     pytest.param("LA", 6000, id="LA, large enough to see what glibc keeps of each thread")],
 )  # fmt: skip
 def test_large_photos_take_turns_and_no_more_than_they_are_granted(tmp_path: Path, mode: str, side: int) -> None:
     """In a room for two of them, eight threads take what two of them do."""

@@ -8,7 +8,7 @@ import pytest
 
 from siamesekit.data.photo_folders import SUFFIXES, folders_in, is_photo, photos_below, photos_in
 from siamesekit.data.readers.folder import read_folder
-from siamesekit.embedding_files import photos_of
+from siamesekit.embedding_files import photos_and_individuals
 from siamesekit.errors import DataError
 from siamesekit.photo_survey import locate
 
@@ -47,7 +47,11 @@ def test_readers_embed_and_init_see_the_same_photos(tree: Path) -> None:
     assert sorted(file.relative_to(tree).as_posix() for file in below) == sorted(
         f"{place}/{name}" for place in ("individual", "individual/deeper") for name in PHOTOS
     )
-    assert [record.source for record in read_folder(tree)] == below == photos_of([tree])
+    assert (
+        [record.source for record in read_folder(tree)]
+        == below
+        == [photo for photo, _ in photos_and_individuals([tree])]
+    )
     assert locate(tree) == tree
 
 
@@ -56,7 +60,7 @@ def test_a_folder_of_any_of_the_formats_is_found(tmp_path: Path, suffix: str) ->
     (tmp_path / "animal").mkdir()
     (tmp_path / "animal" / f"1{suffix}").touch()
     assert locate(tmp_path) == tmp_path
-    assert len(read_folder(tmp_path)) == len(photos_of([tmp_path])) == 1
+    assert len(read_folder(tmp_path)) == len(photos_and_individuals([tmp_path])) == 1
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

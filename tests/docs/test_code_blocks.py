@@ -51,8 +51,6 @@ OVERRIDES = {
     "runs/mine/config.toml": [],
 }  # fmt: skip
 """Of `siamesekit run` and `check`, by the config; `SHORT` of all others."""
-LONG = {"examples/digits/README.md"}
-"""Pages whose data cannot be made small."""
 SMALLER = {'"timm/resnet18"': '"timm/test_resnet"'}
 """Of configs that are written."""
 CELLS = {"docs/guides/notebook.md"}
@@ -82,7 +80,7 @@ def furnish(folder: Path, finished: RunResult) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_traces")
-@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page in LONG else ()) for page in PAGES])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_runs(
     page: str, folder: Path, finished: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from siamesekit.component_faults import told
 from siamesekit.engine.state_files import load_state, save_state
 from siamesekit.errors import ArtifactError
 from siamesekit.files import fingerprint, write_atomic, write_json
@@ -92,9 +93,8 @@ def load_checkpoint(folder: Path, parts: Mapping[str, Stateful], warn: Callable[
                 part.load_state_dict(state["parts"][name])
             return dict(state["rest"])
         except Exception as error:  # a component's own load_state_dict may raise anything
-            told = " ".join(str(error).split())
-            raise ArtifactError(f"the checkpoint {file} is another network's or loss's ({type(error).__name__}: "
-                                f"{told}); start again with --overwrite") from error  # fmt: skip
+            raise ArtifactError(f"the checkpoint {file} is another network's or loss's ({told(error)}); start again "
+                                "with --overwrite") from error  # fmt: skip
     if numbers:
         raise ArtifactError(f"all checkpoints in {folder} are damaged; start again with --overwrite")
     return None
