@@ -59,6 +59,7 @@ def refuse(config: Config) -> None:
     refuse_what_does_not_fit(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["proxy-anchor", "arcface", "pml/proxy-nca", "pml/cosface"])
 @pytest.mark.parametrize("miner", ["batch-hard", "pml/multi-similarity"])
 def test_a_loss_of_classes_takes_no_miner(config: Callable[..., Config], loss: str, miner: str) -> None:

@@ -229,6 +229,7 @@ def assert_ranked(queries: Tensor, gallery: Tensor, distance: Distance, ks: tupl
 SWEPT = [Euclidean(), SquaredEuclidean(), Cosine(), Dot(), Manhattan(), CityBlock()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", SWEPT, ids=name)
 @pytest.mark.parametrize("magnitude", MAGNITUDES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -77,6 +77,7 @@ def test_a_family_is_a_row_with_its_number_and_how_to_list_it(registry: Registry
     assert entry["members"] == len(family.members())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("registry", "family"), FAMILIES)
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_family_s_list_has_a_row_for_each_member_and_fits(

@@ -274,6 +274,7 @@ def test_the_names_of_code_are_found() -> None:
     assert names_used(code) == {"siamesekit.metrics.x", "siamesekit.load", "siamesekit.a.b", "siamesekit.a.c"}
 
 
+@pytest.mark.slow
 def test_what_is_public_by_module_is_there_with_all_errors_and_types_of_options() -> None:
     for module, names in BY_MODULE.items():
         assert all(hasattr(import_module(f"siamesekit.{module}"), name) for name in names)

@@ -153,6 +153,7 @@ def every_triplet(labels: Tensor) -> Triplets:
     return Triplets(*torch.tensor(rows).reshape(-1, 3).T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap", [False, True], ids=["no swap", "swap"])
 @pytest.mark.parametrize("hinge", get_args(Hinge))
 @pytest.mark.parametrize("mining", get_args(Mining))
