@@ -93,11 +93,15 @@ def public_names() -> str:
     return "\n".join(lines)
 
 
+FOUND_FIRST = "---\nsearch:\n  boost: 2\n---\n"
+"""Front matter: who types a function's name into the search sees its entry before the pages that use it."""
+
+
 def reference_pages() -> dict[str, str]:
     """The pages of the reference, by their path below `docs/`."""
     return {
-        f"reference/python/{part.slug}.md": f"# {part.title}\n\n[Python reference](../python.md)\n\n{part.about}\n\n"
-        f"{part.body}\n"
+        f"reference/python/{part.slug}.md": f"{FOUND_FIRST}# {part.title}\n\n"
+        f"[Python reference](../python.md)\n\n{part.about}\n\n{part.body}\n"
         for part in parts()
     }
 

@@ -439,3 +439,10 @@ def test_floats_of_another_range_are_refused_and_not_read_as_black(tmp_path: Pat
 def test_floats_of_the_range_of_8_or_16_bits_are_read(tmp_path: Path, values: list[float], expected: list[int]) -> None:
     image = Image.fromarray(np.array([values], np.float32))
     assert decode(written(tmp_path, encoded(image, "TIFF")))[0, :, 0].tolist() == expected
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_black_and_nothing_is_said(tmp_path: Path) -> None:
+    signals = np.array([[0x7FA00000, 0x41800000, 0x437F0000]], np.uint32).view(np.float32)
+    image = Image.frombytes("F", (3, 1), signals.tobytes())
+    assert decode(written(tmp_path, encoded(image, "TIFF")))[0, :, 0].tolist() == [0, 16, 255]

@@ -3,32 +3,31 @@
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 
 
-_kept: list[TemporaryDirectory[str]] = []
-
-
-@cache
-def built() -> Path:
+def built(temporary: pytest.TempPathFactory) -> Path:
     """The site's folder: built strictly, so that a warning fails it, and with the Quickstart's commands really run.
 
-    It goes when the tests are over.
+    All processes that share the tests look at the same one.
     """
     pytest.importorskip("mkdocs", reason="the site needs: pip install '.[docs]'")
-    folder = TemporaryDirectory()
-    _kept.append(folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder.name],
-        cwd=ROOT, capture_output=True, text=True, timeout=900, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )  # fmt: skip
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    assert "WARNING" not in told, told
-    return Path(folder.name)
+    base = temporary.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, told = shared / "site", shared / "site.txt"
+    with FileLock(shared / "site.lock"):
+        if not told.exists():
+            done = subprocess.run(
+                [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+                cwd=ROOT, capture_output=True, text=True, timeout=900, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+            )  # fmt: skip
+            told.write_text(f"{done.returncode}\n{done.stdout}{done.stderr}", encoding="utf-8")
+    status, _, said = told.read_text(encoding="utf-8").partition("\n")
+    assert status == "0", said
+    assert "WARNING" not in said, said
+    return folder

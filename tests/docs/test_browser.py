@@ -104,8 +104,8 @@ class Keeping(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site() -> Path:
-    return built()
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_page_opens_with_its_title_and_nothing_fails(server: Asked, path: str,
         ("semi-hard", "/catalogue/miners/semi-hard/"),
         ("triplet", "/catalogue/losses/triplet/"),
         ("train_from", "/reference/config/"),
-        ("count_triplets", "/reference/python/modules/"),
+        ("count_triplets", "/reference/python/write-components/"),
         ("dinov2", "/catalogue/encoders/timm/"),
         ("vit_small_patch14_dinov2", "/catalogue/encoders/timm/"),
         ("megadescriptor", "/catalogue/encoders/timm/"),

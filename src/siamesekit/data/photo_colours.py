@@ -50,7 +50,7 @@ def _eight_bits(values: NDArray[np.int32] | NDArray[np.float32]) -> Pixels:
         )
     scaled = np.empty(flat.shape, np.uint8)
     for number, strip in enumerate(strips):  # float64 of all of them would take eight times the memory
-        finite = np.nan_to_num(strip.astype(np.float64))
+        finite = np.nan_to_num(strip).astype(np.float64)  # what signals is none by then: NumPy warns of its cast
         scaled[number * _STRIP :][: len(strip)] = finite.clip(0, top) * (255 / top)
     return scaled.reshape(values.shape)
 
