@@ -1,1 +1,1 @@
-"""This library beside what a user would otherwise write: `python -m benchmarks` writes docs/benchmarks.md."""
+"""Benchmarks of this library against common alternatives: `python -m benchmarks` writes docs/benchmarks.md."""

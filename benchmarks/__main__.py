@@ -19,19 +19,27 @@ OUT = ROOT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Run the benchmarks and write the page, anew after each of them."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="This library beside what else there is.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")
-    parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="LETTERS", help="some of them: a,c")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where (a), (b) and (d) compute")
-    parser.add_argument("--out", type=Path, help="the file to write; docs/benchmarks.md of a full run")
+    """Run the benchmarks and rewrite the page after each of them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Benchmarks of siamesekit against common alternatives."
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, to check that everything runs")
+    parser.add_argument(
+        "--only", default=",".join(BENCHMARKS), metavar="LETTERS", help="letters of the benchmarks to run, such as a,c"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device of (a), (b) and (d)")
+    parser.add_argument("--out", type=Path, help="file to write (default for a full run: docs/benchmarks.md)")
     given = parser.parse_args()
     letters = given.only.split(",")
     if unknown := set(letters) - set(BENCHMARKS):
-        parser.error(f"--only {given.only}: there is no {', '.join(sorted(unknown))}; choices: {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"--only {given.only}: unknown benchmark {', '.join(sorted(unknown))}; choices: {', '.join(BENCHMARKS)}"
+        )
     full = not given.quick and set(letters) == set(BENCHMARKS) and given.device == "cpu"
     if given.out is None and not full:
-        parser.error("docs/benchmarks.md is for a full run on the CPU; with --quick, --only or --device say --out FILE")
+        parser.error(
+            "docs/benchmarks.md is for a full run on the CPU: with --quick, --only or --device give --out FILE"
+        )
     out: Path = given.out or OUT
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     outcomes: dict[str, Outcome] = {}
@@ -54,7 +62,7 @@ def main() -> None:
     print(f"written: {out}", flush=True)
     without = [letter for letter, outcome in outcomes.items() if not outcome.complete()]
     if without:
-        sys.exit(f"no figure of ours in ({'), ('.join(without)}); the page says why")
+        sys.exit(f"benchmark ({'), ('.join(without)}) lacks figures of siamesekit; the page says why")
 
 
 if __name__ == "__main__":

@@ -10,43 +10,47 @@ TITLE = "batch-all triplet loss"
 PHOTOS, DIMENSIONS, MARGIN = 8, 128, 0.2
 SIZES, QUICK_SIZES = (256, 512, 1024, 2048, 4096, 8192), (128,)
 MEMORY_LIMIT = 12 * 2**30
-"""The peer is not run where it would need more,"""
+"""Bytes above which the peer is not run."""
 PEER_MOST = 2048
-"""nor at larger N."""
+"""Largest N at which the peer is run."""
 INDEXED_BY_MASK = 2**31
-"""Up to so many elements the peer finds its triplets in an N × N × N mask, beyond it lists them anchor by anchor."""
+"""Number of elements up to which the peer uses an N × N × N mask; above, it lists triplets anchor by anchor."""
 BYTES_A_TRIPLET = 62
-"""What the peer holds of each triplet at its peak, as measured at N = 1024 and 2048 (version 2.9)."""
+"""Peak bytes of the peer for each triplet, as measured at N = 1024 and 2048 (version 2.9)."""
 HEADLINE = Headline(
     "pytorch-metric-learning 2.9 finds its triplets in two ways. Where N × N × N is below 2³¹ − 1, that is up to "
     "N = 1290, it fills a mask of N × N × N elements; above, it lists the triplets anchor by anchor, which takes less "
-    "for each triplet. That is why N = 2048 takes it little longer than N = 1024, and why the two ratios differ: at "
-    "N = 1024 it takes {0.theirs} ms and this library {0.ours} ({0.ratio}), at N = 2048 {1.theirs} and {1.ours} "
-    "({1.ratio}). Beyond, this library goes on in memory that grows with N².",
+    "time for each triplet. So it needs little more time for N = 2048 than for N = 1024, and the two ratios differ: at "
+    "N = 1024 it takes {0.theirs} ms and this library {0.ours} ms ({0.ratio}), at N = 2048 {1.theirs} ms and {1.ours} "
+    "ms ({1.ratio}). For larger N, this library needs memory that grows with N².",
     (("N = 1024, ms", "pytorch-metric-learning"), ("N = 2048, ms", "pytorch-metric-learning")),
 )
 MEASURES = (
-    f"All triplets of N unit embeddings of dimension {DIMENSIONS}, {PHOTOS} photos an individual: margin {MARGIN}, "
-    "Euclidean distance, mean over the triplets whose loss is not 0; one forward and one backward pass, the fastest of "
-    "several after one that does not count. Peak memory is the whole process's, imports included. The peer is "
-    "`pytorch_metric_learning.losses.TripletMarginLoss` with its default reducer and distance; it "
-    f"holds all triplets and is not run above N = {PEER_MOST}, nor where it is predicted to need more than "
+    f"All triplets of N unit embeddings of dimension {DIMENSIONS}, {PHOTOS} photos per individual: margin {MARGIN}, "
+    "Euclidean distance, mean over the triplets whose loss is not 0. The time is that of one forward and one backward "
+    "pass, the fastest of several after a warm-up. Peak memory is that of the whole process, including imports. The "
+    "peer is `pytorch_metric_learning.losses.TripletMarginLoss` with its default reducer and distance. It holds all "
+    f"triplets in memory, so it is not run for N above {PEER_MOST}, or if its predicted memory exceeds "
     f"{MEMORY_LIMIT // 2**30} GiB."
 )
 
 
 def measure(setting: Setting) -> Outcome:
-    """Every size, time and peak memory."""
+    """Measure time and peak memory at each size."""
     rows, notes = [], []
     peer = "pytorch-metric-learning"
     needs = ("pytorch_metric_learning",)
     for n in QUICK_SIZES if setting.quick else SIZES:
         setting.say(f"  N = {n}")
         arguments = {"n": n, "device": setting.device, "seconds": 0.1 if setting.quick else 1.0}
-        theirs, ours = side_by_side(setting, 1 if setting.quick else 3, [
-            Contender(peer, "benchmarks.batch_all:metric_learning", arguments, needs, refusal(n)),
-            Contender("siamesekit", "benchmarks.batch_all:siamesekit", arguments),
-        ])  # fmt: skip
+        theirs, ours = side_by_side(
+            setting,
+            1 if setting.quick else 3,
+            [
+                Contender(peer, "benchmarks.batch_all:metric_learning", arguments, needs, refusal(n)),
+                Contender("siamesekit", "benchmarks.batch_all:siamesekit", arguments),
+            ],
+        )
         rows.append(Row("b", f"N = {n}, ms", peer, theirs.best("seconds", 1000), ours.best("seconds", 1000)))
         rows.append(Row("b", f"N = {n}, peak MiB", peer, theirs.most("peak_mib"), ours.most("peak_mib")))
         if theirs.rounds and ours.rounds:
@@ -56,14 +60,14 @@ def measure(setting: Setting) -> Outcome:
 
 
 def predicted_bytes(n: int) -> int:
-    """What the peer is expected to need."""
+    """Predicted peak memory of the peer."""
     triplets = n * (PHOTOS - 1) * (n - PHOTOS)
     mask = n**3 if n**3 < INDEXED_BY_MASK else 0
     return mask + BYTES_A_TRIPLET * triplets
 
 
 def refusal(n: int) -> str:
-    """Why the peer does not run at N, if it does not."""
+    """Why the peer is not run at N; empty if it is."""
     predicted = predicted_bytes(n)
     need = f"not run: predicted to need {figure(predicted / 2**30, 2)} GiB"
     if predicted > MEMORY_LIMIT:
@@ -73,8 +77,8 @@ def refusal(n: int) -> str:
 
 def siamesekit(n: int, device: str, seconds: float) -> dict[str, Any]:
     """This library's loss."""
-    from siamesekit.distances.euclidean import Euclidean
-    from siamesekit.losses.triplet import TripletLoss
+    from siamesekit.components.distances.euclidean import Euclidean
+    from siamesekit.components.losses.triplet import TripletLoss
 
     embeddings, labels = _batch(n, device)
     loss = TripletLoss(MARGIN, reduction="mean-nonzero", distance=Euclidean())
@@ -89,7 +93,7 @@ def siamesekit(n: int, device: str, seconds: float) -> dict[str, Any]:
 
 
 def metric_learning(n: int, device: str, seconds: float) -> dict[str, Any]:
-    """pytorch-metric-learning's."""
+    """The loss of pytorch-metric-learning."""
     from pytorch_metric_learning.losses import TripletMarginLoss
 
     embeddings, labels = _batch(n, device)

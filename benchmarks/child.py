@@ -1,7 +1,7 @@
-"""One measurement in a process of its own: `python -m benchmarks.child MODULE:FUNCTION ARGUMENTS RESULT`.
+"""One measurement in a separate process: `python -m benchmarks.child MODULE:FUNCTION ARGUMENTS RESULT`.
 
-The function takes the JSON arguments and gives a dictionary, which is written to the file RESULT with the process's
-peak memory beside it.
+The function takes the JSON arguments and returns a dictionary. The dictionary and the process's peak memory are written
+to the file RESULT.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 
 
 def peak_mib() -> float:
-    """The most memory this process has held resident, in MiB.
+    """Peak resident memory of this process, in MiB.
 
-    Linux's VmHWM where there is one: it starts anew with the program, while ru_maxrss is inherited from the process
-    that started this one.
+    On Linux this is VmHWM, which starts anew with the program, whereas ru_maxrss is inherited from the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -29,7 +28,7 @@ def peak_mib() -> float:
 
 
 def main() -> None:
-    """Call the function and write what it gives."""
+    """Call the function and write its result."""
     target, arguments, result = sys.argv[1:]
     module, _, function = target.partition(":")
     given = getattr(importlib.import_module(module), function)(**json.loads(arguments))

@@ -11,33 +11,38 @@ TITLE = "embedding a folder"
 MODEL, SIDE = "resnet50", 224
 PHOTOS, QUICK_PHOTOS = 2_000, 24
 HEADLINE = Headline(
-    "`siamesekit embed` takes {0.ours} s for 2,000 photos in fp32, a script of timm {0.theirs} s ({0.ratio}).",
+    "`siamesekit embed` takes {0.ours} s for 2,000 photos in fp32; a timm script takes {0.theirs} s ({0.ratio}).",
     (("2,000 photos, ours in fp32, s", "timm script"),),
 )
 MEASURES = (
-    f"Seconds from starting the process to its end for {PHOTOS:,} JPEG photos of 640 × 480 pixels, made for this, to "
-    f"embeddings: timm's {MODEL} with the same random weights, photos squashed to {SIDE} × {SIDE}. Peak memory is the "
-    "main process's; the peer's two workers are not in it. The peer is a script of timm, torchvision's transforms and "
-    "`DataLoader(num_workers=2, batch_size=32)` in fp32; here it is what `siamesekit embed` calls, in fp32 and, where "
-    "the processor multiplies bfloat16 itself, also with `--precision auto`."
+    f"Seconds from start to end of the process that embeds {PHOTOS:,} generated JPEG photos of 640 × 480 pixels with "
+    f"timm's {MODEL}, with the same random weights and photos squashed to {SIDE} × {SIDE}. Peak memory is that of the "
+    "main process, without the peer's two workers. The peer is a script with timm, torchvision's transforms and "
+    "`DataLoader(num_workers=2, batch_size=32)` in fp32. Ours are the calls of `siamesekit embed`, in fp32 and, if the "
+    "processor multiplies bfloat16 natively, also with `--precision auto`."
 )
 
 
 def measure(setting: Setting) -> Outcome:
-    """Time, peak memory, and how well the embeddings agree."""
+    """Measure time, peak memory and the agreement of the embeddings."""
     photos, count = setting.folder / "photos", QUICK_PHOTOS if setting.quick else PHOTOS
     try:
-        made = fresh(Contender("photos", "benchmarks.embedding:make_photos", {"folder": str(photos), "count": count}),
-                     setting.folder)  # fmt: skip
+        made = fresh(
+            Contender("photos", "benchmarks.embedding:make_photos", {"folder": str(photos), "count": count}),
+            setting.folder,
+        )
     except FailedError as error:
-        return Outcome([], [f"(d) the photos could not be made: {error}."])
-    setting.say(f"  {count} photos made, {made['kib']:.0f} KiB each")
+        return Outcome([], [f"(d) the photos could not be generated: {error}."])
+    setting.say(f"  {count} photos generated, {made['kib']:.0f} KiB each")
     common = {"photos": str(photos), "device": setting.device}
     contenders = [
         Contender("timm script", "benchmarks.embedding:script", {**common, "out": str(setting.folder / "theirs.npy")}),
-        Contender("siamesekit", "benchmarks.embedding:siamesekit",
-                  {**common, "precision": "fp32", "out": str(setting.folder / "ours.npy")}),
-    ]  # fmt: skip
+        Contender(
+            "siamesekit",
+            "benchmarks.embedding:siamesekit",
+            {**common, "precision": "fp32", "out": str(setting.folder / "ours.npy")},
+        ),
+    ]
     if made["bf16"]:
         auto = {**common, "precision": "auto", "out": str(setting.folder / "auto.npy")}
         contenders.append(Contender("siamesekit auto", "benchmarks.embedding:siamesekit", auto))
@@ -59,16 +64,18 @@ def _agreement(setting: Setting, out: str) -> str:
         cosines = fresh(Contender("agreement", "benchmarks.embedding:agreement", arguments), setting.folder)
     except FailedError as error:
         return f"embeddings could not be compared: {error}."
-    return (f"cosine between the peer's and our embedding of a photo at least {cosines['plain']:.6f}, after taking the "
-            f"mean embedding away at least {cosines['centred']:.6f}.")  # fmt: skip
+    return (
+        f"the smallest cosine between the peer's and our embedding of a photo is {cosines['plain']:.6f}, or "
+        f"{cosines['centred']:.6f} after subtracting the mean embedding."
+    )
 
 
 def make_photos(folder: str, count: int) -> dict[str, Any]:
-    """Draw photos: soft shapes with texture and noise, as large as a camera's JPEG of that size."""
+    """Generate photos of soft shapes, texture and noise, with JPEG files as large as a camera's."""
     import numpy as np
     from PIL import Image
 
-    from siamesekit.engine.precision import choose_precision
+    from siamesekit.hardware.compute import choose_compute
 
     Path(folder).mkdir()
     rng = np.random.default_rng(0)
@@ -84,30 +91,33 @@ def make_photos(folder: str, count: int) -> dict[str, Any]:
         )
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(f"{folder}/{number:05}.jpg", quality=90)
     kib = sum(file.stat().st_size for file in Path(folder).iterdir()) / count / 1024
-    return {"kib": kib, "bf16": choose_precision("cpu").bf16}
+    return {"kib": kib, "bf16": choose_compute("cpu").bf16}
 
 
 def siamesekit(photos: str, device: str, precision: Any, out: str) -> dict[str, Any]:
-    """This library's."""
+    """The calls of `siamesekit embed`."""
     import numpy as np
     import torch
 
-    from siamesekit.allocator import keep_freed_memory
-    from siamesekit.artifact import Architecture, SimilarityModel, build
-    from siamesekit.distances.euclidean import Euclidean
+    from siamesekit.artifact.saving import Preprocessing
+    from siamesekit.artifact.similarity_model import SimilarityModel
+    from siamesekit.components.distances.euclidean import Euclidean
+    from siamesekit.hardware.allocator import keep_freed_memory
+    from siamesekit.model import Architecture, build
     from siamesekit.progress import Progress
 
     keep_freed_memory()  # as the command does
     torch.manual_seed(0)
     architecture = Architecture(f"timm/{MODEL}", {}, {"layers": [], "normalize": False}, "inference")
-    model = SimilarityModel(build(architecture), Euclidean(), SIDE, "squash", None, {}, device, precision)  # type: ignore[arg-type]
+    photo = Preprocessing(SIDE, "squash")
+    model = SimilarityModel(build(architecture), Euclidean(), photo, None, {}, device, precision)  # type: ignore[arg-type]
     embeddings = model.embed_files(sorted(Path(photos).iterdir()), Progress())
     np.save(out, embeddings.numpy())
     return device_memory(device)
 
 
 def script(photos: str, device: str, out: str) -> dict[str, Any]:
-    """What a user would write."""
+    """A user's plain timm script."""
     import numpy as np
     import timm
     import torch
@@ -120,11 +130,13 @@ def script(photos: str, device: str, out: str) -> dict[str, Any]:
     torch.manual_seed(0)
     model = timm.create_model(MODEL, pretrained=False, num_classes=0).eval().to(device)
     data = resolve_model_data_config(model)
-    transform = transforms.Compose([
-        transforms.Resize((SIDE, SIDE)),
-        transforms.ToTensor(),
-        transforms.Normalize(data["mean"], data["std"]),
-    ])  # fmt: skip
+    transform = transforms.Compose(
+        [
+            transforms.Resize((SIDE, SIDE)),
+            transforms.ToTensor(),
+            transforms.Normalize(data["mean"], data["std"]),
+        ]
+    )
 
     class Photos(Dataset[torch.Tensor]):
         def __len__(self) -> int:
@@ -143,14 +155,14 @@ def script(photos: str, device: str, out: str) -> dict[str, Any]:
 
 
 def device_memory(device: str) -> dict[str, Any]:
-    """The device's own peak, where it has one."""
+    """Peak memory of the device, if it is a CUDA device."""
     from benchmarks.harness import device_peak
 
     return dict(device_peak(device))
 
 
 def agreement(a: str, b: str) -> dict[str, Any]:
-    """The smallest cosines of corresponding rows of two files."""
+    """Smallest cosine between corresponding rows of two files, plain and centred."""
     import numpy as np
 
     theirs, ours = np.load(a).astype(np.float64), np.load(b).astype(np.float64)

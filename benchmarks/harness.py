@@ -1,4 +1,4 @@
-"""What all benchmarks share: contenders measured in fresh processes in turn, and rows of a table."""
+"""Common parts of all benchmarks: contenders measured in turn in fresh processes, and rows of a table."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TIMES = "\N{NO-BREAK SPACE}×"
-"""What stands behind a ratio."""
+"""Suffix of a ratio."""
 TIMEOUT = 7200.0
-"""Seconds after which a measurement is given up."""
+"""Seconds after which a measurement is aborted."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a benchmark is to run.
+    """Settings of a benchmark.
 
     Attributes:
-        quick: small sizes, whose figures mean nothing.
+        quick: whether to use small sizes, whose figures mean nothing.
         device: `cpu` or `cuda`.
-        folder: for files, gone afterwards.
-        say: is told what happens.
+        folder: temporary folder for files.
+        say: function that prints a line about progress.
     """
 
     quick: bool
@@ -41,7 +41,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: the same quantity of two contenders, less is better; text where there is no figure."""
+    """A line of the table: one quantity of two contenders, less is better; text replaces a missing figure."""
 
     benchmark: str
     what: str
@@ -50,7 +50,7 @@ class Row:
     ours: float | str
 
     def cells(self) -> list[str]:
-        """As printed; the ratio is the quotient of the printed figures."""
+        """The cells as printed; the ratio is that of the printed figures."""
         theirs, ours = _cell(self.theirs), _cell(self.ours)
         both = isinstance(self.theirs, float) and isinstance(self.ours, float)
         ratio = figure(float(theirs) / float(ours), 3) + TIMES if both and float(ours) else "—"
@@ -68,18 +68,18 @@ class Cells:
 
 @dataclass(frozen=True)
 class Headline:
-    """What a benchmark says in a sentence or two, its figures taken from the rows.
+    """A benchmark's result in a sentence or two, with figures from its rows.
 
     Attributes:
-        text: with `{0.ours}`, `{0.theirs}` and `{0.ratio}` of the first of the rows, and so on.
-        rows: how a row's quantity begins, and its peer.
+        text: format string with `{0.ours}`, `{0.theirs}` and `{0.ratio}` for the first row, and so on.
+        rows: beginning of the quantity, and peer, of each row.
     """
 
     text: str
     rows: tuple[tuple[str, str], ...]
 
     def told(self, outcome: Outcome) -> str:
-        """The text; empty where a row or a figure is lacking."""
+        """The text with its figures; empty if a row or a figure is missing."""
         found = []
         for what, peer in self.rows:
             row = next((row for row in outcome.rows if row.what.startswith(what) and row.peer == peer), None)
@@ -92,26 +92,26 @@ class Headline:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A benchmark's rows, and remarks on them."""
+    """Rows of a benchmark, and notes about them."""
 
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
 
     def complete(self) -> bool:
-        """Whether ours was measured in every row; of a peer, the row itself says why it was not."""
+        """Whether every row has this library's figure; a peer's may be missing, and the row says why."""
         return bool(self.rows) and all(isinstance(row.ours, float) for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is measured: a function by name, called in a fresh process, or a command.
+    """A measured program: a function, called in a fresh process, or a command.
 
     Attributes:
-        name: for people.
-        target: `benchmarks.module:function`, or a command to be timed as a whole.
-        arguments: the function's.
-        needs: modules without which it is left out.
-        refused: why it is not run, if it is not.
+        name: name in the table.
+        target: `benchmarks.module:function`, or a command that is timed as a whole.
+        arguments: arguments of the function.
+        needs: required modules; without them the contender is left out.
+        refused: why the contender is not run; empty if it is.
     """
 
     name: str
@@ -121,37 +121,37 @@ class Contender:
     refused: str = ""
 
     def missing(self) -> str:
-        """Why it cannot run, or nothing."""
+        """Why the contender cannot run; empty if it can."""
         absent = [name for name in self.needs if importlib.util.find_spec(name) is None]
         return self.refused or (f"left out: {', '.join(absent)} not installed" if absent else "")
 
 
 @dataclass
 class Measured:
-    """What a contender's rounds gave; `problem` says why there is nothing."""
+    """Results of a contender's rounds; `problem` says why there are none."""
 
     rounds: list[dict[str, Any]] = field(default_factory=list)
     problem: str = ""
 
     def best(self, key: str, scale: float = 1.0) -> float | str:
-        """The smallest of the rounds: what else runs on the machine only ever adds."""
+        """The smallest value of all rounds, because other load on the machine only adds."""
         return self.problem or scale * min(float(each[key]) for each in self.rounds)
 
     def most(self, key: str) -> float | str:
-        """The largest of the rounds."""
+        """The largest value of all rounds."""
         return self.problem or max(float(each[key]) for each in self.rounds)
 
     def last(self, key: str) -> Any:
-        """What the last round gave, None without one."""
+        """The value of the last round; None without rounds."""
         return self.rounds[-1].get(key) if self.rounds and not self.problem else None
 
 
 class FailedError(Exception):
-    """A measurement failed, and why."""
+    """A measurement failed; the message says why."""
 
 
 def side_by_side(setting: Setting, rounds: int, contenders: Sequence[Contender]) -> list[Measured]:
-    """Measure the contenders in turn, `rounds` times; one that fails is not asked again."""
+    """Measure the contenders in turn, `rounds` times; a contender that fails is not run again."""
     measured = [Measured(problem=contender.missing()) for contender in contenders]
     for number in range(1, rounds + 1):
         for contender, result in zip(contenders, measured, strict=True):
@@ -171,10 +171,13 @@ def side_by_side(setting: Setting, rounds: int, contenders: Sequence[Contender])
 
 
 def fresh(contender: Contender, folder: Path) -> dict[str, Any]:
-    """Run in a process of its own; what it gives, with `wall_s`, the whole process's duration.
+    """Run a contender in a fresh process.
+
+    Returns:
+        The contender's results, with `wall_s`, the duration of the whole process.
 
     Raises:
-        FailedError: it ended with an error or took too long.
+        FailedError: The process ended with an error or took too long.
     """
     with tempfile.TemporaryDirectory(dir=folder) as own:
         result = Path(own) / "result.json"
@@ -189,7 +192,7 @@ def fresh(contender: Contender, folder: Path) -> dict[str, Any]:
                 command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, env=_environment()
             )
         except subprocess.TimeoutExpired:
-            raise FailedError(f"no end after {TIMEOUT:.0f} s") from None
+            raise FailedError(f"timed out after {TIMEOUT:.0f} s") from None
         wall = time.perf_counter() - start
         if done.returncode:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["killed"]
@@ -199,7 +202,7 @@ def fresh(contender: Contender, folder: Path) -> dict[str, Any]:
 
 
 def fastest(call: Callable[[], object], device: str, seconds: float, least: int = 2) -> float:
-    """Seconds of the fastest call, after one that does not count, over at least so many seconds and calls."""
+    """Seconds of the fastest call after a warm-up call, measured for at least `seconds` and `least` calls."""
     wait = _waiter(device)
     call()
     wait()
@@ -213,7 +216,7 @@ def fastest(call: Callable[[], object], device: str, seconds: float, least: int 
 
 
 def device_peak(device: str) -> dict[str, float]:
-    """On a CUDA device its own peak takes the place of the process's."""
+    """Peak memory of a CUDA device, which replaces that of the process; empty on the CPU."""
     if device != "cuda":
         return {}
     import torch
@@ -222,7 +225,7 @@ def device_peak(device: str) -> dict[str, float]:
 
 
 def figure(value: float, digits: int = 4) -> str:
-    """A positive number with so many significant digits, without an exponent."""
+    """A positive number with the given number of significant digits, without an exponent."""
     if value <= 0:
         return str(value)
     places = max(0, digits - 1 - math.floor(math.log10(value)))

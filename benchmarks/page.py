@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: what each benchmark says, its table and how it was measured; the machine; what did not pay."""
+"""The page docs/benchmarks.md: results, table and method of each benchmark; the machine; attempts that did not pay."""
 
 from __future__ import annotations
 
@@ -27,24 +27,28 @@ def page(
     setting: Setting,
     load: str,
 ) -> str:
-    """The whole file.
+    """The text of the whole page.
 
     Args:
-        outcomes: of the benchmarks that ran, by letter.
-        titles: of those.
-        headlines: of those.
-        measures: what those measure.
-        setting: how they ran.
-        load: the machine's load average before they did.
+        outcomes: results of the benchmarks that ran, by letter.
+        titles: their titles.
+        headlines: their headlines.
+        measures: descriptions of what they measure.
+        setting: their settings.
+        load: load average of the machine before they ran.
     """
-    parts = ["# Benchmarks", "Written by `python -m benchmarks`; not to be edited by hand."]
+    parts = ["# Benchmarks", "Written by `python -m benchmarks`; do not edit by hand."]
     if setting.quick:
         parts.append("**A quick run: the sizes are small and the figures mean nothing.**")
-    parts.append("Smaller is better in every row. In brackets stands how many times as much the other program takes as "
-                 "this library; below 1 it takes less. Where it was not run, its cell says why. All figures are of one "
-                 "machine: [below](#the-machine).")  # fmt: skip
-    parts.append("Every measurement is a process of its own; the contenders take turns, and of the rounds the fastest "
-                 "and, of memory, the largest counts.")  # fmt: skip
+    parts.append(
+        "Smaller is better in every row. The ratio in brackets is the other program's figure divided by this "
+        "library's; below 1 the other program needs less. If a program was not run, its cell says why. All figures are "
+        "from one machine, described [below](#the-machine)."
+    )
+    parts.append(
+        "Every measurement runs in a separate process. The programs take turns over several rounds; the tables show "
+        "the fastest round and the largest memory."
+    )
     for letter, outcome in outcomes.items():
         parts.append(f"## ({letter}) {titles[letter]}")
         if told := headlines[letter].told(outcome):
@@ -61,7 +65,7 @@ def page(
 
 
 def side_by_side(rows: Sequence[Row]) -> list[list[str]]:
-    """Header and lines of a table: each quantity once, ours, and each peer's with its ratio in brackets."""
+    """Header and lines of a table: for each quantity our figure, and each peer's with its ratio in brackets."""
     peers = list(dict.fromkeys(row.peer for row in rows))
     lines: dict[str, list[str]] = {}
     for row in rows:
@@ -72,16 +76,16 @@ def side_by_side(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def machine(setting: Setting, load: str) -> list[tuple[str, str]]:
-    """What ran the benchmarks, as label and text."""
+    """The machine and software of the benchmarks, as pairs of label and text."""
     info = _cpu_info()
     flags = info.get("flags", "").split()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    there = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
+    instructions = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     return [
         ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("processor", info.get("model name", platform.processor() or platform.machine())),
         ("cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())),
-        ("instructions", there if flags else "unknown"),
+        ("instructions", instructions if flags else "unknown"),
         ("memory", f"{memory:.1f} GiB"),
         ("device", _device(setting)),
         ("load average at the start", load),

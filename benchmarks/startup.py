@@ -1,4 +1,4 @@
-"""(e) Start-up: how long a command takes before it does anything."""
+"""(e) Start-up time of a command."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from benchmarks.harness import Contender, Headline, Outcome, Row, Setting, side_
 
 TITLE = "start-up"
 HEADLINE = Headline(
-    "`siamesekit --help` answers after {0.ours} s: not much later than the command-line library alone ({0.theirs} s), "
-    "because torch, which alone takes {1.theirs} s, is not loaded for it.",
+    "`siamesekit --help` takes {0.ours} s, little more than importing the command-line library alone ({0.theirs} s), "
+    "because it does not load torch, whose import takes {1.theirs} s.",
     (("`--help`", "`import typer`"), ("`--help`", "`import torch`")),
 )
 MEASURES = (
-    "Seconds from starting the process to its end, interpreter included: `siamesekit --help` (called as "
-    "`python -m siamesekit --help`) beside importing the command-line library alone, which no command line built on it "
-    "can undercut, and beside importing PyTorch, which a command line that loads it at the top pays each time."
+    "Seconds from start to end of the process, including the interpreter: `siamesekit --help` (called as "
+    "`python -m siamesekit --help`), compared with importing only the command-line library, which is a lower bound for "
+    "every command line built on it, and with importing PyTorch, the least cost of a command line that always loads it."
 )
 
 
 def measure(setting: Setting) -> Outcome:
-    """Three commands, in turn."""
+    """Measure three commands in turn."""
     python = sys.executable
     commands = {
         "`import typer`": [python, "-c", "import typer"],
@@ -29,7 +29,9 @@ def measure(setting: Setting) -> Outcome:
     }
     contenders = [Contender(name, command) for name, command in commands.items()]
     typer, torch, ours = side_by_side(setting, 1 if setting.quick else 10, contenders)
-    return Outcome([
-        Row("e", "`--help`, s", peer.name, measured.best("wall_s"), ours.best("wall_s"))
-        for peer, measured in zip(contenders, (typer, torch), strict=False)
-    ])  # fmt: skip
+    return Outcome(
+        [
+            Row("e", "`--help`, s", peer.name, measured.best("wall_s"), ours.best("wall_s"))
+            for peer, measured in zip(contenders, (typer, torch), strict=False)
+        ]
+    )

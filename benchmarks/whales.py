@@ -1,4 +1,4 @@
-"""(a) The whale experiment: an epoch of 2,025 triplets."""
+"""(a) The whale experiment, with epochs of 2,025 triplets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TITLE = "the whale experiment"
 CONFIG = ROOT / "examples" / "whales" / "config.toml"
 EPOCHS = 60
 TRAINABLE = 9_583_800
-"""Parameters that train in the recipe; a peer that trains another number is refused."""
+"""Number of trainable parameters of the recipe; a peer with another number is refused."""
 QUICK = ("split.train=0.6", "data.stand_in.individuals=6", "data.stand_in.photos=4", "sampler.photos=4",
          "sampler.batch_size=8", "data.size=71")  # fmt: skip
 HEADLINE = Headline(
-    "A whole run of 60 epochs takes {0.ours} s here. The epochs alone take {0.theirs} s with Keras ({0.ratio}) and "
-    "{1.theirs} s with a plain PyTorch loop ({1.ratio}), both extrapolated. The first epoch in fp32, in which least "
-    "work can be left out, takes {2.ours} s here, {2.theirs} s with Keras ({2.ratio}) and {3.theirs} s with PyTorch "
-    "({3.ratio}).",
+    "A whole run of 60 epochs takes {0.ours} s with this library. The epochs alone take {0.theirs} s with Keras "
+    "({0.ratio}) and {1.theirs} s with a plain PyTorch loop ({1.ratio}), both extrapolated. The first epoch in fp32, "
+    "which can skip the least work, takes {2.ours} s with this library, {2.theirs} s with Keras ({2.ratio}) and "
+    "{3.theirs} s with PyTorch ({3.ratio}).",
     (
         ("60 epochs", "Keras"),
         ("60 epochs", "PyTorch"),
@@ -41,23 +41,23 @@ HEADLINE = Headline(
     ),
 )
 MEASURES = (
-    "examples/whales/config.toml on the drawn flukes with random weights: three photos of 128 × 128 to a triplet, "
-    f"batches of 128 triplets, {TRAINABLE:,} parameters train, the rest is frozen. Ours is `siamesekit.run` over all "
-    f"{EPOCHS} epochs; an epoch gets faster as fewer triplets have a loss, since photos without a gradient need no "
-    "backward pass, so both the first epoch and the mean of all are given. In fp32 it is two epochs, and the first of "
-    "them. The peers are plain loops in fp32 over photos that lie ready in memory, which send anchors, positives and "
-    "negatives through the whole network in each step: Keras with its step compiled by `tf.function`, and PyTorch with "
-    "timm's legacy_xception. Theirs is **extrapolated**: the seconds of a few steps, after one that does not count, "
-    "times 2,025 / 128, measured before and after ours; what a step of theirs costs does not change over the run. The "
-    "row of the whole run is measured for ours, with everything before and after training (drawing and reading the "
+    "examples/whales/config.toml on the drawn flukes with random weights: three photos of 128 × 128 per triplet, "
+    f"batches of 128 triplets, {TRAINABLE:,} trainable parameters, the others frozen. Ours is `siamesekit.run` over "
+    f"all {EPOCHS} epochs. Epochs get faster as fewer triplets have a loss, because photos without a gradient need no "
+    "backward pass; so the tables give both the first epoch and the mean of all epochs. In fp32 ours runs two epochs, "
+    "of which the first counts. The peers are plain loops in fp32 over photos in memory. In each step they pass "
+    "anchors, positives and negatives through the whole network: Keras with a step compiled by `tf.function`, PyTorch "
+    "with timm's legacy_xception. Their figures are **extrapolated**: the seconds of a few steps after a warm-up step, "
+    "times 2,025 / 128, measured before and after ours. The cost of their steps does not change over a run. The row of "
+    "the whole run is measured for ours, including everything before and after training (drawing and reading the "
     "photos, the frozen part, test figures and a checkpoint each epoch, evaluation, report), and extrapolated for the "
-    "peers, with nothing but their epochs. Peak memory is each process's own: ours over the whole run, the peers' over "
+    "peers from their epochs alone. Peak memory is that of each process: ours over the whole run, the peers' over "
     "their few steps."
 )
 
 
 def measure(setting: Setting) -> Outcome:
-    """Epoch, run and peak memory beside both peers."""
+    """Measure epochs, the run and peak memory against both peers."""
     flukes = setting.folder / "flukes.npz"
     overrides = ["encoder.weights=calibrated", f"data.root={setting.folder / 'none'}"]
     overrides += QUICK if setting.quick else ()
@@ -93,37 +93,41 @@ def measure(setting: Setting) -> Outcome:
         rows += [
             Row("a", f"an epoch, mean of the run, ours in {number}, s", name, epoch, ours.best("epoch_s")),
             Row("a", f"the first epoch, ours in {number}, s", name, epoch, ours.best("first_epoch_s")),
-            *(Row("a", "the first epoch, ours in fp32, s", name, epoch, fp32.best("first_epoch_s"))
-              for fp32 in measured[3:]),
+            *(
+                Row("a", "the first epoch, ours in fp32, s", name, epoch, fp32.best("first_epoch_s"))
+                for fp32 in measured[3:]
+            ),
             Row("a", f"{EPOCHS} epochs, ours in {number}, s", name, whole, ours.best("run_s")),
             Row("a", f"peak MiB, ours in {number}", name, theirs.most("peak_mib"), ours.most("peak_mib")),
-        ]  # fmt: skip
-    notes = [f"{triplets:,} triplets an epoch in batches of {batch}; {steps} steps of the peers timed in each round."]
+        ]
+    notes = [
+        f"{triplets:,} triplets an epoch in batches of {batch}; {steps} steps of the peers are timed in each round."
+    ]
     return Outcome(rows, notes)
 
 
 def draw(out: str, overrides: list[str]) -> dict[str, Any]:
-    """Draw the photos and plan the triplets, as the run itself does, for the peers."""
+    """Draw the photos and plan the triplets for the peers, as the run does."""
     import numpy as np
     import torch
 
+    from siamesekit.components.samplers.triplets import all_pairs_triplets
     from siamesekit.config import load_config
-    from siamesekit.engine.precision import choose_precision
-    from siamesekit.preparation import prepare_data
+    from siamesekit.experiment.dataset import prepare_dataset
+    from siamesekit.hardware.compute import choose_compute
     from siamesekit.progress import Progress
-    from siamesekit.triplets import all_pairs_triplets
 
     config = load_config(CONFIG, overrides)
-    data = prepare_data(config, Progress())
+    data = prepare_dataset(config, Progress())
     train = list(data.split.train)
     rng = np.random.default_rng(config.seed)
     triplets = all_pairs_triplets(data.labels[train], config.sampler.options.get("photos", 10), rng)
     np.savez(out, images=data.images[train].numpy(), triplets=torch.stack(tuple(triplets), dim=1).numpy())
-    cuda = torch.cuda.is_available() and choose_precision("cuda").bf16
+    cuda = torch.cuda.is_available() and choose_compute("cuda").bf16
     return {
         "triplets": len(triplets.anchor),
         "batch": config.sampler.batch_size,
-        "bf16_cpu": choose_precision("cpu").bf16,
+        "bf16_cpu": choose_compute("cpu").bf16,
         "bf16_cuda": cuda,
     }
 
@@ -136,7 +140,7 @@ def siamesekit(overrides: list[str], device: Any, precision: Any, epochs: int) -
 
     config = load_config(CONFIG, [*overrides, f"train.epochs={epochs}"])
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")  # a fresh start: no frozen part from another run
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")  # no cached frozen part of another run
         result = run(config, Path(folder) / "run", device=device, precision=precision)
         lines = [json.loads(line) for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
     return {
@@ -161,14 +165,16 @@ def keras(flukes: str, batch: int, steps: int) -> dict[str, Any]:
     )
     for layer in xception.layers[:-27]:
         layer.trainable = False
-    encoder = tf_keras.Sequential([
-        xception,
-        layers.Flatten(),
-        layers.Dense(512, activation="relu"),
-        layers.BatchNormalization(),
-        layers.Dense(256, activation="relu"),
-        layers.Lambda(lambda x: tf.math.l2_normalize(x, axis=1)),
-    ])  # fmt: skip
+    encoder = tf_keras.Sequential(
+        [
+            xception,
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dense(256, activation="relu"),
+            layers.Lambda(lambda x: tf.math.l2_normalize(x, axis=1)),
+        ]
+    )
     encoder.build((None, side, side, 3))
     _check_trainable(sum(int(tf.size(variable)) for variable in encoder.trainable_variables))
     optimizer = tf_keras.optimizers.Adam(learning_rate=1e-3, epsilon=0.1)
@@ -192,7 +198,7 @@ def keras(flukes: str, batch: int, steps: int) -> dict[str, Any]:
 
 
 def pytorch(flukes: str, batch: int, steps: int, device: str) -> dict[str, Any]:
-    """The recipe in PyTorch, as one would write it down."""
+    """The recipe as a plain PyTorch loop."""
     import timm
     import torch
     from torch import nn
@@ -232,18 +238,18 @@ def _photos(flukes: str) -> tuple[Any, Any]:
 
 
 def _batch(triplets: Any, number: int, batch: int) -> Any:
-    """The batch of that number, `[batch, 3]`, all of one size."""
+    """Batch of the given number, `[batch, 3]`; all batches have the same size."""
     start = number % (len(triplets) // batch) * batch
     return triplets[start : start + batch]
 
 
 def _check_trainable(parameters: int) -> None:
     if parameters != TRAINABLE:
-        raise ValueError(f"{parameters} parameters train in this peer, the recipe's are {TRAINABLE}")
+        raise ValueError(f"this peer has {parameters} trainable parameters; the recipe has {TRAINABLE}")
 
 
 def _timed(step: Any, steps: int) -> dict[str, Any]:
-    """Mean seconds of a step after a first one; each step ends with its loss as a number, so nothing is pending."""
+    """Mean seconds of a step after a warm-up step; reading each loss as a number waits for pending work."""
     import math
     import time
 
@@ -252,5 +258,5 @@ def _timed(step: Any, steps: int) -> dict[str, Any]:
     losses = [step(number) for number in range(1, steps + 1)]
     seconds = time.perf_counter() - start
     if not all(map(math.isfinite, losses)):
-        raise ValueError(f"the peer's losses are {losses}")
+        raise ValueError(f"the peer's losses are not finite: {losses}")
     return {"step_s": seconds / steps}

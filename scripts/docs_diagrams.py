@@ -57,8 +57,10 @@ def box(x: float, y: float, width: float, height: float, words: str, colour: str
     up = -6 if below else 5
     label = text(x + width / 2, y + height / 2 + up, words, font_weight="bold")
     label += text(x + width / 2, y + height / 2 + 14, below, font_size="12") if below else ""
-    return (f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" fill="{colour}" '
-            f'fill-opacity="0.18" stroke="{colour}" stroke-width="1.5"/>{label}')  # fmt: skip
+    return (
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" fill="{colour}" '
+        f'fill-opacity="0.18" stroke="{colour}" stroke-width="1.5"/>{label}'
+    )
 
 
 def dot(x: float, y: float, colour: str, radius: float = 6, shape: str = "circle") -> str:
@@ -82,8 +84,12 @@ def siamese() -> str:
         arrow(97, 45, 137, 45), arrow(97, 155, 137, 155), arrow(262, 45, 307, 45), arrow(262, 155, 307, 155),
         arrow(432, 45, 477, 90), arrow(432, 155, 477, 110), arrow(582, 100, 627, 100),
     ]  # fmt: skip
-    return drawing(750, 200, "Two photos go through the same encoder; the distance of the two embeddings becomes a "
-                             "similarity", parts)  # fmt: skip
+    return drawing(
+        750,
+        200,
+        "Two photos go through the same encoder; the distance of the two embeddings becomes a similarity",
+        parts,
+    )
 
 
 def embedding_space() -> str:
@@ -109,17 +115,22 @@ def triplet() -> str:
         f'<circle cx="{x}" cy="{y}" r="{near}" fill="{TEAL}" fill-opacity="0.12" stroke="{TEAL}"/>',
         f'<circle cx="{x}" cy="{y}" r="{near + margin}" fill="{ORANGE}" fill-opacity="0.08" stroke="{ORANGE}" '
         'stroke-dasharray="6 4"/>',
-        line([(x, y), (x - 53, y + 53)], TEAL, 2), line([(x, y), (x + 98, y - 42)], ORANGE, 2),
-        dot(x, y, "currentColor", 8), dot(x - 53, y + 53, TEAL, 8), dot(x + 98, y - 42, ORANGE, 8, "square"),
-        text(x - 2, y - 14, "anchor"), text(x - 54, y + 80, "positive", fill=TEAL),
+        line([(x, y), (x - 53, y + 53)], TEAL, 2),
+        line([(x, y), (x + 98, y - 42)], ORANGE, 2),
+        dot(x, y, "currentColor", 8),
+        dot(x - 53, y + 53, TEAL, 8),
+        dot(x + 98, y - 42, ORANGE, 8, "square"),
+        text(x - 2, y - 14, "anchor"),
+        text(x - 54, y + 80, "positive", fill=TEAL),
         text(x + 70, y - 58, "negative", fill=ORANGE),
-        text(x - 44, y + 26, "d_ap", font_size="12"), text(x + 56, y - 6, "d_an", font_size="12"),
+        text(x - 44, y + 26, "d_ap", font_size="12"),
+        text(x + 56, y - 6, "d_an", font_size="12"),
         text(400, 80, "loss = max(d_ap − d_an + margin, 0)", "start", font_weight="bold"),
         text(400, 110, "Inside the dashed circle a negative has a loss:", "start"),
         text(400, 130, "it is pushed out, the positive is pulled in.", "start"),
         text(400, 160, "Outside it costs nothing, and moves nothing.", "start"),
         text(400, 205, "dashed radius = d_ap + margin", "start", font_size="12"),
-    ]  # fmt: skip
+    ]
     return drawing(
         740, 300, "A triplet: the negative must be farther from the anchor than the positive by a margin", parts
     )
@@ -138,17 +149,25 @@ def miners() -> str:
             f'<rect x="{left}" y="70" width="{right - left}" height="46" fill="{colour}" fill-opacity="0.25"/>',
             text((left + right) / 2, 90, words, font_weight="bold"),
             text((left + right) / 2, 108, below, font_size="12"),
-        ]  # fmt: skip
+        ]
     parts += [arrow(start, 140, end + 20, 140), text(end + 10, 165, "distance from the anchor", "end")]
     for x, words in ((start, "anchor"), (positive, "positive: d_ap"), (margin, "d_ap + margin")):
         parts += [line([(x, 60), (x, 146)], width=1.5), text(x, 50, words)]
-    return drawing(740, 180, "Where a negative may lie: nearer than the positive is hard, between it and the margin "
-                             "semi-hard, beyond easy", parts)  # fmt: skip
+    return drawing(
+        740,
+        180,
+        "Where a negative may lie: nearer than the positive is hard, between it and the margin semi-hard, beyond easy",
+        parts,
+    )
 
 
 def _axes(x: float, y: float, width: float, height: float, across: str, up: str) -> list[str]:
-    return [arrow(x, y, x + width, y), arrow(x, y, x, y - height), text(x + width, y + 20, across, "end"),
-            text(x + 8, y - height + 8, up, "start")]  # fmt: skip
+    return [
+        arrow(x, y, x + width, y),
+        arrow(x, y, x, y - height),
+        text(x + width, y + 20, across, "end"),
+        text(x + 8, y - height + 8, up, "start"),
+    ]
 
 
 def _curve(
@@ -168,14 +187,20 @@ def losses() -> str:
     curves = (
         (TEAL, "", "linear: max(d_ap − d_an + margin, 0)", linear),
         (ORANGE, ' stroke-dasharray="8 5"', "squared: the square of it", lambda d: linear(d) ** 2),
-        (VIOLET, ' stroke-dasharray="2 4"', "soft, margin 0: log(1 + exp(d_ap − d_an))",
-         lambda d: math.log1p(math.exp(0.4 - d))),
-    )  # fmt: skip
+        (
+            VIOLET,
+            ' stroke-dasharray="2 4"',
+            "soft, margin 0: log(1 + exp(d_ap − d_an))",
+            lambda d: math.log1p(math.exp(0.4 - d)),
+        ),
+    )
     parts = _axes(x, y, width + 20, 210, "d_an", "loss")
     for number, (colour, dash, words, f) in enumerate(curves):
-        parts += [line(_curve(x, y, width, scale, 1.6, f), colour, 2.5, dash),
-                  line([(470, 60 + 34 * number), (505, 60 + 34 * number)], colour, 3, dash),
-                  text(512, 65 + 34 * number, words, "start", font_size="13")]  # fmt: skip
+        parts += [
+            line(_curve(x, y, width, scale, 1.6, f), colour, 2.5, dash),
+            line([(470, 60 + 34 * number), (505, 60 + 34 * number)], colour, 3, dash),
+            text(512, 65 + 34 * number, words, "start", font_size="13"),
+        ]
     for d, words in ((0.4, "d_ap"), (0.8, "d_ap + margin")):
         at = x + width * d / 1.6
         parts += [line([(at, y - 4), (at, y + 4)]), text(at, y + 20, words, font_size="12")]
@@ -196,8 +221,10 @@ def threshold() -> str:
     at = x + width * cut / 1.8
     parts = [
         *_axes(x, y, width + 20, 215, "distance", "similarity 1"),
-        *(filled([*_curve(x, y, width, 150, 1.8, f), (x + width, y), (x, y)], colour)
-          for f, colour in ((same, TEAL), (other, ORANGE))),
+        *(
+            filled([*_curve(x, y, width, 150, 1.8, f), (x + width, y), (x, y)], colour)
+            for f, colour in ((same, TEAL), (other, ORANGE))
+        ),
         line(_curve(x, y, width, 190, 1.8, lambda d: 1 / (1 + math.exp(14 * (d - cut)))), VIOLET, 3),
         line([(at, y + 5), (at, 25)], more=' stroke-dasharray="5 4"'),
         text(at, y + 20, "threshold", font_weight="bold"),
@@ -205,8 +232,9 @@ def threshold() -> str:
         text(x + width * 1.2 / 1.8, y - 40, "different", font_weight="bold"),
         text(565, 90, "Similarity: a logistic curve", "start", fill=VIOLET),
         text(565, 110, "through the pairs' distances.", "start", fill=VIOLET),
-        text(565, 150, "Both kinds are taken as", "start"), text(565, 170, "equally frequent.", "start"),
-    ]  # fmt: skip
+        text(565, 150, "Both kinds are taken as", "start"),
+        text(565, 170, "equally frequent.", "start"),
+    ]
     return drawing(
         760, 260, "Distances of same and of different pairs, the similarity curve and the threshold between them", parts
     )
@@ -223,13 +251,18 @@ def ranking() -> str:
             text(x, 100, str(place + 1), font_size="12"),
         ]
     parts += [
-        text(195, 25, "nearest", font_size="12"), text(195 + 62 * 6, 25, "farthest", font_size="12"),
+        text(195, 25, "nearest", font_size="12"),
+        text(195 + 62 * 6, 25, "farthest", font_size="12"),
         line([(172, 112), (342, 112)], width=1.5),
         text(257, 132, "R = 3: as many as there are others of the query", font_size="12"),
         text(10, 168, "P@1 = 1: the nearest is of the same individual.", "start"),
-        text(10, 192, f"MAP@R = (1/1 + 0 + 2/3) / 3 = {(1 + 2 / 3) / 3:.3f}: precision at each hit among the first R, "
-                      "over R.", "start"),
-    ]  # fmt: skip
+        text(
+            10,
+            192,
+            f"MAP@R = (1/1 + 0 + 2/3) / 3 = {(1 + 2 / 3) / 3:.3f}: precision at each hit among the first R, over R.",
+            "start",
+        ),
+    ]
     return drawing(660, 210, "A query photo, all others by distance, and the figures P@1 and MAP@R", parts)
 
 

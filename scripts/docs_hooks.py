@@ -20,8 +20,8 @@ from docs_site.catalogue import catalogue
 from docs_site.command_line import command_line
 from docs_site.config_keys import config_keys
 from docs_site.including import included, outward
-from docs_site.modules import floors_drawing, module_tables
 from docs_site.public_names import public_names, reference_pages, with_linked_errors
+from docs_site.rooms import house_drawing, house_table, module_tables
 from docs_site.session import with_outputs
 
 GENERATED = {
@@ -29,13 +29,14 @@ GENERATED = {
     "config-keys": config_keys,
     "public-names": public_names,
     "modules": module_tables,
+    "house": house_table,
 }
-DRAWN = {"floors": floors_drawing}
+DRAWN = {"house": house_drawing}
 """Drawings made from the code; all others are files."""
 OPENINGS = {
     "benchmarks.md": "What this library takes in time and memory beside others, and how that was measured.",
     "threat-model.md": "What you may open from a stranger, and what you must not.",
-}  # fmt: skip
+}
 """First lines of pages that are written by programs, or for readers of the repository."""
 FIGURE = re.compile(r"<!-- figure: (?P<name>[\w-]+) \| (?P<caption>.*?) -->", re.DOTALL)
 
@@ -88,8 +89,9 @@ def on_page_content(html: str, page: Any, config: Any, **_: Any) -> str:
         file = Path(config["docs_dir"]) / "images" / f"{name}.svg"
         svg = DRAWN[name]() if name in DRAWN else file.read_text(encoding="utf-8")
         svg = re.sub(r"<\?xml.*?\?>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL).strip()
-        return (f'<figure class="drawing"><div class="wide">{svg}</div>'
-                f'<figcaption>{match["caption"]}</figcaption></figure>')  # fmt: skip
+        return (
+            f'<figure class="drawing"><div class="wide">{svg}</div><figcaption>{match["caption"]}</figcaption></figure>'
+        )
 
     path = Path(page.file.src_uri)
     if path.parent.as_posix() == "reference/python":

@@ -18,7 +18,7 @@ import timm
 import torch
 from torchvision.models import get_model_builder, get_model_weights
 
-from siamesekit.encoders.model_names import HUB_MODELS, timm_models, torchvision_models
+from siamesekit.components.adapted.model_names import HUB_MODELS, timm_models, torchvision_models
 from siamesekit.registry import ENCODERS
 
 FILE = Path(__file__).parent.parent / "docs" / "data" / "encoders.csv"

@@ -1,8 +1,9 @@
-"""Shared by the tests: a folder of drawn photos, a small config over it, and one finished run."""
+"""Shared by the tests: a folder of drawn photos, a small config over it, one finished run, and what reads runs."""
 
 import json
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,11 +17,18 @@ from PIL import Image
 from torch import Tensor
 
 from siamesekit.config import Config, load_config
-from siamesekit.experiment import RunResult, run
+from siamesekit.experiment.run_result import RunResult
+from siamesekit.experiment.running import run
+from siamesekit.experiment.stopping import Stop
+from siamesekit.hardware.compute import choose_compute
+from siamesekit.model import Architecture, Encoder, build
 from siamesekit.progress import Progress
 from siamesekit.registry import REGISTRIES
 
 INDIVIDUALS, PHOTOS, SIDE = 8, 4, 40
+FP32 = choose_compute("cpu", "fp32")
+LoadConfig = Callable[..., Config]
+"""Loads the small config with overrides, as the fixture `small_config` does."""
 SMALL = """\
 name = "small"
 seed = 5
@@ -59,6 +67,40 @@ def embeddings(labels: NDArray[np.int64], noise: float = 0.6, seed: int = 0) -> 
     centres = rng.normal(size=(labels.max() + 1, 6))
     drawn = torch.from_numpy(centres[labels] + noise * rng.normal(size=(len(labels), 6))).float()
     return torch.nn.functional.normalize(drawn)
+
+
+def small_encoder(
+    batchnorm: str = "inference",
+    train_from: str = "",
+    name: str = "timm/test_resnet",
+    layers: tuple[int, ...] = (24, 16),
+) -> Encoder:
+    """An encoder of random weights, always the same, whose layers before `train_from` are frozen."""
+    torch.manual_seed(0)
+    encoder = build(Architecture(name, {}, {"layers": list(layers)}, batchnorm))
+    encoder.backbone.freeze_before(train_from)
+    return encoder
+
+
+def run_fp32(config: Config, out: Path, **options: Any) -> RunResult:
+    """A run whose bytes do not depend on the device that is there."""
+    return run(config, out, device="cpu", precision="fp32", **options)
+
+
+class StopAt(Stop):
+    """Asks for a stop, as a signal would, from the run's n-th look at it on."""
+
+    def __init__(self, look: int) -> None:
+        super().__init__()
+        self.look, self.looks = look, 0
+
+    @property
+    def requested(self) -> int | None:
+        self.looks += 1
+        return signal.SIGTERM if self.looks >= self.look else None
+
+    @requested.setter
+    def requested(self, value: int | None) -> None: ...
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
@@ -147,11 +189,31 @@ TIMING = ("seconds", "images_per_second")
 """Figures of an epoch that no two runs share."""
 
 
+def weights(folder: Path) -> bytes:
+    """The weights of a run's model, as its file holds them."""
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The figures of a run's epochs."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest."""
+    told: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return told
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files of a folder."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], bytes]:
     """What two runs that are the same have in common: weights, figures without their times, evaluation."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    figures = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
-    return (folder / "model" / "model.safetensors").read_bytes(), figures, (folder / "evaluation.json").read_bytes()
+    figures = [{key: value for key, value in line.items() if key not in TIMING} for line in metrics(folder)]
+    return weights(folder), figures, (folder / "evaluation.json").read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -168,15 +230,20 @@ def finished(small_config: Callable[..., Config], tmp_path_factory: pytest.TempP
 
 
 POINT = {
-    "slope": 0.75, "intercept": -0.7125, "threshold": 0.95, "criterion": "same and different equally likely",
+    "slope": 0.75,
+    "intercept": -0.7125,
+    "threshold": 0.95,
+    "criterion": "same and different equally likely",
     "individuals": 4,
     "cross_fit": {
-        "folds": 6, "same_pairs": 24, "different_pairs": 96,
+        "folds": 6,
+        "same_pairs": 24,
+        "different_pairs": 96,
         "false_accept_rate": {"value": 0.125, "low": 0.0, "high": 0.25},
         "false_reject_rate": {"value": 0.25, "low": 0.125, "high": 0.5},
         "accuracy": {"value": 0.8125, "low": 0.625, "high": 0.9375},
     },
-}  # fmt: skip
+}
 """An operating point whose verdicts are better than guessing."""
 
 

@@ -1,15 +1,13 @@
-"""Errors: the tree that the docstring draws, and the suggestions."""
+"""Errors: the tree that the docstring draws, and lines that act on no terminal."""
 
 import inspect
 import pickle
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from siamesekit import errors
-from siamesekit.errors import ConfigError, SiamesekitError, in_one_line
+from siamesekit.errors import ConfigError, SiamesekitError
 
 CLASSES = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, SiamesekitError)]
 HOSTILE = "\x1b]0;title\x07\x1b[2J\rerror: none\nverdict     same individual\u202egnp.exe\x9b31m\u2028\x00\ud800"
@@ -39,18 +37,6 @@ def test_docstring_draws_the_tree() -> None:
     assert drawn_tree() == {name: c.__base__.__name__ for name, c in classes.items() if name != "SiamesekitError"}
 
 
-@pytest.mark.parametrize(
-    ("word", "choices", "expected"),
-    [
-        ("tripel", ["triplet", "arcface"], " (did you mean 'triplet'?)"),
-        ("zzz", ["triplet", "arcface"], ""),
-        ("squared_euclidean", ["squared-euclidean"], " (did you mean 'squared-euclidean'?)"),
-    ],
-)
-def test_near(word: str, choices: list[str], expected: str) -> None:
-    assert errors.near(word, choices) == expected
-
-
 def test_config_error_lists_every_problem() -> None:
     error = errors.ConfigError("x.toml", ["a: one", "b: two"])
     assert error.problems == ("a: one", "b: two")
@@ -77,19 +63,3 @@ def test_an_error_without_details_is_its_message() -> None:
     assert str(errors.UserError("what")) == "what"
     assert errors.UserError("what").args == ("what",)
     assert str(errors.UserError("what", ["one", "two"])) == "what\n  one\n  two"
-
-
-@given(st.text(st.characters(), max_size=200), st.integers(10, 100))
-def test_a_line_is_printable_and_bounded_and_stays_so(text: str, longest: int) -> None:
-    line = in_one_line(text, longest)
-    assert line.isprintable()
-    assert len(line) <= longest
-    assert in_one_line(line, longest) == line
-    if text.isprintable() and len(text) <= longest:
-        assert line == text
-
-
-def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
-    line = in_one_line("a" * 10**7 + "z")
-    assert len(line) <= errors.LONGEST_LINE
-    assert line.startswith("aaa") and line.endswith("aaz")

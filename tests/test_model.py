@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.encoders.backbone import Backbone
-from siamesekit.encoders.head import Head
+from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.head import Head
 from siamesekit.model import DistanceLayer, Encoder, SiameseNetwork
 
 Mode = Literal["inference", "train"]
@@ -78,15 +78,19 @@ def test_frozen_parts_and_batchnorms_stay_in_inference_mode() -> None:
     expected = {"backbone.network.stage2.conv", "backbone.network.stage2.drop"}
     assert {name for name in training(made) if "stage" in name} == expected
     assert {name for name in training(made) if name.startswith("head")} == {
-        "head.dense1", "head.activation1", "head.dense2", "head.normalize"
-    }  # fmt: skip
+        "head.dense1",
+        "head.activation1",
+        "head.dense2",
+        "head.normalize",
+    }
 
 
 def test_batchnorm_train_lets_the_layers_that_train_use_the_batch() -> None:
     made = encoder("train").train()
     assert {name for name in training(made) if "bn" in name or "batchnorm" in name} == {
-        "backbone.network.stage2.bn", "head.batchnorm1"
-    }  # fmt: skip
+        "backbone.network.stage2.bn",
+        "head.batchnorm1",
+    }
     before = {name: value.clone() for name, value in made.state_dict().items() if "running_mean" in name}
     made(photos(0))
     moved = {name for name, value in before.items() if not torch.equal(value, made.state_dict()[name])}
@@ -112,10 +116,15 @@ def test_what_has_no_parameters_and_stands_before_what_trains_rests_too(
     A dropout with which a block begins that trains as a whole is part of that block.
     """
     parts = OrderedDict(
-        noise=nn.Dropout(0.5), stem=nn.Conv2d(3, 4, 1), drop=nn.Dropout(0.5), plain=nn.BatchNorm2d(4, affine=False),
+        noise=nn.Dropout(0.5),
+        stem=nn.Conv2d(3, 4, 1),
+        drop=nn.Dropout(0.5),
+        plain=nn.BatchNorm2d(4, affine=False),
         stage=nn.Sequential(OrderedDict(inner=nn.Dropout(0.5), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1))),
-        drop2=nn.Dropout(0.5), stage2=nn.Conv2d(4, 6, 1), flat=nn.Flatten(),
-    )  # fmt: skip
+        drop2=nn.Dropout(0.5),
+        stage2=nn.Conv2d(4, 6, 1),
+        flat=nn.Flatten(),
+    )
     backbone = Backbone(nn.Sequential(parts), 6, mean=(127.5,) * 3, std=(127.5,) * 3)
     backbone.freeze_before(train_from)
     made = Encoder(backbone, Head(6, [5, 4], dropout=0.5), batchnorm).train()

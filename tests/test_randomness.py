@@ -49,8 +49,12 @@ def test_streams_are_splitmix64() -> None:
     streams = Streams(np.array([1234567, 0], dtype=np.uint64))
     found = [streams.bits()[0].item() for _ in range(5)]
     assert found == [
-        6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821,
-    ]  # fmt: skip
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
 
 
 def splitmix(state: int) -> int:

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 
 def main() -> None:
-    """Write the folder beside this script; files that are there are left."""
+    """Write the folder next to this script; existing files are kept."""
     root = Path(__file__).resolve().parent / "data"
     digits = load_digits()
     counts = [0] * 10

@@ -1,6 +1,6 @@
-"""Losses × miners on the digits, classes shared and disjoint: every combination trained and written as a table.
+"""Train every combination of loss and miner on the digits, with shared and disjoint digits, and write a table.
 
-python examples/digits/table.py            # all of them, some minutes; writes table.md beside this file
+python examples/digits/table.py            # all losses, some minutes; writes table.md next to this file
 python examples/digits/table.py triplet    # one loss
 """
 
@@ -27,12 +27,12 @@ LOSSES: dict[str, list[str]] = {
     "arcface": ["loss.optimizer.name=adam", "loss.optimizer.lr=1e-2"],
 }
 BY_CLASS = ("proxy-anchor", "arcface")
-"""They compare embeddings with classes, so that no miner's triplets go with them."""
+"""Losses that compare embeddings with classes, and so take no triplets of a miner."""
 MINERS = ("none", "batch-hard", "semi-hard", "distance-weighted")
 
 
 def measure(split: str, loss: str, miner: str) -> dict[str, float]:
-    """P@1 and MAP@R of test scans after training, and the seconds that it took."""
+    """P@1 and MAP@R of the test scans after training, and the duration in seconds."""
     overrides = [*SPLITS[split], f"loss.name={loss}", *LOSSES[loss]]
     if miner != "none":
         overrides.append(f"miner.name={miner}")
@@ -50,7 +50,7 @@ def measure(split: str, loss: str, miner: str) -> dict[str, float]:
 
 
 def main(wanted: list[str]) -> None:
-    """Measure and write."""
+    """Measure the combinations and write the table."""
     rows = [
         "| loss | miner | shared: P@1 | shared: MAP@R | disjoint: P@1 | disjoint: MAP@R |",
         "| - | - | - | - | - | - |",

@@ -1,4 +1,4 @@
-"""Draw contact strips of made-up gulls' rings: a stand-in for photos, six individuals with six photos each."""
+"""Draw contact strips of invented gull rings, a stand-in for photos: six individuals with six photos each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIZE, PHOTOS, INDIVIDUALS = 32, 6, 6
 
 
 def main() -> None:
-    """Write `data/INDIVIDUAL.png` beside this file."""
+    """Write `data/INDIVIDUAL.png` next to this file."""
     folder = Path(__file__).parent / "data"
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)

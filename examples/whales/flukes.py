@@ -1,13 +1,13 @@
-"""Reader `flukes`: humpback-like flukes, drawn from a seed, as a stand-in for photos that cannot be had.
+"""Reader `flukes`: humpback-like flukes, drawn from a seed, as a stand-in for photos that are not available.
 
 A fluke is drawn in its own coordinates (x from tip to tip, −1 … 1; y up, 0 at the middle of the trailing edge) and
 photographed: every pixel is mapped back onto the fluke.
 
-What belongs to the *individual*: the outline (tips, notch, curvature, asymmetry), the nicks of the trailing edge, the
-pigmentation of the underside, scars. What belongs to the *photo*: pose, distance, light, sea and sky, waves before the
-tail, splash, blur, noise, colour or grey.
+Features of the *individual*: outline (tips, notch, curvature, asymmetry), nicks of the trailing edge, pigmentation of
+the underside, scars. Features of the *photo*: pose, distance, light, sea and sky, waves in front of the tail, splash,
+blur, noise, colour or grey.
 
-The same seed gives the same bytes; individual 7's photo 3 does not depend on how many others are drawn.
+The same seed gives the same bytes. Photo 3 of individual 7 does not depend on how many others are drawn.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from siamesekit.options import Count, Fraction
 Floats = NDArray[np.float32]
 
 SIDE = 160
-"""Photos are so many pixels wide and high."""
+"""Width and height of a photo, in pixels."""
 SQUASHED = 0.68
-"""Width over height of the frame: photos of flukes are wide and are squashed into squares."""
+"""Ratio of the frame's sides: photos of flukes are wide, and are squashed into squares."""
 SKIN = (240, 420)
-"""Rows and columns of an individual's skin texture, y from −0.75 to 0.45, x from −1.05 to 1.05."""
+"""Rows and columns of an individual's skin texture; y from −0.75 to 0.45, x from −1.05 to 1.05."""
 X_RANGE, Y_RANGE = 1.05, (-0.75, 0.45)
 
 
@@ -41,14 +41,14 @@ def flukes(individuals: Count = 50, photos: Count = 10, difficulty: Fraction = 0
     """Drawn humpback flukes: `individuals` × `photos` pictures, uint8 RGB `[160, 160, 3]`.
 
     Args:
-        individuals: how many whales.
-        photos: how many pictures of each.
+        individuals: number of whales.
+        photos: number of pictures of each whale.
         difficulty: 0 for frontal, clear photos of very different whales; 1 for strong poses, light, waves and blur,
             and whales that look alike.
         seed: supplied by the run.
 
     Returns:
-        A list of N = individuals · photos records, by individual.
+        A list of N = individuals · photos records, sorted by individual.
     """
     return [
         Record(f"fluke_{whale:03d}/{photo}", f"fluke_{whale:03d}", partial(draw_photo, seed, whale, photo, difficulty))
@@ -58,12 +58,12 @@ def flukes(individuals: Count = 50, photos: Count = 10, difficulty: Fraction = 0
 
 
 class Whale(NamedTuple):
-    """What is the individual's own.
+    """Features of an individual.
 
     Attributes:
         trailing: y of the trailing (upper) edge at `SKIN[1]` positions of x.
-        leading: y of the leading (lower) edge there.
-        stock: half the width of the tail stock.
+        leading: y of the leading (lower) edge at the same positions.
+        stock: half of the tail stock's width.
         skin: brightness 0 … 1 of the underside, `SKIN`.
     """
 
@@ -120,7 +120,7 @@ def nicks(rng: np.random.Generator, x: Floats) -> Floats:
 
 
 def pigmentation(rng: np.random.Generator, spread: float) -> Floats:
-    """Black, white and everything between: brightness `SKIN`; the halves resemble, but do not repeat, each other."""
+    """Pigmentation from black to white, as brightness `SKIN`; the two halves are similar, not equal."""
     x, y = _skin_x()[None, :], _skin_y()
     rough = _smooth_field(rng, 5, 9)
     mirrored = (rough + rough[:, ::-1]) * 0.7
@@ -135,7 +135,7 @@ def pigmentation(rng: np.random.Generator, spread: float) -> Floats:
 
 
 def scars(rng: np.random.Generator) -> Floats:
-    """Rake marks, scratches and barnacle rings: what they add to the brightness, `SKIN`."""
+    """Brightness `SKIN` added by rake marks, scratches and barnacle rings."""
     x, y = np.broadcast_arrays(_skin_x()[None, :], _skin_y())
     marks = np.zeros(SKIN, dtype=np.float32)
     for _ in range(rng.integers(0, 4)):  # an orca's teeth leave parallel lines
@@ -171,7 +171,7 @@ def draw_photo(seed: int, number: int, photo: int, difficulty: float) -> NDArray
 
 
 def pose(rng: np.random.Generator, hard: float, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
-    """Where on the fluke each pixel looks: turned, tilted, near or far, off the middle."""
+    """Coordinates on the fluke of each pixel, for a random pose: rotation, tilt, distance and shift."""
     roll, yaw, pitch = rng.normal(0, 0.16) * hard, rng.normal(0, 0.42) * hard, rng.normal(0, 0.3) * hard
     scale = 0.9 * np.exp(rng.normal(0, 0.08) * hard)
     x = (columns - rng.normal(0, 0.07) * hard) / scale
@@ -185,7 +185,7 @@ def pose(rng: np.random.Generator, hard: float, columns: Floats, rows: Floats) -
 
 
 def photograph(subject: Whale, rng: np.random.Generator, hard: float, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Brightness of the tail, and how much of each pixel it covers, both `[160, 160]`."""
+    """Brightness of the tail, and the share of each pixel that it covers, both `[160, 160]`."""
     column = np.clip((x + X_RANGE) / (2 * X_RANGE) * (SKIN[1] - 1), 0, SKIN[1] - 1)
     row = np.clip((Y_RANGE[1] - y) / (Y_RANGE[1] - Y_RANGE[0]) * (SKIN[0] - 1), 0, SKIN[0] - 1)
     left = np.floor(column).astype(np.intp).clip(0, SKIN[1] - 2)
@@ -211,7 +211,7 @@ def sea_and_sky(rng: np.random.Generator, hard: float, columns: Floats, rows: Fl
     """The background `[160, 160, 3]`, and the light's colour `[3]`."""
     tint = np.array([0.93, 0.98, 1.04]) + rng.normal(0, 0.06, 3) * hard
     hue = np.array([0.25, 0.37, 0.45]) + rng.normal(0, 0.07, 3) * hard + rng.uniform(-0.12, 0.12) * hard
-    horizon = 0.85 + rng.uniform(-0.75, 0.6) * hard  # above 1 there is none in the picture
+    horizon = 0.85 + rng.uniform(-0.75, 0.6) * hard  # above 1 the horizon is outside the picture
     depth = np.clip(horizon - rows, 0.015, None)
     ripple = np.zeros_like(rows)
     for _ in range(7):  # waves crowd towards the horizon
@@ -232,7 +232,7 @@ def water_in_front(
     rng: np.random.Generator, hard: float, image: Floats, scene: Floats, columns: Floats, rows: Floats, x: Floats,
     waterline: float,
 ) -> Floats:  # fmt: skip
-    """The sea that the tail comes out of, a wave before it, and the splash at its foot."""
+    """The sea and waves in front of the tail, and the splash at its foot."""
     wave = sum(
         rng.uniform(0.01, 0.05) * hard * np.sin(rng.uniform(1.5, 7) * columns + rng.uniform(0, 6.3)) for _ in range(4)
     )
@@ -300,7 +300,7 @@ def _field_at(rng: np.random.Generator, knots: int, x: Floats, y: Floats) -> Flo
 
 
 def sheet(individuals: int, photos: int, difficulty: float, seed: int) -> Image.Image:
-    """A contact sheet: a row an individual."""
+    """A contact sheet with one row per individual."""
     gap = 4
     page = Image.new("RGB", (photos * (SIDE + gap) - gap, individuals * (SIDE + gap) - gap), "white")
     for number in range(individuals):

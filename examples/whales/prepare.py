@@ -4,7 +4,7 @@
 
 DOWNLOAD is the unzipped folder of "humpback-whale-identification" or "whale-categorization-playground" (train.csv with
 Image,Id beside train/), or of "happy-whale-and-dolphin" (train.csv with image,species,individual_id beside
-train_images/). Calling it again goes on where it stopped.
+train_images/). A second call continues where the first one stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a Kaggle data set keeps what."""
+    """Folder and column names of a Kaggle data set."""
 
     name: str
     photos: str
@@ -52,7 +52,7 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides which photos are chosen and how they look; recorded beside them."""
+    """Settings that decide which photos are chosen and how they look; stored in their folder."""
 
     individuals: int
     photos: int
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass
 class Catalogue:
-    """The photos of each known individual, and what was left out."""
+    """The photos of each known individual, and the photos left out."""
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     unknown: int = 0
@@ -76,19 +76,19 @@ def read_catalogue(download: Path, species: str) -> Catalogue:
     """Read train.csv and find its photos.
 
     Raises:
-        InputError: the folder is not such a download.
+        InputError: The folder is not such a download.
     """
     table = download / "train.csv"
     if not table.is_file():
         zips = ", ".join(sorted(file.name for file in download.glob("*.zip"))[:3])
         unzip = f"; unzip {zips} first" if zips else ""
-        raise InputError(f"there is no {table}{unzip}")
+        raise InputError(f"no such file: {table}{unzip}")
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         layout = _layout(rows.fieldnames or [], table)
         folder = download / layout.photos
         if not folder.is_dir():
-            raise InputError(f"{table} is of {layout.name}, whose photos lie in {folder}: there is no such folder")
+            raise InputError(f"{table} belongs to {layout.name}, with photos in {folder}, but there is no such folder")
         catalogue, seen = Catalogue(), set()
         for number, row in enumerate(rows, 2):
             image, individual = (row[layout.image] or "").strip(), (row[layout.individual] or "").strip()
@@ -122,18 +122,18 @@ def _layout(columns: object, table: Path) -> Layout:
 
 
 def candidates(catalogue: Catalogue, settings: Settings) -> Iterator[tuple[str, list[Path]]]:
-    """Individuals with enough photos, and their photos, in an order that the seed decides.
+    """Individuals with enough photos, and their photos, in an order given by the seed.
 
     Raises:
-        InputError: too few have enough.
+        InputError: Too few individuals have enough photos.
     """
     enough = sorted(name for name, files in catalogue.files.items() if len(files) >= settings.photos)
     if len(enough) < settings.individuals:
         counts = sorted((len(files) for files in catalogue.files.values()), reverse=True)
         most = counts[settings.individuals - 1] if len(counts) >= settings.individuals else 0
         raise InputError(
-            f"{len(enough)} individuals have {settings.photos} photos or more, {settings.individuals} are wanted; "
-            f"--individuals {len(enough)} would do" + (f", or --photos {most}" if most else "")
+            f"{len(enough)} individuals have at least {settings.photos} photos, but {settings.individuals} are "
+            f"requested; set --individuals {len(enough)}" + (f" or --photos {most}" if most else "")
         )
     rng = random.Random(settings.seed)
     rng.shuffle(enough)
@@ -144,10 +144,10 @@ def candidates(catalogue: Catalogue, settings: Settings) -> Iterator[tuple[str, 
 
 
 def convert(source: Path, settings: Settings) -> Image.Image:
-    """One photo, upright, RGB, square.
+    """Convert a photo to an upright RGB square.
 
     Raises:
-        ValueError: it cannot be used; the message says why.
+        ValueError: The photo cannot be used; the message says why.
     """
     try:
         if source.stat().st_size == 0:
@@ -167,10 +167,10 @@ def convert(source: Path, settings: Settings) -> Image.Image:
 
 
 def write_individual(root: Path, name: str, files: list[Path], settings: Settings, bad: dict[str, str]) -> bool:
-    """Write an individual's photos, skipping bad ones; False where too few are good.
+    """Write an individual's photos, skipping bad ones; return False if too few photos are good.
 
-    An individual that is complete is kept; one that is not is done again from its first photo, since which photo
-    became which number depends on the bad ones among them.
+    Complete individuals are kept. Others are written again from the first photo, because the numbering of the photos
+    depends on the bad ones among them.
     """
     folder = root / name
     if all((folder / f"{number}.jpg").is_file() for number in range(settings.photos)):
@@ -197,10 +197,10 @@ def write_individual(root: Path, name: str, files: list[Path], settings: Setting
 
 
 def claim(root: Path, settings: Settings, download: Path) -> None:
-    """Note in the folder what it is made from; the same call may go on, another may not mix its photos in.
+    """Store the settings in the folder, so that the same call can continue and a different one is refused.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: The folder holds something else.
     """
     wanted = {"download": download.name, **vars(settings)}
     note = root / RECORD
@@ -208,9 +208,9 @@ def claim(root: Path, settings: Settings, download: Path) -> None:
         began = json.loads(note.read_text(encoding="utf-8"))
         changed = sorted(key for key in wanted if began.get(key) != wanted[key])
         if changed:
-            differences = ", ".join(f"{key} {began.get(key)} there, {wanted[key]} now" for key in changed)
+            differences = ", ".join(f"{key} was {began.get(key)}, now {wanted[key]}" for key in changed)
             raise InputError(
-                f"{root} was begun with other settings ({differences}); choose another --out, or delete it"
+                f"{root} was made with other settings ({differences}); choose another --out, or delete the folder"
             )
     elif root.exists() and any(root.iterdir()):
         raise InputError(f"{root} is not empty and was not made by this script; choose another --out")
@@ -219,13 +219,13 @@ def claim(root: Path, settings: Settings, download: Path) -> None:
 
 
 def prepare(download: Path, root: Path, settings: Settings, console: Console) -> None:
-    """Do all of it.
+    """Make the photo folder.
 
     Raises:
-        InputError: the download, the folder or the numbers do not fit.
+        InputError: The download, the folder or the settings do not match.
     """
     if not download.is_dir():
-        raise InputError(f"there is no folder {download}")
+        raise InputError(f"no such folder: {download}")
     catalogue = read_catalogue(download, settings.species)
     chosen = candidates(catalogue, settings)
     first = next(chosen)
@@ -246,11 +246,9 @@ def prepare(download: Path, root: Path, settings: Settings, console: Console) ->
     for source, reason in bad.items():
         console.print(f"left out {source}: {reason}", markup=False, soft_wrap=True)
     if catalogue.missing:
-        console.print(
-            f"{len(catalogue.missing)} photos of train.csv are not there: {', '.join(catalogue.missing[:3])} …"
-        )
+        console.print(f"{len(catalogue.missing)} photos of train.csv are missing: {', '.join(catalogue.missing[:3])} …")
     if done < settings.individuals:
-        raise InputError(f"only {done} individuals have {settings.photos} readable photos; ask for fewer --individuals")
+        raise InputError(f"only {done} individuals have {settings.photos} readable photos; set a smaller --individuals")
     console.print(
         f"{done} individuals, {done * settings.photos} photos in {root}; left out: {catalogue.unknown} photos of "
         f"unknown individuals, {catalogue.repeated} repeated rows. Next: siamesekit run examples/whales/config.toml",
@@ -260,16 +258,18 @@ def prepare(download: Path, root: Path, settings: Settings, console: Console) ->
 
 
 def main() -> int:
-    """The command; the exit code is 2 where the input is wrong."""
+    """Run the command; the exit code is 2 if the input is wrong."""
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("download", type=Path, metavar="DOWNLOAD")
-    parser.add_argument("--out", type=Path, default=here / "data", help="folder to make (data beside this script)")
-    parser.add_argument("--individuals", type=int, default=50)
-    parser.add_argument("--photos", type=int, default=10, help="of each individual")
-    parser.add_argument("--size", type=int, default=128, help="pixels")
-    parser.add_argument("--fit", choices=("squash", "pad"), default="squash", help="pad keeps the aspect")
-    parser.add_argument("--species", default="humpback_whale", help="of the 2022 data set, or all")
+    parser.add_argument(
+        "--out", type=Path, default=here / "data", help="folder to create (default: data, next to this script)"
+    )
+    parser.add_argument("--individuals", type=int, default=50, help="number of individuals")
+    parser.add_argument("--photos", type=int, default=10, help="number of photos of each individual")
+    parser.add_argument("--size", type=int, default=128, help="width and height in pixels")
+    parser.add_argument("--fit", choices=("squash", "pad"), default="squash", help="pad keeps the aspect ratio")
+    parser.add_argument("--species", default="humpback_whale", help="a species of the 2022 data set, or all")
     parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     for name in ("individuals", "photos", "size"):

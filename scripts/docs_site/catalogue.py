@@ -6,7 +6,8 @@ import re
 
 from docs_site import encoders
 from docs_site.wording import cell, default_in_words, table, toml, type_in_words, with_range
-from siamesekit.cli.catalogue import (
+from siamesekit.config import TABLES
+from siamesekit.config.describe.components import (
     default_table,
     snippet,
     summary_of_member,
@@ -15,10 +16,9 @@ from siamesekit.cli.catalogue import (
     table_of,
     unused_keys,
 )
-from siamesekit.config import TABLES
 from siamesekit.config.schema import argument_docs
 from siamesekit.registry import REGISTRIES, Component, Registry, registry_of
-from siamesekit.signatures import Parameter
+from siamesekit.registry.signatures import Parameter
 
 SECTION = re.compile(r"(?P<name>Args|Arguments|Parameters|Returns|Raises|Yields|Attributes|Example|Examples):\s*")
 PACKAGES = {"pytorch_metric_learning": "pytorch-metric-learning", "torch": "PyTorch", "torchvision": "torchvision"}
@@ -73,26 +73,30 @@ def _front() -> str:
     rows = []
     for registry in REGISTRIES:
         place, key = table_of(registry.kind)
-        rows.append(f"| [{registry.plural}]({registry.plural}/index.md) | {registry.purpose} | `[{place}]`, `{key}` "
-                    f"| {_count(registry):,} |")  # fmt: skip
-    return "\n".join([
-        "# Catalogue",
-        "",
-        "Every component that a config can name, with all its options.",
-        "",
-        "These pages are made from the registries when the site is built, so they are what `siamesekit list` and "
-        "`siamesekit show` print. A kind's page lists its components; a component's page has its options, what they "
-        "mean, and a table to paste into a config.",
-        "",
-        "| kind | what such a component decides | table and key | how many |",
-        "| --- | --- | --- | ---: |",
-        *rows,
-        "",
-        "Names with a slash are families: `pml/…` are the classes of pytorch-metric-learning, `torch/…` those of "
-        "PyTorch, `torchvision/…` and `timm/…` the transforms and networks of those packages. Your own stand "
-        "beside them: [write a component](../guides/components.md).",
-        "",
-    ])  # fmt: skip
+        rows.append(
+            f"| [{registry.plural}]({registry.plural}/index.md) | {registry.purpose} | `[{place}]`, `{key}` "
+            f"| {_count(registry):,} |"
+        )
+    return "\n".join(
+        [
+            "# Catalogue",
+            "",
+            "Every component that a config can name, with all its options.",
+            "",
+            "These pages are made from the registries when the site is built, so they are what `siamesekit list` and "
+            "`siamesekit show` print. A kind's page lists its components; a component's page has its options, what "
+            "they mean, and a table to paste into a config.",
+            "",
+            "| kind | what such a component decides | table and key | how many |",
+            "| --- | --- | --- | ---: |",
+            *rows,
+            "",
+            "Names with a slash are families: `pml/…` are the classes of pytorch-metric-learning, `torch/…` those of "
+            "PyTorch, `torchvision/…` and `timm/…` the transforms and networks of those packages. Your own stand "
+            "beside them: [write a component](../guides/components.md).",
+            "",
+        ]
+    )
 
 
 def _count(registry: Registry) -> int:
@@ -126,8 +130,10 @@ def _kind(registry: Registry) -> str:
 
 def _members(registry: Registry, family: Component, below: str) -> list[str]:
     prefix = family.name.removesuffix("*")
-    rows = [f"| [`{prefix}{name}`]({below}{name}.md) | {_foreign(summary_of_member(family.member(name)))} |"
-            for name in family.members()]  # fmt: skip
+    rows = [
+        f"| [`{prefix}{name}`]({below}{name}.md) | {_foreign(summary_of_member(family.member(name)))} |"
+        for name in family.members()
+    ]
     return ["| name | the class it is, and what it does |", "| --- | --- |", *rows]
 
 
@@ -225,15 +231,20 @@ def _options(component: Component) -> list[str]:
         lines.append("It has none.")
     place, _ = table_of(component.kind)
     unused = unused_keys(component)
-    keys = [f"`{key.parameter.name}`" + (" (not used by this one)" if key.parameter.name in unused else "")
-            for key in table_keys(component)]  # fmt: skip
+    keys = [
+        f"`{key.parameter.name}`" + (" (not used by this one)" if key.parameter.name in unused else "")
+        for key in table_keys(component)
+    ]
     if keys:
-        lines += ["", f"Keys of the table {_table_link(place, f'{up}../../')}, whatever {component.kind} it names: "
-                      f"{', '.join(keys)}."]  # fmt: skip
+        lines += [
+            "",
+            f"Keys of the table {_table_link(place, f'{up}../../')}, whatever {component.kind} it names: "
+            f"{', '.join(keys)}.",
+        ]
     given = supplied(component)
     if given:
         names = ", ".join(f"`{name}`" for name in given)
-        lines += ["", f"Supplied by the run, not to be set: {names}."]
+        lines += ["", f"Supplied by the run, not set in a config: {names}."]
     return [*lines, ""]
 
 
@@ -278,8 +289,10 @@ def _said(rest: dict[str, str]) -> list[str]:
 def _origin(component: Component) -> str:
     text = f"Module `{component.origin}`."
     if component.source:
-        text += f" It is the class `{component.source}`, met through the family `{component.family}`; its options " \
-                "and defaults are read from the installed version."  # fmt: skip
+        text += (
+            f" It is the class `{component.source}`, met through the family `{component.family}`; its options "
+            "and defaults are read from the installed version."
+        )
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docs_site.wording import cell, default_in_words, table, type_in_words, with_range
-from siamesekit.cli.config_keys import TOP, ConfigTable, Key, config_tables
+from siamesekit.config.describe.tables import TOP, ConfigTable, Key, config_tables
 
 LEFT_OUT = {
     "an error": "A config must have it.",
@@ -18,7 +18,7 @@ def config_keys() -> str:
     tables = config_tables()
     rows = [[f"[`[{each.name}]`](#{anchor(each.name)})", cell(each.purpose), each.if_left_out] for each in tables]
     parts = [
-        "\n".join(table(["table", "what is said in it", "left&nbsp;out"], rows)),
+        "\n".join(table(["table", "purpose", "if&nbsp;left&nbsp;out"], rows)),
         "## Above all tables { #top }",
         "These keys stand before the first table.",
         _keys(TOP),
@@ -39,7 +39,7 @@ def _section(each: ConfigTable) -> str:
         parts.append(_keys(each.every_key))
     if each.registry is not None and each.component is not None:
         kind, plural = each.registry.kind, each.registry.plural
-        parts.append(f"The {kind}'s own options stand beside these keys: [{plural}](../catalogue/{plural}/index.md).")
+        parts.append(f"The table also takes the options of the {kind}: [{plural}](../catalogue/{plural}/index.md).")
     if each.inner:
         parts.append(f"In it: {', '.join(f'[`[{inner}]`](#{anchor(inner)})' for inner in each.inner)}.")
     return "\n\n".join(parts)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from siamesekit.components import Component
-from siamesekit.encoders.model_names import HUB_MODELS, timm_models, torchvision_models
+from siamesekit.components.adapted.model_names import HUB_MODELS, timm_models, torchvision_models
+from siamesekit.registry.component import Component
 
 FILE = Path(__file__).parents[2] / "docs" / "data" / "encoders.csv"
 UNKNOWN = "–"
@@ -103,8 +103,13 @@ def tables(family: Component) -> list[str]:
     lines = ["Kinds of networks: " + ", ".join(f"[{kind}](#{kind})" for kind in sorted(kinds)) + "."]
     for kind in sorted(kinds):
         head = ["encoder", "parameters", "features", "size", "weights", *(["licence"] if licensed else [])]
-        lines += ["", f"### {kind} {{ #{kind} }}", "", f"| {' | '.join(head)} |",
-                  "| --- | ---: | ---: | ---: | --- |" + (" --- |" if licensed else "")]  # fmt: skip
+        lines += [
+            "",
+            f"### {kind} {{ #{kind} }}",
+            "",
+            f"| {' | '.join(head)} |",
+            "| --- | ---: | ---: | ---: | --- |" + (" --- |" if licensed else ""),
+        ]
         lines += [_row(prefix, name, tags[name], licensed) for name in kinds[kind]]
     return lines
 

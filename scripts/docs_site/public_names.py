@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 import siamesekit
-from docs_site.modules import modules
+from docs_site.rooms import modules
 from docs_site.wording import cell
 from siamesekit import errors, options
 from siamesekit.registry import REGISTRIES, Registry
-from siamesekit.signatures import in_words
+from siamesekit.registry.signatures import type_in_words
 
 GROUPS = {
     "Run": ("Check a config and run it, as the command line does.",
@@ -48,11 +48,13 @@ GROUPS = {
 }  # fmt: skip
 """The pages of what is imported from the package: what each is for, and its names."""
 BY_MODULE = {
-    "triplets": ("Positives", "all_pairs"),
+    "components.tuples": ("Positives", "all_pairs"),
     "progress": ("ShownProgress",),
-    "metrics": ("RetrievalMetrics", "retrieval", "triplet_accuracy", "Interval", "mean_with_interval"),
-    "doctor": ("Finding",),
-    "stopping": ("Stop", "Stopped"),
+    "evaluation.retrieval": ("RetrievalMetrics", "retrieval_metrics"),
+    "evaluation.ranking": ("triplet_accuracy",),
+    "evaluation.intervals": ("Interval", "mean_with_interval"),
+    "engine.doctor": ("Finding",),
+    "experiment.stopping": ("Stop", "Stopped"),
 }
 """What is public beside `siamesekit.__all__`, `errors` and `options`: what components and scripts need further."""
 
@@ -130,7 +132,7 @@ def with_linked_errors(html: str, slug: str) -> str:
         slug: the page's, as in `Part`.
     """
     places = {name: ("errors", f"siamesekit.errors.{name}") for name in exceptions()}
-    places["Stopped"] = ("modules", "siamesekit.stopping.Stopped")
+    places["Stopped"] = ("modules", "siamesekit.experiment.stopping.Stopped")
     names = re.compile(rf"(?<!\">)<code>({'|'.join(places)})</code>")  # none that is a link already
 
     def linked(match: re.Match[str]) -> str:
@@ -141,9 +143,11 @@ def with_linked_errors(html: str, slug: str) -> str:
 
 
 def _registries(registries: dict[str, Registry]) -> Part:
-    rows = "\n".join(f"| <span id=\"siamesekit.{variable}\">`siamesekit.{variable}`</span> | {registry.purpose} "
-                     f"| [{registry.plural}](../../catalogue/{registry.plural}/index.md) |"
-                     for variable, registry in registries.items())  # fmt: skip
+    rows = "\n".join(
+        f'| <span id="siamesekit.{variable}">`siamesekit.{variable}`</span> | {registry.purpose} '
+        f"| [{registry.plural}](../../catalogue/{registry.plural}/index.md) |"
+        for variable, registry in registries.items()
+    )
     body = [
         f"| name | such a component is | catalogue |\n| --- | --- | --- |\n{rows}",
         '<span id="siamesekit.Registry"></span>',
@@ -151,26 +155,43 @@ def _registries(registries: dict[str, Registry]) -> Part:
         *(_entry(f"registry.Registry.{name}", 4) for name in METHODS),
     ]
     told = tuple((name, f"siamesekit.{name}", registry.purpose) for name, registry in registries.items())
-    return Part("registries", "Registries", "One of each kind of component that a plugin may write.",
-                (*told, ("Registry", "siamesekit.registry.Registry", "What each of them is")),
-                "\n\n".join(body))  # fmt: skip
+    return Part(
+        "registries",
+        "Registries",
+        "One of each kind of component that a plugin may write.",
+        (*told, ("Registry", "siamesekit.registry.Registry", "What each of them is")),
+        "\n\n".join(body),
+    )
 
 
 def _by_module() -> Part:
     body = _option_types()
     told = [("siamesekit.options", "siamesekit.options", _about("options"))]
     for module, names in BY_MODULE.items():
-        body += [f"### `siamesekit.{module}` {{ #siamesekit.{module} }}", _about(module),
-                 *(_entry(f"{module}.{name}", 4) for name in names)]  # fmt: skip
-        told.append((f"siamesekit.{module}", f"siamesekit.{module}", f"{_about(module)} "
-                     f"{', '.join(f'`{name}`' for name in names)}"))  # fmt: skip
+        body += [
+            f"### `siamesekit.{module}` {{ #siamesekit.{module} }}",
+            _about(module),
+            *(_entry(f"{module}.{name}", 4) for name in names),
+        ]
+        told.append(
+            (
+                f"siamesekit.{module}",
+                f"siamesekit.{module}",
+                f"{_about(module)} {', '.join(f'`{name}`' for name in names)}",
+            )
+        )
     body += [
         "### Version",
         '<span id="siamesekit.__version__">`siamesekit.__version__`</span> is the installed version, as a string.',
     ]
     told.append(("siamesekit.__version__", "siamesekit.__version__", "The installed version"))
-    return Part("modules", "Also public, by module", "Imported from the module: `from siamesekit.triplets import "
-                "all_pairs`.", tuple(told), "\n\n".join(body))  # fmt: skip
+    return Part(
+        "modules",
+        "Also public, by module",
+        "Imported from the module: `from siamesekit.components.tuples import all_pairs`.",
+        tuple(told),
+        "\n\n".join(body),
+    )
 
 
 def _first_line(name: str) -> str:
@@ -215,8 +236,10 @@ def _errors() -> Part:
 
 
 def _option_types() -> list[str]:
-    rows = [f"| <span id=\"siamesekit.options.{name}\">`{name}`</span> | {cell(in_words(kind))} | {cell(said)} |"
-            for name, (kind, said) in described_options().items()]  # fmt: skip
+    rows = [
+        f'| <span id="siamesekit.options.{name}">`{name}`</span> | {cell(type_in_words(kind))} | {cell(said)} |'
+        for name, (kind, said) in described_options().items()
+    ]
     return [
         "### `siamesekit.options` { #siamesekit.options }",
         _about("options"),

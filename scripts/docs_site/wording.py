@@ -10,7 +10,7 @@ from typing import Any
 
 from siamesekit.config import dump_toml
 from siamesekit.options import Nested
-from siamesekit.signatures import Parameter
+from siamesekit.registry.signatures import Parameter
 
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path", type(None): "not set"}
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -46,8 +46,12 @@ def range_of(annotation: Any) -> str:
     """What values of an option's type are admitted, `> 0` say; empty where all are."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        limits = [f"{sign}\N{NO-BREAK SPACE}{getattr(mark, key):,.9g}"
-                  for mark in inner[1:] for key, sign in SIGNS.items() if hasattr(mark, key)]  # fmt: skip
+        limits = [
+            f"{sign}\N{NO-BREAK SPACE}{getattr(mark, key):,.9g}"
+            for mark in inner[1:]
+            for key, sign in SIGNS.items()
+            if hasattr(mark, key)
+        ]
         return ", ".join(limits) or range_of(inner[0])
     if origin in (typing.Union, types.UnionType, tuple, list):
         return "; ".join(dict.fromkeys(found for part in inner if part is not ... and (found := range_of(part))))

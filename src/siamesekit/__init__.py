@@ -8,39 +8,84 @@ the package does not import torch.
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what a type checker sees; `_PUBLIC` is what runs, and a test holds them equal
-    from siamesekit.artifact import Comparison as Comparison
-    from siamesekit.artifact import SimilarityModel as SimilarityModel
-    from siamesekit.artifact import load as load
+from siamesekit._version import __version__ as __version__
+
+if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
+    from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.similarity_model import Comparison as Comparison
+    from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
+    from siamesekit.components.augmentations.augmentation import Augmentation as Augmentation
+    from siamesekit.components.augmentations.crop import Crop as Crop
+    from siamesekit.components.augmentations.flip import Flip as Flip
+    from siamesekit.components.augmentations.photo_id import PhotoId as PhotoId
+    from siamesekit.components.augmentations.sequence import AugmentationSequence as AugmentationSequence
+    from siamesekit.components.distances.cosine import Cosine as Cosine
+    from siamesekit.components.distances.distance import Distance as Distance
+    from siamesekit.components.distances.distance import pairwise as pairwise
+    from siamesekit.components.distances.dot import Dot as Dot
+    from siamesekit.components.distances.euclidean import Euclidean as Euclidean
+    from siamesekit.components.distances.manhattan import Manhattan as Manhattan
+    from siamesekit.components.distances.nearest import Neighbours as Neighbours
+    from siamesekit.components.distances.nearest import nearest as nearest
+    from siamesekit.components.distances.squared_euclidean import SquaredEuclidean as SquaredEuclidean
+    from siamesekit.components.encoders.backbone import Backbone as Backbone
+    from siamesekit.components.encoders.head import Head as Head
+    from siamesekit.components.encoders.head import L2Normalize as L2Normalize
+    from siamesekit.components.encoders.xception import xception as xception
+    from siamesekit.components.losses.arcface import ArcFaceLoss as ArcFaceLoss
+    from siamesekit.components.losses.contrastive import ContrastiveLoss as ContrastiveLoss
+    from siamesekit.components.losses.cross_batch_memory import CrossBatchMemory as CrossBatchMemory
+    from siamesekit.components.losses.info_nce import InfoNCELoss as InfoNCELoss
+    from siamesekit.components.losses.loss import Loss as Loss
+    from siamesekit.components.losses.loss import LossValue as LossValue
+    from siamesekit.components.losses.loss import mean_of as mean_of
+    from siamesekit.components.losses.multi_similarity import MultiSimilarityLoss as MultiSimilarityLoss
+    from siamesekit.components.losses.proxy_anchor import ProxyAnchorLoss as ProxyAnchorLoss
+    from siamesekit.components.losses.triplet import TripletLoss as TripletLoss
+    from siamesekit.components.miners.all import AllTripletsMiner as AllTripletsMiner
+    from siamesekit.components.miners.batch_hard import BatchHardMiner as BatchHardMiner
+    from siamesekit.components.miners.distance_weighted import DistanceWeightedMiner as DistanceWeightedMiner
+    from siamesekit.components.miners.easy_positive import EasyPositiveMiner as EasyPositiveMiner
+    from siamesekit.components.miners.miner import Miner as Miner
+    from siamesekit.components.miners.semi_hard import SemiHardMiner as SemiHardMiner
+    from siamesekit.components.optimizers.adam import adam as adam
+    from siamesekit.components.optimizers.adamw import adamw as adamw
+    from siamesekit.components.optimizers.keras_adam import KerasAdam as KerasAdam
+    from siamesekit.components.optimizers.keras_adam import keras_adam as keras_adam
+    from siamesekit.components.optimizers.sgd import sgd as sgd
+    from siamesekit.components.readers.csv import read_csv as read_csv
+    from siamesekit.components.readers.folder import read_folder as read_folder
+    from siamesekit.components.samplers.all_pairs import AllPairsSampler as AllPairsSampler
+    from siamesekit.components.samplers.batch import Batch as Batch
+    from siamesekit.components.samplers.batch import Sampler as Sampler
+    from siamesekit.components.samplers.hierarchical import HierarchicalSampler as HierarchicalSampler
+    from siamesekit.components.samplers.mined import MinedSampler as MinedSampler
+    from siamesekit.components.samplers.p_by_k import PByKSampler as PByKSampler
+    from siamesekit.components.samplers.random_triplets import RandomTripletsSampler as RandomTripletsSampler
+    from siamesekit.components.schedules.exponential import ExponentialSchedule as ExponentialSchedule
+    from siamesekit.components.schedules.schedule import Schedule as Schedule
+    from siamesekit.components.schedules.step import StepSchedule as StepSchedule
+    from siamesekit.components.schedules.warmup_cosine import WarmupCosineSchedule as WarmupCosineSchedule
+    from siamesekit.components.schedules.warmup_linear import WarmupLinearSchedule as WarmupLinearSchedule
+    from siamesekit.components.tuples import Pairs as Pairs
+    from siamesekit.components.tuples import Triplets as Triplets
+    from siamesekit.components.tuples import Tuples as Tuples
+    from siamesekit.components.tuples import as_pairs as as_pairs
+    from siamesekit.components.tuples import as_triplets as as_triplets
+    from siamesekit.components.tuples import count_triplets as count_triplets
+    from siamesekit.components.tuples import positives_of as positives_of
     from siamesekit.config import Config as Config
     from siamesekit.config import load_config as load_config
-    from siamesekit.data.augmentations.augmentation import Augmentation as Augmentation
-    from siamesekit.data.augmentations.crop import Crop as Crop
-    from siamesekit.data.augmentations.flip import Flip as Flip
-    from siamesekit.data.augmentations.photo_id import PhotoId as PhotoId
-    from siamesekit.data.augmentations.sequence import AugmentationSequence as AugmentationSequence
-    from siamesekit.data.readers.csv import read_csv as read_csv
-    from siamesekit.data.readers.folder import read_folder as read_folder
     from siamesekit.data.records import Record as Record
-    from siamesekit.data.samplers.all_pairs import AllPairsSampler as AllPairsSampler
-    from siamesekit.data.samplers.batch import Batch as Batch
-    from siamesekit.data.samplers.batch import Sampler as Sampler
-    from siamesekit.data.samplers.hierarchical import HierarchicalSampler as HierarchicalSampler
-    from siamesekit.data.samplers.mined import MinedSampler as MinedSampler
-    from siamesekit.data.samplers.p_by_k import PByKSampler as PByKSampler
-    from siamesekit.data.samplers.random_triplets import RandomTripletsSampler as RandomTripletsSampler
-    from siamesekit.distances.cosine import Cosine as Cosine
-    from siamesekit.distances.distance import Distance as Distance
-    from siamesekit.distances.distance import pairwise as pairwise
-    from siamesekit.distances.dot import Dot as Dot
-    from siamesekit.distances.euclidean import Euclidean as Euclidean
-    from siamesekit.distances.manhattan import Manhattan as Manhattan
-    from siamesekit.distances.squared_euclidean import SquaredEuclidean as SquaredEuclidean
-    from siamesekit.doctor import diagnose as diagnose
-    from siamesekit.encoders.backbone import Backbone as Backbone
-    from siamesekit.encoders.xception import xception as xception
+    from siamesekit.engine.doctor import diagnose as diagnose
     from siamesekit.errors import ArtifactError as ArtifactError
     from siamesekit.errors import ComponentError as ComponentError
     from siamesekit.errors import ConfigError as ConfigError
@@ -53,35 +98,13 @@ if TYPE_CHECKING:  # what a type checker sees; `_PUBLIC` is what runs, and a tes
     from siamesekit.errors import SiamesekitError as SiamesekitError
     from siamesekit.errors import UserError as UserError
     from siamesekit.errors import WeightsError as WeightsError
-    from siamesekit.experiment import RunResult as RunResult
-    from siamesekit.experiment import check as check
-    from siamesekit.experiment import run as run
-    from siamesekit.losses.arcface import ArcFaceLoss as ArcFaceLoss
-    from siamesekit.losses.contrastive import ContrastiveLoss as ContrastiveLoss
-    from siamesekit.losses.cross_batch_memory import CrossBatchMemory as CrossBatchMemory
-    from siamesekit.losses.info_nce import InfoNCELoss as InfoNCELoss
-    from siamesekit.losses.loss import Loss as Loss
-    from siamesekit.losses.loss import LossValue as LossValue
-    from siamesekit.losses.loss import mean_of as mean_of
-    from siamesekit.losses.multi_similarity import MultiSimilarityLoss as MultiSimilarityLoss
-    from siamesekit.losses.proxy_anchor import ProxyAnchorLoss as ProxyAnchorLoss
-    from siamesekit.losses.triplet import TripletLoss as TripletLoss
-    from siamesekit.miners.all import AllTripletsMiner as AllTripletsMiner
-    from siamesekit.miners.batch_hard import BatchHardMiner as BatchHardMiner
-    from siamesekit.miners.distance_weighted import DistanceWeightedMiner as DistanceWeightedMiner
-    from siamesekit.miners.easy_positive import EasyPositiveMiner as EasyPositiveMiner
-    from siamesekit.miners.miner import Miner as Miner
-    from siamesekit.miners.semi_hard import SemiHardMiner as SemiHardMiner
+    from siamesekit.experiment.plan import Plan as Plan
+    from siamesekit.experiment.run_result import RunResult as RunResult
+    from siamesekit.experiment.running import check as check
+    from siamesekit.experiment.running import run as run
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
     from siamesekit.model import SiameseNetwork as SiameseNetwork
-    from siamesekit.optimizers.adam import adam as adam
-    from siamesekit.optimizers.adamw import adamw as adamw
-    from siamesekit.optimizers.keras_adam import KerasAdam as KerasAdam
-    from siamesekit.optimizers.keras_adam import keras_adam as keras_adam
-    from siamesekit.optimizers.sgd import sgd as sgd
-    from siamesekit.planning import Plan as Plan
-    from siamesekit.plugins import load_plugin_file as load_plugin_file
     from siamesekit.progress import Progress as Progress
     from siamesekit.randomness import Streams as Streams
     from siamesekit.registry import AUGMENTATIONS as AUGMENTATIONS
@@ -96,128 +119,212 @@ if TYPE_CHECKING:  # what a type checker sees; `_PUBLIC` is what runs, and a tes
     from siamesekit.registry import SAMPLERS as SAMPLERS
     from siamesekit.registry import SCHEDULES as SCHEDULES
     from siamesekit.registry import Registry as Registry
-    from siamesekit.retrieval import Neighbours as Neighbours
-    from siamesekit.retrieval import nearest as nearest
-    from siamesekit.schedules.exponential import ExponentialSchedule as ExponentialSchedule
-    from siamesekit.schedules.schedule import Schedule as Schedule
-    from siamesekit.schedules.step import StepSchedule as StepSchedule
-    from siamesekit.schedules.warmup_cosine import WarmupCosineSchedule as WarmupCosineSchedule
-    from siamesekit.schedules.warmup_linear import WarmupLinearSchedule as WarmupLinearSchedule
-    from siamesekit.triplets import Pairs as Pairs
-    from siamesekit.triplets import Triplets as Triplets
-    from siamesekit.triplets import Tuples as Tuples
-    from siamesekit.triplets import as_pairs as as_pairs
-    from siamesekit.triplets import as_triplets as as_triplets
-    from siamesekit.triplets import count_triplets as count_triplets
-    from siamesekit.triplets import positives_of as positives_of
-
-__version__ = "0.1.0"
+    from siamesekit.registry.plugin_files import load_plugin_file as load_plugin_file
 
 _PUBLIC = {
     "AUGMENTATIONS": "registry",
-    "AllPairsSampler": "data.samplers.all_pairs",
-    "AllTripletsMiner": "miners.all",
-    "ArcFaceLoss": "losses.arcface",
+    "AllPairsSampler": "components.samplers.all_pairs",
+    "AllTripletsMiner": "components.miners.all",
+    "ArcFaceLoss": "components.losses.arcface",
     "ArtifactError": "errors",
-    "Augmentation": "data.augmentations.augmentation",
-    "AugmentationSequence": "data.augmentations.sequence",
-    "Backbone": "encoders.backbone",
-    "Batch": "data.samplers.batch",
-    "BatchHardMiner": "miners.batch_hard",
-    "Comparison": "artifact",
+    "Augmentation": "components.augmentations.augmentation",
+    "AugmentationSequence": "components.augmentations.sequence",
+    "Backbone": "components.encoders.backbone",
+    "Batch": "components.samplers.batch",
+    "BatchHardMiner": "components.miners.batch_hard",
+    "Comparison": "artifact.similarity_model",
     "ComponentError": "errors",
     "Config": "config",
     "ConfigError": "errors",
-    "ContrastiveLoss": "losses.contrastive",
-    "Cosine": "distances.cosine",
-    "Crop": "data.augmentations.crop",
-    "CrossBatchMemory": "losses.cross_batch_memory",
+    "ContrastiveLoss": "components.losses.contrastive",
+    "Cosine": "components.distances.cosine",
+    "Crop": "components.augmentations.crop",
+    "CrossBatchMemory": "components.losses.cross_batch_memory",
     "DISTANCES": "registry",
     "DataError": "errors",
-    "Distance": "distances.distance",
+    "Distance": "components.distances.distance",
     "DistanceLayer": "model",
-    "DistanceWeightedMiner": "miners.distance_weighted",
-    "Dot": "distances.dot",
+    "DistanceWeightedMiner": "components.miners.distance_weighted",
+    "Dot": "components.distances.dot",
     "ENCODERS": "registry",
-    "EasyPositiveMiner": "miners.easy_positive",
+    "EasyPositiveMiner": "components.miners.easy_positive",
     "Encoder": "model",
-    "Euclidean": "distances.euclidean",
-    "ExponentialSchedule": "schedules.exponential",
-    "Flip": "data.augmentations.flip",
-    "HierarchicalSampler": "data.samplers.hierarchical",
-    "InfoNCELoss": "losses.info_nce",
-    "KerasAdam": "optimizers.keras_adam",
+    "Euclidean": "components.distances.euclidean",
+    "ExponentialSchedule": "components.schedules.exponential",
+    "Flip": "components.augmentations.flip",
+    "Head": "components.encoders.head",
+    "HierarchicalSampler": "components.samplers.hierarchical",
+    "InfoNCELoss": "components.losses.info_nce",
+    "KerasAdam": "components.optimizers.keras_adam",
+    "L2Normalize": "components.encoders.head",
     "LOSSES": "registry",
-    "Loss": "losses.loss",
-    "LossValue": "losses.loss",
+    "Loss": "components.losses.loss",
+    "LossValue": "components.losses.loss",
     "MINERS": "registry",
-    "Manhattan": "distances.manhattan",
-    "MinedSampler": "data.samplers.mined",
-    "Miner": "miners.miner",
+    "Manhattan": "components.distances.manhattan",
+    "MinedSampler": "components.samplers.mined",
+    "Miner": "components.miners.miner",
     "MissingDataError": "errors",
     "MissingWeightsError": "errors",
-    "MultiSimilarityLoss": "losses.multi_similarity",
-    "Neighbours": "retrieval",
+    "MultiSimilarityLoss": "components.losses.multi_similarity",
+    "Neighbours": "components.distances.nearest",
     "OPTIMIZERS": "registry",
     "OutputError": "errors",
-    "PByKSampler": "data.samplers.p_by_k",
-    "Pairs": "triplets",
-    "PhotoId": "data.augmentations.photo_id",
-    "Plan": "planning",
+    "PByKSampler": "components.samplers.p_by_k",
+    "Pairs": "components.tuples",
+    "PhotoId": "components.augmentations.photo_id",
+    "Plan": "experiment.plan",
     "PluginError": "errors",
     "Progress": "progress",
-    "ProxyAnchorLoss": "losses.proxy_anchor",
+    "ProxyAnchorLoss": "components.losses.proxy_anchor",
     "READERS": "registry",
     "REDUCERS": "registry",
     "REGULARIZERS": "registry",
-    "RandomTripletsSampler": "data.samplers.random_triplets",
+    "RandomTripletsSampler": "components.samplers.random_triplets",
     "Record": "data.records",
     "Registry": "registry",
     "RunError": "errors",
-    "RunResult": "experiment",
+    "RunResult": "experiment.run_result",
     "SAMPLERS": "registry",
     "SCHEDULES": "registry",
-    "Sampler": "data.samplers.batch",
-    "Schedule": "schedules.schedule",
-    "SemiHardMiner": "miners.semi_hard",
+    "Sampler": "components.samplers.batch",
+    "Schedule": "components.schedules.schedule",
+    "SemiHardMiner": "components.miners.semi_hard",
     "SiameseNetwork": "model",
     "SiamesekitError": "errors",
-    "SimilarityModel": "artifact",
-    "SquaredEuclidean": "distances.squared_euclidean",
-    "StepSchedule": "schedules.step",
+    "SimilarityModel": "artifact.similarity_model",
+    "SquaredEuclidean": "components.distances.squared_euclidean",
+    "StepSchedule": "components.schedules.step",
     "Streams": "randomness",
-    "TripletLoss": "losses.triplet",
-    "Triplets": "triplets",
-    "Tuples": "triplets",
+    "TripletLoss": "components.losses.triplet",
+    "Triplets": "components.tuples",
+    "Tuples": "components.tuples",
     "UserError": "errors",
-    "WarmupCosineSchedule": "schedules.warmup_cosine",
-    "WarmupLinearSchedule": "schedules.warmup_linear",
+    "WarmupCosineSchedule": "components.schedules.warmup_cosine",
+    "WarmupLinearSchedule": "components.schedules.warmup_linear",
     "WeightsError": "errors",
-    "adam": "optimizers.adam",
-    "adamw": "optimizers.adamw",
-    "as_pairs": "triplets",
-    "as_triplets": "triplets",
-    "check": "experiment",
-    "count_triplets": "triplets",
-    "diagnose": "doctor",
-    "keras_adam": "optimizers.keras_adam",
-    "load": "artifact",
+    "adam": "components.optimizers.adam",
+    "adamw": "components.optimizers.adamw",
+    "as_pairs": "components.tuples",
+    "as_triplets": "components.tuples",
+    "check": "experiment.running",
+    "count_triplets": "components.tuples",
+    "diagnose": "engine.doctor",
+    "keras_adam": "components.optimizers.keras_adam",
+    "load": "artifact.loading",
     "load_config": "config",
-    "load_plugin_file": "plugins",
-    "mean_of": "losses.loss",
-    "nearest": "retrieval",
-    "pairwise": "distances.distance",
-    "positives_of": "triplets",
-    "read_csv": "data.readers.csv",
-    "read_folder": "data.readers.folder",
-    "run": "experiment",
-    "sgd": "optimizers.sgd",
-    "xception": "encoders.xception",
+    "load_plugin_file": "registry.plugin_files",
+    "mean_of": "components.losses.loss",
+    "nearest": "components.distances.nearest",
+    "pairwise": "components.distances.distance",
+    "positives_of": "components.tuples",
+    "read_csv": "components.readers.csv",
+    "read_folder": "components.readers.folder",
+    "run": "experiment.running",
+    "sgd": "components.optimizers.sgd",
+    "xception": "components.encoders.xception",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])
 
-if not TYPE_CHECKING:  # or any misspelt name would pass as Any
+_MOVED = {
+    "allocator": "hardware.allocator",
+    "batches": "components.batches",
+    "calibration": "evaluation.calibration",
+    "data.augmentations": "components.augmentations",
+    "data.augmentations.torchvision": "components.adapted.torchvision_augmentations",
+    "data.readers": "components.readers",
+    "data.samplers": "components.samplers",
+    "data.samplers.pml": "components.adapted.pml.samplers",
+    "distances": "components.distances",
+    "distances.pml": "components.adapted.pml.distances",
+    "doctor": "engine.doctor",
+    "encoders": "components.encoders",
+    "encoders.timm": "components.adapted.timm",
+    "encoders.torchvision": "components.adapted.torchvision_encoders",
+    "labels": "components.labels",
+    "losses": "components.losses",
+    "losses.pml": "components.adapted.pml.losses",
+    "metrics": "evaluation.retrieval",
+    "miners": "components.miners",
+    "miners.pml": "components.adapted.pml.miners",
+    "optimizers": "components.optimizers",
+    "optimizers.torch": "components.adapted.torch_optimizers",
+    "plugins": "registry.plugin_files",
+    "pml": "components.adapted.pml.bridge",
+    "retrieval": "components.distances.nearest",
+    "schedules": "components.schedules",
+    "schedules.torch": "components.adapted.torch_schedules",
+    "stopping": "experiment.stopping",
+    "triplets": "components.tuples",
+}
+"""New places of the modules of version 0.1 that its documents, pickles and plugins name."""
+_SPLIT = {
+    "calibration": {
+        "CrossFit": "evaluation.cross_fit.CrossFit",
+        "RocCurve": "evaluation.roc.RocCurve",
+        "ScoredPairs": "evaluation.pairs.ScoredPairs",
+        "chance_of_shuffled": "evaluation.permutation.chance_of_shuffled",
+        "choose_pairs": "evaluation.pairs.choose_pairs",
+        "cross_fit": "evaluation.cross_fit.cross_fit",
+        "equal_error_rate": "evaluation.roc.equal_error_rate",
+        "includes_guessing": "evaluation.cross_fit.includes_guessing",
+        "pairs_of": "evaluation.pairs.pairs_of",
+        "roc_auc": "evaluation.roc.roc_auc",
+        "roc_curve": "evaluation.roc.roc_curve",
+        "true_accept_rate": "evaluation.roc.true_accept_rate",
+        "why_guessing": "evaluation.cross_fit.why_guessing",
+    },
+    "metrics": {
+        "Interval": "evaluation.intervals.Interval",
+        "interval": "evaluation.intervals.interval",
+        "mean_with_interval": "evaluation.intervals.mean_with_interval",
+        "retrieval": "evaluation.retrieval.retrieval_metrics",
+        "triplet_accuracy": "evaluation.ranking.triplet_accuracy",
+    },
+    "triplets": {
+        "all_pairs_triplets": "components.samplers.triplets.all_pairs_triplets",
+        "random_triplets": "components.samplers.triplets.random_triplets",
+    },
+}
+"""Names in modules of version 0.1 that have moved to other modules, or have been renamed."""
+
+
+def moved(module: str) -> str | None:
+    """The new name of a module of version 0.1; None if the module has not moved.
+
+    Args:
+        module: full name, such as `siamesekit.losses.triplet`.
+    """
+    parts = module.split(".")[1:]
+    for length in range(len(parts), 0, -1):
+        if now := _MOVED.get(".".join(parts[:length])):
+            return ".".join(["siamesekit", now, *parts[length:]])
+    return None
+
+
+class _OldPaths(MetaPathFinder, Loader):
+    """Imports modules of version 0.1 from their new places, with a warning. The next version removes it."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if not name.startswith("siamesekit.") or (now := moved(name)) is None:
+            return None
+        return ModuleSpec(name, self) if importlib.util.find_spec(now) else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        now = moved(module.__name__)
+        warnings.warn(
+            f"{module.__name__} is now {now}: import from siamesekit instead", DeprecationWarning, stacklevel=2
+        )
+        sys.modules[module.__name__] = found = importlib.import_module(str(now))
+        for name, place in _SPLIT.get(module.__name__.removeprefix("siamesekit."), {}).items():
+            home, _, value = place.rpartition(".")
+            setattr(found, name, getattr(importlib.import_module(f"siamesekit.{home}"), value))
+
+
+sys.meta_path.insert(0, _OldPaths())
+
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for Any
 
     def __getattr__(name: str) -> Any:
         if name not in _PUBLIC:

@@ -7,10 +7,10 @@ SiamesekitError
 │   ├── ComponentError      a component's registration, name or options
 │   ├── PluginError         a plugin that cannot be loaded, or whose component fails
 │   ├── DataError           photos, folders, splits
-│   │   └── MissingDataError    the data set is not there at all (a stand-in may take its place)
+│   │   └── MissingDataError    the data set is missing (a stand-in may take its place)
 │   ├── WeightsError        a weights file that does not fit
-│   │   └── MissingWeightsError the weights cannot be had here (a stand-in may take their place)
-│   ├── OutputError         where results should go
+│   │   └── MissingWeightsError the weights are missing (a stand-in may take their place)
+│   ├── OutputError         the folder for results
 │   └── ArtifactError       a saved model or a run's folder
 └── RunError                the work failed while running; exits with 1
 ```
@@ -19,24 +19,23 @@ SiamesekitError
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable
+
+from siamesekit.wording import in_one_line
 
 TOO_MUCH = re.compile("allocate memory|not enough memory|out of memory|calculation overflowed|unable to mmap")
-"""What torch says where memory is not enough, on one system or another."""
-LONGEST_LINE = 4000
-"""Characters that are shown of a message's line: the names of all components of a kind take some thousand."""
+"""Messages of torch's out-of-memory errors on different systems."""
 
 
 class SiamesekitError(Exception):
     """Root of all errors raised on purpose: a message says what, where, and what to do.
 
-    A message may quote anything: the name of a photo, a key of a file, the words of another library. So nothing in it
-    can break its line or act on a terminal: each part is made printable by `in_one_line`.
+    A message may quote anything: the name of a photo, a key of a file, the words of another library. `in_one_line`
+    makes each line printable, so that no quoted text breaks the line or acts on a terminal.
 
     Args:
-        message: one line.
-        details: more lines, which are indented below the first.
+        message: first line.
+        details: further lines, indented below the first.
     """
 
     def __init__(self, message: str = "", details: Iterable[str] = ()) -> None:
@@ -50,7 +49,7 @@ class SiamesekitError(Exception):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """The lines below it."""
+        """The lines below the first."""
         return tuple(line for lines in self.args[1:] for line in lines)
 
     def __str__(self) -> str:
@@ -62,7 +61,7 @@ class UserError(SiamesekitError):
 
 
 class ConfigError(UserError):
-    """One or more problems of a config; `problems` holds a line each, the message all of them."""
+    """A config has problems: `problems` holds one line per problem, and the message lists them all."""
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
         self.source = source
@@ -71,7 +70,7 @@ class ConfigError(UserError):
         super().__init__(f"{count} in {source}", self.problems)
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[str, ...]]]:
-        return type(self), (self.source, self.problems)  # the arguments, of which the message is made
+        return type(self), (self.source, self.problems)  # unpickling calls `__init__`, which makes the message
 
 
 class ComponentError(UserError):
@@ -79,7 +78,7 @@ class ComponentError(UserError):
 
 
 class PluginError(UserError):
-    """A plugin cannot be found, fails while it is loaded, or one of its components fails or gives what does not fit."""
+    """A plugin is missing or fails to load, or one of its components fails or returns an unusable value."""
 
 
 class DataError(UserError):
@@ -87,7 +86,7 @@ class DataError(UserError):
 
 
 class MissingDataError(DataError):
-    """The data set is not there at all; a `stand_in` table may take its place."""
+    """The data set is missing; a `stand_in` table may take its place."""
 
 
 class WeightsError(UserError):
@@ -95,11 +94,11 @@ class WeightsError(UserError):
 
 
 class MissingWeightsError(WeightsError):
-    """The weights cannot be had here; a `stand_in` table may take their place."""
+    """The weights are missing or cannot be downloaded; a `stand_in` table may take their place."""
 
 
 class OutputError(UserError):
-    """The place for results cannot be used."""
+    """The folder for results cannot be used."""
 
 
 class ArtifactError(UserError):
@@ -107,54 +106,11 @@ class ArtifactError(UserError):
 
 
 class RunError(SiamesekitError):
-    """The work itself failed while running."""
+    """The run failed while running."""
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left, or never had as much."""
+    """Whether an error means that a device or the machine is out of memory."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, without importing it
         return True
     return isinstance(error, RuntimeError) and TOO_MUCH.search(str(error)) is not None
-
-
-def near(word: str, choices: Iterable[str]) -> str:
-    """Suggest spellings: `" (did you mean 'triplet'?)"`, or an empty string where nothing is near."""
-    return did_you_mean(get_close_matches(word, list(choices), n=3, cutoff=0.6))
-
-
-def did_you_mean(found: Iterable[str]) -> str:
-    """`" (did you mean 'a' or 'b'?)"`, or an empty string where nothing is found."""
-    shown = " or ".join(map(repr, found))
-    return f" (did you mean {shown}?)" if shown else ""
-
-
-def first_of(names: Sequence[str], most: int) -> str:
-    """Some names as they stand in a message, the others counted: `a.jpg, b.jpg and 30 more`."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(line_of_name, names[:most])) + more
-
-
-def in_one_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """Text of unknown origin as one printable line of bounded length.
-
-    What would break the line or act on a terminal (control characters, escape sequences, marks that turn the direction
-    of writing) is replaced by Python's escapes. Longer text keeps its beginning and its end.
-
-    >>> in_one_line("a\\x1b[2Jb\\nc")
-    'a\\\\x1b[2Jb\\\\nc'
-    """
-    if len(text) > 2 * longest:  # escapes only make it longer
-        text = text[:longest] + text[-longest:]
-    shown = printable(text)
-    half = (longest - 3) // 2
-    return shown if len(shown) <= longest else f"{shown[:half]} … {shown[-half:]}"
-
-
-def printable(text: str) -> str:
-    """Text of unknown origin without characters that act on a terminal or end a line: they are Python's escapes."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-
-
-def line_of_name(name: str) -> str:
-    """A file's name as it stands in a message: itself, or quoted with escapes where it would break the line."""
-    return name if name.isprintable() else repr(name)

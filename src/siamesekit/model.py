@@ -1,23 +1,30 @@
-"""The network: `Encoder` (images to embeddings), `DistanceLayer`, and the `SiameseNetwork` of both."""
+"""The network: `Encoder` (images to embeddings), `DistanceLayer`, and the `SiameseNetwork` of both.
+
+`build` makes an encoder from an `Architecture`, the names and options of registered components.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from siamesekit.distances.distance import DistanceLike, as_distance
-from siamesekit.encoders.backbone import Backbone
+from siamesekit.components.distances.distance import DistanceLike, as_distance
+from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.head import Head
+from siamesekit.registry import ENCODERS
 
 
 class Encoder(nn.Module):
     """Backbone and head: images `[N, 3, H, W]` with values 0 … 255, of any dtype → embeddings `[N, D]`.
 
-    What does not train always runs in inference mode, its dropout and BatchNorm included: a module none of whose
-    parameters has `requires_grad` on; and, within one that trains in part, a module without parameters that stands
-    before the first parameter that trains. Within one that trains as a whole, all trains.
+    Frozen modules always run in inference mode, dropout and BatchNorm included. A module with parameters is frozen if
+    none of them has `requires_grad` on. In a module that trains in part, a module without parameters is frozen if it
+    comes before the first parameter that trains. In a module whose parameters all train, nothing is frozen.
 
     Args:
         backbone: images to features.
@@ -25,6 +32,8 @@ class Encoder(nn.Module):
         batchnorm: `inference` keeps BatchNorm on its stored statistics while training, so that every embedding
             depends on its own image alone; `train` lets the layers that train use the batch's statistics.
     """
+
+    __module__ = "siamesekit"
 
     def __init__(
         self, backbone: Backbone, head: nn.Module, batchnorm: Literal["inference", "train"] = "inference"
@@ -47,7 +56,7 @@ class Encoder(nn.Module):
             return embeddings
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode, but for what the class's description exempts."""
+        """Set training mode; frozen modules stay in inference mode, as the class describes."""
         super().train(mode)
         trains = [parameter.requires_grad for parameter in self.parameters()]
         if trains and not any(trains):
@@ -66,11 +75,11 @@ class Encoder(nn.Module):
 
 
 def _rest(module: nn.Module, some_train: bool) -> None:
-    """Put those parts of a module that trains in part into inference mode that do not train.
+    """Put the frozen parts of a partly trained module into inference mode.
 
     Args:
-        module: some of its parameters train, others do not.
-        some_train: whether something before it trains.
+        module: a module in which some parameters train and others do not.
+        some_train: whether any parameter before the module trains.
     """
     some_train = some_train or any(parameter.requires_grad for parameter in module.parameters(recurse=False))
     for part in module.children():
@@ -82,6 +91,23 @@ def _rest(module: nn.Module, some_train: bool) -> None:
             if not all(trains):
                 _rest(part, some_train)
             some_train = True
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The parts of an encoder, without its weights."""
+
+    encoder: str
+    options: Mapping[str, Any]
+    head: Mapping[str, Any]
+    batchnorm: str
+
+
+def build(architecture: Architecture, pretrained: bool = False) -> Encoder:
+    """Build an encoder from registered components, with random or pretrained weights."""
+    backbone: Backbone = ENCODERS.build(architecture.encoder, architecture.options, pretrained=pretrained)
+    head = Head(backbone.num_features, **architecture.head)
+    return Encoder(backbone, head, batchnorm="train" if architecture.batchnorm == "train" else "inference")
 
 
 class TripletDistances(NamedTuple):
@@ -103,12 +129,14 @@ class DistanceLayer(nn.Module):
         distance: a distance, its name, or a table with its name and options.
     """
 
+    __module__ = "siamesekit"
+
     def __init__(self, distance: DistanceLike) -> None:
         super().__init__()
         self.distance = as_distance(distance)
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> TripletDistances:
-        """Measure `[T, D]` embeddings."""
+        """Measure embeddings, each `[T, D]`."""
         return TripletDistances(self.distance(anchor, positive), self.distance(anchor, negative))
 
 
@@ -121,6 +149,8 @@ class SiameseNetwork(nn.Module):
         encoder: images to embeddings.
         distance: a distance, its name, or a table with its name and options.
     """
+
+    __module__ = "siamesekit"
 
     def __init__(self, encoder: Encoder, distance: DistanceLike) -> None:
         super().__init__()

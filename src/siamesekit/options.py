@@ -1,6 +1,6 @@
-"""The types that options are made of: a number with its range, a path, a choice, another component.
+"""Types of options: a number with its range, a path, a choice, another component.
 
-A component's signature is its schema, so a range is written where the parameter is:
+A component's signature is its schema, so the annotation of a parameter states its range:
 `margin: Positive = 1.0`. Choices are `typing.Literal`s.
 """
 
@@ -15,10 +15,10 @@ from annotated_types import Ge, Gt, Le, Lt
 
 @dataclass(frozen=True)
 class Nested:
-    """Marks an option that is itself a component, in a table of its own: `[loss.distance]` with `name = "…"`.
+    """Marks an option that is itself a component, with its own table: `[loss.distance]` with `name = "…"`.
 
-    The callable receives the component, built with the same runtime values; with `list[Any]` a list of them, from
-    `[[augmentation.steps]]`.
+    The callable receives the component, built with the same runtime values. An option of type `list[Any]` receives a
+    list of components, as from `[[augmentation.steps]]`.
 
     Attributes:
         kind: the component's kind, as in `siamesekit show KIND NAME`.
@@ -28,21 +28,21 @@ class Nested:
 
 
 ADistance = Annotated[Any, Nested("distance")]
-"""A distance of its own table."""
+"""A distance with its own table."""
 ALoss = Annotated[Any, Nested("loss")]
-"""A loss of its own table."""
+"""A loss with its own table."""
 AMiner = Annotated[Any, Nested("miner")]
-"""A miner of its own table."""
+"""A miner with its own table."""
 Miners = Annotated[list[Any], Nested("miner")]
-"""Miners, a table each."""
+"""Miners, each with its own table."""
 AReducer = Annotated[Any, Nested("reducer")]
-"""A reducer of its own table."""
+"""A reducer with its own table."""
 ARegularizer = Annotated[Any, Nested("regularizer")]
-"""A regularizer of its own table."""
+"""A regularizer with its own table."""
 Losses = Annotated[list[Any], Nested("loss")]
-"""Losses, a table each."""
+"""Losses, each with its own table."""
 Augmentations = Annotated[list[Any], Nested("augmentation")]
-"""Augmentations, a table each."""
+"""Augmentations, each with its own table."""
 
 Positive = Annotated[float, Gt(0)]
 """A number above 0."""
@@ -57,7 +57,7 @@ Count = Annotated[int, Ge(1)]
 Several = Annotated[int, Ge(2)]
 """A whole number of at least 2."""
 Limited = Annotated[int, Ge(1), Le(1_000_000)]
-"""A whole number from 1 to a million: of things that each take memory or time."""
+"""A whole number from 1 to a million, for things that each take memory or time."""
 Index = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
 

@@ -1,4 +1,4 @@
-"""How long work tells of itself: the library calls `Progress`, the command line, a notebook or a prompt shows it."""
+"""Progress of long work: the library calls `Progress`; the command line, a notebook or a prompt shows it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, TypeVar
 
-from siamesekit.errors import in_one_line
-from siamesekit.figures import rate
+from siamesekit.wording import clock, in_one_line, rate
 
 Item = TypeVar("Item")
 IN_PLACE = 0.2
-"""Seconds between two states of a line that changes in place."""
+"""Seconds between two updates of a line that changes in place."""
 IN_LINES = 10.0
-"""Seconds between two lines where no line can change in place."""
+"""Seconds between two lines of progress if lines cannot change in place."""
 BAR = 20
-"""Characters of a bar."""
+"""Length of a bar in characters."""
 
 
 class Progress:
-    """Silent; a subclass shows what it is told."""
+    """Messages and progress of a run. This class is silent; a subclass shows them."""
+
+    __module__ = "siamesekit"
 
     def say(self, text: str) -> None:
-        """One line of news."""
+        """Show one line of news."""
 
     def warn(self, text: str, details: Iterable[str] = ()) -> None:
-        """One line that the user must not overlook, and more lines, which are indented below it."""
+        """Show one line that the user must not overlook, with `details` indented below it."""
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
-        """Pass `items` on, showing how many of `total` are through, the rate and the time left."""
+        """Yield `items`, showing how many of `total` are done, the rate and the time left."""
         yield from items
 
 
 class ShownProgress(Progress):
-    """Written to a stream: news a line each, and how far the work has come.
+    """Messages and progress, written to a stream.
 
     Args:
-        stream: where it is written.
-        in_place: whether a line can be written over, as in a notebook and on a terminal; else how far the work has come
-            is told in lines, one every ten seconds at most.
+        stream: the stream to write to.
+        in_place: whether a line can be overwritten, as in a notebook or on a terminal. If not, progress is written as
+            new lines, at most one every ten seconds.
     """
 
     def __init__(self, stream: TextIO, in_place: bool) -> None:
@@ -48,18 +49,18 @@ class ShownProgress(Progress):
         self._shown = 0
 
     def say(self, text: str) -> None:
-        """A line of news."""
+        """Write one line of news."""
         self._clear()
         self._write(f"{in_one_line(text)}\n")
 
     def warn(self, text: str, details: Iterable[str] = ()) -> None:
-        """A line that must not be overlooked, and more lines below it."""
+        """Write a line that begins with "Warning:", with `details` indented below it."""
         self.say(f"Warning: {text}")
         for line in details:
             self.say(f"  {line}")
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
-        """Pass `items` on, showing a bar, how many of `total` are through, the rate and the time left."""
+        """Yield `items`, showing a bar, how many of `total` are done, the rate and the time left."""
         start = last = time.monotonic()
         try:
             for count, item in enumerate(items, 1):
@@ -72,13 +73,13 @@ class ShownProgress(Progress):
             self._clear()
 
     def _show(self, label: str, unit: str, count: int, total: int, seconds: float) -> None:
-        left = _duration((total - count) * seconds / count)
-        told = f"{count}/{total} {unit}, {rate(count, seconds)}, {left} left"
+        left = clock((total - count) * seconds / count)
+        state = f"{count}/{total} {unit}, {rate(count, seconds)}, {left} left"
         if not self.in_place:
-            self._write(f"{label}: {told}\n")
+            self._write(f"{label}: {state}\n")
             return
         filled = BAR * count // total
-        line = f"{label} {'█' * filled}{'░' * (BAR - filled)} {told}"
+        line = f"{label} {'█' * filled}{'░' * (BAR - filled)} {state}"
         self._write(f"\r{line}{' ' * (self._shown - len(line))}")
         self._shown = len(line)
 
@@ -93,10 +94,10 @@ class ShownProgress(Progress):
 
 
 def progress_here() -> Progress:
-    """What shows progress to whoever works in this Python process: nothing, where nobody watches.
+    """The progress display that suits this Python process.
 
-    In a notebook it is written below the cell, on a terminal and at a prompt to stderr. A script whose output goes to a
-    file or a pipe is silent; it may pass a `ShownProgress` of its own.
+    A notebook shows progress below the cell, a terminal or a prompt on stderr. A script whose output goes to a file or
+    a pipe is silent; it may pass a `ShownProgress` of its own.
     """
     if _in_notebook():
         return ShownProgress(sys.stdout, in_place=True)
@@ -108,15 +109,8 @@ def progress_here() -> Progress:
 
 
 def _in_notebook() -> bool:
-    """Whether an IPython kernel runs this process; IPython is not imported for it."""
+    """Whether an IPython kernel runs this process. Does not import IPython."""
     ipython: Any = sys.modules.get("IPython")
     get_ipython = getattr(ipython, "get_ipython", None)
     shell = get_ipython() if callable(get_ipython) else None
     return getattr(shell, "kernel", None) is not None
-
-
-def _duration(seconds: float) -> str:
-    """`0:07`, `12:30`, `1:02:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -20,21 +20,23 @@ def torch_seed(seed: int, purpose: str) -> int:
 
 
 class Streams:
-    """N streams of random numbers that are drawn from together: each draw gives `[N]` numbers, one from each stream.
+    """N streams of random numbers: each draw gives one number per stream, `[N]`.
 
-    A stream is SplitMix64 (Steele, Lea and Flood 2014) from its own key: which others are drawn beside it, and in
-    which order they stand, changes nothing in it.
+    Each stream is SplitMix64 (Steele, Lea and Flood 2014), seeded by its own key. Its numbers depend neither on the
+    other streams nor on their order.
 
     Args:
-        keys: uint64 `[N]`.
+        keys: keys of the streams, uint64 `[N]`.
     """
+
+    __module__ = "siamesekit"
 
     def __init__(self, keys: NDArray[np.uint64]) -> None:
         self._states = keys.copy()
 
     @classmethod
     def of(cls, *labels: int | Sequence[int] | NDArray[np.int64]) -> Streams:
-        """Streams named by several whole numbers, each the same for all streams or `[N]`, below 2⁶³ in size."""
+        """Streams keyed by whole numbers between −2⁶³ and 2⁶³: each label is one number for all streams, or `[N]`."""
         streams = cls(np.zeros(1, dtype=np.uint64))
         for label in labels:
             numbers = np.atleast_1d(np.asarray(label, dtype=np.int64)).astype(np.uint64)

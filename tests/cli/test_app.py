@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 from siamesekit import __version__
 from siamesekit.cli.app import app
 from siamesekit.errors import RunError
-from siamesekit.experiment import RunResult
+from siamesekit.experiment.run_result import RunResult
 from siamesekit.registry import ENCODERS, LOSSES, REGISTRIES, Component, Registry
-from siamesekit.signatures import in_words
+from siamesekit.registry.signatures import type_in_words
 
 SHIPPED = [
     pytest.param(registry, component, id=f"{registry.kind}-{component.name}")
@@ -96,22 +96,24 @@ def test_torch_is_not_imported_before_a_command_needs_it(arguments: list[str]) -
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "gone.toml"], "error: 1 problem in gone.toml\n  there is no such file\n"),
-        (["check", "gone.toml", "--json"], "error: 1 problem in gone.toml\n  there is no such file\n"),
+        (["run", "gone.toml"], "error: 1 problem in gone.toml\n  no such file\n"),
+        (["check", "gone.toml", "--json"], "error: 1 problem in gone.toml\n  no such file\n"),
         (["list", "losss"], f"error: unknown kind 'losss' (did you mean 'losses'?); choices: {KINDS}\n"),
         (["list", "losses", "timm"], "error: losses have no family 'timm'; families: pml\n"),
         (["list", "readers", "timm"], "error: readers have no family 'timm'; families: none\n"),
         (["list", "encoders", "tim"], f"error: encoders have no family 'tim'; families: {FAMILIES}\n"),
-        (["show", "loss", "triplt"], "error: unknown loss 'triplt' (did you mean 'triplet'?); "
-                                     f"choices: {LOSS_NAMES}\n"),
+        (
+            ["show", "loss", "triplt"],
+            f"error: unknown loss 'triplt' (did you mean 'triplet'?); choices: {LOSS_NAMES}\n",
+        ),
         (["show", "los", "triplet"], f"error: unknown kind 'los' (did you mean 'losses'?); choices: {KINDS}\n"),
-        (["compare", "gone", "a.png", "b.png"], "error: there is no gone and no a.png and no b.png\n"),
-        (["embed", "gone", "x", "-o", "y.foo"], "error: y.foo: the suffix says the format: .npz, .csv, .parquet\n"),
+        (["compare", "gone", "a.png", "b.png"], "error: no such file: gone, a.png, b.png\n"),
+        (["embed", "gone", "x", "-o", "y.foo"], "error: y.foo: unknown suffix; choose one of .npz, .csv, .parquet\n"),
         (["embed", "gone", "x", "-o", "gone/y.csv"], "error: gone/y.csv: there is no folder gone\n"),
-        (["embed", "gone", "x", "-o", "y.csv"], "error: there is no x\n"),
-        (["list", "--plugin", "gone.py"], "error: plugin 'gone.py': there is no file {here}/gone.py\n"),
+        (["embed", "gone", "x", "-o", "y.csv"], "error: no such file or folder: x\n"),
+        (["list", "--plugin", "gone.py"], "error: plugin 'gone.py': no such file: {here}/gone.py\n"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_an_error_on_stderr_and_exit_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
 ) -> None:
@@ -157,7 +159,7 @@ def test_work_that_fails_is_exit_1(monkeypatch: pytest.MonkeyPatch, project: Pat
     def fail(*_: object) -> None:
         raise RunError("the loss is NaN [at] step 3")
 
-    monkeypatch.setattr("siamesekit.experiment.run", fail)
+    monkeypatch.setattr("siamesekit.experiment.running.run", fail)
     result = call("run", project / "config.toml")
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: the loss is NaN [at] step 3\n")
 
@@ -180,13 +182,13 @@ def test_after_ctrl_c_the_command_to_go_on_holds_every_option(
         (out / "config.toml").write_text("")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("siamesekit.experiment.run", stop)
+    monkeypatch.setattr("siamesekit.experiment.running.run", stop)
     config = project / "config.toml"
     result = call("run", config, "--set", "train.epochs=9", "--set", "name=a-b", "--device", "cpu",
                   "--out", out, "--precision", "fp32")  # fmt: skip
     assert result.exit_code == 130
     assert result.stderr == (
-        "stopped\nto go on: "
+        "stopped\nto continue: "
         f"siamesekit run {config} --set train.epochs=9 --set name=a-b --device cpu --precision fp32 "
         f"--out '{out}' --resume\n"
     )
@@ -250,13 +252,13 @@ def test_show_gives_options_with_range_and_default() -> None:
     shown = call("show", "losses", "triplet").stdout
     assert re.search(r"^ *margin +float ≥ 0 +1\.0 *$", shown, re.M)
     assert re.search(r"^ *reduction +'sum' \| 'mean' \| 'mean-nonzero' +'mean' *$", shown, re.M)
-    assert "supplied by the run, not to be set: distance\n" in shown
+    assert "supplied by the run, not set in a config: distance\n" in shown
 
 
 def test_show_and_list_as_json() -> None:
     shown = document(call("show", "loss", "triplet", "--json"))
     assert [(option["name"], option["type"], option["default"]) for option in shown["options"]] == [
-        (option.name, in_words(option.annotation), option.default) for option in LOSSES.get("triplet").options
+        (option.name, type_in_words(option.annotation), option.default) for option in LOSSES.get("triplet").options
     ]
     assert ("margin", "float ≥ 0", 1.0) in [(o["name"], o["type"], o["default"]) for o in shown["options"]]
     assert set(document(call("list", "--json"))) == {registry.plural for registry in REGISTRIES}
@@ -315,8 +317,8 @@ def test_check_and_run_say_who_was_left_out_in_the_same_words_once(
     options = ["--device", "cpu", "--skip-bad", "--set", f"data.root={photos}", "--set", "data.singletons=leave-out",
                "--set", "train.epochs=1"]  # fmt: skip
     sentences = [
-        "3 files passed over: 3 .HEIC; ",
-        "individual x: 3 files passed over: 3 .HEIC, and no photo is left",
+        "3 files skipped: 3 .HEIC; ",
+        "individual x has no photos: 3 files skipped: 3 .HEIC",
         "1 individuals with a single photo were left out: single/0.png",
         "1 of 32 photos cannot be used and are left out:",
         "striped_1/0.png: is empty (0 bytes)",
@@ -354,7 +356,7 @@ def test_run_as_json_is_one_document_and_the_run(
     assert result["stand_ins"] == []
     again = call(*arguments)
     assert again.exit_code == 2
-    assert again.stderr.startswith("error: runs/small exists: --resume goes on with it")
+    assert again.stderr.startswith("error: runs/small exists: --resume continues it")
 
 
 def test_compare_and_embed_agree(telling: Path, project: Path, tmp_path: Path) -> None:
@@ -403,8 +405,9 @@ def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, proje
     assert header == ["file", "reason", "what to do"]
     assert [row[0] for row in rows] == [str(photos / "striped_1" / "0.png"), str(photos / "striped_3" / "2.png")]
     assert [row[1].partition(") but")[0] for row in rows] == [
-        "is empty (0 bytes)", "is not an image that is read (JPEG, PNG, WEBP, BMP, TIFF, GIF",
-    ]  # fmt: skip
+        "is empty (0 bytes)",
+        "is not a supported image (JPEG, PNG, WEBP, BMP, TIFF, GIF",
+    ]
     assert told["left_out"] == [dict(zip(header, row, strict=True)) for row in rows]
     with out.open(newline="") as text:
         _, *kept = csv.reader(text)

@@ -62,4 +62,4 @@ def test_a_photo_in_the_run_s_place_is_recognised(photos: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_still_said(photos: Path) -> None:
-    assert "there is no gone" in refused("compare", "gone", photos / "striped_0/0.png", photos / "striped_0/1.png")
+    assert "no such file: gone" in refused("compare", "gone", photos / "striped_0/0.png", photos / "striped_0/1.png")

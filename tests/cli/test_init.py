@@ -34,11 +34,11 @@ def test_it_says_what_it_found_wrote_and_what_comes_next(here: Path) -> None:
     assert result.stdout == (
         "birds/photos:\n"
         "  33 photos of 9 individuals, 1 of them with a single photo\n"
-        "  1 to 4 photos each, 4 in the middle\n"
-        "  shorter sides of 40 pixels, longer ones of 40 (33 photos looked at)\n"
+        "  1 to 4 photos each, median 4\n"
+        "  shorter sides of 40 pixels, longer sides of 40 (33 photos inspected)\n"
         "written:\n"
-        f"  birds/config.toml         the config, each choice with its reason ({size('config.toml') / 1000:.3g} kB)\n"
-        "  birds/config.schema.json  for editors, which complete and check the config by it "
+        f"  birds/config.toml         the config, with a reason for each choice ({size('config.toml') / 1000:.3g} kB)\n"
+        "  birds/config.schema.json  the JSON Schema by which editors complete and check the config "
         f"({size('config.schema.json') / 1000:.3g} kB)\n"
         "  birds/.gitignore          keeps runs/ in this folder out of git (6 bytes)\n"
         "next:\n  siamesekit check birds/config.toml\n  siamesekit run birds/config.toml\n"
@@ -61,8 +61,8 @@ def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
     again = CliRunner().invoke(app, ["init", "birds"])
     assert (again.exit_code, again.stdout) == (2, "")
     assert again.stderr == (
-        "error: birds/config.toml and birds/config.schema.json are already there, and nothing is "
-        "overwritten: choose another DIR, or move it away\n"
+        "error: birds/config.toml and birds/config.schema.json already exist, and nothing is overwritten: choose "
+        "another DIR, or move the existing files away\n"
     )
     assert (here / "birds" / "config.toml").read_bytes() == written
 
@@ -72,15 +72,18 @@ def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
     [
         (["init", "empty"], "error: no photos in empty, empty/photos or empty/data: put them at"),
         (["init", "x", "--photos", "gone"], "error: there is no folder gone"),
-        (["init", "x", "--photos", "birds/photos/solo"], "error: birds/photos/solo: 1 photos lie directly in it"),
+        (
+            ["init", "x", "--photos", "birds/photos/solo"],
+            "error: birds/photos/solo: 1 photos lie directly in it",
+        ),
         (
             ["init", "t.csv"],
-            "error: t.csv is a file; a project is a folder: choose another DIR; for a table of photos: siamesekit init "
-            "DIR --photos t.csv",
+            "error: t.csv is a file, but a project is a folder: choose another DIR; for a table of photos: "
+            "siamesekit init DIR --photos t.csv",
         ),
         (
             ["init", "birds/photos/ind_0"],
-            "error: birds/photos/ind_0: 4 photos lie directly in it, and nothing says who",
+            "error: birds/photos/ind_0: 4 photos lie directly in it: give each individual a folder",
         ),
     ],
 )
@@ -126,7 +129,7 @@ def test_a_folder_whose_name_is_no_text_is_refused_in_words(here: Path) -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: 'caf\\udce9/photos': its name is not of UTF-8, as a config is: rename it\n"
+    assert done.stderr == "error: 'caf\\udce9/photos': its name is not valid UTF-8, which a config needs: rename it\n"
     assert not (here / "new").exists()
 
 
@@ -137,8 +140,10 @@ def test_a_name_that_is_no_text_can_be_printed(here: Path, as_json: bool) -> Non
     folder = os.fsdecode(b"caf\xe9")
     done = subprocess.run(
         [sys.executable, "-m", "siamesekit", "init", folder, "--photos", "birds/photos", *["--json"] * as_json],
-        capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "caf\\udce9/config.toml" in done.stdout.replace("\\\\", "\\")
     assert (here / folder / "config.toml").is_file()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from siamesekit.artifact import Comparison
+from siamesekit.artifact.similarity_model import Comparison
 from siamesekit.cli.printing import print_comparison, print_evaluation
 from siamesekit.cli.shell import Shell
 
@@ -20,8 +20,12 @@ def describe(cross_fit: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def test_a_comparison_says_what_its_verdict_is_worth(capsys: Captured) -> None:
-    worth = {"different_pairs": 96, "false_accept_rate": {"value": 0.125}, "same_pairs": 24,
-             "false_reject_rate": {"value": 0.25}}  # fmt: skip
+    worth = {
+        "different_pairs": 96,
+        "false_accept_rate": {"value": 0.125},
+        "same_pairs": 24,
+        "false_reject_rate": {"value": 0.25},
+    }
     print_comparison(Shell(), Comparison(1.25, 0.0625, 0.5, False), describe(worth))
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -51,8 +55,10 @@ def test_an_evaluation_says_its_threshold_notes_and_stand_ins(capsys: Captured) 
     print_evaluation(Shell(), evaluation, "runs/r", {"stand_ins": [stand_in], "seconds": {"total": 90}})
     out, err = capsys.readouterr()
     assert out.splitlines()[-3:] == [
-        "threshold 0.2500 (equal)", "Few [x] photos.", "1.5 min; report: runs/r/report.html",
-    ]  # fmt: skip
+        "threshold 0.2500 (equal)",
+        "Few [x] photos.",
+        "1.5 min; report: runs/r/report.html",
+    ]
     assert err == "These figures are of a stand-in: drawn in place of photos. For the real thing: get them\n"
 
 
@@ -69,8 +75,10 @@ def test_a_distance_and_a_threshold_differ_in_print_as_they_do(
 
 def test_a_verdict_of_unknown_worth_says_so(capsys: Captured) -> None:
     print_comparison(Shell(), Comparison(1.25, 0.0625, 0.5, False), describe(None))
-    assert ("how often such verdicts are wrong is unknown: 4 held-out individuals set the threshold, too few to judge "
-            "it as well") in capsys.readouterr().out.splitlines()  # fmt: skip
+    assert (
+        "the error rates of such verdicts are unknown: 4 test individuals set the threshold, too few to measure its "
+        "errors as well"
+    ) in capsys.readouterr().out.splitlines()
 
 
 def test_why_there_is_no_verdict_is_said(capsys: Captured) -> None:

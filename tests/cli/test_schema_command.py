@@ -35,7 +35,7 @@ def test_it_is_written_to_a_file_and_nothing_is_printed(tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == config_schema()
     gone = CliRunner().invoke(app, ["schema", "-o", str(tmp_path / "gone" / "x.json")])
     assert (gone.exit_code, gone.stdout) == (2, "")
-    assert gone.stderr == f"error: {tmp_path}/gone/x.json: there is no folder {tmp_path}/gone\n"
+    assert gone.stderr == f"error: {tmp_path}/gone/x.json: no such folder: {tmp_path}/gone\n"
 
 
 @pytest.mark.usefixtures("no_traces")

@@ -39,9 +39,9 @@ def test_a_pipe_that_closes_ends_a_list_in_silence() -> None:
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("> /dev/full", "stdout cannot be written to (No space left on device): going on without news\n"),
-        (">&-", "stdout is closed: going on without news\n"),
-        ("| head -c 0", "stdout is closed: going on without news\n"),
+        ("> /dev/full", "stdout cannot be written to (No space left on device): continuing without output\n"),
+        (">&-", "stdout is closed: continuing without output\n"),
+        ("| head -c 0", "stdout is closed: continuing without output\n"),
     ],
 )
 def test_a_run_goes_on_without_its_screen(project: Path, tmp_path: Path, where: str, told: str) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from siamesekit import errors, installed_plugins
+from siamesekit import errors, wording
 from siamesekit.cli import shell as shell_module
 from siamesekit.cli.shell import Shell
 from siamesekit.errors import RunError, SiamesekitError, UserError
+from siamesekit.registry import installed_plugins
 
 Captured = pytest.CaptureFixture[str]
 USER_ERRORS = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, UserError)]
@@ -54,11 +55,14 @@ def test_other_errors_raised_on_purpose_are_exit_1_and_printed_as_they_are(
         (MemoryError(), "error: out of memory: lower data.size, sampler.batch_size or train.memory_gib"),
         (RuntimeError("[enforce fail] can't allocate memory: you tried"), "error: out of memory: lower data.size"),
         (RuntimeError("unable to mmap 9 bytes from file"), "error: out of memory"),
-        (RecursionError("maximum recursion depth"), "error: something is nested too deep; --debug shows where"),
-        (ZeroDivisionError("division\nby zero"), "error: a fault of siamesekit, which it should have met with words of "
-                                                 "its own: ZeroDivisionError: division\\nby zero; --debug shows"),
+        (RecursionError("maximum recursion depth"), "error: the input is nested too deeply; --debug shows where"),
+        (
+            ZeroDivisionError("division\nby zero"),
+            "error: internal error of siamesekit: ZeroDivisionError: division\\nby zero; --debug prints the traceback: "
+            "please report it",
+        ),
     ],
-)  # fmt: skip
+)
 def test_errors_not_raised_on_purpose_are_one_line_and_exit_1(error: Exception, told: str, capsys: Captured) -> None:
     assert leave(Shell(), error) == 1
     out, err = capsys.readouterr()
@@ -67,8 +71,8 @@ def test_errors_not_raised_on_purpose_are_one_line_and_exit_1(error: Exception, 
 
 def test_a_fault_of_the_library_is_told_with_its_place(capsys: Captured) -> None:
     with pytest.raises(SystemExit), Shell():
-        errors.near("word", 3)  # type: ignore[arg-type]
-    assert re.match(r"error: a fault of siamesekit at errors\.py:\d+, ", capsys.readouterr().err)
+        wording.near("word", 3)  # type: ignore[arg-type]
+    assert re.match(r"error: internal error of siamesekit at wording\.py:\d+: ", capsys.readouterr().err)
 
 
 def test_with_debug_faults_come_through() -> None:
@@ -96,7 +100,7 @@ def test_after_ctrl_c_resuming_is_offered_once_there_is_something_to_resume(
     if begun:
         (tmp_path / "config.toml").write_text("")
     leave(shell, KeyboardInterrupt())
-    offered = "to go on: siamesekit run c.toml --resume\n" if begun else ""
+    offered = "to continue: siamesekit run c.toml --resume\n" if begun else ""
     assert capsys.readouterr().err == "stopped\n" + offered
 
 
@@ -112,7 +116,7 @@ def test_the_run_that_was_to_be_replaced_is_not_offered_to_be_resumed(
         (tmp_path / "config.toml").rename(tmp_path / "aside.toml")
         (tmp_path / "config.toml").write_text("new")
     leave(shell, KeyboardInterrupt())
-    offered = "to go on: siamesekit run c.toml --resume\n" if begun else ""
+    offered = "to continue: siamesekit run c.toml --resume\n" if begun else ""
     assert capsys.readouterr().err == "stopped\n" + offered
 
 
@@ -180,7 +184,7 @@ def test_a_rate_counts_work_that_is_done_before_an_item_is_asked_for(
 def test_missing_files_are_named_together(tmp_path: Path) -> None:
     (tmp_path / "here").write_text("")
     Shell().require_files(tmp_path / "here")
-    with pytest.raises(UserError, match=r"^there is no a and no b$"):
+    with pytest.raises(UserError, match=r"^no such file: a, b$"):
         Shell().require_files(tmp_path / "here", Path("a"), Path("b"))
 
 

@@ -36,7 +36,7 @@ def call(*arguments: str) -> Result:
         ("run c.toml --set train.epochs 3", "An override is one word: --set train.epochs=3"),
         ("run c.toml --set train.epochs = 3", "An override is one word: --set train.epochs=3"),
         ("check c.toml --set train.epochs= 3", "An override is one word: --set train.epochs=3"),
-        ("run c.toml train.epochs=3", "A key of the config is set by --set: --set train.epochs=3"),
+        ("run c.toml train.epochs=3", "Set a key of the config with --set: --set train.epochs=3"),
         ("run c.toml epochs=3", "--set train.epochs=3"),
         ("train c.toml", "Did you mean 'run'"),
         ("fit", "Did you mean 'run'"),

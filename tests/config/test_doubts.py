@@ -15,7 +15,7 @@ from siamesekit.config.doubts import doubts
     [
         ([], []),
         (["optimizer.lr=0.05"], []),
-        (["optimizer.lr=10"], ["optimizer.lr = 10 is 10,000 times the 0.001 that 'adam' begins with by default"]),
+        (["optimizer.lr=10"], ["optimizer.lr = 10 is 10,000 times the default of 'adam', 0.001"]),
         (["loss.optimizer.lr=1"], ["loss.optimizer.lr = 1 is 1,000 times"]),
     ],
 )

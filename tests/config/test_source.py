@@ -24,17 +24,20 @@ def problem(path: Path) -> str:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0", "is a picture, and a config is a text of TOML"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is a picture; a config must be a text file in TOML"),
         (b"\xff\xd8\xff\xe0", "is a picture"),
         (b"PK\x03\x04zip", "is an archive"),
         (b"%PDF-1.7", "is a PDF"),
         (b"", "c.toml  is empty, and must be TOML; siamesekit init DIR --photos FOLDER writes a config"),
         (b"\xef\xbb\xbf \n", "c.toml  is empty"),
         ("[data]\n".encode("utf-16"), "is not UTF-8, line 1: save the file as UTF-8, not as UTF-16"),
-        ("[data]\n".encode("utf-16-le"), "c.toml:1  a NUL stands there, and a config must be text"),
-        (b"[data]\rreader = 3\r", "c.toml:1  : lines end with a carriage return alone"),
+        (
+            "[data]\n".encode("utf-16-le"),
+            "c.toml:1  the file contains a NUL character, but must be text: save it as UTF-8",
+        ),
+        (b"[data]\rreader = 3\r", "c.toml:1  : lines end with a carriage return only"),
         (b'{"data": {}}', "is JSON"),
-        (b"#" * (source.LARGEST + 1), "cannot be read: larger than 16,777,216 bytes"),
+        (b"#" * (source.MAX_TEXT_BYTES + 1), "cannot be read: larger than 16,777,216 bytes"),
     ],
 )
 def test_what_is_no_config_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -63,7 +66,7 @@ def test_a_config_that_is_not_there_has_near_matches(tmp_path: Path) -> None:
     assert problem(tmp_path / "modern").endswith(f"(did you mean {str(tmp_path / 'modern.toml')!r}?)")
     assert problem(tmp_path / "config.toml").endswith(f"(did you mean {str(tmp_path / 'whales/config.toml')!r}?)")
     assert problem(tmp_path / "whales" / "zzz.toml").endswith(
-        f"the TOML files there: {tmp_path / 'whales/config.toml'}"
+        f"TOML files in that folder: {tmp_path / 'whales/config.toml'}"
     )
 
 
@@ -86,7 +89,7 @@ def test_a_pipe_that_nothing_comes_from_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(source, "PATIENCE", 0.2)
     os.mkfifo(tmp_path / "pipe")
-    assert problem(tmp_path / "pipe") == "cannot be read: it is a pipe that did not end within 0.2 seconds"
+    assert problem(tmp_path / "pipe") == "cannot be read: the pipe did not end within 0.2 seconds"
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="reads a device of Unix")

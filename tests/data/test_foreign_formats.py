@@ -35,7 +35,7 @@ FOREIGN = {
     "a.zip": (b"PK\x03\x04" + bytes(400), "an archive"),
     "a.jp2": (b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(400), "a JPEG 2000 image"),
     "cut short.HEIC": (b"\x00\x01\x02", "a HEIC photo"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_photo_is_called_what_it_is_and_never_to_be_removed(tm
     with pytest.raises(UnreadableError) as caught:
         decode(tmp_path / name)
     reason, mend = caught.value.args
-    assert reason == f"is not an image that is read ({', '.join(FORMATS)}) but {kind}"
+    assert reason == f"is not a supported image ({', '.join(FORMATS)}) but {kind}"
     assert mend
     assert "remove" not in mend and "delete" not in mend
 

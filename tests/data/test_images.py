@@ -1,11 +1,8 @@
 """Photos: every format people have, and every way in which a file is broken."""
 
-import io
 import os
 import re
-import struct
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,16 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from siamesekit.data.images import (
-    DRAFT,
-    Fit,
-    Pixels,
-    UnreadableError,
-    decode,
-    read_pixels,
-    read_square,
-    square,
-)
+from helpers import encoded, png, written
+from siamesekit.data.images import DRAFT, decode, read_pixels, read_square
+from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.photo_geometry import Fit, square
 from siamesekit.data.photo_headers import MAX_PIXELS
 from siamesekit.data.records import Record
 
@@ -46,28 +38,6 @@ STORED: dict[int, Callable[[Pixels], Pixels]] = {
 
 def picture(height: int = 24, width: int = 32) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def png(width: int, height: int) -> bytes:
-    """A PNG whose header declares a size, with hardly any data behind it."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
-
-
-def written(folder: Path, content: bytes, name: str = "photo.jpg") -> Path:
-    file = folder / name
-    file.write_bytes(content)
-    return file
 
 
 def refusal(file: Path) -> tuple[str, str]:
@@ -159,12 +129,12 @@ def test_a_truncated_photo_is_found(tmp_path: Path, form: str, kept: float) -> N
         ),
         (
             b"%PDF-1.4\n",
-            "is not an image that is read (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a PDF document",
+            "is not a supported image (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a PDF document",
             "save the pictures in it as JPEG (pdfimages -j NAME.pdf NAME)",
         ),
         (
             encoded(picture(), "PPM"),
-            "is not an image that is read (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a Netpbm image",
+            "is not a supported image (JPEG, PNG, WEBP, BMP, TIFF, GIF) but a Netpbm image",
             "save a copy of it as JPEG or PNG",
         ),
     ],
@@ -189,8 +159,9 @@ def test_a_header_that_declares_too_many_pixels_is_refused_before_decoding(
 def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert refusal(tmp_path / "pipe.jpg") == (
-        "is not a regular file", "it is a pipe, and a photo is a file with pixels in it",
-    )  # fmt: skip
+        "is not a regular file",
+        "it is a pipe: replace it by a photo file",
+    )
 
 
 @pytest.mark.parametrize("name", ["absent.jpg", "dangling.jpg"])
@@ -227,7 +198,7 @@ def test_a_damaged_photo_is_decoded_or_refused_never_anything_else(
 
 @pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
 def test_a_readers_wrong_pixels_are_refused(pixels: Pixels) -> None:
-    with pytest.raises(UnreadableError, match="its reader gave"):
+    with pytest.raises(UnreadableError, match="its reader returned"):
         read_pixels(Record("x", "x", lambda: pixels))
 
 
@@ -412,7 +383,7 @@ FLOATS = {
     "a little above 1": (np.linspace(-0.02, 1.07, 64), r"holds floats -0.02 … 1.07"),
     "a little above 255": (np.linspace(0, 255.4, 64), r"holds floats 0 … 255.4"),
     "12 bits": (np.linspace(0, 4095, 64), r"holds floats 0 … 4095"),
-    "no numbers": (np.full(64, np.nan), r"holds floats, none of which is a number"),
+    "no numbers": (np.full(64, np.nan), r"holds floats that are all NaN or infinite"),
     "0 … 1 and no numbers": (np.append(np.linspace(0, 1, 63), np.inf), r"holds floats 0 … 1"),
 }
 
@@ -423,7 +394,7 @@ def test_floats_of_another_range_are_refused_and_not_read_as_black(tmp_path: Pat
     image = Image.fromarray(np.tile(values.astype(np.float32), (8, 1)))
     reason, mend = refusal(written(tmp_path, encoded(image, "TIFF")))
     assert re.match(says, reason)
-    assert mend == "save it with 8 bits, its values scaled to 0 … 255"
+    assert mend == "scale its values to 0 … 255 and save it with 8 bits"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_images import encoded, picture, png, written
+from test_images import picture
 
+from helpers import encoded, png, written
 from siamesekit.data import loading
-from siamesekit.data.images import Pixels, decode, square
+from siamesekit.data.images import decode
 from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, load_usable, read_chunks
+from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_geometry import square
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress
@@ -171,8 +174,10 @@ def test_a_name_with_a_newline_stays_on_its_line(tmp_path: Path) -> None:
         load_images([Record(name, "x", written(tmp_path, b"", name)) for name in names], 8)
     lines = str(caught.value).split("\n")
     assert [line.partition(": ")[0] for line in lines[1:]] == [
-        r"  'new\nline.jpg'", r"  'esc\x1b[2J.jpg'", "  🐋 ключ.jpg",
-    ]  # fmt: skip
+        r"  'new\nline.jpg'",
+        r"  'esc\x1b[2J.jpg'",
+        "  🐋 ключ.jpg",
+    ]
 
 
 def test_an_error_of_a_reader_s_function_is_told_with_its_place() -> None:
@@ -223,7 +228,8 @@ def test_a_full_disk_is_an_error_before_anything_is_read(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "posix_fallocate", full)
     monkeypatch.setattr(loading, "read_square", lambda *_: pytest.fail("a photo was read"))
     with pytest.raises(
-        DataError, match=r"photos take 0.188 KiB, more than data\.memory_gib.*\(No space left on device\).*XDG_CACHE"
+        DataError,
+        match=r"photos in .*\(No space left on device\): they take 0.188 KiB, more than data\.memory_gib.*XDG_CACHE",
     ):
         load_images([drawn(1)], 8, budget=0)
 
@@ -231,5 +237,5 @@ def test_a_full_disk_is_an_error_before_anything_is_read(tmp_path: Path, monkeyp
 def test_a_cache_folder_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(DataError, match="cannot be kept in"):
+    with pytest.raises(DataError, match="cannot store the photos in"):
         load_images([drawn(1)], 8, budget=0)

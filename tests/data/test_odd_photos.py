@@ -22,9 +22,10 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
+from helpers import chunk, encoded, png, written
+from siamesekit.components.readers.folder import read_folder
 from siamesekit.data.images import decode
 from siamesekit.data.loading import load_usable
-from siamesekit.data.readers.folder import read_folder
 from siamesekit.data.records import Record
 
 GOOD = 200
@@ -33,25 +34,9 @@ MEMORY = 2 * 2**30
 """Bytes that a process may take for odd photos beyond what it has when it begins."""
 
 
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
 def photo(seed: int = 0) -> Image.Image:
     small = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((48, 40), Image.Resampling.BICUBIC)
-
-
-def png(width: int, height: int, depth: int = 8, colour: int = 2, data: bytes = b"\0", extra: bytes = b"") -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def tiff(tags: list[tuple[int, int, int, int | bytes]], pixels: bytes = b"") -> bytes:
@@ -132,7 +117,7 @@ SOUND: dict[str, bytes] = {
     **{f"turned {n}.jpg": rotated("JPEG", n) for n in range(1, 9)},
     **{f"turned {n}.webp": rotated("WEBP", n) for n in range(1, 9)},
     **{f"turned {n}.tif": rotated("TIFF", n) for n in range(1, 9)},
-}  # fmt: skip
+}
 """Odd but sound."""
 BROKEN: dict[str, tuple[bytes, str]] = {
     **{f"cut {n}.jpg": (JPEG[: len(JPEG) * n // 10], "cannot be decoded") for n in range(1, 10)},
@@ -140,11 +125,11 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.jpg": (b"", "is empty"),
     "zeros.jpg": (bytes(5000), "is not an image"),
     "text.jpg": (b"not a photo\n" * 99, "is not an image"),
-    "html.jpg": (b"<!DOCTYPE html><html>404</html>", "is not an image"),
-    "drawing.png": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "is not an image"),
-    "paper.png": (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is not an image"),
+    "html.jpg": (b"<!DOCTYPE html><html>404</html>", "is not a supported image"),
+    "drawing.png": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "is not a supported image"),
+    "paper.png": (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is not a supported image"),
     "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is not an image"),
-    "netpbm.png": (encoded(photo(), "PPM"), "is not an image"),
+    "netpbm.png": (encoded(photo(), "PPM"), "is not a supported image"),
     "icon.png": (encoded(photo(), "ICO"), "is not an image"),
     "flipped.png": (bytes(byte ^ 0x55 for byte in encoded(photo(), "PNG")), "is not an image"),
     "flipped inside.png": (encoded(photo(), "PNG")[:60] + b"\xaa" * 9 + encoded(photo(), "PNG")[69:], "cannot be"),
@@ -167,12 +152,6 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "comments.gif": (b"GIF89a\x08\0\x08\0\0\0\0" + b"!\xfe\1a\0" * 50_000 + b";", "has more than 20,000 comments"),
 }  # fmt: skip
 """Files that are refused, and how the reason begins."""
-
-
-def written(folder: Path, content: bytes, name: str) -> Path:
-    file = folder / name
-    file.write_bytes(content)
-    return file
 
 
 def special(root: Path, outside: Path) -> dict[str, str]:
@@ -266,17 +245,20 @@ def with_tags(content: bytes, *tags: tuple[int, int, int, bytes]) -> bytes:
 
 WARNED_OF: dict[str, tuple[bytes, bytes]] = {
     "a TIFF's tag beyond the file": (
-        with_tags(encoded(photo(), "TIFF"), (270, 2, 10**8, struct.pack("<I", 8))), encoded(photo(), "TIFF")),
+        with_tags(encoded(photo(), "TIFF"), (270, 2, 10**8, struct.pack("<I", 8))),
+        encoded(photo(), "TIFF"),
+    ),
     "a TIFF's tag beyond the file, turned": (
-        with_tags(rotated("TIFF", 6), (270, 2, 10**8, struct.pack("<I", 8))), rotated("TIFF", 6)),
+        with_tags(rotated("TIFF", 6), (270, 2, 10**8, struct.pack("<I", 8))),
+        rotated("TIFF", 6),
+    ),
     "a JPEG's EXIF with a tag beyond its end, turned": (
-        with_exif(b"II*\0\x08\0\0\0\x02\0\x0e\x01\x02\0\x88\x13\0\0\xff\0\0\0\x12\x01\3\0\1\0\0\0\6\0\0\0"
-                  b"\0\0\0\0"), rotated("JPEG", 6)),
-    "a PNG that begins to be an animation": (
-        png(16, 8, 16, 2, ROWS16, chunk(b"acTL", bytes(8))), SOUND["rgb-16.png"]),
-    "a JPEG that begins to be several": (
-        JPEG[:2] + b"\xff\xe2\0\x0cMPF\0II*\0\xff\xff" + JPEG[2:], JPEG),
-}  # fmt: skip
+        with_exif(b"II*\0\x08\0\0\0\x02\0\x0e\x01\x02\0\x88\x13\0\0\xff\0\0\0\x12\x01\3\0\1\0\0\0\6\0\0\0\0\0\0\0"),
+        rotated("JPEG", 6),
+    ),
+    "a PNG that begins to be an animation": (png(16, 8, 16, 2, ROWS16, chunk(b"acTL", bytes(8))), SOUND["rgb-16.png"]),
+    "a JPEG that begins to be several": (JPEG[:2] + b"\xff\xe2\0\x0cMPF\0II*\0\xff\xff" + JPEG[2:], JPEG),
+}
 """Photos of which Pillow warns, and what they look like."""
 
 
@@ -319,8 +301,8 @@ IN_LITTLE_MEMORY = """
 import json, resource, sys, time
 from pathlib import Path
 from siamesekit.data.loading import load_usable
-from siamesekit.data.readers.folder import read_folder
-from siamesekit.quiet import silence_decoders
+from siamesekit.components.readers.folder import read_folder
+from siamesekit.data.decoder_warnings import silence_decoders
 
 silence_decoders()
 records = read_folder(Path(sys.argv[1]))
@@ -360,10 +342,15 @@ def test_sixteen_bit_colours_keep_their_upper_eight_bits(tmp_path: Path, name: s
 def test_every_format_is_turned_upright(tmp_path: Path, form: str, orientation: int) -> None:
     """Against the eight turns written out: where the first row and column of what is stored belong (EXIF 2.3)."""
     turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-        1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
-        5: lambda p: p.transpose(1, 0, 2), 6: lambda p: p.transpose(1, 0, 2)[:, ::-1],
-        7: lambda p: p[::-1, ::-1].transpose(1, 0, 2), 8: lambda p: p.transpose(1, 0, 2)[::-1],
-    }  # fmt: skip
+        1: lambda p: p,
+        2: lambda p: p[:, ::-1],
+        3: lambda p: p[::-1, ::-1],
+        4: lambda p: p[::-1],
+        5: lambda p: p.transpose(1, 0, 2),
+        6: lambda p: p.transpose(1, 0, 2)[:, ::-1],
+        7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda p: p.transpose(1, 0, 2)[::-1],
+    }
     options = {"TIFF": [{}, {"compression": "tiff_lzw"}], "WEBP": [{"lossless": True}]}.get(form, [{}])
     for option in options:
         stored = decode(written(tmp_path, encoded(photo(), form, **option), "stored"))
@@ -381,8 +368,11 @@ def test_a_broken_exif_leaves_the_photo_as_it_lies(tmp_path: Path) -> None:
     "name", ["huge text.png", "damaged text.png", "huge icc.png", "short jfif.jpg", "short adobe.jpg"]
 )
 def test_damaged_or_huge_metadata_change_no_pixel(tmp_path: Path, name: str) -> None:
-    alike = {"huge icc.png": encoded(photo(), "PNG"), "huge text.png": SOUND["rgb-16.png"],
-             "damaged text.png": SOUND["rgb-16.png"]}.get(name, JPEG)  # fmt: skip
+    alike = {
+        "huge icc.png": encoded(photo(), "PNG"),
+        "huge text.png": SOUND["rgb-16.png"],
+        "damaged text.png": SOUND["rgb-16.png"],
+    }.get(name, JPEG)
     found = decode(written(tmp_path, SOUND[name], "odd"))
     assert np.array_equal(found, decode(written(tmp_path, alike, "plain")))
 
@@ -409,9 +399,10 @@ def test_a_photo_that_goes_or_changes_after_the_scan_is_found_or_read_as_it_is(t
     _, kept, findings = load_usable(records, SIDE)
     assert [records[number].name for number in kept] == ["a/changes.jpg", "a/stays.jpg"]
     assert [(finding.name, finding.reason.partition(" (")[0]) for finding in findings] == [
-        ("a/becomes a pipe.jpg", "is not a regular file"), ("a/goes.jpg", "cannot be opened"),
+        ("a/becomes a pipe.jpg", "is not a regular file"),
+        ("a/goes.jpg", "cannot be opened"),
         ("a/shrinks.jpg", "cannot be decoded"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("form", ["BMP", "TIFF"])
@@ -470,9 +461,14 @@ except UnreadableError as error:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is counted as Linux does")
 @pytest.mark.parametrize(
     ("mode", "side"),
-    [("LA", 3000), ("I;16", 3000), ("RGB", 3000), ("progressive", 3000),
-     pytest.param("LA", 6000, id="LA, large enough to see what glibc keeps of each thread")],
-)  # fmt: skip
+    [
+        ("LA", 3000),
+        ("I;16", 3000),
+        ("RGB", 3000),
+        ("progressive", 3000),
+        pytest.param("LA", 6000, id="LA, large enough to see what glibc keeps of each thread"),
+    ],
+)
 def test_large_photos_take_turns_and_no_more_than_they_are_granted(tmp_path: Path, mode: str, side: int) -> None:
     """In a room for two of them, eight threads take what two of them do."""
     code = """

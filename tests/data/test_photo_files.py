@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from siamesekit.data import photo_files
-from siamesekit.data.photo_files import MAX_BYTES, Room, UnreadableError, content_of
+from siamesekit.data.photo_files import Room, UnreadableError, content_of
+from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 
 
 def refusal(file: Path, root: Path | None = None) -> str:
@@ -31,7 +32,7 @@ def test_the_content_is_the_files_and_the_file_is_closed(tmp_path: Path) -> None
 
 def test_a_file_larger_than_any_photo_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_PHOTO_BYTES + 1)
     assert refusal(tmp_path / "sparse") == "is too large: 800 MB, the limit is 800 MB"
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from siamesekit.data.photo_folders import SUFFIXES, folders_in, is_photo, photos_below, photos_in
-from siamesekit.data.readers.folder import read_folder
-from siamesekit.embedding_files import photos_and_individuals
+from siamesekit.artifact.embedding_files import photos_and_individuals
+from siamesekit.components.readers.folder import read_folder
+from siamesekit.config.project.survey import locate
+from siamesekit.data.photo_folders import PHOTO_SUFFIXES, folders_in, is_photo, photos_below, photos_in
 from siamesekit.errors import DataError
-from siamesekit.photo_survey import locate
 
 PHOTOS = ("1.jpg", "2.JPG", "3.jfif", "10.png", "a.b.tiff", "é.gif", "x.webp")
 OTHERS = ("notes.txt", "._1.jpg", ".hidden.png", "jpg", "1.jpg.part", "1.heic", ".jpg")
@@ -32,7 +32,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_photo_is_told_by_its_suffix_and_hidden_files_are_none() -> None:
     assert all(map(is_photo, PHOTOS))
     assert not any(map(is_photo, OTHERS))
-    assert all(is_photo(f"x{suffix.upper()}") for suffix in SUFFIXES)
+    assert all(is_photo(f"x{suffix.upper()}") for suffix in PHOTO_SUFFIXES)
 
 
 def test_photos_are_in_the_order_in_which_people_count(tree: Path) -> None:
@@ -55,7 +55,7 @@ def test_readers_embed_and_init_see_the_same_photos(tree: Path) -> None:
     assert locate(tree) == tree
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", PHOTO_SUFFIXES)
 def test_a_folder_of_any_of_the_formats_is_found(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "animal").mkdir()
     (tmp_path / "animal" / f"1{suffix}").touch()

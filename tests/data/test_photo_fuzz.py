@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,21 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamesekit.data.images import UnreadableError, read_square
+from fuzzing import run_child
+from helpers import encoded
+from siamesekit.data.decoder_warnings import silence_decoders
+from siamesekit.data.images import read_square
+from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.records import Record
-from siamesekit.quiet import silence_decoders
 
 SLOWEST = 10.0
 """Seconds that a photo may take, on a machine that has other work too."""
 MEMORY = 3 * 2**30
 """Bytes that the process may take beyond what it has when it begins; two photos' worth of the largest."""
 EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\0\0\0\x80")
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def seeds() -> list[bytes]:
@@ -147,12 +142,8 @@ def fuzz(folder: Path, numbers: range) -> dict[str, object]:
 
 
 def fuzzed(folder: Path, numbers: range) -> None:
-    call = [sys.executable, __file__, str(folder), str(numbers.start), str(numbers.stop)]
-    done = subprocess.run(call, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, f"the process died: {done.returncode}\n{done.stderr}"
-    assert done.stderr == "", "something was written on the user's screen"
-    found = json.loads(done.stdout)
-    print(f"{len(numbers)} damaged photos: {found}")
+    found, on_screen = run_child(__file__, folder, numbers.start, numbers.stop, timeout=280)
+    assert on_screen == "", "something was written on the user's screen"
     assert found["wrong"] == []
     assert found["decoded"] + found["refused"] == len(numbers)
     assert min(found["decoded"], found["refused"]) > 0.1 * len(numbers), "it only tries one thing"

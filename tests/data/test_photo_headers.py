@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import encoded
 from siamesekit.data import photo_headers
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_headers import (
@@ -26,15 +27,10 @@ from siamesekit.data.photo_headers import (
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+PICTURE = Image.fromarray(PIXELS)
 
 
-def encoded(form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(PIXELS).save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-JPEG, PNG, GIF = encoded("JPEG"), encoded("PNG"), encoded("GIF")
+JPEG, PNG, GIF = encoded(PICTURE, "JPEG"), encoded(PICTURE, "PNG"), encoded(PICTURE, "GIF")
 
 
 def segments_by_hand(jpeg: bytes) -> list[int]:
@@ -51,7 +47,7 @@ def with_segments(count: int) -> bytes:
 
 
 def with_scans(count: int) -> bytes:
-    whole = encoded("JPEG", progressive=True)
+    whole = encoded(PICTURE, "JPEG", progressive=True)
     starts = [i for i in range(len(whole)) if whole[i : i + 2] == b"\xff\xda"]
     return whole[:-2] + whole[starts[-1] : -2] * (count - len(starts)) + whole[-2:]
 
@@ -121,36 +117,38 @@ def pixels_of(content: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_jpeg_without_its_metadata_has_the_same_pixels(mode: str) -> None:
-    buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(PIXELS).convert(mode).save(buffer, "JPEG", exif=exif, icc_profile=bytes(99_999), comment=b"hello")
-    bare = essential(buffer.getvalue())
+    whole = encoded(PICTURE.convert(mode), "JPEG", exif=exif, icc_profile=bytes(99_999), comment=b"hello")
+    bare = essential(whole)
     assert bare is not None
-    assert len(bare) < len(buffer.getvalue()) - 99_999
+    assert len(bare) < len(whole) - 99_999
     assert b"Exif" not in bare
     assert b"hello" not in bare
-    assert np.array_equal(pixels_of(bare), pixels_of(buffer.getvalue()))
+    assert np.array_equal(pixels_of(bare), pixels_of(whole))
 
 
 def test_a_png_without_its_metadata_has_the_same_pixels() -> None:
     frames = {"save_all": True, "append_images": [Image.fromarray(PIXELS[::-1])]}
-    whole = encoded("PNG", icc_profile=bytes(99_999), **frames)
+    whole = encoded(PICTURE, "PNG", icc_profile=bytes(99_999), **frames)
     bare = essential(whole)
     assert bare is not None
     assert (b"iCCP" in bare, b"fdAT" in bare) == (False, False)
     assert np.array_equal(pixels_of(bare), PIXELS)
-    clear = io.BytesIO()
-    Image.new("L", (4, 4), 9).save(clear, "PNG", transparency=9)
-    assert essential(clear.getvalue()) is None, "transparency is no metadata"
+    clear = encoded(Image.new("L", (4, 4), 9), "PNG", transparency=9)
+    assert essential(clear) is None, "transparency is no metadata"
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF", "WEBP"])
 def test_other_formats_are_taken_as_they_are(form: str) -> None:
-    assert essential(encoded(form)) is None
+    assert essential(encoded(PICTURE, form)) is None
 
 
-def test_the_limits_leave_room_for_what_photos_have() -> None:
+def test_the_limits_leave_room_for_what_photos_have(monkeypatch: pytest.MonkeyPatch) -> None:
     for options in ({"quality": 95}, {"progressive": True}, {"restart_marker_blocks": 1}):
-        check_structure(encoded("JPEG", **options))
-    assert photo_headers._header_segments(JPEG) == len(segments_by_hand(JPEG))
+        check_structure(encoded(PICTURE, "JPEG", **options))
+    monkeypatch.setattr(photo_headers, "MAX_SEGMENTS", len(segments_by_hand(JPEG)))
+    check_structure(JPEG)
+    monkeypatch.setattr(photo_headers, "MAX_SEGMENTS", len(segments_by_hand(JPEG)) - 1)
+    with pytest.raises(UnreadableError, match="segments"):
+        check_structure(JPEG)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from helpers import encoded
 from siamesekit.data.photo_inputs import check_batch, one_by_one, prepared
 from siamesekit.errors import DataError
 
@@ -22,12 +23,6 @@ SIZE = 24
 def textured(width: int = 60, height: int = 44) -> Image.Image:
     blotches = np.random.default_rng(4).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return Image.fromarray(blotches).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def turned(form: str, orientation: int, **options: object) -> bytes:
@@ -136,8 +131,11 @@ def test_the_users_image_is_not_changed(tmp_path: Path) -> None:
         for _ in range(2):
             prepared(image, SIZE, "squash")
         assert (image.size, image.mode, image.tile, image.info) == (
-            untouched.size, untouched.mode, untouched.tile, untouched.info
-        )  # fmt: skip
+            untouched.size,
+            untouched.mode,
+            untouched.tile,
+            untouched.info,
+        )
         assert np.array_equal(np.asarray(image), np.asarray(untouched))
 
 
@@ -177,8 +175,11 @@ def test_modes_that_only_live_in_memory_have_their_colours(mode: str) -> None:
     elif mode in ("RGBa", "La"):
         image = clear().convert("LA" if mode == "La" else "RGBA").convert(mode)
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        expected = np.asarray(Image.alpha_composite(black, clear().convert("LA" if mode == "La" else "RGBA").convert(
-            "RGBA")).convert("RGB")).astype(int)  # fmt: skip
+        expected = np.asarray(
+            Image.alpha_composite(black, clear().convert("LA" if mode == "La" else "RGBA").convert("RGBA")).convert(
+                "RGB"
+            )
+        ).astype(int)
     else:
         image = textured().convert(mode)
         expected = np.asarray(textured()).astype(int)
@@ -194,32 +195,39 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "URL as a path": (lambda: Path("http://example.org/a.jpg"), "is a URL"),
     "other URL": (lambda: "s3://bucket/a.jpg", "is a URL"),
     "URL of data": (lambda: "data:image/png;base64," + "A" * 10**6, r"^data:.{75} … is a URL"),
-    "None": (lambda: None, "^NoneType is no photo; a photo is a file's path, its content as bytes"),
-    "number": (lambda: 3, "^int is no photo"),
-    "list": (lambda: [IMAGE, IMAGE], "^one photo is needed, not a list of 2"),
-    "grey": (lambda: IMAGE[..., 0], r"uint8 \[height, width, 3\], not uint8 \[4, 5\]; grey .* Image.fromarray"),
-    "grey of one channel": (lambda: IMAGE[..., :1], r"not uint8 \[4, 5, 1\]; grey"),
-    "with transparency": (lambda: np.zeros((4, 5, 4), np.uint8), r"not uint8 \[4, 5, 4\]; grey or with transparency"),
+    "None": (lambda: None, "^NoneType is not a photo; a photo must be a file's path, its content as bytes"),
+    "number": (lambda: 3, "^int is not a photo"),
+    "list": (lambda: [IMAGE, IMAGE], "^expected one photo, not a list of 2"),
+    "grey": (lambda: IMAGE[..., 0], r"uint8 \[height, width, 3\], not uint8 \[4, 5\]; pass grey .* Image.fromarray"),
+    "grey of one channel": (lambda: IMAGE[..., :1], r"not uint8 \[4, 5, 1\]; pass grey"),
+    "with transparency": (
+        lambda: np.zeros((4, 5, 4), np.uint8),
+        r"not uint8 \[4, 5, 4\]; pass grey or transparent photos as",
+    ),
     "floats": (lambda: IMAGE / 255, r"not float64 \[4, 5, 3\]; scale its values to 0 … 255 and convert it to uint8"),
     "16 bits": (lambda: IMAGE.astype(np.uint16), r"not uint16 \[4, 5, 3\]"),
     "channels first": (lambda: IMAGE.transpose(2, 0, 1), r"not uint8 \[3, 4, 5\]"),
-    "several": (lambda: IMAGE[None], r"not uint8 \[1, 4, 5, 3\]; give one photo at a time"),
+    "several": (lambda: IMAGE[None], r"not uint8 \[1, 4, 5, 3\]; pass one photo or a list"),
     "no pixels": (lambda: IMAGE[:0], r"not uint8 \[0, 5, 3\]"),
     "tensor, channels last": (
-        lambda: torch.from_numpy(IMAGE), r"uint8 \[3, height, width\], not uint8 \[4, 5, 3\]; use .permute"),
+        lambda: torch.from_numpy(IMAGE),
+        r"uint8 \[3, height, width\], not uint8 \[4, 5, 3\]; use .permute",
+    ),
     "tensor of floats": (lambda: torch.rand(3, 4, 5), r"not float32 \[3, 4, 5\]; scale its values"),
     "grey tensor": (lambda: torch.zeros(4, 5, dtype=torch.uint8), r"not uint8 \[4, 5\]"),
     "Pillow image without pixels": (lambda: Image.new("RGB", (0, 3)), r"^a Pillow image: has no pixels \(0 × 3\)"),
     "nearly black floats": (lambda: Image.fromarray(IMAGE[..., 0].astype(np.float32) + 0.5), "holds floats 0.5 … 0.5"),
     "no content": (lambda: b"", r"^a photo as bytes: is empty \(0 bytes\)"),
-    "other content": (lambda: b"%PDF-1.4", "^a photo as bytes: is not an image that is read .* but a PDF document"),
+    "other content": (lambda: b"%PDF-1.4", "^a photo as bytes: is not a supported image .* but a PDF document"),
     "half a photo": (lambda: FILES["jpg"][:-200], r"^a photo as bytes: cannot be decoded"),
     "half a photo as an image": (
-        lambda: Image.open(io.BytesIO(FILES["jpg"][:-200])), r"^a Pillow image: cannot be decoded"),
-    "text": (lambda: io.StringIO("x"), "gives str; open it for reading bytes"),
+        lambda: Image.open(io.BytesIO(FILES["jpg"][:-200])),
+        r"^a Pillow image: cannot be decoded",
+    ),
+    "text": (lambda: io.StringIO("x"), "gives str, not bytes; open it in binary mode"),
     "too large": (lambda: BOMB, r"^a photo as bytes: is too large: 60000 × 60000"),
     "closed": (lambda: closed(), "cannot be read"),
-}  # fmt: skip
+}
 
 
 def closed() -> io.BytesIO:
@@ -243,14 +251,14 @@ def test_one_photo_or_several() -> None:
     assert one_by_one(np.array(["a.jpg", "b.jpg"])) == ["a.jpg", "b.jpg"]
     assert one_by_one(name for name in ("a.jpg", "b.jpg")) == ["a.jpg", "b.jpg"]
     for wrong in (None, 3, 2.5):
-        with pytest.raises(DataError, match="is no photo and no list of photos"):
+        with pytest.raises(DataError, match="is neither a photo nor a list of photos"):
             one_by_one(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        (torch.zeros(2, 3, SIZE, SIZE - 1), r"are \[N, 3, 24, 24\] with values 0 … 255, not \[2, 3, 24, 23\]"),
+        (torch.zeros(2, 3, SIZE, SIZE - 1), r"must be \[N, 3, 24, 24\] with values 0 … 255, not \[2, 3, 24, 23\]"),
         (torch.zeros(2, SIZE, SIZE, 3), r"not \[2, 24, 24, 3\]"),
         (torch.zeros(2, 5), r"not \[2, 5\]"),
         (torch.zeros(0, 3, SIZE, SIZE), "no photos to embed"),

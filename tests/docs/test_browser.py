@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,17 +13,22 @@ from typing import Any
 import pytest
 
 from building import built
+from helpers import CHROMIUM
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
 ]
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 CHROMIUMS_OWN = ("accounts", "clients2", "update", "content-autofill", "optimizationguide-pa", "redirector")
 """Hosts of google.com and googleapis.com that chromium itself asks, whatever the page; none of them is reached here."""
 BUDGET = "--virtual-time-budget=4000"

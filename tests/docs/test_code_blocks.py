@@ -6,7 +6,7 @@
 - Training is made short by overrides that stand in `OVERRIDES`; networks are made small by `SMALLER`.
 - A block that cannot run has `<!-- not run: REASON -->` above it, and is counted.
 
-README.md and CONTRIBUTING.md have tests of their own (`tests/test_readme.py`).
+README.md and CONTRIBUTING.md have tests of their own (`tests/house/test_readme.py`).
 """
 
 import os
@@ -28,7 +28,7 @@ from docs_site.blocks import Block, blocks_of, commands_of
 from docs_site.including import ROOT
 from siamesekit.cli.app import app
 from siamesekit.config import dump_toml, load_config
-from siamesekit.experiment import RunResult
+from siamesekit.experiment.run_result import RunResult
 
 PAGES = {
     page.relative_to(ROOT).as_posix(): page

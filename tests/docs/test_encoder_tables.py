@@ -9,7 +9,7 @@ import pytest
 import encoder_figures
 from docs_site import encoders
 from docs_site.catalogue import catalogue
-from siamesekit.encoders.model_names import HUB_MODELS, timm_models, torchvision_models
+from siamesekit.components.adapted.model_names import HUB_MODELS, timm_models, torchvision_models
 from siamesekit.registry import ENCODERS
 
 NAMES = list(encoder_figures.names())
@@ -34,8 +34,9 @@ def test_a_figure_is_the_number_of_parameters_that_a_run_would_have() -> None:
 
 
 def test_every_model_of_the_packages_has_figures() -> None:
-    installed = ", ".join(f"{package} {metadata.version(package).partition('+')[0]}" for package in ("timm",
-                          "torchvision"))  # fmt: skip
+    installed = ", ".join(
+        f"{package} {metadata.version(package).partition('+')[0]}" for package in ("timm", "torchvision")
+    )
     assert encoder_figures.versions() == installed
     if encoders.versions() == installed:
         assert set(encoders.measured()) == set(NAMES)
@@ -48,8 +49,11 @@ def test_every_model_is_a_row_below_the_name_of_its_kind(package: str) -> None:
     page = catalogue()[f"catalogue/encoders/{package}/index.md"]
     below = page.partition("\n## All ")[2]
     rows = re.findall(rf"^\| `{package}/([^`]+)` \|", below, re.M)
-    assert sorted(rows) == sorted(ENCODERS.family(package).members() if package == "torchvision" else
-                                  [name for name in timm_models() if name != HUB_MODELS])  # fmt: skip
+    assert sorted(rows) == sorted(
+        ENCODERS.family(package).members()
+        if package == "torchvision"
+        else [name for name in timm_models() if name != HUB_MODELS]
+    )
     kinds = re.findall(r"^### (\S+) \{ #(\S+) \}$", below, re.M)
     assert len(kinds) > 10
     assert re.findall(r"\[(\S+)\]\(#(\S+)\)", below.partition("\n###")[0]) == kinds

@@ -28,8 +28,8 @@ from docs_site.public_names import (
 from docs_site.wording import cell, range_of, type_in_words
 from siamesekit import errors, options
 from siamesekit.cli import shell
-from siamesekit.cli.config_keys import TOP, config_tables
 from siamesekit.config import TABLES, load_config
+from siamesekit.config.describe.tables import TOP, config_tables
 from siamesekit.options import Limited
 from siamesekit.registry import REGISTRIES, registry_of
 
@@ -157,8 +157,10 @@ def test_a_docstring_falls_into_its_sections() -> None:
 def test_a_component_s_page_tells_its_table_s_keys_from_what_the_run_supplies(generated: dict[str, str]) -> None:
     pages = {name: generated[f"catalogue/{name}.md"] for name in ("samplers/all-pairs", "samplers/p-by-k", "encoders/"
              "xception", "optimizers/torch/adam", "losses/pml/nca", "reducers/pml/mean")}  # fmt: skip
-    keys = {name: re.search(r"^Keys of the table \[`(.*?)`\]\((.*?)\), whatever .*?: (.*)\.$", text, re.M)
-            for name, text in pages.items()}  # fmt: skip
+    keys = {
+        name: re.search(r"^Keys of the table \[`(.*?)`\]\((.*?)\), whatever .*?: (.*)\.$", text, re.M)
+        for name, text in pages.items()
+    }
     found = {name: match.groups() for name, match in keys.items() if match}
     assert found == {
         "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`"),
@@ -168,8 +170,10 @@ def test_a_component_s_page_tells_its_table_s_keys_from_what_the_run_supplies(ge
         "optimizers/torch/adam": ("[optimizer]", "../../../reference/config.md#optimizer",
                                   "`layer_decay`, `clip_norm`"),
     }  # fmt: skip
-    supplied = {name: re.findall(r"^Supplied by the run, not to be set: (.*)\.$", text, re.M)
-                for name, text in pages.items()}  # fmt: skip
+    supplied = {
+        name: re.findall(r"^Supplied by the run, not set in a config: (.*)\.$", text, re.M)
+        for name, text in pages.items()
+    }
     assert supplied["samplers/all-pairs"] == ["`labels`, `seed`"]
     for text in generated.values():
         assert not re.search(r"^Supplied .*`(batch_size|clip_norm|train_from)`", text, re.M)
@@ -222,8 +226,11 @@ def names_used(code: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "siamesekit":
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            modules |= {alias.asname or alias.name: alias.name for alias in node.names
-                        if alias.name.partition(".")[0] == "siamesekit"}  # fmt: skip
+            modules |= {
+                alias.asname or alias.name: alias.name
+                for alias in node.names
+                if alias.name.partition(".")[0] == "siamesekit"
+            }
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in modules:
             found.add(f"{modules[ast.unparse(node.value)]}.{node.attr}")
@@ -262,16 +269,27 @@ def test_every_name_that_readers_are_shown_is_in_the_reference() -> None:
     assert len(used) > 25
     assert {"siamesekit.count_triplets", "siamesekit.diagnose", "siamesekit.options.Count"} <= set(used)
     assert {name: place for name, place in used.items() if name not in known} == {}
-    prose = {name for page in DOCS.rglob("*.md") for name in
-             re.findall(r"`(siamesekit\.[a-z_.]+\.\w+)`", page.read_text(encoding="utf-8"))}  # fmt: skip
-    assert "siamesekit.metrics.retrieval" in prose
+    prose = {
+        name
+        for page in DOCS.rglob("*.md")
+        for name in re.findall(r"`(siamesekit\.[a-z_.]+\.\w+)`", page.read_text(encoding="utf-8"))
+    }
+    assert "siamesekit.evaluation.retrieval.retrieval_metrics" in prose
     assert prose <= known
 
 
 def test_the_names_of_code_are_found() -> None:
     """The oracle itself."""
-    code = "import siamesekit.metrics as m\nimport siamesekit\nfrom siamesekit.a import b, c\nm.x(siamesekit.load)"
-    assert names_used(code) == {"siamesekit.metrics.x", "siamesekit.load", "siamesekit.a.b", "siamesekit.a.c"}
+    code = (
+        "import siamesekit.evaluation.retrieval as m\nimport siamesekit\n"
+        "from siamesekit.a import b, c\nm.x(siamesekit.load)"
+    )
+    assert names_used(code) == {
+        "siamesekit.evaluation.retrieval.x",
+        "siamesekit.load",
+        "siamesekit.a.b",
+        "siamesekit.a.c",
+    }
 
 
 @pytest.mark.slow
@@ -294,7 +312,7 @@ def test_an_error_that_is_raised_links_to_its_entry() -> None:
     html = '<li><code>UserError</code> <code><a href="#x">DataError</a></code> <code>Stopped</code> <code>x</code>'
     linked = with_linked_errors(html, "run")
     assert '<a href="../errors/#siamesekit.errors.UserError"><code>UserError</code></a>' in linked
-    assert '<a href="../modules/#siamesekit.stopping.Stopped"><code>Stopped</code></a>' in linked
+    assert '<a href="../modules/#siamesekit.experiment.stopping.Stopped"><code>Stopped</code></a>' in linked
     assert linked.count("<a ") == 3
     assert with_linked_errors(linked, "run") == linked
     assert '<a href="#siamesekit.errors.UserError">' in with_linked_errors(html, "errors")

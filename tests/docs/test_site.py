@@ -79,8 +79,9 @@ def test_a_broken_link_would_be_found(site: Path, pages: dict[Path, Page]) -> No
     page = Page('<a href="quickstart/#no-such">x</a><a href="nowhere/">x</a><a href="quickstart/">x</a>')
     found = list(broken(site, {**pages, place: page}))
     assert [line.rpartition(": ")[2] for line in found if line.startswith("index.html")] == [
-        "no such anchor", "no such file",
-    ]  # fmt: skip
+        "no such anchor",
+        "no such file",
+    ]
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
@@ -121,35 +122,45 @@ def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> Non
     page = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*/index.html")))
     assert {f"siamesekit.errors.{name}" for name in exceptions()} <= Page(page).ids
     raised = re.findall(r"Raises:.*?</ul>", page, re.DOTALL)
-    named = [re.sub(r"\s+", " ", code) for part in raised
-             for code in re.findall(r"<li[^>]*>\s*(.*?</code>)", part, re.DOTALL)]  # fmt: skip
+    named = [
+        re.sub(r"\s+", " ", code)
+        for part in raised
+        for code in re.findall(r"<li[^>]*>\s*(.*?</code>)", part, re.DOTALL)
+    ]
     assert len(named) > 15
     own = [code for code in named if "<a " not in code]
     assert {re.sub(r"<[^>]+>", "", code) for code in own} <= {"ValueError"}
-    assert re.search(r'href="[^"]*#siamesekit\.planning\.Plan"', page)
+    assert re.search(r'href="[^"]*#siamesekit\.experiment\.plan\.Plan"', page)
     assert "blockquote" not in page  # an example's >>>
 
 
 def test_no_page_of_the_reference_is_endless(site: Path) -> None:
     """The whole reference on one page took 28,000 pixels."""
-    sizes = {file.parent.name: len(re.sub(r"<[^>]+>|\s+", "", file.read_text(encoding="utf-8")))
-             for file in (site / "reference" / "python").rglob("*.html")}  # fmt: skip
+    sizes = {
+        file.parent.name: len(re.sub(r"<[^>]+>|\s+", "", file.read_text(encoding="utf-8")))
+        for file in (site / "reference" / "python").rglob("*.html")
+    }
     assert max(sizes.values()) < 0.45 * sum(sizes.values())
 
 
 def test_the_quickstart_shows_what_its_commands_print(site: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (site / "quickstart" / "index.html").read_text(encoding="utf-8"))
     for printed in (
-        "100 photos of 20 individuals", "epoch   6/6", "trained network", "verdict     same individual",
-        "verdict     different", "100 photos, 256 dimensions each: embeddings.npz", "torch.Size([2, 256])",
-    ):  # fmt: skip
+        "100 photos of 20 individuals",
+        "epoch   6/6",
+        "trained network",
+        "verdict     same individual",
+        "verdict     different",
+        "100 photos, 256 dimensions each: embeddings.npz",
+        "torch.Size([2, 256])",
+    ):
         assert printed in text, printed
     assert "not run in this build" not in text
 
 
 def test_what_was_included_and_drawn_is_there(site: Path) -> None:
     whales = (site / "whales" / "index.html").read_text(encoding="utf-8")
-    assert "The figures, beside each other" in whales
+    assert "The figures, side by side" in whales
     assert "<!-- include" not in whales
     concepts = (site / "concepts" / "index.html").read_text(encoding="utf-8")
     assert concepts.count('<figure class="drawing"><div class="wide"><svg') == 7

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import Told, outcome
-from siamesekit import files
-from siamesekit.artifact import Architecture, build
+from conftest import StopAt, Told, outcome
+from helpers import Crash
 from siamesekit.config import Config
 from siamesekit.engine.checkpoints import KEEP, Stateful, load_checkpoint, save_checkpoint
 from siamesekit.errors import ArtifactError, OutputError
-from siamesekit.experiment import run
-from siamesekit.model import Encoder
+from siamesekit.experiment.running import run
+from siamesekit.experiment.stopping import Stopped
+from siamesekit.files import atomic as files
+from siamesekit.files.untrusted import fingerprint
+from siamesekit.model import Architecture, Encoder, build
 from siamesekit.progress import Progress
-from siamesekit.stopping import Stop, Stopped
-
-
-class StopAfter(Stop):
-    """Asks for a stop after so many steps of a process."""
-
-    def __init__(self, steps: int) -> None:
-        self.asked = 0
-        super().__init__()
-        self.steps = steps
-
-    @property
-    def requested(self) -> int | None:
-        self.asked += 1
-        return signal.SIGTERM if self.asked >= self.steps else None
-
-    @requested.setter
-    def requested(self, value: int | None) -> None: ...
 
 
 class Killer(Progress):
@@ -86,9 +69,14 @@ def test_killed_and_resumed_is_bit_equal_to_uninterrupted(
     more: tuple[str, ...],
 ) -> None:
     config = small_config(
-        "train.epochs=4", f"optimizer.name={optimizer}", f"encoder.batchnorm={batchnorm}", f"train.select={select}",
-        "split.train=0.6", "split.validation=0.5", *more,
-    )  # fmt: skip
+        "train.epochs=4",
+        f"optimizer.name={optimizer}",
+        f"encoder.batchnorm={batchnorm}",
+        f"train.select={select}",
+        "split.train=0.6",
+        "split.validation=0.5",
+        *more,
+    )
     run(config, tmp_path / "whole", precision="fp32")
     for after in (1, 3):
         with pytest.raises(KeyboardInterrupt):
@@ -118,7 +106,7 @@ def test_stopped_within_epochs_and_resumed_is_bit_equal_to_uninterrupted(
     stops = 0
     for steps in (2, 1, 3, 1, 2, 99):
         try:
-            run(config, tmp_path / "cut", resume=stops > 0, precision="fp32", stop=StopAfter(steps))
+            run(config, tmp_path / "cut", resume=stops > 0, precision="fp32", stop=StopAt(steps))
         except Stopped as stopped:
             assert stopped.saved
             stops += 1
@@ -214,7 +202,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path: Path, 
     assert loaded(tmp_path, told) == 1
     [warning] = told.warned
     assert "000002.safetensors is damaged" in warning
-    assert "going on from the one before" in warning
+    assert "continuing from the one before" in warning
     saved(tmp_path, 3)
     assert loaded(tmp_path, told) == 3
 
@@ -237,7 +225,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, told: Told, 
         wanted["loss"] = torch.nn.Linear(1, 1)
     else:
         wanted["encoder"] = build(Architecture("timm/test_resnet", {}, {"layers": [9]}, "inference"))
-    with pytest.raises(ArtifactError, match=r"is another network's or loss's .* start again with --overwrite$"):
+    with pytest.raises(ArtifactError, match=r"does not fit this network or loss .* start again with --overwrite$"):
         load_checkpoint(tmp_path, wanted, told.warn)
 
 
@@ -256,17 +244,13 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path, told: Told) -> None:
     saved(tmp_path / "c", 1)
     file = tmp_path / "c" / "000001.safetensors"
     torch.save({"epoch": 1, "extra": Attack(mark)}, file)
-    digest = {"bytes": file.stat().st_size, "sha256": files.fingerprint(file)}
+    digest = {"bytes": file.stat().st_size, "sha256": fingerprint(file)}
     file.with_suffix(".json").write_text(json.dumps(digest))
     with pytest.raises(ArtifactError):
         loaded(tmp_path / "c", told)
     assert not mark.exists()
     pickle.loads(pickle.dumps(Attack(mark)))
     assert mark.exists(), "the attack works where pickle is trusted"
-
-
-class Crash(BaseException):
-    """As if the process died there: nothing after it is done, no cleaning up either."""
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["error", "crash"])

@@ -10,17 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from siamesekit.config import Config
-from siamesekit.data.samplers.batch import Batch
+from conftest import LoadConfig
+from siamesekit.components.losses.loss import LossValue
+from siamesekit.components.samplers.batch import Batch
+from siamesekit.components.tuples import Triplets
 from siamesekit.engine.faults import ComponentRunError, failing_as, naming_failures
-from siamesekit.engine.held_out import HeldOut
+from siamesekit.engine.test_set import TestSet
 from siamesekit.errors import RunError, UserError
-from siamesekit.experiment import run
-from siamesekit.losses.loss import LossValue
+from siamesekit.experiment.running import run
 from siamesekit.registry import LOSSES, MINERS, SAMPLERS, SCHEDULES
-from siamesekit.triplets import Triplets
-
-LoadConfig = Callable[..., Config]
 
 
 def test_an_error_is_told_with_its_part_and_place_in_one_line() -> None:
@@ -250,8 +248,9 @@ def test_the_test_loss_names_the_batch_by_itself() -> None:
         raise ValueError("no")
 
     batches = (Batch(torch.tensor([0, 2, 3]), Triplets(*torch.tensor([[0], [1], [2]]))),)
-    test = HeldOut(torch.arange(4), torch.tensor([0, 0, 0, 1]).numpy(), Triplets(*torch.tensor([[0], [1], [3]])), None,
-                   batches)  # fmt: skip
+    test = TestSet(
+        torch.arange(4), torch.tensor([0, 0, 0, 1]).numpy(), Triplets(*torch.tensor([[0], [1], [3]])), None, batches
+    )
     with pytest.raises(ComponentRunError) as caught:
         test.loss_and_accuracy(torch.rand(4, 2), loss, lambda a, b: (a - b).abs().sum(-1))
     assert caught.value.photos == [0, 2, 3]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from siamesekit.artifact import Architecture, build
-from siamesekit.engine.descent import Descent
+from conftest import small_encoder
 from siamesekit.engine.layer_rates import distances_from_head, layer_groups
+from siamesekit.engine.optimization import Optimization
 from siamesekit.model import Encoder
 from siamesekit.registry import OPTIMIZERS
 
@@ -13,10 +13,7 @@ FAR = {"head": 0, "layer4": 1, "layer3": 2, "layer2": 3, "layer1": 4}
 
 
 def made(train_from: str, name: str = "timm/test_resnet") -> Encoder:
-    torch.manual_seed(0)
-    encoder = build(Architecture(name, {}, {"layers": [8]}, "inference"))
-    encoder.backbone.freeze_before(train_from)
-    return encoder
+    return small_encoder(train_from=train_from, name=name, layers=(8,))
 
 
 def test_distances_follow_the_blocks() -> None:
@@ -80,21 +77,23 @@ def test_each_block_moves_as_with_an_optimizer_of_its_own_rate(optimizer: str) -
     trained = {id(parameter) for parameter in ours.trainable()}
     assert sorted(id(p) for group in groups for p in group["params"]) == sorted(trained)
     theirs = made("layer3")
-    descent = Descent(OPTIMIZERS.build(optimizer, {"lr": 0.2}, params=groups), rates=rates)
+    optimization = Optimization(OPTIMIZERS.build(optimizer, {"lr": 0.2}, params=groups), rates=rates)
     alone = {
-        distance: OPTIMIZERS.build(optimizer, {"lr": 0.2 * 0.5**distance}, params=[
-            p for name, p in theirs.named_parameters() if distances_from_head(theirs).get(name) == distance
-        ])
+        distance: OPTIMIZERS.build(
+            optimizer,
+            {"lr": 0.2 * 0.5**distance},
+            params=[p for name, p in theirs.named_parameters() if distances_from_head(theirs).get(name) == distance],
+        )
         for distance in (0, 1, 2)
-    }  # fmt: skip
+    }
     for step in range(3):
         for encoder in (ours, theirs):
             for number, parameter in enumerate(encoder.trainable()):
                 parameter.grad = torch.full_like(parameter, 0.1 * (number % 5 - 2) + 0.01 * step)
-        descent.step(step)
+        optimization.step(step)
         for each in alone.values():
             each.step()
-    assert descent.lr == 0.2
+    assert optimization.lr == 0.2
     before = made("layer3").state_dict()
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-6, atol=1e-7)

@@ -19,7 +19,7 @@ from siamesekit.engine.random_state import (
     restore_random_state,
     seed_all,
 )
-from siamesekit.experiment import check, run
+from siamesekit.experiment.running import check, run
 
 
 @pytest.mark.parametrize(

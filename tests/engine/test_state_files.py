@@ -107,7 +107,7 @@ def test_damaged_files_are_refused_at_every_length(tmp_path: Path) -> None:
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
-        with pytest.raises(ArtifactError, match="is damaged or no state file"):
+        with pytest.raises(ArtifactError, match="is damaged or not a state file"):
             load_state(file)
 
 

@@ -8,20 +8,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.artifact import Architecture, build
-from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.encoders.backbone import Backbone
-from siamesekit.encoders.weights import calibrate_batchnorm
-from siamesekit.engine.frozen_prefix import Stored, store
-from siamesekit.engine.precision import Precision, choose_precision
-from siamesekit.engine.steps import Chunking, Stepper, why_whole
+from conftest import FP32, small_encoder
+from oracles import triplet_losses
+from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.weights import calibrate_batchnorm
+from siamesekit.components.losses.loss import LossValue
+from siamesekit.components.losses.triplet import TripletLoss
+from siamesekit.components.tuples import Triplets
+from siamesekit.engine.chunking import Chunking, why_whole
+from siamesekit.engine.frozen.prefix import Stored, store
+from siamesekit.engine.steps import Stepper
 from siamesekit.errors import RunError
-from siamesekit.losses.loss import LossValue
-from siamesekit.losses.triplet import TripletLoss
-from siamesekit.model import Encoder
-from siamesekit.triplets import Triplets
+from siamesekit.hardware.compute import Compute
+from siamesekit.model import Architecture, Encoder, build
 
-FP32 = choose_precision("cpu", "fp32")
 IMAGES = 14
 TRIPLETS = Triplets(torch.tensor([0, 0, 3, 5, 8]), torch.tensor([3, 5, 1, 0, 10]), torch.tensor([1, 2, 4, 6, 9]))
 
@@ -32,10 +33,8 @@ def images() -> Tensor:
 
 
 def made(batchnorm: str = "inference", train_from: str = "layer3") -> tuple[Encoder, Stored]:
-    torch.manual_seed(0)
-    encoder = build(Architecture("timm/test_resnet", {}, {"layers": [24, 16]}, batchnorm))
+    encoder = small_encoder(batchnorm, train_from)
     calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(images())]))
-    encoder.backbone.freeze_before(train_from)
     encoder.double()
     stored = store(encoder, images(), FP32)
     return encoder.train(), stored
@@ -85,8 +84,7 @@ def test_only_images_with_a_gradient_are_expected_next_time() -> None:
     stepper = Stepper(encoder, stored, FP32)
     value, _ = stepper(torch.arange(IMAGES), triplet_loss)
     d = stored.embeddings(torch.arange(IMAGES), FP32).detach()
-    anchor, positive, negative = (d[index] for index in TRIPLETS)
-    active = (anchor - positive).square().sum(1) - (anchor - negative).square().sum(1) + 0.4 > 0
+    active = torch.stack(triplet_losses(d, TRIPLETS, margin=0.4)) > 0
     assert 0 < active.sum() < len(active), "the case must have both kinds"
     wanted = torch.zeros(IMAGES, dtype=torch.bool)
     for index in TRIPLETS:
@@ -234,8 +232,9 @@ def test_where_memory_does_not_suffice_chunks_halve_and_the_step_is_the_same(roo
     assert calls == 1, "a loss with a memory must not see a batch twice"
     assert stepper.chunking.size <= room
     halvings = len(told)
-    assert told == [f"memory is not enough for {8 >> n} photos at a time: {8 >> (n + 1)} from here on"
-                    for n in range(halvings)]  # fmt: skip
+    assert told == [
+        f"out of memory with chunks of {8 >> n} photos; continuing with {8 >> (n + 1)}" for n in range(halvings)
+    ]
     assert halvings == {3: 2, 1: 3, 100: backward, 5: 2}[room]
     stepper(torch.arange(IMAGES), triplet_loss)
     assert len(told) == halvings, "each size is given up once"
@@ -244,11 +243,11 @@ def test_where_memory_does_not_suffice_chunks_halve_and_the_step_is_the_same(roo
 def test_where_memory_does_not_suffice_for_one_photo_or_a_whole_batch_it_is_an_error() -> None:
     encoder, stored = made()
     stepper = Stepper(encoder, Scarce(stored, 0), FP32)  # type: ignore[arg-type]
-    with pytest.raises(RunError, match="for a single photo"):
+    with pytest.raises(RunError, match="out of memory with a single photo"):
         stepper(torch.arange(IMAGES), triplet_loss)
     whole, its_stored = made(batchnorm="train")
     stepper = Stepper(whole, Scarce(its_stored, 3), FP32)  # type: ignore[arg-type]
-    with pytest.raises(RunError, match=r"a batch of 14 photos, which cannot be cut up, because BatchNorm"):
+    with pytest.raises(RunError, match=r"a batch of 14 photos, which cannot be split into chunks, because BatchNorm"):
         stepper(torch.arange(IMAGES), triplet_loss)
 
 
@@ -277,10 +276,10 @@ def test_memory_is_given_back_before_a_step_is_tried_again(monkeypatch: pytest.M
 
     emptied = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(sum(ref() is not None for ref in alive)))
-    on_gpu = Precision(torch.device("cuda"), False, "")
+    on_gpu = Compute(torch.device("cuda"), False, "")
     stepper = Stepper(encoder, Holding(stored, 100), FP32, Chunking(8, 100))  # type: ignore[arg-type]
     stepper.stored.room = 3  # type: ignore[attr-defined]
-    stepper.precision = on_gpu
+    stepper.compute = on_gpu
     stepper(torch.arange(IMAGES), triplet_loss)
     assert emptied == [0, 0]
 
@@ -327,10 +326,10 @@ class OwnDropout(nn.Module):
 @pytest.mark.parametrize(
     ("way", "traceable", "says"),
     [
-        ("torch", True, "the network's own code is another one in training, as with a dropout that is a function"),
+        ("torch", True, "the network runs different code in training, as with a functional dropout"),
         ("torch", False, "the network draws random numbers in training"),
         ("numpy", True, "the network draws random numbers in training"),
-        ("batch", True, "the network's own code is another one in training, as with a dropout that is a function"),
+        ("batch", True, "the network runs different code in training, as with a functional dropout"),
         ("none", True, None),
         ("none", False, None),
     ],

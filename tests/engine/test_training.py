@@ -2,30 +2,29 @@
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.artifact import Architecture, build
-from siamesekit.data.samplers.batch import Batch, Sampler
-from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.engine import training
-from siamesekit.engine.averaging import WeightAverage
-from siamesekit.engine.descent import Descent
-from siamesekit.engine.frozen_prefix import store
-from siamesekit.engine.precision import choose_precision
+from conftest import FP32, small_encoder
+from helpers import rows_of
+from oracles import every_triplet, ranked_right, squared_distances, triplet_losses
+from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.components.losses.loss import LossValue
+from siamesekit.components.losses.triplet import TripletLoss
+from siamesekit.components.miners.miner import Miner
+from siamesekit.components.samplers.batch import Batch, Sampler
+from siamesekit.components.tuples import Pairs, Triplets
+from siamesekit.engine.epoch import EpochResult
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.optimization import Optimization
 from siamesekit.engine.steps import Stepper
-from siamesekit.engine.training import EpochResult, embed_stored, embedding_variance, train
+from siamesekit.engine.training import Trainer, embed_stored, embedding_variance, train
+from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import RunError
-from siamesekit.losses.loss import LossValue
-from siamesekit.losses.triplet import TripletLoss
-from siamesekit.miners.miner import Miner
 from siamesekit.model import Encoder
-from siamesekit.triplets import Pairs, Triplets
 
-FP32 = choose_precision("cpu", "fp32")
 PHOTOS = torch.tensor([7, 2, 5, 0, 3])
 """The training photos, as indices into eight stored ones."""
 LABELS = torch.tensor([0, 0, 1, 1, 1])
@@ -49,11 +48,8 @@ def images() -> Tensor:
     return torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
 
 
-def made(batchnorm: str = "inference", train_from: str = "layer3") -> Encoder:
-    torch.manual_seed(0)
-    encoder = build(Architecture("timm/test_resnet", {}, {"layers": [24, 16]}, batchnorm))
-    encoder.backbone.freeze_before(train_from)
-    return encoder
+def made(batchnorm: str = "inference") -> Encoder:
+    return small_encoder(batchnorm, train_from="layer3")
 
 
 class OneBatch:
@@ -87,15 +83,22 @@ def trained(
     encoder: Encoder, epochs: int = 2, loss: object = None, lr: float = 0.05, seed: int = 0,
     sampler: Sampler | None = None, miner: Miner | None = None, average: WeightAverage | None = None,
 ) -> list[EpochResult]:  # fmt: skip
-    descent = Descent(torch.optim.SGD(encoder.trainable(), lr=lr), average=average)
+    optimization = Optimization(torch.optim.SGD(encoder.trainable(), lr=lr), average=average)
     stored = store(encoder, images(), FP32)
     distance = SquaredEuclidean()
     loss = loss or TripletLoss(margin=0.7, distance=distance)
-    steps = train(
-        Stepper(encoder, stored, FP32), PHOTOS, LABELS, sampler or TwoBatches(), distance, loss, descent,
-        range(1, epochs + 1), seed, miner=miner, names=[f"photo {number}" for number in PHOTOS.tolist()],
-    )  # fmt: skip
-    return list(steps)
+    trainer = Trainer(
+        stepper=Stepper(encoder, stored, FP32),
+        optimization=optimization,
+        loss=loss,
+        miner=miner,
+        sampler=sampler or TwoBatches(),
+        distance=distance,
+        images=PHOTOS,
+        labels=LABELS,
+        names=[f"photo {number}" for number in PHOTOS.tolist()],
+    )
+    return list(train(trainer, range(1, epochs + 1), seed))
 
 
 def plain_loop(encoder: Encoder, epochs: int) -> list[list[float]]:
@@ -106,27 +109,24 @@ def plain_loop(encoder: Encoder, epochs: int) -> list[list[float]]:
         encoder.train()
         rows = []
         for batch, triplets in BATCHES:
-            embedded = {image: encoder(photos[image : image + 1])[0] for image in batch}
-            ap, an = [], []
-            for a, p, n in zip(*(index.tolist() for index in triplets), strict=True):
-                anchor, positive, negative = (embedded[batch[i]] for i in (a, p, n))
-                ap.append(((anchor - positive) ** 2).sum())
-                an.append(((anchor - negative) ** 2).sum())
-            losses = [torch.relu(x - y + 0.7) for x, y in zip(ap, an, strict=True)]
-            count = len(losses)
+            embedded = torch.stack([encoder(photos[image : image + 1])[0] for image in batch])
+            losses = triplet_losses(embedded, triplets, margin=0.7)
             optimizer.zero_grad()
-            (sum(losses) / count).backward()
-            vectors = [embedding.detach().double() for embedding in embedded.values()]
+            (sum(losses) / len(losses)).backward()
+            distances, named = squared_distances(embedded.detach()), rows_of(triplets)
+            vectors = list(embedded.detach().double())
             middle = sum(vectors) / len(vectors)
-            rows.append([
-                sum(x.item() for x in losses) / count,
-                sum(x.item() < y.item() for x, y in zip(ap, an, strict=True)) / count,
-                sum(x.item() for x in ap) / count,
-                sum(x.item() for x in an) / count,
-                sum(x.item() > 0 for x in losses) / count,
-                sum(((v - middle) ** 2).sum().item() for v in vectors) / sum((v**2).sum().item() for v in vectors),
-                math.sqrt(sum((p.grad.double() ** 2).sum().item() for p in encoder.trainable())),
-            ])  # fmt: skip
+            rows.append(
+                [
+                    sum(x.item() for x in losses) / len(losses),
+                    sum(ranked_right(distances, named)) / len(losses),
+                    sum(distances[a, p] for a, p, _ in named) / len(losses),
+                    sum(distances[a, n] for a, _, n in named) / len(losses),
+                    sum(x.item() > 0 for x in losses) / len(losses),
+                    sum(((v - middle) ** 2).sum().item() for v in vectors) / sum((v**2).sum().item() for v in vectors),
+                    math.sqrt(sum((p.grad.double() ** 2).sum().item() for p in encoder.trainable())),
+                ]
+            )
             optimizer.step()
         found.append([sum(column) / len(rows) for column in zip(*rows, strict=True)])
     return found
@@ -218,12 +218,6 @@ def test_embed_stored_is_the_encoder_in_inference_mode() -> None:
     torch.testing.assert_close(found, encoder.eval()(images()[[6, 1, 1]]).detach(), rtol=1e-5, atol=1e-6)
 
 
-def every_triplet(labels: list[int]) -> Triplets:
-    every = range(len(labels))
-    rows = [(a, p, n) for a, p, n in product(every, every, every) if a != p and labels[a] == labels[p] != labels[n]]
-    return Triplets(*torch.tensor(rows, dtype=torch.int64).reshape(-1, 3).T)
-
-
 def test_without_triplets_a_step_is_over_all_of_them() -> None:
     """The same weights and loss as with a miner that enumerates them; the mean distances are of pairs there."""
     ours, plain = made(), made()
@@ -282,7 +276,27 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoilt() -> 
 
 
 def test_an_error_names_ten_photos_and_counts_the_others() -> None:
-    text = training._left_the_numbers("loss", math.inf, 3, 1, [f"p{number}\n" for number in range(13)])
+    sizes = iter([1.0, math.inf])
+
+    def steep(embeddings: Tensor, labels: Tensor, triplets: Triplets | None) -> LossValue:
+        return LossValue(embeddings.square().sum() * next(sizes), torch.zeros(()), torch.zeros(()))
+
+    encoder, every = made(), torch.arange(13)
+    trainer = Trainer(
+        stepper=Stepper(encoder, store(encoder, images(), FP32), FP32),
+        optimization=Optimization(torch.optim.SGD(encoder.trainable(), lr=0.05)),
+        loss=steep,
+        miner=None,
+        sampler=OneAfterAnother(OneBatch(*range(13)), OneBatch(*range(13))),
+        distance=SquaredEuclidean(),
+        images=every % 8,
+        labels=every % 2,
+        names=[f"p{number}\n" for number in range(13)],
+    )
+    steps = train(trainer, range(3, 4), 0)
+    with pytest.raises(RunError) as caught:
+        list(steps)
+    text = str(caught.value)
     assert text.startswith(r"the loss is inf in epoch 3, batch 2 (photos 'p0\n', ")
     assert r"'p9\n' and 3 more)" in text
     assert "p10" not in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from siamesekit.config import load_config
-from siamesekit.experiment import check
+from siamesekit.experiment.running import check
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CONFIGS = sorted(file for file in EXAMPLES.rglob("*.toml") if "plugin" not in file.parts)  # those need the package

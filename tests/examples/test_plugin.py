@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from siamesekit.installed_plugins import GROUP
+from siamesekit.registry.installed_plugins import GROUP
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 COMPONENTS = {
@@ -33,8 +33,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def siamesekit(environment: dict[str, str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "siamesekit", *arguments],
-        env=environment, cwd=cwd, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
 
 
 @pytest.mark.slow
@@ -112,5 +116,6 @@ def test_the_formulas_are_what_they_say(installed: dict[str, str], tmp_path: Pat
     mined = {tuple(row) for row in torch.stack(NearestNegative(distance=Chebyshev())(embeddings, labels), 1).tolist()}
     assert mined == {
         (i, j, min((k for k in range(9) if k // 3 != i // 3), key=lambda k, i=i: d[i][k]))
-        for i, j in pairs if i // 3 == j // 3
-    }  # fmt: skip
+        for i, j in pairs
+        if i // 3 == j // 3
+    }

@@ -1,7 +1,6 @@
 """prepare.py: from a Kaggle download to ROOT/INDIVIDUAL/0.jpg …"""
 
 import csv
-import io
 import subprocess
 import sys
 from collections import Counter
@@ -12,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import encoded
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "whales" / "prepare.py"
 
 
 def photo(number: int, width: int = 60, height: int = 40) -> bytes:
     rng = np.random.default_rng(number)
     pixels = rng.integers(0, 255, (5, 5, 3)).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((width, height)).save(buffer, "JPEG")
-    return buffer.getvalue()
+    return encoded(Image.fromarray(pixels).resize((width, height)), "JPEG")
 
 
 def humpbacks(root: Path, individuals: int = 6, photos: int = 4, unknown: int = 3) -> Path:
@@ -103,7 +102,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     before = hashes(tmp_path / "out")
     done = small(download, tmp_path / "out", "--seed", 6)
     assert done.returncode == 2
-    assert "seed 5 there, 6 now" in done.stderr
+    assert "seed was 5, now 6" in done.stderr
     assert hashes(tmp_path / "out") == before
 
 
@@ -146,12 +145,12 @@ def test_an_unreadable_individual_is_replaced_by_the_next(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda root: (root / "train.csv").unlink(), "there is no"),
+        (lambda root: (root / "train.csv").unlink(), "no such file: "),
         (lambda root: write_table(root, ("a", "b"), []), "has columns a,b; expected Image,Id or"),
         (lambda root: (root / "train").rename(root / "elsewhere"), "there is no such folder"),
         (lambda root: write_table(root, ("Image", "Id"), [("../x.jpg", "w")]), "line 2: '../x.jpg' cannot name"),
         (lambda root: write_table(root, ("Image", "Id"), [("x.jpg", "..")]), "line 2: '..' cannot name"),
-        (lambda root: write_table(root, ("Image", "Id"), [("0_0.jpg", "w_0")]), "--individuals 0 would do"),
+        (lambda root: write_table(root, ("Image", "Id"), [("0_0.jpg", "w_0")]), "set --individuals 0"),
     ],
 )
 def test_wrong_downloads(tmp_path: Path, damage, says: str) -> None:

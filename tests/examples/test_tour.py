@@ -18,8 +18,11 @@ PICTURES = ["1-photos.png", "2-training.png", "3-map.png", "4-hardest-triplets.p
 
 @pytest.mark.slow
 def test_it_imports_only_public_names() -> None:
-    imports = [node for node in ast.parse(TOUR.read_text(encoding="utf-8")).body
-               if isinstance(node, ast.ImportFrom) and str(node.module).startswith("siamesekit")]  # fmt: skip
+    imports = [
+        node
+        for node in ast.parse(TOUR.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("siamesekit")
+    ]
     assert [node.module for node in imports] == ["siamesekit"]
 
 
@@ -27,8 +30,9 @@ def test_it_imports_only_public_names() -> None:
 def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What a short tour prints, and where its pictures are."""
     place = tmp_path_factory.mktemp("tour")
-    done = subprocess.run([sys.executable, TOUR, "--epochs", "3", "--individuals", "20"], cwd=place,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, TOUR, "--epochs", "3", "--individuals", "20"], cwd=place, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout, place / "tour"
 

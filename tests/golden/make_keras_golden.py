@@ -56,8 +56,10 @@ def build() -> tuple[keras.Model, keras.Model]:
     """Xception and the whole encoder, with drawn weights, as the recipe freezes them."""
     xception = keras.applications.Xception(weights=None, include_top=False, input_shape=(128, 128, 3), pooling="avg")
     assert len(xception.layers) == 133
-    unnamed = {"Conv2D": iter(("block1", "block2", "block3", "block12")),
-               "BatchNormalization": iter(("block1", "block2", "block3", "block12"))}  # fmt: skip
+    unnamed = {
+        "Conv2D": iter(("block1", "block2", "block3", "block12")),
+        "BatchNormalization": iter(("block1", "block2", "block3", "block12")),
+    }
     for layer in xception.layers:
         if not layer.weights:
             continue
@@ -68,14 +70,16 @@ def build() -> tuple[keras.Model, keras.Model]:
             load(layer, f"{NETWORK}{next(unnamed[kind])}.{'skip' if kind == 'Conv2D' else 'skipbn'}")
     for layer in xception.layers[:-27]:
         layer.trainable = False
-    encoder = keras.Sequential([
-        xception,
-        keras.layers.Flatten(),
-        keras.layers.Dense(512, activation="relu"),
-        keras.layers.BatchNormalization(),
-        keras.layers.Dense(256, activation="relu"),
-        keras.layers.Lambda(lambda x: tf.math.l2_normalize(x, axis=1)),
-    ])  # fmt: skip
+    encoder = keras.Sequential(
+        [
+            xception,
+            keras.layers.Flatten(),
+            keras.layers.Dense(512, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(256, activation="relu"),
+            keras.layers.Lambda(lambda x: tf.math.l2_normalize(x, axis=1)),
+        ]
+    )
     encoder.build((None, 128, 128, 3))
     for layer, name in zip(encoder.layers[2:5], ("dense1", "batchnorm1", "dense2"), strict=True):
         load(layer, f"head.{name}")

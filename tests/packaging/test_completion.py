@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from siamesekit.cli.config_keys import table_names
+from siamesekit.config.key_places import table_names
 from siamesekit.registry import DISTANCES, ENCODERS, LOSSES, REGISTRIES
 
 COMMAND = Path(sys.executable).with_name("siamesekit")
@@ -56,8 +56,11 @@ def test_a_config_s_tables_are_offered() -> None:
 @pytest.mark.slow
 def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
     assert offered("siamesekit run x.toml --set train.") == [
-        "train.epochs=", "train.select=", "train.average=", "train.memory_gib="
-    ]  # fmt: skip
+        "train.epochs=",
+        "train.select=",
+        "train.average=",
+        "train.memory_gib=",
+    ]
     assert {"train.", "loss.", "encoder.head.", "seed="} <= set(offered("siamesekit check x.toml --set "))
     assert "loss.margin=" in offered("siamesekit run x.toml --set loss.m")
     (tmp_path / "c.toml").write_text('[loss]\nname = "cross-batch-memory"\n')
@@ -73,8 +76,11 @@ def test_what_there_is_not_offers_nothing(typed: str) -> None:
 
 def test_asking_loads_nothing_heavy() -> None:
     code = f"import atexit, sys\natexit.register(lambda: print(*{{'torch', 'timm'}} & set(sys.modules)))\n{MAIN}"
-    asked = {"_SIAMESEKIT_COMPLETE": "complete_bash", "COMP_WORDS": "siamesekit show encoder timm/resnet50d",
-             "COMP_CWORD": "3"}  # fmt: skip
+    asked = {
+        "_SIAMESEKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "siamesekit show encoder timm/resnet50d",
+        "COMP_CWORD": "3",
+    }
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True)
     assert done.stdout.split() == ["timm/resnet50d"]
 

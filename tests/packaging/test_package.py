@@ -95,8 +95,9 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         sys.executable, "-m", "pip", "--python", binaries / "python", "install", "--no-deps", "--no-index", wheel,
         cwd=folder,
     )  # fmt: skip
-    own = Path(called(binaries / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
-               .strip())  # fmt: skip
+    own = Path(
+        called(binaries / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    )
     theirs = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
     (own / "dependencies.pth").write_text("\n".join(theirs) + "\n")
     return binaries
@@ -112,11 +113,14 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel: Path) -> N
         for file in (ROOT / "src").rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
-    assert {"siamesekit/py.typed", "siamesekit/report/page.html", "siamesekit/losses/triplet.py"} <= sources
+    assert {"siamesekit/py.typed", "siamesekit/report/page.html", "siamesekit/components/losses/triplet.py"} <= sources
     assert {name for name in names if ".dist-info/" not in name} == sources
     assert f"siamesekit-{__version__}.dist-info/licenses/LICENSE" in names
-    required = {canonicalize_name(Requirement(line.partition(": ")[2]).name) for line in metadata.splitlines() if
-                line.startswith("Requires-Dist:") and "extra ==" not in line}  # fmt: skip
+    required = {
+        canonicalize_name(Requirement(line.partition(": ")[2]).name)
+        for line in metadata.splitlines()
+        if line.startswith("Requires-Dist:") and "extra ==" not in line
+    }
     assert required == {canonicalize_name(Requirement(each).name) for each in PROJECT["dependencies"]}
     assert "siamesekit = siamesekit.cli:main" in scripts
     assert wheel.stat().st_size < 1_000_000
@@ -131,8 +135,11 @@ def test_the_source_archive_holds_what_is_needed_to_test_it(built: Path) -> None
         "src/siamesekit/report/page.html", "tests/conftest.py", "tests/golden/keras_xception.npz", ".ci/run",
         "examples/whales/config.toml", "examples/tour.py", "docs/benchmarks.md", "docs/images/report.png",
     } <= names  # fmt: skip
-    assert not [name for name in names if re.search(r"(^runs|/data/.*\.(png|jpg)|__pycache__|\.pyc|/site/)", name)
-                and not name.startswith("tests/")]  # fmt: skip
+    assert not [
+        name
+        for name in names
+        if re.search(r"(^runs|/data/.*\.(png|jpg)|__pycache__|\.pyc|/site/)", name) and not name.startswith("tests/")
+    ]
 
 
 def test_installed_without_the_repository_it_is_that_package(clean: Path, tmp_path: Path) -> None:
@@ -141,8 +148,9 @@ def test_installed_without_the_repository_it_is_that_package(clean: Path, tmp_pa
     assert called(clean / "siamesekit", "--version", cwd=tmp_path) == f"siamesekit {__version__}\n"
     listed = called(clean / "python", "-m", "siamesekit", "list", "losses", cwd=tmp_path)
     assert " triplet " in listed and " pml/* " in listed
-    found = called(clean / "python", "-c", "from importlib.metadata import version; print(version('siamesekit'))",
-                   cwd=tmp_path)  # fmt: skip
+    found = called(
+        clean / "python", "-c", "from importlib.metadata import version; print(version('siamesekit'))", cwd=tmp_path
+    )
     assert found.strip() == __version__
 
 

@@ -9,15 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from siamesekit.artifact import Architecture, build
-from siamesekit.data.samplers.batch import batch_of
-from siamesekit.distances.squared_euclidean import SquaredEuclidean
-from siamesekit.engine.frozen_prefix import store
-from siamesekit.engine.precision import choose_precision
-from siamesekit.losses.triplet import TripletLoss
-from siamesekit.model import Encoder, SiameseNetwork
-from siamesekit.optimizers.keras_adam import KerasAdam
-from siamesekit.triplets import Triplets
+from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.components.losses.triplet import TripletLoss
+from siamesekit.components.optimizers.keras_adam import KerasAdam
+from siamesekit.components.samplers.batch import batch_of
+from siamesekit.components.tuples import Triplets
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.hardware.compute import choose_compute
+from siamesekit.model import Architecture, Encoder, SiameseNetwork, build
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -73,7 +72,7 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
     """
     distance = SquaredEuclidean()
     loss = TripletLoss(margin=1.0, reduction="sum", distance=distance)
-    precision = choose_precision("cpu", "fp32")
+    precision = choose_compute("cpu", "fp32")
     stored = store(encoder, images, precision)
     network = SiameseNetwork(encoder, distance).train()
     apart = []
@@ -97,7 +96,7 @@ def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.
     distance = SquaredEuclidean()
     loss = TripletLoss(margin=1.0, reduction="sum", distance=distance)
     optimizer = KerasAdam(encoder.trainable(), lr=1e-3, epsilon=0.1)
-    precision = choose_precision("cpu", "fp32")
+    precision = choose_compute("cpu", "fp32")
     stored = store(encoder, images, precision)
     assert stored.cached
     network = SiameseNetwork(encoder, distance).train()

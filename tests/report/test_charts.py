@@ -156,13 +156,18 @@ def test_the_score_by_which_epochs_are_chosen_is_drawn_where_there_is_one() -> N
 def test_a_narrow_chart_says_the_same_below_each_other() -> None:
     epochs = [epoch(n, train_loss=1 / n) for n in range(1, 8)]
     same, different = np.linspace(0, 0.3, 30).astype(np.float32), np.linspace(0.2, 0.9, 30).astype(np.float32)
-    for draw, shown in ((comparison_chart, (networks(),)), (training_chart, (epochs,)),
-                        (distance_chart, (same, different, POINT))):  # fmt: skip
+    for draw, shown in (
+        (comparison_chart, (networks(),)),
+        (training_chart, (epochs,)),
+        (distance_chart, (same, different, POINT)),
+    ):
         broad, narrow = draw(*shown), draw(*shown, narrow=True)  # type: ignore[operator]
         letters = [{word for word in words(svg) if re.search("[A-Za-z]", word)} for svg in (broad, narrow)]
         assert letters[0] == letters[1]
-        sides = [[float(side) for side in ElementTree.fromstring(svg).attrib["viewBox"].split()[2:]] for svg in
-                 (broad, narrow)]  # fmt: skip
+        sides = [
+            [float(side) for side in ElementTree.fromstring(svg).attrib["viewBox"].split()[2:]]
+            for svg in (broad, narrow)
+        ]
         assert sides[0][0] > 2 * sides[0][1] or draw is distance_chart
         assert sides[1][0] < sides[1][1], "higher than wide"
         assert sides[1][0] < 280, "points: letters of 10 stay as large on a phone of 390 pixels"

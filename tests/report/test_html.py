@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 import siamesekit.report.html as html_module
-from siamesekit.doctor import Finding
-from siamesekit.experiment import RunResult
-from siamesekit.report.data import HardTriplet, Picture, Ranking, ReportData, StandIn
+from siamesekit.engine.doctor import Finding
+from siamesekit.experiment.run_result import RunResult
+from siamesekit.report.content import HardTriplet, Picture, Ranking, ReportData, StandIn
 from siamesekit.report.html import answer, render, shortfalls
 
 
@@ -199,8 +199,12 @@ class Page(HTMLParser):
 def test_nothing_is_loaded_from_elsewhere(finished: RunResult) -> None:
     for html in (render(report()), (finished.folder / "report.html").read_text()):
         page = Page(html)
-        loading = [value for _, attributes in page.tags for name, value in attributes.items()
-                   if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")]  # fmt: skip
+        loading = [
+            value
+            for _, attributes in page.tags
+            for name, value in attributes.items()
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
+        ]
         assert len(loading) > 10
         assert all(value.startswith(("data:image/jpeg;base64,", "#")) for value in loading)
         assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
@@ -245,11 +249,11 @@ def test_a_triplet_is_wrong_where_the_negative_is_not_farther() -> None:
 
 def test_the_answer_is_given_in_a_sentence() -> None:
     text = re.sub("<[^>]*>", "", answer(evaluation()))
-    assert text.startswith("On 50 photos of 5 individuals it had never seen,")
+    assert text.startswith("On 50 photos of 5 individuals that it had never seen,")
     assert "in 80% of cases (70% to 90%)" in text
     assert "50%" in text
     assert "40%" in text
-    assert "of which it knew other photos" in answer(evaluation(split="photo"))
+    assert "that it knew from other photos" in answer(evaluation(split="photo"))
 
 
 @pytest.mark.parametrize(
@@ -290,8 +294,8 @@ def test_training_that_helped_nowhere_is_counted_and_said() -> None:
 def test_the_threshold_and_what_it_is_worth_are_told() -> None:
     text = re.sub(r"\s+", " ", re.sub("<[^>]*>", "", render(report())))
     assert "up to a distance of 0.5000" in text
-    assert "of 56 pairs of different individuals 12.5% (0.0%–25.0%) are called same" in text
-    assert "of 1,234 pairs of one individual 6.2% are called different" in text
+    assert "12.5% (0.0%–25.0%) of 56 pairs of different individuals are called same" in text
+    assert "6.2% of 1,234 pairs of one individual are called different" in text
 
 
 def test_without_a_threshold_the_notes_say_why() -> None:
@@ -302,7 +306,7 @@ def test_without_a_threshold_the_notes_say_why() -> None:
 
 def test_a_threshold_of_unknown_worth_says_so() -> None:
     html = render(report(evaluation=evaluation(threshold=POINT | {"cross_fit": None})))
-    assert "How often such verdicts are wrong is <strong>unknown</strong>" in html
+    assert "The error rates of this threshold are <strong>unknown</strong>" in html
 
 
 def test_who_trained_and_who_tested_stands_in_a_list_that_opens() -> None:
@@ -315,8 +319,10 @@ def test_who_trained_and_who_tested_stands_in_a_list_that_opens() -> None:
 
 
 def test_photos_that_were_left_out_are_told() -> None:
-    html = render(report(evaluation=evaluation(left_out=[f"individual {NASTY}: 3 files passed over: 3 .HEIC"])))
-    assert f"<li>individual {escape(NASTY)}: 3 files passed over: 3 .HEIC</li>" in html
+    html = render(
+        report(evaluation=evaluation(left_out=[f"individual {NASTY} has no photos: 3 files skipped: 3 .HEIC"]))
+    )
+    assert f"<li>individual {escape(NASTY)} has no photos: 3 files skipped: 3 .HEIC</li>" in html
     assert "Photos that were left out" not in render(report())
 
 
@@ -335,8 +341,8 @@ def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
     html = render(report(epochs=tuple(epoch(n) for n in range(1, epochs + 1))))
     count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     assert f"<p>{count} in {1.5 * epochs:.0f} seconds" in html
-    after = ", after 1.0000 in epoch 1. A term" if epochs > 1 else ". A term"
-    assert f"the training loss is {1 / epochs:.4f} in epoch {epochs}{after}" in html
+    start = "1.0000 in epoch 1 and " if epochs > 1 else ""
+    assert f"the training loss was {start}{1 / epochs:.4f} in epoch {epochs}. A term" in html
 
 
 def test_what_the_doctor_finds_stands_under_training_and_is_escaped() -> None:
@@ -354,19 +360,21 @@ def test_figures_that_are_not_known_are_left_out() -> None:
     nothing = {"train_loss": None, "test_loss": None, "d_ap_mean": None, "d_an_mean": None}
     html = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2))))
     assert "2 epochs in 3 seconds. A term of the loss" in html
-    assert "There is no test loss: it was no finite number" in html
+    assert "There is no test loss: it was NaN or infinite" in html
     by_class = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2)), loss_by_class=True))
     assert "There is no test loss: this loss compares photos with the training individuals" in by_class
     some = render(report(epochs=(epoch(1), epoch(2), epoch(3) | nothing)))
-    assert "the training loss is 0.5000 in epoch 2, after 1.0000 in epoch 1" in some
+    assert "the training loss was 1.0000 in epoch 1 and 0.5000 in epoch 2" in some
     assert "There is no test loss" not in some
 
 
 def test_the_epoch_that_was_chosen_is_named_with_its_figures() -> None:
     chosen = tuple(epoch(n) | {"validation_map_at_r": 0.1 * n * (4 - n)} for n in (1, 2, 3))
     html = render(report(epochs=chosen, kept_epoch=2))
-    assert ("The model has the weights of epoch 2, the best on the validation individuals: MAP@R 0.400, their training "
-            "loss 0.5000.") in html  # fmt: skip
+    assert (
+        "The model has the weights of epoch 2, the best on the validation individuals: MAP@R 0.400, training loss "
+        "0.5000."
+    ) in html
     assert "The model has the weights" not in render(report(kept_epoch=2))
 
 
@@ -416,12 +424,16 @@ def test_a_hostile_name_adds_no_tag_and_no_attribute(name: str) -> None:
 def test_a_browser_is_told_to_run_and_to_load_nothing(finished: RunResult) -> None:
     for html in (render(report()), (finished.folder / "report.html").read_text()):
         [policy] = [
-            attributes["content"] for tag, attributes in Page(html).tags
+            attributes["content"]
+            for tag, attributes in Page(html).tags
             if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
-        ]  # fmt: skip
+        ]
         rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";")}
         assert rules == {
-            "default-src": ["'none'"], "img-src": ["data:"], "style-src": ["'unsafe-inline'"], "base-uri": ["'none'"],
+            "default-src": ["'none'"],
+            "img-src": ["data:"],
+            "style-src": ["'unsafe-inline'"],
+            "base-uri": ["'none'"],
             "form-action": ["'none'"],
-        }  # fmt: skip
+        }
         assert html.index("Content-Security-Policy") < html.index("<title>"), "before anything that it is to govern"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
@@ -13,10 +12,10 @@ import numpy as np
 import pytest
 from test_html import report
 
-from siamesekit.report.data import Picture, Ranking
+from helpers import CHROMIUM
+from siamesekit.report.content import Picture, Ranking
 from siamesekit.report.html import render
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")]
 MEASURE = """<!doctype html><iframe srcdoc="PAGE" style="width: WIDTHpx; height: 900px; border: 0"></iframe><pre></pre>
 <script>

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. Nothing here imports torch before a command needs it."""
+"""The command line: parse, call one function, print. torch is imported only by commands that need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """The `siamesekit` command; imported when it runs, so that Ctrl-C while it is imported is no traceback."""
+    """The `siamesekit` command. The imports happen inside, so that Ctrl-C during them prints no traceback."""
     try:
         from siamesekit.cli.app import run_app
 

@@ -1,4 +1,4 @@
-"""The commands."""
+"""The commands of `siamesekit`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from siamesekit import __version__
+from siamesekit._version import __version__
 from siamesekit.cli.completion import components, families, keys, kinds, plurals
 from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
-from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError, near
-from siamesekit.quiet import silence_decoders
+from siamesekit.data.decoder_warnings import silence_decoders
+from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError
+from siamesekit.wording import near
 
 if TYPE_CHECKING:
     from siamesekit.config import Config
@@ -50,20 +51,22 @@ class PrecisionName(StrEnum):
     bf16 = "bf16"
 
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's TOML file.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its model/ folder.")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="Config of the run, a TOML file.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/.")]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config.", autocompletion=keys),
+    typer.Option(
+        "--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config. Repeatable.", autocompletion=keys
+    ),
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Device to compute on.")]
 PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Number format of the encoder.")]
 Plugin = Annotated[
-    list[Path], typer.Option("--plugin", metavar="FILE", help="Load a plugin file first: its code runs.")
+    list[Path], typer.Option("--plugin", metavar="FILE", help="Load this plugin file first; its code runs.")
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out photos that cannot be used.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip photos that cannot be used.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -76,23 +79,26 @@ def version(
         raise typer.Exit
 
 
-@app.command(cls=Command, short_help="Look at a folder of photos and write a config that fits them.")
+@app.command(cls=Command, short_help="Inspect a folder of photos and write a config for them.")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; created if missing.")],
     photos: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Your photos, FOLDER/INDIVIDUAL/photo.jpg, or a table of them, FILE.csv. "
-                                            "Without it: DIR, DIR/photos or DIR/data, whichever looks like that."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of photos, FOLDER/INDIVIDUAL/photo.jpg, or a table of photos, FILE.csv. "
+            "Default: the first of DIR, DIR/photos and DIR/data that contains such photos.",
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
-) -> None:  # fmt: skip
-    """Make a project for a folder of photos: look at them, and write a config that fits, with its reasons.
+) -> None:
+    """Create a project for a folder of photos: inspect them, and write a config with a reason for each choice.
 
-    Nothing that is there is overwritten, and no photo is changed.
+    Existing files are not overwritten, and photos are not changed.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.projects import make_project
+        from siamesekit.config.project.project import make_project
 
         if not as_json:
             news_only()
@@ -108,17 +114,19 @@ def init(
 @app.command(cls=Command, short_help="Train, evaluate, and write the model and the report.")
 def run(
     config: ConfigFile,
-    overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody writes it
+    overrides: Overrides = [],  # noqa: B006 - typer only reads it
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME in the current one.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the run. Default: runs/NAME in the current folder."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run in that folder.")] = False,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Only kernels that repeat their results; a CPU's do anyway.")
+        bool,
+        typer.Option("--deterministic", help="Use only kernels that repeat their results; on a CPU all do."),
     ] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -126,8 +134,8 @@ def run(
     """Run the whole experiment of a config: data, training, evaluation, model and report."""
     with Shell(debug, quiet=as_json) as shell:
         loaded = _loaded(config, overrides, "run")
-        from siamesekit.own_files import CONFIG
-        from siamesekit.run_folder import RunFolder
+        from siamesekit.experiment.run_folder import RunFolder
+        from siamesekit.files.run_files import CONFIG
 
         where = RunFolder(out or Path("runs") / loaded.name).path
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
@@ -137,7 +145,7 @@ def run(
         shell.offer_to_resume(where / CONFIG, shlex.join(again), overwrite)
         if not as_json:
             news_only()
-        from siamesekit.experiment import run as run_experiment
+        from siamesekit.experiment.running import run as run_experiment
 
         with shell.stoppable() as stop:
             result = run_experiment(
@@ -161,14 +169,14 @@ def check(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Validate a config, read all its photos, and print the plan; trains nothing."""
+    """Validate a config, read all its photos, and print the plan, without training."""
     with Shell(debug, quiet=as_json) as shell:
         loaded = _loaded(config, overrides, "check")
         from siamesekit.config.doubts import doubts
 
         for doubt in doubts(loaded):
             shell.warn(doubt)
-        from siamesekit.experiment import check as check_experiment
+        from siamesekit.experiment.running import check as check_experiment
 
         plan = check_experiment(loaded, device.value, precision.value, shell, skip_bad)
         if as_json:
@@ -182,21 +190,21 @@ def check(
 @app.command(cls=Command, short_help="Compare two photos: distance, similarity, verdict.")
 def compare(
     run: RunArgument,
-    a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="First photo.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Second photo.")],
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two photos: distance, and where the model can tell, similarity from 0 to 1 and the verdict."""
+    """Compare two photos: distance, and if the model has a threshold, similarity from 0 to 1 and verdict."""
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.arguments import check_compared
 
         shell.require_files(run, a, b)
         check_compared(run, a, b)
         shell.load_plugins(plugin)
-        from siamesekit.artifact import load
+        from siamesekit.artifact.loading import load
 
         model = load(run, device.value)
         comparison = model.compare(a, b)
@@ -208,11 +216,13 @@ def compare(
             print_comparison(shell, comparison, model.description)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, short_help="Write the embeddings of photos to a file.")
 def embed(
     run: RunArgument,
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=".npz, .csv or .parquet")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos or folders of photos.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="File to write: .npz, .csv or .parquet.")
+    ],
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.fp32,
@@ -220,17 +230,17 @@ def embed(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write embeddings of photos, and who is on them, to a file.
+    """Write the embeddings of photos, and the individuals they show, to a file.
 
-    A photo has the name of its individual where its folder tells it. With --skip-bad, photos that cannot be used are
-    left out, and a table beside the file says which and why.
+    The name of a photo's folder is taken as its individual. With --skip-bad, photos that cannot be used are left out;
+    a table beside the file lists them with the reasons.
 
-    In fp32 they are those of `compare`, and the same to rounding on every machine. With --precision auto bf16 is
-    taken where it is native: twice as fast or more, and embeddings that differ by a few per cent of their length.
+    With fp32 the embeddings are those of `compare`, the same on every machine up to rounding. With --precision auto,
+    bf16 is used where it is native: at least twice as fast, and embeddings differ by a few per cent of their length.
     """
     with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.artifact.embedding_files import check_output, photos_and_individuals, table_of_left_out
         from siamesekit.cli.arguments import check_embedded
-        from siamesekit.embedding_files import check_output, photos_and_individuals, table_of_left_out
 
         check_output(output)
         check_embedded(run, inputs, output)
@@ -238,9 +248,9 @@ def embed(
         table = table_of_left_out(output) if skip_bad else None
         shell.require_files(run)
         shell.load_plugins(plugin)
-        from siamesekit.allocator import keep_freed_memory
-        from siamesekit.artifact import load
+        from siamesekit.artifact.loading import load
         from siamesekit.cli.embedding import embed_into
+        from siamesekit.hardware.allocator import keep_freed_memory
 
         keep_freed_memory()
         if not as_json:
@@ -251,32 +261,34 @@ def embed(
             shell.json(told)
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=Command, short_help="List components, or the tables of a config.")
 def list_components(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="encoders, losses, … ; all kinds without it. Or tables: a config's.", autocompletion=plurals
+            help="Kind of components, such as encoders or losses, or tables for the tables of a config. "
+            "Default: all kinds.",
+            autocompletion=plurals,
         ),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Argument(help="With a kind: the members of a family, such as pml.", autocompletion=families),
+        typer.Argument(help="Family of the kind, such as pml: list its members.", autocompletion=families),
     ] = None,
     plugin: Plugin = [],  # noqa: B006
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the components that a config can name, or its tables."""
+    """List the components that a config can name, or the tables of a config."""
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.cli.catalogue import described
-        from siamesekit.cli.config_keys import WORDS, described_tables
         from siamesekit.cli.printing import print_components, print_config_tables, print_members
+        from siamesekit.config.describe.components import described
+        from siamesekit.config.describe.tables import WORDS, described_tables
         from siamesekit.registry import REGISTRIES
 
         if kind in WORDS:
             if family is not None:
-                raise UserError(f"tables have no families; for one of them: siamesekit show table {family}")
+                raise UserError(f"tables have no families; to show one table: siamesekit show table {family}")
             return shell.json(described_tables()) if as_json else print_config_tables(shell)
         shell.load_plugins(plugin)
         registries = REGISTRIES if kind is None else (_registry(kind),)
@@ -296,11 +308,13 @@ def list_components(
 
 @app.command(cls=Command, short_help="Show a component with its options, or a table of a config.")
 def show(
-    kind: Annotated[str, typer.Argument(help="loss, encoder, … ; or table.", autocompletion=kinds)],
+    kind: Annotated[
+        str, typer.Argument(help="Kind of the component, such as loss or encoder, or table.", autocompletion=kinds)
+    ],
     name: Annotated[
         str,
         typer.Argument(
-            help="The component's name, or a family's: pml/multi-similarity, 'pml/*'. A table's: encoder.head.",
+            help="Name of a component (pml/multi-similarity), of a family ('pml/*') or of a table (encoder.head).",
             autocompletion=components,
         ),
     ],
@@ -308,14 +322,14 @@ def show(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a component: its description, its options with types and defaults, and its table for a config.
+    """Show a component: its description, its options with types and defaults, and its table in a config.
 
-    Or a table of a config: its keys, with types and defaults.
+    Or show a table of a config: its keys with types and defaults.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.cli.catalogue import described
-        from siamesekit.cli.config_keys import WORDS, config_table, described_table
         from siamesekit.cli.printing import print_component, print_config_table, print_family
+        from siamesekit.config.describe.components import described
+        from siamesekit.config.describe.tables import WORDS, config_table, described_table
 
         if kind in WORDS:
             table = config_table(name.strip("[]"))
@@ -334,24 +348,24 @@ def show(
 @app.command(cls=Command, short_help="Print the JSON Schema of a config, for editors.")
 def schema(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file in place of stdout.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write instead of stdout.")
     ] = None,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Print the JSON Schema of a config, for editors that complete and check TOML.
 
-    Even Better TOML (VS Code) and other editors with Taplo take it from a config's first line:
+    Even Better TOML (VS Code) and other editors with Taplo find it by the first line of a config:
     #:schema config.schema.json
     """
     with Shell(debug, quiet=True) as shell:
         from siamesekit.config.schema import schema_text
-        from siamesekit.files import write_atomic
-        from siamesekit.replaceable import is_schema, refuse_what_is_not_ours
+        from siamesekit.files.atomic import write_atomic
+        from siamesekit.files.replaceable import is_schema, refuse_what_is_not_ours
 
         if output is not None:
             if not output.parent.is_dir():
-                raise OutputError(f"{output}: there is no folder {output.parent}")
+                raise OutputError(f"{output}: no such folder: {output.parent}")
             refuse_what_is_not_ours(output, "a config's schema", is_schema)
         shell.load_plugins(plugin)
         if output is None:
@@ -361,7 +375,7 @@ def schema(
 
 
 def _registry(kind: str) -> Registry:
-    """The registry of a kind; tables are no components, and a choice of `list` and `show` all the same."""
+    """The registry of a kind. The error's choices include `tables`, which `list` and `show` accept beside kinds."""
     from siamesekit.registry import REGISTRIES, registry_of
 
     try:
@@ -372,7 +386,7 @@ def _registry(kind: str) -> Registry:
 
 
 def _loaded(config: Path, overrides: list[str], command: str) -> Config:
-    """A command's config; a folder in its place is answered with the right command."""
+    """The config of a command. For a folder, the error names the right command."""
     from siamesekit.config import load_config
     from siamesekit.config.source import about_folder
 
@@ -382,7 +396,7 @@ def _loaded(config: Path, overrides: list[str], command: str) -> Config:
 
 
 def run_app() -> None:
-    """The `siamesekit` command."""
+    """Run the `siamesekit` command."""
     open_screens()
     silence_decoders()
     app()

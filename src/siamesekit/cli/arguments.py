@@ -1,4 +1,4 @@
-"""Arguments of `compare` and `embed` that stand in each other's place: said with the command that was meant."""
+"""Swapped arguments of `compare` and `embed`: the error shows the corrected command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from siamesekit.errors import UserError, line_of_name
-from siamesekit.own_files import CHECKPOINTS, MANIFEST, MODEL
+from siamesekit.errors import UserError
+from siamesekit.files.run_files import CHECKPOINTS, MANIFEST, MODEL
+from siamesekit.wording import line_of_name
 
 DESCRIPTION = "model.json"
-"""The file by which a model's folder is known."""
+"""The file that marks a model's folder."""
 
 
 def is_run(path: Path) -> bool:
@@ -20,10 +21,10 @@ def is_run(path: Path) -> bool:
 
 
 def check_compared(run: Path, a: Path, b: Path) -> None:
-    """Refuse a run and photos that stand in each other's place, and folders where photos are compared.
+    """Check the arguments of `compare`: the run comes first, then two photos.
 
     Raises:
-        UserError: with the command that was meant.
+        UserError: run and photos are swapped, or a photo is a folder; the message has the corrected command.
     """
     _run_first("compare", run, [a, b])
     folders = [line_of_name(str(path)) for path in (a, b) if path.is_dir()]
@@ -36,24 +37,26 @@ def check_compared(run: Path, a: Path, b: Path) -> None:
 
 
 def check_embedded(run: Path, inputs: Sequence[Path], output: Path) -> None:
-    """Refuse a run and photos that stand in each other's place.
+    """Check the arguments of `embed`: the run comes first.
 
     Raises:
-        UserError: with the command that was meant.
+        UserError: run and photos are swapped; the message has the corrected command.
     """
     _run_first("embed", run, inputs, f" -o {_quoted(output)}")
 
 
 def _run_first(command: str, run: Path, others: Sequence[Path], rest: str = "") -> None:
-    meant = [path for path in others if is_run(path)]
-    if len(meant) == 1 and not is_run(run):
-        photos = [path for path in (run, *others) if path is not meant[0]]
-        raise UserError(f"the run's folder comes first: siamesekit {command} {_quoted(meant[0], *photos)}{rest}")
+    runs = [path for path in others if is_run(path)]
+    if len(runs) == 1 and not is_run(run):
+        photos = [path for path in (run, *others) if path is not runs[0]]
+        raise UserError(f"the run's folder comes first: siamesekit {command} {_quoted(runs[0], *photos)}{rest}")
     if run.is_file():
-        raise UserError(f"{line_of_name(str(run))} is a file; the run's folder comes first: siamesekit {command} RUN "
-                        f"{_quoted(*others)}{rest}")  # fmt: skip
+        raise UserError(
+            f"{line_of_name(str(run))} is a file; the run's folder comes first: siamesekit {command} RUN "
+            f"{_quoted(*others)}{rest}"
+        )
 
 
 def _quoted(*paths: Path) -> str:
-    """Paths as a shell takes them, in one line."""
+    """Paths quoted for a shell, in one line."""
     return shlex.join(line_of_name(str(path)) for path in paths)

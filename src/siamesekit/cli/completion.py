@@ -1,4 +1,4 @@
-"""What the shell offers after Tab: kinds, components, families and their members; torch is not loaded for it."""
+"""Completion by Tab: kinds, components, families and their members. torch is not imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from siamesekit.errors import ComponentError, UserError
 
 
 def plurals(incomplete: str) -> list[str]:
-    """Kinds as `siamesekit list` takes them: `losses`; and a config's `tables`."""
+    """Arguments of `siamesekit list`: kinds in the plural, such as `losses`, and `tables`."""
     from siamesekit.registry import REGISTRIES
 
     offered = [*(registry.plural for registry in REGISTRIES), "tables"]
@@ -20,24 +20,24 @@ def plurals(incomplete: str) -> list[str]:
 
 
 def kinds(incomplete: str) -> list[str]:
-    """Kinds as `siamesekit show` takes them: `loss`; and a `table` of a config."""
+    """Arguments of `siamesekit show`: kinds in the singular, such as `loss`, and `table`."""
     from siamesekit.registry import REGISTRIES
 
     return [kind for kind in [*(registry.kind for registry in REGISTRIES), "table"] if kind.startswith(incomplete)]
 
 
 def keys(context: typer.Context, incomplete: str) -> list[str]:
-    """Keys of the config as `--set` takes them, `train.epochs=`: a table's own, and its component's options.
+    """Values of `--set`, such as `train.epochs=`: keys of a table, and options of its component.
 
-    The component is the one that the config on the command line names.
+    The component is read from the config on the command line.
     """
-    from siamesekit.config.key_places import TOP, component_in, keys_of, table_names
+    from siamesekit.config.key_places import TOP_KEYS, component_in, keys_of, table_names
 
     raw = _raw(context.params.get("config") or _typed_config())
     table = next(
         (name for name in sorted(table_names(), key=len, reverse=True) if incomplete.startswith(f"{name}.")), ""
     )
-    offered = [*TOP, *(f"{name}." for name in table_names())]
+    offered = [*TOP_KEYS, *(f"{name}." for name in table_names())]
     if table:
         try:
             own = keys_of(table, component_in(raw, table))
@@ -48,13 +48,13 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _typed_config() -> str | None:
-    """The config that stands on the line: behind an option that still lacks its value the parser gives up on it."""
+    """The config on the command line, for when the parser has not seen it, as after an option without a value."""
     typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     return next((word for word in typed.split() if word.endswith(".toml")), None)
 
 
 def _raw(config: Any) -> dict[str, Any]:
-    """A config's tables, unchecked; none where it cannot be read."""
+    """The tables of a config, unchecked; empty if the config cannot be read."""
     from siamesekit.config.source import read_config_text
     from siamesekit.config.toml import parse_toml
 
@@ -65,16 +65,16 @@ def _raw(config: Any) -> dict[str, Any]:
 
 
 def families(context: typer.Context, incomplete: str) -> list[str]:
-    """The families of the kind that is already on the command line: `pml`."""
+    """Families of the kind on the command line, such as `pml`."""
     return [name.removesuffix("/*") for name in _names(context) if name.endswith("/*") and name.startswith(incomplete)]
 
 
 def components(context: typer.Context, incomplete: str) -> list[str]:
-    """The components of the kind that is already on the command line: `triplet`; of `table` a config's tables.
+    """Components of the kind on the command line, such as `triplet`; for `table`, the tables of a config.
 
-    A family is offered by its prefix, `pml/`, and its members, which may be a thousand, once that is there.
+    A family is offered as its prefix, `pml/`; its members, up to a thousand, are offered after the prefix.
     """
-    from siamesekit.cli.config_keys import WORDS
+    from siamesekit.config.describe.tables import WORDS
     from siamesekit.config.key_places import table_names
     from siamesekit.registry import registry_of
 
@@ -89,7 +89,7 @@ def components(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _names(context: typer.Context) -> list[str]:
-    """All of the kind; none where there is no such kind."""
+    """Names of all components of the kind on the command line; empty for an unknown kind."""
     from siamesekit.registry import registry_of
 
     try:

@@ -1,13 +1,11 @@
-"""What the commands print, each for one thing that a command makes or shows."""
+"""Output of the commands: one function for each thing that a command shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from siamesekit.cli.catalogue import reflowed, snippet, supplied, table_keys, table_of, unused_keys
-from siamesekit.cli.config_keys import TOP, config_tables
-from siamesekit.cli.tables import (
+from siamesekit.cli.rich_tables import (
     components_table,
     config_tables_table,
     evaluation_table,
@@ -16,49 +14,55 @@ from siamesekit.cli.tables import (
     options_table,
     plan_table,
 )
-from siamesekit.figures import apart
+from siamesekit.config.describe.components import reflowed, snippet, supplied, table_keys, table_of, unused_keys
+from siamesekit.config.describe.tables import TOP, config_tables
 from siamesekit.registry import registry_of
+from siamesekit.wording import apart, file_size, for_the_real_thing, in_place_of
 
 if TYPE_CHECKING:
-    from siamesekit.artifact import Comparison
-    from siamesekit.cli.config_keys import ConfigTable
+    from siamesekit.artifact.similarity_model import Comparison
     from siamesekit.cli.shell import Shell
-    from siamesekit.components import Component
-    from siamesekit.planning import Plan
-    from siamesekit.projects import Project
+    from siamesekit.config.describe.tables import ConfigTable
+    from siamesekit.config.project.project import Project
+    from siamesekit.experiment.plan import Plan
     from siamesekit.registry import Registry
+    from siamesekit.registry.component import Component
 
 WIDE = 120
-"""Columns from which on a list says where each component comes from."""
+"""Width in columns from which `list` shows the origin of each component."""
 
 
 def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, manifest: Mapping[str, Any]) -> None:
-    """The figures of a finished run; first, where it is so, that the model is no better than a baseline."""
+    """Print the figures of a finished run; if the model is no better than a baseline, that comes first."""
     training = evaluation.get("training", {})
     if training.get("sentence"):
         shell.say(training["sentence"])
     shell.out.print(evaluation_table(evaluation))
     if training and training["helped"] < training["comparisons"]:
-        shell.say(f"training helped in {training['helped']} of {training['comparisons']} comparisons with the "
-                  "untrained network and with plain pixels")  # fmt: skip
+        shell.say(
+            f"training helped in {training['helped']} of {training['comparisons']} comparisons with the "
+            "untrained network and with plain pixels"
+        )
     threshold = evaluation["threshold"]
     if threshold is not None:
         shell.say(f"threshold {apart(threshold['threshold'])[0]} ({threshold['criterion']})")
     for note in evaluation["notes"]:
         shell.say_once(note)
     for stand_in in manifest["stand_ins"]:
-        shell.warn(f"These figures are of a stand-in: {stand_in['used']} in place of {stand_in['wanted']}. "
-                  f"For the real thing: {stand_in['hint']}")  # fmt: skip
+        shell.warn(
+            f"These figures are of a stand-in: {in_place_of(stand_in['used'], stand_in['wanted'])}. "
+            f"{for_the_real_thing(stand_in['hint'])}"
+        )
     shell.say(f"{manifest['seconds']['total'] / 60:.1f} min; report: {folder}/report.html")
 
 
 def print_plan(shell: Shell, plan: Plan) -> None:
-    """What a run would do."""
+    """Print the plan of a run."""
     shell.out.print(plan_table(plan))
 
 
 def print_comparison(shell: Shell, comparison: Comparison, description: Mapping[str, Any]) -> None:
-    """Two photos compared."""
+    """Print the comparison of two photos."""
     [distance, *threshold] = apart(*(v for v in (comparison.distance, comparison.threshold) if v is not None))
     shell.say(f"distance    {distance}")
     if comparison.similarity is None or not threshold:
@@ -72,14 +76,14 @@ def print_comparison(shell: Shell, comparison: Comparison, description: Mapping[
     if caveat is not None:
         shell.say(caveat)
     for stand_in in description["stand_ins"]:
-        shell.warn(f"trained with a stand-in: {stand_in['used']} in place of {stand_in['wanted']}")
+        shell.warn(f"trained with a stand-in: {in_place_of(stand_in['used'], stand_in['wanted'])}")
 
 
 def worth_of_verdict(description: Mapping[str, Any]) -> str | None:
-    """What a model's verdicts are worth, or why it gives none, in a sentence; None where that is not known.
+    """A sentence on how reliable a model's verdicts are, or why it gives none; None if unknown.
 
     Args:
-        description: the model's.
+        description: description of the model.
     """
     if description.get("no_threshold"):
         return str(description["no_threshold"])
@@ -88,8 +92,10 @@ def worth_of_verdict(description: Mapping[str, Any]) -> str | None:
         return None
     worth = point["cross_fit"]
     if worth is None:
-        return (f"how often such verdicts are wrong is unknown: {point['individuals']} held-out individuals set the "
-                "threshold, too few to judge it as well")  # fmt: skip
+        return (
+            f"the error rates of such verdicts are unknown: {point['individuals']} test individuals set the threshold, "
+            "too few to measure its errors as well"
+        )
     return (
         f"at this threshold, of {worth['different_pairs']:,} different pairs "
         f"{worth['false_accept_rate']['value']:.1%} are called same, and of {worth['same_pairs']:,} same pairs "
@@ -99,15 +105,15 @@ def worth_of_verdict(description: Mapping[str, Any]) -> str | None:
 
 
 def print_components(shell: Shell, registries: Sequence[Registry]) -> None:
-    """Components by kind; where each comes from only on a wide terminal."""
+    """Print components by kind, with their origins if the terminal is wide."""
     width = max(len(name) for registry in registries for name in [registry.plural, *registry.names()])
     for registry in registries:
         shell.out.print(components_table(registry, shell.out.width >= WIDE, width))
 
 
 def print_project(shell: Shell, project: Project) -> None:
-    """A new project, and the commands to go on with."""
-    from siamesekit.projects import PURPOSES
+    """Print what a new project contains, and the next commands."""
+    from siamesekit.config.project.project import PURPOSES
 
     shell.say(f"{project.photos}:")
     for line in project.found:
@@ -115,7 +121,7 @@ def print_project(shell: Shell, project: Project) -> None:
     shell.say("written:")
     width = max(len(str(file)) for file in project.files)
     for file in project.files:
-        shell.say(f"  {file!s:{width}}  {PURPOSES[file.name]} ({in_bytes(file.stat().st_size)})")
+        shell.say(f"  {file!s:{width}}  {PURPOSES[file.name]} ({file_size(file.stat().st_size)})")
     shell.say("next:")
     for command in project.commands:
         shell.say(f"  {command}")
@@ -125,24 +131,26 @@ def print_project(shell: Shell, project: Project) -> None:
 
 
 def print_members(shell: Shell, family: Component, registry: Registry) -> None:
-    """A family's members that have options of their own."""
+    """Print the members of a family, one per line."""
     shell.out.print(members_table(family, registry))
-    shell.say(f"{len(family.members())} {registry.plural}; one of them: "
-             f"siamesekit show {registry.kind} {family.name.removesuffix('*')}NAME")  # fmt: skip
+    shell.say(
+        f"{len(family.members())} {registry.plural}; to show one: "
+        f"siamesekit show {registry.kind} {family.name.removesuffix('*')}NAME"
+    )
 
 
 def print_family(shell: Shell, family: Component, registry: Registry) -> None:
-    """What a family is, and how to list it."""
+    """Print the description of a family, and how to list its members."""
     prefix = family.name.removesuffix("/*")
     _heading(shell, family, family.name, registry)
     shell.lines([""])
-    shell.say(f"A family of {len(family.members())}; a config names one of them: {prefix}/NAME")
-    shell.say(f"all of them:   siamesekit list {registry.plural} {prefix}")
-    shell.say(f"one of them:   siamesekit show {registry.kind} {prefix}/NAME")
+    shell.say(f"A family of {len(family.members())} members; a config names one of them: {prefix}/NAME")
+    shell.say(f"list all members:  siamesekit list {registry.plural} {prefix}")
+    shell.say(f"show one member:   siamesekit show {registry.kind} {prefix}/NAME")
 
 
 def print_component(shell: Shell, component: Component, name: str, registry: Registry) -> None:
-    """One component, by the name that was asked for."""
+    """Print a component under the requested name, which may be that of a family's member."""
     _heading(shell, component, name, registry)
     if component.options:
         shell.out.print(options_table(component))
@@ -156,7 +164,7 @@ def print_component(shell: Shell, component: Component, name: str, registry: Reg
             what = "are tables" if option.many else "is a table"
             shell.say(f"{table} {what}: siamesekit list {plural}")
     if supplied(component):
-        shell.say(f"supplied by the run, not to be set: {', '.join(supplied(component))}")
+        shell.say(f"supplied by the run, not set in a config: {', '.join(supplied(component))}")
     shell.lines(["", "in a config:", ""])
     shell.lines(snippet(component, name).splitlines())
     _table_keys(shell, component)
@@ -171,21 +179,23 @@ def _heading(shell: Shell, component: Component, name: str, registry: Registry) 
 
 
 def print_config_tables(shell: Shell) -> None:
-    """The tables of a config, the keys above them, and how to see one of them."""
+    """Print the tables of a config, its top-level keys, and how to show one table."""
     shell.out.print(config_tables_table(config_tables()))
-    shell.say("keys above all tables:")
+    shell.say("top-level keys:")
     shell.out.print(keys_table(TOP))
-    shell.say("one of the tables: siamesekit show table NAME")
+    shell.say("to show a table: siamesekit show table NAME")
 
 
 def print_config_table(shell: Shell, table: ConfigTable) -> None:
-    """A table of a config: its keys, what else stands in it, and how it is written."""
+    """Print a table of a config: its keys, its inner tables, and a snippet of TOML."""
     shell.say(f"table [{table.name}]{': ' if table.purpose else ''}{table.purpose}")
-    shell.lines([f"left out: {table.if_left_out}", ""])
+    shell.lines([f"if left out: {table.if_left_out}", ""])
     shell.out.print(keys_table(table.every_key))
     if table.registry is not None and table.component is not None:
-        shell.say(f"beside these keys stand the options of the {table.registry.kind} that "
-                  f"{table.component.parameter.name!r} names: siamesekit show {table.registry.kind} NAME")  # fmt: skip
+        shell.say(
+            f"the table also takes the options of the {table.registry.kind} that "
+            f"{table.component.parameter.name!r} names: siamesekit show {table.registry.kind} NAME"
+        )
         shell.say(f"all {table.registry.plural}: siamesekit list {table.registry.plural}")
     for inner in table.inner:
         shell.say(f"[{inner}] is a table: siamesekit show table {inner}")
@@ -194,16 +204,13 @@ def print_config_table(shell: Shell, table: ConfigTable) -> None:
 
 
 def _table_keys(shell: Shell, component: Component) -> None:
-    """The keys of a component's table that are the table's own."""
+    """Print the keys of a component's table that do not depend on the component."""
     place, _ = table_of(component.kind)
     unused = unused_keys(component)
-    keys = [f"{key.parameter.name} (not used by this one)" if key.parameter.name in unused else key.parameter.name
-            for key in table_keys(component)]  # fmt: skip
+    keys = [
+        f"{key.parameter.name} (not used by this one)" if key.parameter.name in unused else key.parameter.name
+        for key in table_keys(component)
+    ]
     if keys:
         shell.lines([""])
         shell.say(f"keys of the table [{place}]: {', '.join(keys)}: siamesekit show table {place}")
-
-
-def in_bytes(size: int) -> str:
-    """A file's size as people read it: `366 kB`."""
-    return f"{size} bytes" if size < 1000 else f"{size / 1000:.3g} kB" if size < 10**6 else f"{size / 10**6:.3g} MB"

@@ -1,4 +1,4 @@
-"""stdout and stderr that may go away while a command runs: a closed pipe, a full disk, a closed descriptor."""
+"""stdout and stderr that may fail while a command runs: a closed pipe, a full disk, a closed descriptor."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import sys
 from typing import Any, TextIO
 
 SIGPIPE_EXIT = 141
-"""The exit code of a program that a closed pipe ends, as a shell sees it."""
+"""Exit code that a shell reports for a program ended by a closed pipe."""
 
 
 class Screen:
-    """A stream of text whose loss ends no work.
+    """A text stream that may fail without interrupting work.
 
-    Where what is printed is all that a command is for, its loss ends the command: in silence with 141 for a closed
-    pipe, as Unix tools end, and otherwise with 1 and a line on stderr. Where it is news of work that goes on, the loss
-    is told once on stderr. On either way the stream is then put onto the null device, so that nothing else fails.
+    If the output is the result of the command, a failure ends the command: silently with exit code 141 for a closed
+    pipe, as Unix tools do, and otherwise with exit code 1 and a line on stderr. If the output only reports progress,
+    the failure is reported once on stderr and the work continues. In both cases the stream is then redirected to the
+    null device, so that later output cannot fail.
 
     Args:
         stream: stdout or stderr.
 
     Attributes:
-        needed: whether what is printed is the command's result.
+        needed: whether the output is the result of the command.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -31,7 +32,7 @@ class Screen:
         self.needed = True
 
     def write(self, text: str) -> int:
-        """Write, or find that nobody reads."""
+        """Write the text, and handle a failure of the stream."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -39,12 +40,12 @@ class Screen:
             return len(text)
 
     def writelines(self, lines: Any) -> None:
-        """Write them one after the other."""
+        """Write the lines one after the other."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush, or find that nobody reads."""
+        """Flush the stream, and handle its failure."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -62,7 +63,7 @@ class Screen:
         closed = error.errno in (errno.EPIPE, errno.EBADF, errno.EIO)
         if not self.needed:
             state = "is closed" if closed else f"cannot be written to ({error.strerror})"
-            print(f"stdout {state}: going on without news", file=sys.stderr)
+            print(f"stdout {state}: continuing without output", file=sys.stderr)
             return
         if error.errno == errno.EPIPE:
             sys.exit(SIGPIPE_EXIT)
@@ -71,39 +72,39 @@ class Screen:
 
 
 def open_screens() -> None:
-    """Put stdout and stderr into `Screen`s; of descriptors 0 to 2 those that are closed get the null device.
+    """Wrap stdout and stderr in `Screen`s, and open the null device on those of descriptors 0 to 2 that are closed.
 
-    Otherwise the first files that are opened would be stdin, stdout and stderr, and be written to as such.
+    Otherwise the next files to be opened would get these descriptors, and output would be written into them.
     """
     closed = [number for number in range(3) if not _is_open(number)]
-    for _ in closed:  # the lowest free number each time
-        os.open(os.devnull, os.O_RDONLY if _ == 0 else os.O_WRONLY)
+    for number in closed:  # `open` takes the lowest free descriptor
+        os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if number in closed or stream is None:
             stream = _Closed(number) if number == 1 else open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        if isinstance(stream, io.TextIOWrapper):  # a file's name may be of bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):  # a file name may contain bytes that are not text
             stream.reconfigure(errors="backslashreplace")
         setattr(sys, name, Screen(stream))
 
 
 def news_only() -> None:
-    """From here on stdout has news of work whose result is in files."""
+    """Declare that stdout only reports progress from here on; the result is written to files."""
     if isinstance(sys.stdout, Screen):
         sys.stdout.needed = False
 
 
 class _Closed(io.StringIO):
-    """A stdout that was closed when the program began: whatever is written to it is lost."""
+    """A stdout that was closed when the program began: the first write raises an error, and all output is lost."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self._number = number
-        self._told = False
+        self._reported = False
 
     def write(self, text: str) -> int:
-        if not self._told and text:
-            self._told = True
+        if not self._reported and text:
+            self._reported = True
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return len(text)
 

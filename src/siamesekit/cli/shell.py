@@ -1,4 +1,4 @@
-"""What the commands share: printing, progress, errors to exit codes."""
+"""The shell that all commands share: printing, progress, and exit codes of errors."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from siamesekit.errors import SiamesekitError, UserError, in_one_line, line_of_name, out_of_memory, printable
-from siamesekit.figures import rate
+from siamesekit.errors import SiamesekitError, UserError, out_of_memory
+from siamesekit.experiment.stopping import Stop, Stopped
 from siamesekit.progress import Item, Progress
-from siamesekit.stopping import Stop, Stopped
+from siamesekit.wording import in_one_line, line_of_name, printable, rate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PACKAGE = f"{Path(__file__).parents[1].name}{os.sep}"
-"""The library's files' names have this in them."""
+"""Part of the path of every file of the library."""
 
 
 class Shell(Progress):
-    """A command's surroundings: as a context it turns errors into a few lines on stderr and an exit code.
+    """Context of a command: turns errors into a few lines on stderr and an exit code.
 
-    0 done, 1 failed while running, 2 the user's input is wrong, 130 stopped by Ctrl-C, 143 by SIGTERM. What is not
-    raised on purpose is one line, too: the system's errors with their file, want of memory with what to do, anything
-    else as a fault of the library's own, with its place in the source.
+    Exit codes: 0 success, 1 failure while running, 2 invalid input, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+    Unexpected errors take one line, too: errors of the operating system name the file, out-of-memory errors say what
+    to do, and all others are reported as internal errors with their place in the source.
 
     Args:
-        debug: let errors through with their traceback.
-        quiet: say nothing on stdout but JSON; warnings go to stderr.
+        debug: raise errors with their traceback.
+        quiet: print only JSON to stdout; warnings still go to stderr.
     """
 
     def __init__(self, debug: bool = False, quiet: bool = False) -> None:
@@ -47,8 +47,8 @@ class Shell(Progress):
         self._err: Console | None = None
 
     def __enter__(self) -> Self:
-        """Load installed plugins; a failing one is named and passed over."""
-        from siamesekit.installed_plugins import load_installed_plugins
+        """Load installed plugins. A plugin that fails is named in a warning and skipped."""
+        from siamesekit.registry.installed_plugins import load_installed_plugins
 
         for failure in load_installed_plugins():
             self.warn(failure)
@@ -57,97 +57,97 @@ class Shell(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Errors raised on purpose become a message and an exit code."""
+        """Turn an error into a message and an exit code."""
         if isinstance(error, KeyboardInterrupt):
             saved = isinstance(error, Stopped) and error.saved
-            self.error("stopped, all that was done is saved" if saved else "stopped")
+            self.error("stopped; all work is saved" if saved else "stopped")
             if self._resume is not None:
                 file, command, before = self._resume
                 now = _stat(file)
                 if now is not None and (before is None or not os.path.samestat(now, before)):
-                    self.error(f"to go on: {command}")
+                    self.error(f"to continue: {command}")
             sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))
         if self.debug or not isinstance(error, Exception) or type(error).__module__.startswith(("typer", "click")):
             return
         if isinstance(error, SiamesekitError):
             self.error(f"error: {error.message}", error.details)
         else:
-            self.error(f"error: {in_words(error)}")
+            self.error(f"error: {fault_in_words(error)}")
         sys.exit(2 if isinstance(error, UserError) else 1)
 
     def offer_to_resume(self, config: Path, command: str, replacing: bool) -> None:
-        """Once this run's resolved config is there, a stop prints the command that goes on.
+        """Print the command that continues the run if it is stopped after its resolved config was written.
 
         Args:
-            config: its place.
-            command: that goes on.
-            replacing: what is there now is another run's, which this one replaces.
+            config: path of the resolved config.
+            command: command that continues the run.
+            replacing: whether the run replaces another one, whose config is at this path now.
         """
         self._resume = (config, command, _stat(config) if replacing else None)
 
     @property
     def out(self) -> Console:
-        """stdout; made when first used, because importing rich takes time."""
+        """The console of stdout. It is created at first use, because importing rich takes time."""
         if self._out is None:
             self._out = _console(stderr=False)
         return self._out
 
     @property
     def err(self) -> Console:
-        """stderr."""
+        """The console of stderr."""
         if self._err is None:
             self._err = _console(stderr=True)
         return self._err
 
     def error(self, text: str, details: Iterable[str] = ()) -> None:
-        """A line on stderr, and more lines below it."""
+        """Print an error on stderr, with details below it."""
         self._print(self.err, text, details, "bold red")
 
     def say(self, text: str) -> None:
-        """A line of news."""
+        """Print a line on stdout, unless quiet."""
         self._said.add(text)
         if not self.quiet:
             self._print(self.out, text)
 
     def say_once(self, text: str) -> None:
-        """A line of news, unless it has been said in this command: a finding is told once."""
+        """Print a line on stdout, unless this command has printed it before."""
         if text not in self._said:
             self.say(text)
 
     def warn(self, text: str, details: Iterable[str] = ()) -> None:
-        """A line that must not be overlooked, on stderr, and more lines below it."""
+        """Print a warning on stderr, with details below it."""
         self._print(self.err, text, details, "bold yellow")
 
     @staticmethod
     def _print(console: Console, text: str, details: Iterable[str] = (), style: str = "") -> None:
-        """A line and those below it, in which nothing acts on the terminal, whatever they quote."""
+        """Print a line and its details; control characters in them are escaped."""
         for line in (in_one_line(text), *(f"  {in_one_line(line)}" for line in details)):
             console.print(line, style=style if style and console.is_terminal else None)
 
     @contextmanager
     def stoppable(self) -> Iterator[Stop]:
-        """Ctrl-C and SIGTERM let a training step finish and be saved; a second one stops at once."""
+        """On Ctrl-C or SIGTERM, finish the training step and save it; a second signal stops at once."""
 
         def asked(number: int) -> None:
-            self.warn(f"{signal.Signals(number).name}: finishing this step and saving; once more stops at once")
+            self.warn(f"{signal.Signals(number).name}: finishing this step and saving; repeat it to stop at once")
 
         stop = Stop(asked)
         with stop.listening():
             yield stop
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Plain lines, of any length."""
+        """Print lines of any length, unwrapped."""
         sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
     def json(self, value: Any) -> None:
-        """One JSON document on stdout."""
+        """Print a JSON document on stdout."""
         text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
         print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
-        """A progress bar on a terminal; elsewhere a line at most every ten seconds.
+        """Show a progress bar on a terminal; elsewhere print a line at most every ten seconds.
 
-        The time counts from this call on: work may be done before the first item is asked for.
+        The time is measured from this call on, because work may be done before the first item is requested.
         """
         start = time.perf_counter()
         if self.quiet:
@@ -160,9 +160,15 @@ class Shell(Progress):
         from rich.progress import Progress as Bars
 
         bars = Bars(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=self.out, transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self.out,
+            transient=True,
+        )
         with bars:
             task = bars.add_task(label, total=total, rate="")
             for count, item in enumerate(items, 1):
@@ -180,46 +186,50 @@ class Shell(Progress):
                 self.say(f"{label}: {count}/{total} {unit}, {rate(count, now - start)}, {left:.0f} s left")
 
     def require_files(self, *paths: Path) -> None:
-        """All of these must exist.
+        """Check that all paths exist.
 
         Raises:
-            UserError: naming those that do not.
+            UserError: some do not; the message names them.
         """
         missing = [str(path) for path in paths if not path.exists()]
         if missing:
-            raise UserError(f"there is no {' and no '.join(missing)}")
+            raise UserError(f"no such file: {', '.join(missing)}")
 
     def load_plugins(self, files: Sequence[Path]) -> None:
         """Load the plugin files given on the command line."""
-        from siamesekit.plugins import load_plugin_file
+        from siamesekit.registry.plugin_files import load_plugin_file
 
         for file in files:
             load_plugin_file(file)
 
 
-def in_words(error: Exception) -> str:
-    """An error that was not raised on purpose, in one line."""
+def fault_in_words(error: Exception) -> str:
+    """An unexpected error as one line."""
     if out_of_memory(error):
-        return ("out of memory: lower data.size, sampler.batch_size or train.memory_gib, or take a smaller encoder "
-                f"({in_one_line(str(error)) or type(error).__name__})")  # fmt: skip
+        return (
+            "out of memory: lower data.size, sampler.batch_size or train.memory_gib, or take a smaller encoder "
+            f"({in_one_line(str(error)) or type(error).__name__})"
+        )
     if isinstance(error, OSError) and error.strerror:
         file = f"{line_of_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
         return f"{file}{error.strerror}"
     if isinstance(error, RecursionError):
-        return "something is nested too deep; --debug shows where"
+        return "the input is nested too deeply; --debug shows where"
     place = next(reversed([frame for frame in extract_tb(error.__traceback__) if PACKAGE in frame.filename]), None)
     where = "" if place is None else f" at {place.filename.rpartition(PACKAGE)[2]}:{place.lineno}"
-    return (f"a fault of siamesekit{where}, which it should have met with words of its own: {type(error).__name__}: "
-            f"{in_one_line(str(error))}; --debug shows the traceback for a report of it")  # fmt: skip
+    return (
+        f"internal error of siamesekit{where}: {type(error).__name__}: {in_one_line(str(error))}; --debug prints the "
+        "traceback: please report it"
+    )
 
 
 def _console(stderr: bool) -> Console:
     from rich.console import Console
 
     target = sys.stderr if stderr else sys.stdout
-    # Where nobody watches, a line is a line: no wrapping at a guessed width.
+    # Not a terminal: do not wrap lines.
     width = None if target.isatty() else _columns(1_000_000 if stderr else 160)
-    # Text is printed as it is: names and paths may hold [brackets] and :colons:.
+    # No markup: names and paths may contain [brackets] and :colons:.
     return Console(
         stderr=stderr, width=width, soft_wrap=not target.isatty(), markup=False, emoji=False, highlight=False
     )
@@ -233,6 +243,6 @@ def _stat(file: Path) -> os.stat_result | None:
 
 
 def _columns(otherwise: int) -> int:
-    """The environment's COLUMNS, where it is a width."""
+    """The environment variable COLUMNS if it is a valid width, else `otherwise`."""
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isdecimal() and int(given) > 0 else otherwise

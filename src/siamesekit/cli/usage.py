@@ -1,4 +1,4 @@
-"""What a mistyped command line was probably meant to be: commands of other names, keys of the config as options."""
+"""Hints for mistyped command lines: other names of commands and options, keys of the config given as options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""Typer's own or click's, by Typer's version."""
+"""Typer's or click's class, depending on the version of Typer."""
 WITH_CONFIG = ("run", "check")
 """The commands that take a config."""
 OTHER_NAMES = {
@@ -27,10 +27,10 @@ OTHER_NAMES = {
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
     "info": "show", "describe": "show", "options": "show", "version": "--version",
 }  # fmt: skip
-"""What other programs call a command, and what is nearest to it here."""
+"""Names of commands in other programs, each with the nearest command here."""
 DOES = {
     "run": "trains, evaluates and writes the model and report.html",
-    "run --resume": "goes on with a run: siamesekit run CONFIG --resume",
+    "run --resume": "continues a run: siamesekit run CONFIG --resume",
     "check": "validates a config and plans its run",
     "init": "writes a config for a folder of photos",
     "compare": "compares two photos with a run's model",
@@ -43,20 +43,20 @@ OTHER_OPTIONS = {
     "bf16": "--precision bf16", "fp32": "--precision fp32", "verbose": "--debug", "traceback": "--debug",
     "skip": "--skip-bad", "ignore-bad": "--skip-bad",
 }  # fmt: skip
-"""What other programs call an option."""
+"""Names of options in other programs, each with the option here."""
 
 
 class Command(TyperCommand):
-    """A command whose errors of usage say what was probably meant."""
+    """A command whose usage errors end with a hint."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         for parameter in self.params:
-            if parameter.param_type_name == "argument":  # its metavar says what it is, more than `<path>` does
+            if parameter.param_type_name == "argument":  # hide the type: its metavar says more than `<path>`
                 vars(parameter)["display_type_rich"] = lambda ctx: None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, and say more where that fails."""
+        """Parse the arguments; add a hint to usage errors."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -69,15 +69,15 @@ class Command(TyperCommand):
             raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Arguments that must be there stand without braces."""
+        """The pieces of the usage line; required arguments have no braces."""
         return [re.sub(r"[{}]", "", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
 class Commands(TyperGroup):
-    """The commands: `help` is one of them, and one of another program is told of ours."""
+    """The group of commands. `help` is a command, and names from other programs get a hint."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command of a name."""
+        """The command with this name."""
         if args[0] == "help":
             if not args[1:]:
                 typer.echo(ctx.get_help())
@@ -93,7 +93,7 @@ class Commands(TyperGroup):
 
 
 def meant_command(word: str) -> str:
-    """The command that a word was meant to be, in words; empty where that is not known."""
+    """A hint for an unknown command, as a sentence; empty if there is no hint."""
     ours = OTHER_NAMES.get(word.lower().lstrip("-"))
     if ours == "--version":
         return "Did you mean 'siamesekit --version'?"
@@ -108,13 +108,13 @@ def meant_command(word: str) -> str:
 
 
 def meant(command: str, own: Sequence[str], given: Sequence[str], error: Exception) -> str:
-    """What a command line was meant to be that the parser refuses, in words; empty where that is not known.
+    """A hint for a command line that the parser refused, as a sentence; empty if there is no hint.
 
     Args:
-        command: that was called.
-        own: its options.
-        given: what stood behind it.
-        error: the parser's.
+        command: name of the command.
+        own: options of the command.
+        given: arguments on the command line.
+        error: error of the parser.
     """
     option = getattr(error, "option_name", None)
     if option is not None and "No such option" in str(vars(error).get("message", error)):
@@ -147,11 +147,11 @@ def _meant_option(command: str, own: Sequence[str], given: Sequence[str], option
     shown = " or ".join(
         f"--set {shlex.quote(f'{key}={value}')}" for key in keys if key.count(".") == keys[0].count(".")
     )
-    return f"A key of the config is set by --set: {shown}"
+    return f"Set a key of the config with --set: {shown}"
 
 
 def _meant_set(given: Sequence[str]) -> str:
-    """`--set train.epochs 3`, and `train.epochs=3` without `--set`."""
+    """A hint for `--set train.epochs 3`, and for `train.epochs=3` without `--set`."""
     for place, word in enumerate(given):
         if not (word == "--set" or word.startswith("--set=")):
             continue
@@ -169,4 +169,4 @@ def _meant_set(given: Sequence[str]) -> str:
 
     key, _, value = pair.partition("=")
     keys = key_places(key) or [key]
-    return f"A key of the config is set by --set: --set {shlex.quote(f'{keys[0]}={value}')}"
+    return f"Set a key of the config with --set: --set {shlex.quote(f'{keys[0]}={value}')}"

@@ -4,9 +4,9 @@
 config.toml ─ load_config ─ Config(name, seed, data, split, encoder, distance, sampler, loss, …)
 ```
 
-A table that holds a component (`[loss] name = "triplet"`) has the table's own keys and, beside them, the
-component's options, which the registry checks against the component's signature. Loading a config imports its
-plugins, and never torch on its own account.
+A table that names a component (`[loss] name = "triplet"`) has keys of its own and the options of the component,
+which the registry checks against the component's signature. Loading a config imports its plugins; torch is imported
+only if a plugin imports it.
 """
 
 from siamesekit.config.loading import load_config

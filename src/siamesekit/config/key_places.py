@@ -1,4 +1,4 @@
-"""Where a key may stand in a config: `lr` is `optimizer.lr`; for suggestions and for completion."""
+"""Tables to which a key belongs, such as `optimizer.lr` for `lr`: for suggestions and completion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from siamesekit.config.tables import NESTED_TABLES, TABLES, ComponentTable, Table
 
-TOP = ("name", "seed", "plugins")
-"""The keys above all tables."""
+TOP_KEYS = ("name", "seed", "plugins")
+"""The top-level keys."""
 OTHER_WORDS = {
     "learning_rate": "optimizer.lr", "optim": "optimizer.name", "opt": "optimizer.name", "epoch": "train.epochs",
     "num_epochs": "train.epochs", "n_epochs": "train.epochs", "max_epochs": "train.epochs", "bs": "sampler.batch_size",
@@ -25,15 +25,15 @@ OTHER_WORDS = {
     "random_seed": "seed", "freeze": "encoder.train_from", "val_split": "split.validation", "ema": "train.average",
     "clip_grad": "optimizer.clip_norm", "gradient_clip": "optimizer.clip_norm", "wd": "optimizer.weight_decay",
 }  # fmt: skip
-"""What other programs call a key."""
+"""Names of keys in other programs, each with the key here."""
 
 
 def keys_of(table: str, component: str | None = None) -> list[str]:
-    """The keys that may stand in a table, dotted: its own, and the options of a component.
+    """The dotted keys of a table: its own keys, and the options of a component.
 
     Args:
-        table: its dotted name.
-        component: that it names; None for all that are shipped, families aside.
+        table: dotted name of the table.
+        component: component whose options are included; None: those of all components except families.
     """
     registry, options = _models()[table].registry, []
     for each in () if registry is None else registry.components():
@@ -49,14 +49,14 @@ def _own_keys(table: str) -> list[str]:
 
 @cache
 def every_key() -> tuple[str, ...]:
-    """All keys that may stand in a config, dotted, those of tables first and then components' options."""
+    """All dotted keys of a config: first those of the tables, then options of components."""
     own = [key for name in _models() for key in _own_keys(name)]
-    return tuple(dict.fromkeys([*TOP, *own, *(key for name in _models() for key in keys_of(name))]))
+    return tuple(dict.fromkeys([*TOP_KEYS, *own, *(key for name in _models() for key in keys_of(name))]))
 
 
 @cache
 def _by_name() -> dict[str, list[str]]:
-    """The dotted keys of each name, those of the outer tables first."""
+    """The dotted keys with each last part, those of outer tables first."""
     found: dict[str, list[str]] = {}
     for key in sorted(every_key(), key=lambda key: key.count(".")):
         found.setdefault(key.rpartition(".")[2], []).append(key)
@@ -64,14 +64,14 @@ def _by_name() -> dict[str, list[str]]:
 
 
 def places_of(name: str) -> list[str]:
-    """The dotted keys of a name, or of what other programs call so; three at most."""
+    """The dotted keys for a name, which may be a name from another program; at most three."""
     return _by_name().get(name, [OTHER_WORDS[name]] if name in OTHER_WORDS else [])[:3]
 
 
 def key_places(word: str) -> list[str]:
-    """The dotted keys that a word may mean: by its name, by a table's, by another program's word for it, or nearly.
+    """The dotted keys that a word may mean: a key, a table, a name from another program, or a similar name.
 
-    Three at most, those of the outer tables first.
+    At most three, those of outer tables first.
     """
     name = word.strip("-").replace("-", "_").lower()
     if name in every_key():
@@ -90,7 +90,7 @@ def key_places(word: str) -> list[str]:
 
 
 def component_in(raw: Mapping[str, Any], table: str) -> str | None:
-    """The component that a table of a config names, or takes where it names none."""
+    """The component that a table of a config names, or its default component."""
     model = _models()[table]
     if not issubclass(model, ComponentTable):
         return None
@@ -103,7 +103,7 @@ def component_in(raw: Mapping[str, Any], table: str) -> str | None:
 
 
 def table_names() -> list[str]:
-    """All tables by their dotted names, a nested one after the one that holds it: `encoder`, `encoder.head`."""
+    """The dotted names of all tables, each nested table after its outer one: `encoder`, `encoder.head`."""
     nested = [".".join(place) for place in NESTED_TABLES]
     return [name for outer in TABLES for name in [outer, *(inner for inner in nested if inner.startswith(f"{outer}."))]]
 
@@ -114,5 +114,5 @@ def _models() -> dict[str, type[Table]]:
 
 
 def holds_a_table(annotation: Any) -> bool:
-    """Whether a key's type is a table, or may be one."""
+    """Whether a key of this type can hold a table."""
     return any(isinstance(part, type) and issubclass(part, Table) for part in (annotation, *get_args(annotation)))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
-from siamesekit.config.key_places import TOP, places_of
+from siamesekit.config.key_places import TOP_KEYS, places_of
 from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
 from siamesekit.config.source import read_config_text
@@ -27,25 +27,32 @@ from siamesekit.config.tables import (
     Config,
     Table,
 )
-from siamesekit.config.toml import MAX_DEPTH, TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
+from siamesekit.config.toml import TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
 from siamesekit.config.toml_mistakes import INIT, mistake_of, other_format
 from siamesekit.config.value_mistakes import path_mistake
-from siamesekit.errors import ComponentError, ConfigError, PluginError, did_you_mean, near
-from siamesekit.own_files import NAMES
-from siamesekit.paths import resolved
-from siamesekit.plugins import PluginFile, load_plugin_file
-from siamesekit.problems import problems_of
+from siamesekit.errors import ComponentError, ConfigError, PluginError
+from siamesekit.files.paths import resolved
+from siamesekit.files.run_files import NAMES
+from siamesekit.files.untrusted import MAX_TOML_DEPTH
+from siamesekit.registry.plugin_files import PluginFile, load_plugin_file
+from siamesekit.registry.problems import problems_of
+from siamesekit.wording import did_you_mean, near
 
 ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\f": r"\f", "\b": r"\b"}
-"""What these were in a path of Windows in double quotes."""
+"""Control characters, and the escapes that they came from in a Windows path in double quotes."""
 MOST_WEIGHTS = 2**28
-"""Between two layers of the head: a GiB, and three more while they train."""
+"""Most weights between two layers of the head: 1 GiB, and 3 GiB more in training."""
 
 LISTS = frozenset(
-    {"plugins"} | {key for table in [*TABLES.values(), *NESTED_TABLES.values()]
-                   for key, field in table.model_fields.items() if get_origin(field.annotation) in (list, tuple)}
-)  # fmt: skip
-"""The tables' keys that take lists."""
+    {"plugins"}
+    | {
+        key
+        for table in [*TABLES.values(), *NESTED_TABLES.values()]
+        for key, field in table.model_fields.items()
+        if get_origin(field.annotation) in (list, tuple)
+    }
+)
+"""Keys of tables that take a list."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -53,10 +60,10 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: the TOML file.
-        overrides: `table.key=value` pairs, or one of them, the value in TOML's spelling (a bare word is a string).
+        overrides: one `table.key=value` string or several; the value is TOML, and a bare word is a string.
 
     Raises:
-        ConfigError: anything wrong with it, all problems together, each with its place.
+        ConfigError: the config is invalid; the error lists all problems with their places.
     """
     path = Path(path)
     text, file = read_config_text(path)
@@ -77,7 +84,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     seed = _checked(raw, "seed", int, reading, 0)
     if not 0 <= seed < 2**63:
         reading.problem(["seed"], f"must be at least 0 and below 2**63, not {seed}")
-    known = [*TOP, *TABLES]
+    known = [*TOP_KEYS, *TABLES]
     for key in raw:
         if key not in known:
             hint = _elsewhere(key) or near(key, known)
@@ -97,10 +104,10 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
-    """A config's values.
+    """The values of a config.
 
     Raises:
-        ConfigError: it is no TOML, or is empty; with the line, the cause and the right spelling.
+        ConfigError: the text is empty or not TOML; the message has the line, the cause and the correct spelling.
     """
     if not text.strip("\0 \t\r\n"):
         raise ConfigError(str(path), [f"{path.name}  is empty, and must be TOML; {INIT}"])
@@ -109,7 +116,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         if "\0" in text:
             line = text[: text.index("\0")].count("\n") + 1
-            what = "a NUL stands there, and a config must be text: save the file as UTF-8"
+            what = "the file contains a NUL character, but must be text: save it as UTF-8"
             raise ConfigError(str(path), [f"{path.name}:{line}  {what}"]) from None
         if other := other_format(text):
             raise ConfigError(str(path), [other]) from None
@@ -120,8 +127,8 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 
 
 def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What TOML's grammar lets pass and nothing can take: checked first, so that nothing after it trips over it."""
-    if depth > MAX_DEPTH:
+    """Values that TOML allows and no key accepts. They are checked first, so that later checks need not handle them."""
+    if depth > MAX_TOML_DEPTH:
         yield place, TOO_DEEP
     elif isinstance(value, dict):
         for key, inner in value.items():
@@ -132,16 +139,16 @@ def _unusable(value: Any, place: tuple[str, ...] = (), depth: int = 0) -> Iterat
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield place, TOO_LARGE
     elif isinstance(value, date | time):
-        yield place, f"must be in quotes: {value} is TOML's date or time, which no key takes"
+        yield place, f"must be in quotes: {value} is a date or time in TOML, which no key accepts"
     elif isinstance(value, str) and re.search("[\\0\ud800-\udfff]", value):
-        yield place, f"must be text without NUL and broken characters, not {value!r}"
+        yield place, f"must be valid UTF-8 text without NUL characters, not {value!r}"
 
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
 def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Reading) -> AnyTable | None:
-    """Validate one table; problems go into `reading` and None is returned where there are any."""
+    """Validate one table. If there are problems, add them to `reading` and return None."""
     if not isinstance(raw, dict):
         reading.problem(place, f"must be a table, not {json.dumps(raw, default=str)}")
         return None
@@ -171,27 +178,34 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Rea
 
 
 def _elsewhere(key: str) -> str:
-    """In which tables a key may stand that is in none of them, or in another."""
+    """A hint at the tables to which a misplaced key belongs."""
     return did_you_mean(places_of(key))
 
 
 def _options(
-    model: type[Table], raw: dict[str, Any], rest: dict[str, Any], own: list[str], place: tuple[str, ...],
+    model: type[Table],
+    raw: dict[str, Any],
+    rest: dict[str, Any],
+    own: list[str],
+    place: tuple[str, ...],
     reading: Reading,
-) -> dict[str, Any]:  # fmt: skip
-    """Check a component table's options; with an unknown component there is nothing to check them against."""
+) -> dict[str, Any]:
+    """Check the options of a component table; those of an unknown component are not checked."""
     assert model.registry is not None
     name = raw.get(model.component_key, model.model_fields[model.component_key].default)
     if not isinstance(name, str):
-        return {}  # the table's own validation says so
+        return {}  # reported by the validation of the table
     try:
         component = model.registry.get(name)
     except ComponentError as error:
         reading.problem((*place, model.component_key), str(error))
         return {}
     for hidden in sorted({option.name for option in component.options} & {*own}):
-        reading.problem((*place, model.component_key), f"{component.kind} {name!r} of {component.origin} has an "
-                        f"option {hidden!r}, which is this table's own key: rename the option")  # fmt: skip
+        reading.problem(
+            (*place, model.component_key),
+            f"{component.kind} {name!r} of {component.origin} has an "
+            f"option {hidden!r}, which is this table's own key: rename the option",
+        )
     options, problems = model.registry.check(name, rest, also=own)
     for option, problem in problems:
         reading.problem((*place, *option.split(".")), problem)
@@ -199,7 +213,7 @@ def _options(
 
 
 def _absolute(value: Any, place: tuple[str, ...], reading: Reading) -> Any:
-    """A value with its paths made absolute, those of nested components included."""
+    """A value with absolute paths, including those of nested components."""
     if isinstance(value, Path):
         return _resolved(value, place, reading)
     if isinstance(value, dict):
@@ -210,8 +224,8 @@ def _absolute(value: Any, place: tuple[str, ...], reading: Reading) -> Any:
 
 
 def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
-    """A path made absolute; `~` is the home folder, as in a shell."""
-    if re.match(r"[A-Za-z]:", str(path)) and not str(path).isprintable():  # "C:\temp" has a tab in it
+    """The absolute form of a path; `~` is the home folder, as in a shell."""
+    if re.match(r"[A-Za-z]:", str(path)) and not str(path).isprintable():  # "C:\temp" contains a tab
         meant = "".join(ESCAPES.get(character, character) for character in str(path))
         reading.problem(place, path_mistake(meant))
         return path
@@ -220,18 +234,18 @@ def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
     except OSError as error:
         reading.problem(place, f"{path} cannot be followed: {error.strerror}")
         return path
-    except RuntimeError:  # `~` of somebody who is not there
-        reading.problem(place, f"{path} names a home folder that is not there: write the whole path")
+    except RuntimeError:  # `~` of an unknown user
+        reading.problem(place, f"{path} names a home folder that does not exist: write the full path")
         return path
 
 
 def _check_together(tables: dict[str, Any], reading: Reading) -> None:
-    """What single tables cannot see, as far as they are there; also makes the paths of weights files absolute."""
+    """Check the tables against each other, and make the paths of weights files absolute."""
     split, train, save, encoder = (tables.get(key) for key in ("split", "train", "save", "encoder"))
     if train and split and train.select == "validation" and split.validation == 0:
         reading.problem(
             ["train", "select"],
-            'selecting by "validation" needs individuals for it: set split.validation = 0.1',
+            '"validation" needs validation individuals: set split.validation = 0.1',
         )
     if split and split.test and split.by != "identity":
         reading.problem(["split", "test"], 'a list of test individuals needs split.by = "identity"')
@@ -239,14 +253,17 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
     if pickle and (Path(pickle).name != pickle or pickle in (".", "..")):
         reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")
     elif pickle.lower() in NAMES or pickle.startswith("."):
-        reading.problem(["save", "pickle"], f"{pickle!r} is kept for the run's own files: choose another name")
+        reading.problem(["save", "pickle"], f"{pickle!r} is reserved for the run's own files: choose another name")
     if encoder is None:
         return
     units = encoder.head.layers
     for before, after in pairwise(units):
         if before * after > MOST_WEIGHTS:
-            reading.problem(["encoder", "head", "layers"], f"layers of {before:,} and {after:,} units take "
-                            f"{before * after:,} weights between them; must be at most {MOST_WEIGHTS:,}")  # fmt: skip
+            reading.problem(
+                ["encoder", "head", "layers"],
+                f"layers of {before:,} and {after:,} units have "
+                f"{before * after:,} weights between them; must be at most {MOST_WEIGHTS:,}",
+            )
     weights = _weights(encoder.weights, ("encoder", "weights"), reading)
     stand_in = encoder.stand_in
     if stand_in is not None:
@@ -260,8 +277,11 @@ def _weights(weights: str, place: tuple[str, ...], reading: Reading) -> str | Pa
         return weights
     if not weights.endswith(WEIGHT_SUFFIXES):
         choices = ", ".join(NAMED_WEIGHTS)
-        reading.problem(place, f"unknown weights {weights!r}{near(weights, NAMED_WEIGHTS)}; choices: {choices}, "
-                               f"or a file ({', '.join(WEIGHT_SUFFIXES)})")  # fmt: skip
+        reading.problem(
+            place,
+            f"unknown weights {weights!r}{near(weights, NAMED_WEIGHTS)}; choices: {choices}, "
+            f"or a file ({', '.join(WEIGHT_SUFFIXES)})",
+        )
     return _resolved(Path(weights), place, reading)
 
 
@@ -290,8 +310,9 @@ def _plugins(names: Any, reading: Reading) -> tuple[PluginFile, ...]:
             reading.problem(["plugins"], f"{name!r} must be a path inside the config's folder")
             continue
         if any(file.name == other.path.name and file != other.path for other in loaded):
-            reading.problem(["plugins"], f"two plugins are called {file.name!r}, and a run's folder keeps them by "
-                                         "name: rename one")  # fmt: skip
+            reading.problem(
+                ["plugins"], f"two plugins are called {file.name!r}, but a run's folder stores them by name: rename one"
+            )
             continue
         try:
             loaded.append(load_plugin_file(file))

@@ -14,7 +14,7 @@ from siamesekit.config.value_mistakes import value_mistake
 
 
 def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None:
-    """Apply one `table.key=value` to a config's raw tables; what is wrong with it goes into `reading`."""
+    """Apply one `table.key=value` to the raw tables of a config; problems are added to `reading`."""
     dotted, equals, value = override.partition("=")
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
@@ -24,24 +24,25 @@ def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None
         parsed = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-        if parsed.startswith(("'", '"')):  # it was meant to be TOML; anything else is a string without its quotes
+        if parsed.startswith(("'", '"')):  # meant as TOML; anything else is a string without quotes
             reading.overridden.add(".".join(keys))
             said = value_mistake(parsed)
             why = f": {said}" if said else ""
-            reading.problem(keys, f"must be TOML, or text without quotes around it, not {shortened(parsed)}{why}")
+            reading.problem(keys, f"must be TOML, or text without quotes, not {shortened(parsed)}{why}")
             return
     except UnparsableError as error:
         reading.problems.append(f"--set {dotted}: {error}")
         return
-    if isinstance(parsed, date | time):  # a bare word, too
+    if isinstance(parsed, date | time):  # a bare date is text
         parsed = value.strip()
     table: Any = raw
     for key, inner in pairwise(keys):
         table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
-        if isinstance(table, list):  # `augmentation.steps.0.p`: tables of a list go by number
+        if isinstance(table, list):  # `augmentation.steps.0.p`: items of a list are numbered
             if not inner.isdecimal() or int(inner) >= len(table):
-                one = f"must be named by its number, {key}.0" if table else "must be given whole"
-                reading.problems.append(f"--set {dotted}: an item of the list {key!r}, which has {len(table)}, {one}")
+                one = f"an item of the list {key!r} must be addressed by its number, {key}.0"
+                empty = f"the list {key!r} is empty and must be set as a whole"
+                reading.problems.append(f"--set {dotted}: {one if table else empty}")
                 return
         elif not isinstance(table, dict):
             reading.problems.append(f"--set {override}: {key!r} is not a table")

@@ -1,4 +1,4 @@
-"""What is collected while a config is read: where things stand, and what is wrong with them."""
+"""State of reading a config: its text, its overrides, and the problems found."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from siamesekit.config.toml import line_of
 from siamesekit.config.value_mistakes import list_mistake, number_mistake
 
 LONGEST_KEY = 60
-"""Characters that are shown of a key."""
+"""Longest part of a key in a message, in characters."""
 WITH_LINES = 100
-"""Of so many problems the lines are looked up, each by reading the whole text."""
-
+"""Number of problems for which the line is looked up, each by scanning the whole text."""
 NO_NUMBER = re.compile(r'must be (.+), not "([^"\\]{1,60})"')
-"""What is said of a string in place of something else."""
+"""The message about a string where another type is needed."""
 
 
 @dataclass
 class Reading:
-    """A config's file, its text for line numbers, the places of the overrides, and the problems found."""
+    """A config being read: file, text (for line numbers), overridden keys, and problems found."""
 
     path: Path
     text: str
@@ -29,11 +28,11 @@ class Reading:
     problems: list[str] = field(default_factory=list)
 
     def is_overridden(self, place: Sequence[str]) -> bool:
-        """Whether the value there, or a table around it, comes from an override."""
+        """Whether the value at this place, or a table around it, comes from an override."""
         return any(".".join(place[:end]) in self.overridden for end in range(1, len(place) + 1))
 
     def problem(self, place: Sequence[str], what: str) -> None:
-        """Note what is wrong with the value at a place."""
+        """Add a problem with the value at a place."""
         dotted = ".".join(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..." for key in place)
         if self.is_overridden(place):
             where = f"--set {dotted}"
@@ -43,12 +42,12 @@ class Reading:
         self.problems.append(f"{where}: {what}{_spelling(what)}")
 
     def base(self, place: Sequence[str]) -> Path:
-        """What a path is relative to: the config's folder, or for an override the current one."""
+        """The folder that paths are relative to: that of the config, or the current one for an override."""
         return Path.cwd() if self.is_overridden(place) else self.path.parent
 
 
 def _spelling(what: str) -> str:
-    """How a string is spelt that stands where a number, a truth value or a list belongs: `0,2` is 0.2."""
+    """The correct spelling of a string where a number, a boolean or a list is needed: 0.2 for `0,2`."""
     found = NO_NUMBER.fullmatch(what)
     if found is None or not re.match("a (finite )?number|a whole number|a boolean|true or false|a list|\\[", found[1]):
         return ""

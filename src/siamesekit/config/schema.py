@@ -1,9 +1,9 @@
-"""A config's JSON Schema, for editors that complete and check TOML as it is written.
+"""The JSON Schema of a config, for editors that complete and check TOML.
 
-It says what `load_config` checks of each key by itself: tables, components, options, types, ranges, choices, unknown
-keys. Draft-07, which Even Better TOML (Taplo) and Tombi read. A table that names a component holds the options of them
-all, for completion, and under `if`/`then` those of each one, for checking: Taplo completes by `properties` and does not
-look into `if`.
+It covers what `load_config` checks of each key by itself: tables, components, options, types, ranges, choices, unknown
+keys. It is draft-07, which Even Better TOML (Taplo) and Tombi read. A table that names a component lists the options of
+all components under `properties`, for completion, and those of each component under `if`/`then`, for checking: Taplo
+completes by `properties` and ignores `if`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from siamesekit.components import Component
 from siamesekit.config.tables import (
     NAMED_WEIGHTS,
     NESTED_TABLES,
@@ -32,13 +31,15 @@ from siamesekit.config.tables import (
     Table,
 )
 from siamesekit.registry import REGISTRIES, Registry, registry_of
-from siamesekit.signatures import Parameter
+from siamesekit.registry.component import Component
+from siamesekit.registry.signatures import Parameter
+from siamesekit.wording import first_of
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 LIMITS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 SHOWN_OWNERS = 6
-"""So many of the components that have an option are named beside it."""
+"""Number of components named in the description of an option that they share."""
 KINDS: dict[Any, Schema] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
@@ -46,17 +47,17 @@ KINDS: dict[Any, Schema] = {
     str: {"type": "string"},
     Path: {"type": "string"},
 }
-WEIGHTS: Schema = {
+WEIGHTS_SCHEMA: Schema = {
     "anyOf": [
         {"enum": list(NAMED_WEIGHTS)},
         {"type": "string", "pattern": f"({'|'.join(re.escape(suffix) for suffix in WEIGHT_SUFFIXES)})$"},
     ]
 }
-"""Of a key `weights`: a name or a file, as `load_config` takes them."""
+"""Schema of the keys `weights`: a name or a file, as in `load_config`."""
 
 
 def config_schema() -> Schema:
-    """The schema of a whole config, with the components registered by now: load plugins first."""
+    """The schema of a config with all registered components; load plugins first."""
     used: set[str] = set()
     tables = {name: _table(model, (name,), used) for name, model in TABLES.items()}
     definitions: dict[str, Schema] = {}
@@ -73,19 +74,19 @@ def config_schema() -> Schema:
         "type": "object",
         "properties": {
             "name": {
-                "description": "The run's name, and its folder's below runs/. The file's name where it is left out.",
+                "description": "Name of the run and of its folder in runs/. Default: the name of the file.",
                 "type": "string",
                 "pattern": r"^[\w][\w.-]*$",
             },
             "seed": {
-                "description": "All random numbers follow from it.",
+                "description": "Seed of all random numbers.",
                 "type": "integer",
                 "minimum": 0,
                 "maximum": 2**63 - 1,
                 "default": 0,
             },
             "plugins": {
-                "description": "Python files beside this one that register components of your own: their code runs.",
+                "description": "Python files in the config's folder that register components; their code runs.",
                 "type": "array",
                 "items": {"type": "string"},
                 "default": [],
@@ -104,9 +105,7 @@ def schema_text() -> str:
 
 
 def concrete(registry: Registry) -> Iterator[Component]:
-    """The components of a kind that have options: each one, and of a family each member, or the family itself where
-    its members have no options of their own.
-    """
+    """The components of a kind with their options. A family is replaced by its members if these have own options."""
     for component in registry.components():
         if component.members_from is None:
             yield component
@@ -115,7 +114,7 @@ def concrete(registry: Registry) -> Iterator[Component]:
 
 
 def argument_docs(doc: str) -> dict[str, str]:
-    """What a docstring's section `Args:` says of each argument, in one line; types in brackets are left out."""
+    """The text of each argument in the section `Args:` of a docstring, in one line, without types in brackets."""
     found: dict[str, list[str]] = {}
     inside, margin, entry = False, 0, 0
     current: list[str] = []
@@ -136,7 +135,7 @@ def argument_docs(doc: str) -> dict[str, str]:
 
 
 def type_schema(annotation: Any) -> Schema:
-    """A type as JSON Schema; of a type that TOML has no spelling for, anything. None is a key that is not there."""
+    """The JSON Schema of a type; a type that TOML cannot express accepts anything. None means an absent key."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         base, *marks = inner
@@ -156,11 +155,11 @@ def type_schema(annotation: Any) -> Schema:
 
 
 def option_schema(option: Parameter, said: str = "") -> Schema:
-    """An option as JSON Schema; a nested component by reference to its kind.
+    """The JSON Schema of an option; a nested component is a reference to its kind.
 
     Args:
-        option: of a component.
-        said: its description.
+        option: option of a component.
+        said: description of the option.
     """
     described = {"description": said} if said else {}
     if option.nested is None:
@@ -169,11 +168,11 @@ def option_schema(option: Parameter, said: str = "") -> Schema:
     table = {"$ref": f"#/definitions/{option.nested.kind}"}
     if option.many:
         return {**described, "type": "array", "items": table}
-    return {**described, "allOf": [table]}  # beside $ref, draft-07 reads nothing
+    return {**described, "allOf": [table]}  # draft-07 ignores keys beside $ref
 
 
 def _table(model: type[Table], place: tuple[str, ...], used: set[str]) -> Schema:
-    """A stage's table: its own keys, the tables in it, and where it names a component its options."""
+    """Schema of a stage's table: its own keys, its nested tables, and the options of its component if it has one."""
     said, hints = field_docs(model), typing.get_type_hints(model, include_extras=True)
     own: dict[str, Schema] = {}
     required = []
@@ -184,16 +183,23 @@ def _table(model: type[Table], place: tuple[str, ...], used: set[str]) -> Schema
         if inner is not None:
             own[key] = _table(inner, (*place, key), used)
             continue
-        own[key] = {**({"description": said[key]} if key in said else {}),
-                    **(WEIGHTS if key == "weights" else type_schema(hints[key]))}  # fmt: skip
+        own[key] = {
+            **({"description": said[key]} if key in said else {}),
+            **(WEIGHTS_SCHEMA if key == "weights" else type_schema(hints[key])),
+        }
         if field.is_required():
             required.append(key)
         elif field.default is not None:
             own[key]["default"] = _plain(field.default)
     doc = inspect.cleandoc(model.__doc__ or "")
     if model.registry is None:
-        return {"description": doc, "type": "object", "properties": own, "required": required,
-                "additionalProperties": False}  # fmt: skip
+        return {
+            "description": doc,
+            "type": "object",
+            "properties": own,
+            "required": required,
+            "additionalProperties": False,
+        }
     default = model.model_fields[model.component_key].default
     name = "" if default is PydanticUndefined else str(default)
     return _component_table(model.registry, model.component_key, own, name, doc, used)
@@ -202,31 +208,34 @@ def _table(model: type[Table], place: tuple[str, ...], used: set[str]) -> Schema
 def _component_table(
     registry: Registry, key: str, own: Mapping[str, Schema], default: str, doc: str, used: set[str]
 ) -> Schema:
-    """A table that names a component by `key`; beside it stand its own keys and the component's options."""
+    """Schema of a table that names a component by `key`, with the table's own keys and the component's options."""
     components = list(concrete(registry))
     names: list[Schema] = [{"enum": [component.name for component in components if not component.is_family]}]
     names += [{"type": "string", "pattern": _pattern(component)} for component in components if component.is_family]
-    name: Schema = {"description": f"The {registry.kind}: {registry.purpose}. All of them: "
-                                   f"siamesekit list {registry.plural}"}  # fmt: skip
+    name: Schema = {
+        "description": f"The {registry.kind}: {registry.purpose}. List them: siamesekit list {registry.plural}"
+    }
     name |= names[0] if len(names) == 1 else {"anyOf": names}
     name |= {"default": default} if default else {}
     branches = []
     for component in components:
         chosen = {"pattern": _pattern(component)} if component.is_family else {"const": component.name}
         condition: Schema = {"properties": {key: chosen}}
-        if component.name != default:  # the default's holds also where the key is not there
+        if component.name != default:  # the branch of the default also applies without the key
             condition["required"] = [key]
         allowed = dict.fromkeys([key, *own, *(option.name for option in component.options)], True)
-        branches.append({
-            "if": condition,
-            "then": {
-                "allOf": [{"$ref": f"#/definitions/{_reference(component)}"}],
-                "properties": allowed,
-                "additionalProperties": False,
-            },
-        })  # fmt: skip
+        branches.append(
+            {
+                "if": condition,
+                "then": {
+                    "allOf": [{"$ref": f"#/definitions/{_reference(component)}"}],
+                    "properties": allowed,
+                    "additionalProperties": False,
+                },
+            }
+        )
     return {
-        "description": doc or f"A table of a {registry.kind}: {registry.purpose}.",
+        "description": doc or f"Table of a {registry.kind}: {registry.purpose}.",
         "type": "object",
         "properties": {key: name, **own, **_any_option(components, used)},
         "required": [] if default else [key],
@@ -236,7 +245,7 @@ def _component_table(
 
 
 def _any_option(components: Iterable[Component], used: set[str]) -> dict[str, Schema]:
-    """The options of all components of a kind together, as loosely as the loosest of them."""
+    """Schemas of the options of all components of a kind; a shared option accepts what any component accepts."""
     owners: dict[str, list[tuple[Component, Schema]]] = {}
     for component in components:
         said = argument_docs(component.doc)
@@ -246,14 +255,17 @@ def _any_option(components: Iterable[Component], used: set[str]) -> dict[str, Sc
             owners.setdefault(option.name, []).append((component, option_schema(option, said.get(option.name, ""))))
     merged = {}
     for name, found in owners.items():
-        bare = [{key: value for key, value in schema.items() if key not in ("description", "default")}
-                for _, schema in found]  # fmt: skip
+        bare = [
+            {key: value for key, value in schema.items() if key not in ("description", "default")}
+            for _, schema in found
+        ]
         distinct = [schema for number, schema in enumerate(bare) if schema not in bare[:number]]
-        told = next((schema["description"] for _, schema in found if "description" in schema), "")
-        more = f" and {len(found) - SHOWN_OWNERS} more" if len(found) > SHOWN_OWNERS else ""
-        of = f"Of {', '.join(component.name for component, _ in found[:SHOWN_OWNERS])}{more}."
-        merged[name] = {"description": f"{told} {of}".strip(),
-                        **(distinct[0] if len(distinct) == 1 else {"anyOf": distinct})}  # fmt: skip
+        description = next((schema["description"] for _, schema in found if "description" in schema), "")
+        of = f"Of {first_of([component.name for component, _ in found], SHOWN_OWNERS)}."
+        merged[name] = {
+            "description": f"{description} {of}".strip(),
+            **(distinct[0] if len(distinct) == 1 else {"anyOf": distinct}),
+        }
         defaults = [schema["default"] for _, schema in found if "default" in schema]
         if len(found) == len(defaults) and all(default == defaults[0] for default in defaults):
             merged[name]["default"] = defaults[0]
@@ -261,7 +273,7 @@ def _any_option(components: Iterable[Component], used: set[str]) -> dict[str, Sc
 
 
 def _options(component: Component, used: set[str]) -> Schema:
-    """A component's options."""
+    """Schema of the options of a component."""
     said = argument_docs(component.doc)
     used.update(option.nested.kind for option in component.options if option.nested is not None)
     return {
@@ -272,17 +284,17 @@ def _options(component: Component, used: set[str]) -> Schema:
 
 
 def _reference(component: Component) -> str:
-    """A component's name among the definitions, where `/` and `*` would need escapes."""
+    """Key of a component in the definitions, without `/` and `*`, which would need escapes."""
     return f"{component.kind}.{component.name.removesuffix('/*').replace('/', '.')}"
 
 
 def _pattern(family: Component) -> str:
-    """What the names of a family's members look like."""
+    """Regular expression of the names of a family's members."""
     return rf"^{re.escape(family.name.removesuffix('/*'))}/\S+$"
 
 
 def _plain(value: Any) -> Any:
-    """A default as JSON has it."""
+    """A default as a JSON value."""
     if isinstance(value, Table):
         return {key: _plain(inner) for key, inner in value}
     if isinstance(value, list | tuple):
@@ -292,7 +304,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def field_docs(model: type[Table]) -> dict[str, str]:
-    """The strings below a table's fields, those of its bases included: Python does not keep them."""
+    """The strings below the fields of a table and of its bases, read from the source: Python does not keep them."""
     found: dict[str, str] = {}
     for each in (*reversed(model.__mro__[1:]), model):
         if not issubclass(each, Table):

@@ -1,4 +1,4 @@
-"""A config in a few lines: what differs from the defaults."""
+"""A config in a few lines: the values that differ from the defaults."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 
 def in_short(config: Config) -> str:
-    """Name, file and seed, and a line for each table that differs from its defaults; passwords and the like have no
-    place in a config, so nothing is hidden.
+    """Name, file and seed, and a line for each table that differs from its defaults.
+
+    Nothing is hidden, because a config contains no secrets.
     """
-    lines = [f"Config {config.name!r} of {config.source}, seed {config.seed}; as a whole: print(config.to_toml())"]
+    lines = [f"Config {config.name!r} of {config.source}, seed {config.seed}; all values: print(config.to_toml())"]
     if config.plugins:
         lines.append(f"  plugins = {[plugin.path.name for plugin in config.plugins]}")
     for name in config.tables():
-        told = _differences(getattr(config, name), config)
-        if told:
-            lines.append(f"  [{name}] {told}")
+        differences = _differences(getattr(config, name), config)
+        if differences:
+            lines.append(f"  [{name}] {differences}")
     return "\n".join(lines)
 
 
 def _differences(table: Table, config: Config) -> str:
-    """The keys of a table that are not at their defaults, as TOML in one line."""
+    """The values of a table that differ from the defaults, as one line of TOML."""
     found: dict[str, Any] = {}
     nested = []
     for key, field in type(table).model_fields.items():
@@ -48,7 +49,7 @@ def _differences(table: Table, config: Config) -> str:
 
 
 def _flat(value: Any) -> Any:
-    """A nested component's table as its name, for one line."""
+    """The name of a nested component in place of its table."""
     return value.get("name", "…") if isinstance(value, Mapping) else value
 
 
@@ -58,6 +59,6 @@ def _defaults_of_options(table: Table) -> dict[str, Any]:
         return {}
     try:
         component = registry.get(getattr(table, type(table).component_key))
-    except ComponentError:  # its plugin is gone
+    except ComponentError:  # its plugin is not loaded
         return {}
     return {option.name: option.default for option in component.options if not option.required}

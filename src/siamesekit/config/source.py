@@ -1,4 +1,4 @@
-"""A config's file: read within bounds of size and time, and what is said where it is none."""
+"""Read the file of a config within limits of size and time, and explain files that are not configs."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from siamesekit.errors import ConfigError, did_you_mean
-from siamesekit.files import read_plain
-from siamesekit.paths import resolved
+from siamesekit.errors import ConfigError
+from siamesekit.files.paths import resolved
+from siamesekit.files.run_files import CONFIG, MANIFEST
+from siamesekit.files.untrusted import MAX_TEXT_BYTES, read_plain
+from siamesekit.wording import did_you_mean
 
-LARGEST = 16 << 20
-"""Bytes that a config may have."""
 PATIENCE = 30.0
-"""Seconds that a pipe, `run <(…)`, may take to give its config."""
+"""Seconds to wait for a config from a pipe, as in `run <(…)`."""
 MAGIC = {
     b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"RIFF": "a picture or a sound",
     b"II*\0": "a picture", b"MM\0*": "a picture", b"PK\x03\x04": "an archive", b"\x1f\x8b": "an archive",
     b"%PDF": "a PDF", b"\x7fELF": "a program", b"MZ": "a program", b"\x80\x02": "a pickle", b"\x80\x04": "a pickle",
     b"\xd0\xcf\x11\xe0": "an Office document", b"\x93NUMPY": "an array of NumPy",
 }  # fmt: skip
-"""What files of other kinds begin with."""
+"""First bytes of files of other kinds."""
 BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-CONFIG, MANIFEST = "config.toml", "manifest.json"
 
 
 def read_config_text(path: Path) -> tuple[str, Path]:
-    """A config's text, and its file's absolute path; of a pipe, one in the current folder.
+    """The text of a config and its absolute path; for a pipe, a path in the current folder.
 
     Raises:
-        ConfigError: there is none, or it is no text, or no plain file, or too large.
+        ConfigError: the file is missing, too large, not a plain file or not text.
     """
     try:
         content, place = _content(path)
     except FileNotFoundError:
-        raise ConfigError(str(path), [f"there is no such file{_near(path)}"]) from None
+        raise ConfigError(str(path), [f"no such file{_near(path)}"]) from None
     except IsADirectoryError:
         raise ConfigError(str(path), [about_folder(path)]) from None
     except OSError as error:
@@ -48,7 +47,7 @@ def read_config_text(path: Path) -> tuple[str, Path]:
     kind = kind or ("a picture" if content[4:12] in (b"ftypheic", b"ftypavif", b"ftypmif1") else None)
     kind = kind or ("a file of weights" if path.suffix in (".safetensors", ".pth", ".pt") else None)
     if kind is not None:
-        raise ConfigError(str(path), [f"is {kind}, and a config is a text of TOML"])
+        raise ConfigError(str(path), [f"is {kind}; a config must be a text file in TOML"])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -59,16 +58,18 @@ def read_config_text(path: Path) -> tuple[str, Path]:
 
 
 def about_folder(path: Path, command: str = "run") -> str:
-    """What a folder is that was given in place of a config, and what to give in its place.
+    """Explain a folder given in place of a config: what it is, and the right command.
 
     Args:
         path: the folder.
-        command: that it was given to.
+        command: name of the command that was called.
     """
     config = path / CONFIG
     if (path / MANIFEST).is_file() and config.is_file():
-        return (f"is a run's folder: its config is {config}, which makes another run elsewhere (--out); to go on with "
-                "this run, give the config that it began with, --out and --resume")  # fmt: skip
+        return (
+            f"is a run's folder: its config is {config}, which starts a new run in another folder (--out); to continue "
+            "this run, pass the config that it was started with, --out and --resume"
+        )
     if config.is_file():
         return f"{path} is a folder; its config is {config}: siamesekit {command} {shlex.quote(str(config))}"
     others = sorted(entry.name for entry in _entries(path) if entry.suffix == ".toml")
@@ -85,30 +86,30 @@ def _content(path: Path) -> tuple[bytes, Path]:
         raise IsADirectoryError
     if stat.S_ISFIFO(mode):
         return _piped(path), Path.cwd() / path.name
-    return read_plain(path, LARGEST), whole
+    return read_plain(path, MAX_TEXT_BYTES), whole
 
 
 def _piped(path: Path) -> bytes:
-    """All that a pipe gives: it is waited for, and not for ever."""
+    """The bytes from a pipe, awaited for at most `PATIENCE` seconds."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     content, end = bytearray(), time.monotonic() + PATIENCE
     try:
         while True:
             ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
             if not ready:
-                raise OSError(0, f"it is a pipe that did not end within {PATIENCE:g} seconds")
+                raise OSError(0, f"the pipe did not end within {PATIENCE:g} seconds")
             block = os.read(handle, 1 << 16)
             if not block:
                 return bytes(content)
             content += block
-            if len(content) > LARGEST:
-                raise OSError(0, f"larger than {LARGEST:,} bytes")
+            if len(content) > MAX_TEXT_BYTES:
+                raise OSError(0, f"larger than {MAX_TEXT_BYTES:,} bytes")
     finally:
         os.close(handle)
 
 
 def _near(path: Path) -> str:
-    """Files of about that name, in its folder and one below."""
+    """A hint at files of a similar name in the same folder and one level below."""
     here = [entry for entry in _entries(path.parent) if entry.name != path.name]
     files = [str(entry) for entry in here if entry.suffix == ".toml"]
     if path.with_name(f"{path.name}.toml").is_file():
@@ -119,7 +120,7 @@ def _near(path: Path) -> str:
     close = get_close_matches(path.name, [Path(file).name for file in files], n=3, cutoff=0.6)
     if close:
         return did_you_mean(str(path.with_name(name)) for name in close)
-    return f"; the TOML files there: {', '.join(files[:10])}" if files else ""
+    return f"; TOML files in that folder: {', '.join(files[:10])}" if files else ""
 
 
 def _entries(folder: Path) -> Iterable[Path]:

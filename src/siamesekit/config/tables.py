@@ -1,4 +1,4 @@
-"""The tables of a config, one per stage, typed: their fields are the keys that may stand in them."""
+"""The tables of a config, one typed model per stage: its fields are the keys of the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
 from siamesekit.options import Count, Fraction, NonNegative, OpenFraction
-from siamesekit.plugins import PluginFile
 from siamesekit.registry import (
     AUGMENTATIONS,
     DISTANCES,
@@ -25,15 +24,16 @@ from siamesekit.registry import (
     SCHEDULES,
     Registry,
 )
+from siamesekit.registry.plugin_files import PluginFile
 
 Gibibytes = Annotated[float, Ge(0), Le(1_000_000)]
-"""Of memory or disk."""
+"""GiB of memory or disk."""
 NAMED_WEIGHTS = ("imagenet", "random", "calibrated")
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
 class Table(BaseModel):
-    """A stage's table: its fields are the keys that may stand in it."""
+    """Table of a stage: its fields are the keys of the table."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
     registry: ClassVar[Registry | None] = None
@@ -41,40 +41,40 @@ class Table(BaseModel):
 
 
 class ComponentTable(Table):
-    """A table that names a component; the component's options stand in it beside the table's own keys."""
+    """Table that names a component. It has keys of its own and the options of the component."""
 
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @property
     def component(self) -> str:
-        """The component's registered name."""
+        """Registered name of the component."""
         return str(getattr(self, self.component_key))
 
 
 class DataStandInTable(ComponentTable):
-    """`[data.stand_in]`: the reader that takes over when the data set is not there."""
+    """`[data.stand_in]`: the reader to use if the data set is missing."""
 
     registry = READERS
     component_key = "reader"
     reader: str
     hint: str = ""
-    """How to get the real data: shown wherever the stand-in is named."""
+    """How to get the real data; shown wherever the stand-in is named."""
 
 
 class DataTable(ComponentTable):
-    """`[data]`: where photos come from, and the square size in pixels that the network sees."""
+    """`[data]`: source of the photos, and the image size."""
 
     registry = READERS
     component_key = "reader"
     reader: str
     size: Annotated[int, Ge(8), Le(4096)] = 128
-    """Width and height, in pixels, to which every photo is brought."""
+    """Width and height of the images in pixels."""
     fit: Literal["squash", "pad", "crop"] = "squash"
-    """A photo that is not square: squashed, padded with black, or cropped to its middle."""
+    """How photos are made square: squashed, padded with black, or cropped to the middle."""
     singletons: Literal["refuse", "leave-out"] = "refuse"
-    """Individuals with a single photo make no positive pair: an error, or left out and said."""
+    """Individuals with a single photo, which make no positive pair: an error, or left out with a message."""
     memory_gib: Gibibytes = 2.0
-    """Decoded photos that take more GiB than this are kept in a temporary file in place of memory."""
+    """GiB of memory for decoded photos; beyond that they are kept in a temporary file."""
     stand_in: DataStandInTable | None = None
 
 
@@ -82,54 +82,54 @@ class SplitTable(Table):
     """`[split]`: which individuals (or photos) train, validate and test."""
 
     by: Literal["identity", "photo"] = "identity"
-    """`identity`: test individuals are never seen in training. `photo`: every individual is in all parts."""
+    """`identity`: test individuals never train. `photo`: every individual is in all parts."""
     train: OpenFraction = 0.9
-    """Share of the individuals (or of each individual's photos) that train."""
+    """Share of the individuals (or of the photos of each individual) that train."""
     validation: Fraction = 0.0
-    """Share of the *training* individuals (or photos) set aside to select the epoch."""
+    """Share of the *training* individuals (or photos) set aside to select the best epoch."""
     test: tuple[str, ...] = ()
-    """With `by = "identity"`: these individuals test, all others train; `train` is then not used."""
+    """Test individuals, with `by = "identity"`; all others train, and `train` is not used."""
 
 
 class AugmentationTable(ComponentTable):
-    """`[augmentation]`: the network trains on changing views of the training photos; all other photos stay as they are.
+    """`[augmentation]`: random views of the training photos; all other photos are unchanged.
 
-    Without the table it trains on the photos themselves.
+    Without this table, the network trains on the photos themselves.
     """
 
     registry = AUGMENTATIONS
     name: str
     views: Annotated[int, Ge(1), Le(1000)] = 4
-    """Where the frozen part's output is cached: how many views of each photo, used in turn, an epoch each."""
+    """Number of views of each photo if the output of the frozen part is cached; epochs use them in turn."""
 
 
 class HeadTable(Table):
-    """`[encoder.head]`: dense layers from the backbone's features to the embedding."""
+    """`[encoder.head]`: dense layers from the features of the backbone to the embedding."""
 
     layers: tuple[Annotated[int, Ge(1), Le(65_536)], ...] = (512, 256)
-    """Units of each layer; the last is the embedding's dimension. Empty: the features are the embedding."""
+    """Units of each layer; the last is the dimension of the embedding. Empty: the features are the embedding."""
     activation: Literal["relu", "gelu", "silu", "tanh", "none"] = "relu"
     last_activation: bool = True
     """Whether the activation also follows the last layer."""
     batchnorm: bool = True
-    """BatchNorm after every layer but the last."""
+    """Whether BatchNorm follows every layer but the last."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """Share of the outputs of every layer but the last that training sets to 0, after the BatchNorm."""
+    """Dropout rate after every layer but the last, behind the BatchNorm."""
     normalize: bool = True
     """Whether embeddings are scaled to length 1."""
 
 
 class EncoderStandInTable(Table):
-    """`[encoder.stand_in]`: the weights that take over when the wanted ones cannot be had."""
+    """`[encoder.stand_in]`: the weights to use if the wanted ones are missing or cannot be downloaded."""
 
     weights: str | Path
     """As in `[encoder]`: `random`, `calibrated` or a file."""
     hint: str = ""
-    """How to get the real weights: shown wherever the stand-in is named."""
+    """How to get the real weights; shown wherever the stand-in is named."""
 
 
 class EncoderTable(ComponentTable):
-    """`[encoder]`: backbone, weights, and what of it trains."""
+    """`[encoder]`: backbone, weights, and the part that trains."""
 
     registry = ENCODERS
     name: str
@@ -137,19 +137,19 @@ class EncoderTable(ComponentTable):
     """`imagenet` (the component's pretrained weights), `random`, `calibrated` (random, with BatchNorm statistics of the
     training photos) or a file."""
     train_from: str = ""
-    """The first block that trains, or a part inside one (`layer4.1`, `features.7`); everything before it is frozen.
-    Empty: all of it trains. `head`: only the head."""
+    """First block that trains, or a part of a block (`layer4.1`, `features.7`); everything before it is frozen.
+    Empty: the whole encoder trains. `head`: only the head trains."""
     batchnorm: Literal["inference", "train"] = "inference"
-    """Whether BatchNorm layers that train use their stored statistics or the batch's."""
+    """Whether BatchNorm layers that train use their stored statistics (`inference`) or those of the batch."""
     cache_gib: Gibibytes = 8.0
-    """GiB that the outputs of frozen parts may take in the user's cache folder, all runs' together. Where one run's
-    alone would take more, it is computed again each time. 0: always."""
+    """GiB for cached outputs of frozen parts in the user's cache folder, over all runs. An output that is larger is
+    computed again each time. 0: no cache."""
     head: HeadTable = HeadTable()
     stand_in: EncoderStandInTable | None = None
 
 
 class DistanceTable(ComponentTable):
-    """`[distance]`: how far two embeddings are apart, in training and in use."""
+    """`[distance]`: distance between two embeddings, in training and in use."""
 
     registry = DISTANCES
     name: str = "squared-euclidean"
@@ -161,19 +161,18 @@ class SamplerTable(ComponentTable):
     registry = SAMPLERS
     name: str = "all-pairs"
     batch_size: Count = 128
-    """How many a batch has of what the sampler enumerates: triplets for `all-pairs`. `p-by-k` makes batches by its own
-    options."""
+    """Number of items of the sampler in a batch: triplets for `all-pairs`. `p-by-k` has options of its own instead."""
 
 
 class MinerTable(ComponentTable):
-    """`[miner]`: chooses the triplets of each batch by its embeddings; without the table the sampler's are taken."""
+    """`[miner]`: selects the triplets of each batch by its embeddings. Without this table, the sampler's are used."""
 
     registry = MINERS
     name: str
 
 
 class LossOptimizerTable(ComponentTable):
-    """`[loss.optimizer]`: moves the loss's own parameters; without it they have the settings of `[optimizer]`."""
+    """`[loss.optimizer]`: optimizer of the parameters of the loss. Without this table, `[optimizer]` applies."""
 
     registry = OPTIMIZERS
     name: str = "adam"
@@ -188,55 +187,55 @@ class LossTable(ComponentTable):
 
 
 class OptimizerTable(ComponentTable):
-    """`[optimizer]`: how the weights move."""
+    """`[optimizer]`: how the weights are updated."""
 
     registry = OPTIMIZERS
     name: str = "adam"
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Each block of the backbone, in deep ones each residual or transformer block, has the learning rate of the block
-    after it times this; the last that of the head."""
+    """Factor of the learning rate from each block of the backbone to the block before it, starting at the head. In deep
+    backbones a block is a residual or transformer block."""
     clip_norm: NonNegative = 0.0
-    """Gradients are scaled down to this norm, all weights' together. 0: they are not."""
+    """Maximum norm of the gradient over all weights; a larger gradient is scaled down. 0: no limit."""
 
 
 class ScheduleTable(ComponentTable):
-    """`[schedule]`: how the learning rate goes, step by step; without the table it stays."""
+    """`[schedule]`: learning rate at each step. Without this table, it is constant."""
 
     registry = SCHEDULES
     name: str
 
 
 class TrainTable(Table):
-    """`[train]`: how long training lasts, and which weights it leaves."""
+    """`[train]`: length of the training, and which weights are kept."""
 
     epochs: Count = 60
-    """How often each training photo (or triplet) is gone through."""
+    """Number of passes over the training photos (or triplets)."""
     select: Literal["last", "validation"] = "last"
-    """Which epoch's weights are kept: the last, or the best on the validation individuals. Never the test's."""
+    """Epoch whose weights are kept: the last, or the best on the validation individuals, never on the test set."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """Decay of the weights' running average, which is tested and kept in place of the weights: 0.999 say. 0: none."""
+    """Decay of a running average of the weights, such as 0.999; the average is tested and kept. 0: no average."""
     memory_gib: Gibibytes = 0.0
-    """GiB that a step's activations may take; of a larger batch some photos are encoded twice. 0: half the memory of
-    the machine or the container."""
+    """GiB for the activations of a step; of a batch that needs more, some photos are encoded twice. 0: half the memory
+    of the machine or the container."""
 
 
 class EvaluationTable(Table):
-    """`[evaluation]`: intervals and the operating point."""
+    """`[evaluation]`: confidence intervals and the threshold."""
 
     bootstrap: Annotated[int, Ge(100), Le(100_000)] = 1000
-    """Resamples of the individuals for each interval."""
+    """Number of bootstrap samples of the individuals for each interval."""
     confidence: OpenFraction = 0.95
     false_accept_rate: Fraction = 0.0
-    """Threshold at this share of different pairs accepted; 0: where same and different are equally likely."""
+    """Share of different pairs that the threshold accepts. 0: threshold where same and different are equally likely."""
 
 
 class SaveTable(Table):
-    """`[save]`: what is written beside the standard files of a run."""
+    """`[save]`: additional files of a run, and the interval of checkpoints."""
 
     pickle: str = ""
-    """File name for a pickle of the `SiameseNetwork`; empty: none."""
+    """File name for a pickle of the `SiameseNetwork`. Empty: no pickle."""
     every_seconds: NonNegative = 600.0
-    """A checkpoint is written after every epoch, and within one when the last is so many seconds old. 0: every step."""
+    """Seconds between checkpoints within an epoch; each epoch also ends with one. 0: a checkpoint after every step."""
 
 
 TABLES: dict[str, type[Table]] = {
@@ -256,7 +255,7 @@ TABLES: dict[str, type[Table]] = {
 }
 REQUIRED_TABLES = ("data", "encoder")
 OPTIONAL_TABLES = ("augmentation", "miner", "schedule")
-"""Without such a table there is no such stage; without any other one its defaults hold."""
+"""Tables without which the stage is left out. If another table is absent, its defaults apply."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
     ("encoder", "head"): HeadTable,
@@ -267,7 +266,9 @@ NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
 
 @dataclass(frozen=True, repr=False)
 class Config:
-    """A whole run's config, checked: every default filled in, every path absolute."""
+    """The checked config of a run: all defaults are filled in, and all paths are absolute."""
+
+    __module__ = "siamesekit"
 
     name: str
     seed: int
@@ -293,15 +294,15 @@ class Config:
         return in_short(self)
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        """All tables that are there as nested plain values, defaults included, in the order of a run."""
+        """All tables as nested plain values with defaults, in the order of a run, without absent optional tables."""
         return {name: _plain(table) for name in TABLES if (table := getattr(self, name)) is not None}
 
     def to_toml(self, relative_to: Path | None = None, plugins: Sequence[str] | None = None) -> str:
-        """The config as TOML, every default written out; it reruns the run.
+        """The config as TOML with all defaults; it repeats the run.
 
         Args:
-            relative_to: write paths relative to this folder, where they lie below its drive's root.
-            plugins: the plugin entries to write in place of this config's own, which are relative to its folder.
+            relative_to: folder that paths are relative to, unless they are on another drive.
+            plugins: plugin entries to write instead of those of this config, which are relative to its folder.
         """
         own = [plugin.path.relative_to(self.source.parent).as_posix() for plugin in self.plugins]
         names = own if plugins is None else list(plugins)
@@ -310,7 +311,7 @@ class Config:
 
 
 def _plain(table: Table) -> dict[str, Any]:
-    """A table as plain values: its own keys first, then its component's options, then its nested tables."""
+    """A table as plain values: its own keys, then the options of its component, then its nested tables."""
     own: dict[str, Any] = {}
     nested: dict[str, Any] = {}
     for key in type(table).model_fields:

@@ -1,4 +1,4 @@
-"""TOML: read with bounds, where a key stands in a text, and plain values as TOML again."""
+"""TOML: parsing within limits, line numbers of keys, and writing plain values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-MAX_DEPTH = 50
-"""Tables and lists nested deeper than this are refused."""
-TOO_DEEP = f"is nested more than {MAX_DEPTH} deep"
-TOO_LARGE = "must be a whole number of 64 bits, as TOML has them"
+from siamesekit.files.untrusted import MAX_TOML_DEPTH
+
+TOO_DEEP = f"is nested more than {MAX_TOML_DEPTH} levels deep"
+TOO_LARGE = "must be a whole number of at most 64 bits"
 ENDLESS_KEY = re.compile(r"(?<![\w\"'.-])(?:[\w\"'-]+[ \t]*\.[ \t]*){1000}")
-"""A key of a thousand parts: the TOML parser's time and memory grow with the square of their number."""
+"""A key of 1000 parts or more: the time and memory of the TOML parser grow with the square of their number."""
 
 
 class UnparsableError(ValueError):
-    """What the TOML parser gives up on without a place; `line` is the likeliest one, that with most of it."""
+    """The TOML parser failed without a line number; `line` is the likeliest one, with most matches of `much`."""
 
     def __init__(self, what: str, text: str, much: str) -> None:
         super().__init__(what)
@@ -28,11 +28,11 @@ class UnparsableError(ValueError):
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML text's values.
+    """The values of a TOML text.
 
     Raises:
-        TOMLDecodeError: it is no TOML; with the line.
-        UnparsableError: it is nested too deep, or a number in it is too large.
+        TOMLDecodeError: the text is not TOML; the message has the line.
+        UnparsableError: the text is nested too deeply, or a number is too large.
     """
     if ENDLESS_KEY.search(text):
         raise UnparsableError(TOO_DEEP, text, r"\.")
@@ -42,14 +42,14 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise
     except RecursionError:
         raise UnparsableError(TOO_DEEP, text, r"[\[{]") from None
-    except ValueError:  # int()'s, at thousands of digits
+    except ValueError:  # from int(), at thousands of digits
         raise UnparsableError(TOO_LARGE, text, r"\w") from None
 
 
 def statements(text: str) -> Iterator[tuple[int, tuple[str, ...], bool]]:
-    """The table headers and keys of a TOML text, by their looks: line (from 1), place, and whether it is a header.
+    """Table headers and keys of a TOML text, found by regular expressions: line (from 1), place, whether a header.
 
-    A table of a list, `[[steps]]`, is named by its number: `steps.0`.
+    Tables of a list, `[[steps]]`, are numbered: `steps.0`.
     """
     table: list[str] = []
     items: dict[tuple[str, ...], int] = {}
@@ -72,9 +72,9 @@ def statements(text: str) -> Iterator[tuple[int, tuple[str, ...], bool]]:
 
 
 def line_of(text: str, place: Sequence[str]) -> int | None:
-    """The line (from 1) where a dotted key stands in a TOML text; of its table, where the key is not there.
+    """The line (from 1) of a dotted key in a TOML text; if the key is absent, the line of its table.
 
-    A table of a list, `[[steps]]`, is named by its number: `steps.0`.
+    Tables of a list, `[[steps]]`, are numbered: `steps.0`.
     """
     wanted, best = tuple(place), None
     for number, here, header in statements(text):
@@ -87,7 +87,7 @@ def line_of(text: str, place: Sequence[str]) -> int | None:
 
 
 def dump_toml(values: Mapping[str, Any], relative_to: Path | None = None) -> str:
-    """Write nested mappings of strings, finite numbers, booleans, lists and paths as TOML; None is left out."""
+    """Write nested mappings of strings, finite numbers, booleans, lists and paths as TOML; None is omitted."""
 
     def lines(table: Mapping[str, Any], place: str) -> Iterator[str]:
         for key, value in table.items():
@@ -103,8 +103,8 @@ def dump_toml(values: Mapping[str, Any], relative_to: Path | None = None) -> str
 
     def spell(value: Any) -> str:
         if isinstance(value, Mapping):  # in a list
-            there = {key: inner for key, inner in value.items() if inner is not None}
-            return "{" + ", ".join(f"{bare(key)} = {spell(inner)}" for key, inner in there.items()) + "}"
+            items = [f"{bare(key)} = {spell(inner)}" for key, inner in value.items() if inner is not None]
+            return "{" + ", ".join(items) + "}"
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
@@ -115,16 +115,16 @@ def dump_toml(values: Mapping[str, Any], relative_to: Path | None = None) -> str
             return "[" + ", ".join(spell(item) for item in value) + "]"
         if isinstance(value, Path):
             value = value.as_posix() if relative_to is None else _relative(value, relative_to)
-        # JSON's string escapes are TOML's, but for the unescaped DEL
+        # JSON and TOML have the same string escapes, except that JSON does not escape DEL
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
     return "\n".join(lines(values, "")) + "\n"
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """`path` relative to `folder`, so that a moved project still finds it; absolute on another drive.
+    """`path` relative to `folder`, so that a moved project still finds it.
 
-    So is one that would begin with `~`, which a config takes for a home folder.
+    The path stays absolute on another drive, and if it would begin with `~`, which means a home folder in a config.
     """
     try:
         relative = Path(os.path.relpath(path, folder.resolve())).as_posix()

@@ -1,4 +1,4 @@
-"""Where a text is no TOML: the line at which the mistake was made, its cause, and the right spelling."""
+"""Explain texts that are not TOML: the line of the mistake, its cause, and the correct spelling."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from siamesekit.config.toml import statements
 from siamesekit.config.value_mistakes import COMMENTS, MINUS, SHORT_TABLE, spelt, value_mistake, without_comment
 
 LONGEST_EXCERPT = 60
-"""Characters that are shown of a line."""
+"""Longest part of a line in a message, in characters."""
 LONGEST_TEXT = 1 << 18
-"""Characters: in a longer text it is not looked for where the statement began that went wrong."""
+"""Longest text, in characters, in which the beginning of a faulty statement is searched for."""
 LONGEST_STATEMENT = 200
-"""Lines: so far back the beginning of a statement is looked for."""
+"""Number of lines that are searched backwards for the beginning of a statement."""
 KEY = r"[A-Za-z0-9_.-]+"
 INIT = "siamesekit init DIR --photos FOLDER writes a config"
 
 
 class Mistake(NamedTuple):
-    """A line (from 1), what stands there, and what is wrong with it."""
+    """Line of a mistake (from 1), its text, and an explanation."""
 
     line: int
     excerpt: str
@@ -30,73 +30,73 @@ class Mistake(NamedTuple):
 
 
 def mistake_of(text: str, error: tomllib.TOMLDecodeError, lists: Collection[str] = ()) -> Mistake:
-    """What was probably meant where a text is no TOML; in the parser's own words where that is not known.
+    """Explain why a text is not TOML; if the cause is unknown, with the message of the parser.
 
     Args:
-        text: that was parsed.
-        error: the parser's.
+        text: the text that was parsed.
+        error: error of the parser.
         lists: keys that take lists.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     at = _line_of_error(error, lines)
     if "\r" in text.replace("\r\n", ""):
-        return Mistake(1, "", "lines end with a carriage return alone: save the file with line ends of Unix or Windows")
-    line, told = at, _set_twice(text, at, str(error))
-    if told is None:
+        return Mistake(1, "", "lines end with a carriage return only: save the file with Unix or Windows line endings")
+    line, what = at, _set_twice(text, at, str(error))
+    if what is None:
         began = _beginning(lines, at)
-        line, told = _over_lines(lines, began, at) if began < at else (at, line_mistake(lines[at - 1], lists))
-    if told is None:
+        line, what = _over_lines(lines, began, at) if began < at else (at, line_mistake(lines[at - 1], lists))
+    if what is None:
         said, column = re.sub(r"\s*\(at .*\)$", "", str(error)), re.search(r"column (\d+)", str(error))
-        line, told = at, f"is not TOML: {said}" + (f" (column {column[1]})" if column else "")
-    return Mistake(line, shortened(lines[line - 1]), told)
+        line, what = at, f"is not TOML: {said}" + (f" (column {column[1]})" if column else "")
+    return Mistake(line, shortened(lines[line - 1]), what)
 
 
 def other_format(text: str) -> str | None:
-    """What a text that is no TOML is instead, where it is something well known."""
+    """Name the format of a text that is not TOML, such as JSON or YAML; None if unknown."""
     start, lines = text.lstrip(), [line for line in text.splitlines() if line.strip()]
     keys = sum(re.match(rf"\s*{KEY}\s*=(?!=)", line) is not None for line in lines)
     headers = sum(re.match(r"\s*\[{1,2}[A-Za-z]", line) is not None for line in lines)
     if start.startswith(("{", "[")) and (_is_json(start) or (start.startswith("{") and not keys)):
-        return f"is JSON: in TOML a table is [data], and a key in it size = 128; {INIT}"
+        return f"is JSON: in TOML a table is written [data], and a key in it size = 128; {INIT}"
     if re.match(r"<(\?xml|!doctype|html|svg|\w+>)", start, re.I):
-        return f"is XML or HTML, and a config is TOML; {INIT}"
+        return f"is XML or HTML; a config must be TOML; {INIT}"
     if re.match(r"(import|from) \w+|#!.*python|def \w+\(", start):
-        return f'is Python, and a config is TOML; plugins = ["FILE.py"] in a config names a plugin; {INIT}'
+        return f'is Python; a config must be TOML; plugins = ["FILE.py"] in a config names a plugin; {INIT}'
     yaml = sum(re.match(r"\s*(- )?[\w\"'-]+:(\s|$)", line) is not None for line in lines)
     if not keys and not headers and (start.startswith(("---", "%YAML")) or yaml >= 2):
-        return f"is YAML: in TOML a table is [data], and a key in it size = 128; {INIT}"
+        return f"is YAML: in TOML a table is written [data], and a key in it size = 128; {INIT}"
     for delimiter in ",;\t|":
         cells = {line.count(delimiter) for line in lines[:5]}
         if not keys and not headers and len(lines) > 1 and min(cells) > 0 and len(cells) == 1:
-            return "is a table, and no config: siamesekit init DIR --photos TABLE.csv writes a config for its photos"
+            return "is a table of photos, not a config: siamesekit init DIR --photos TABLE.csv writes a config for them"
     return None
 
 
 def line_mistake(line: str, lists: Collection[str] = ()) -> str | None:
-    """What is wrong with a line, by its looks.
+    """Explain the mistake in a line; None if unknown.
 
     Args:
-        line: of a text that is no TOML.
+        line: line of a text that is not TOML.
         lists: keys that take lists.
     """
     line = line.strip(" \t\r")
     if re.match(r"(<{7}|={7}|>{7}|\|{7})", line):
-        return "a merge of git has left its mark: keep one of the two versions"
+        return "a conflict marker of git: keep one of the two versions"
     if line.startswith((*COMMENTS, "*/")):
         return "a comment begins with #"
     if re.match(r"\[{1,2}[^=]*$|\[{1,2}[^\[\]=]*\]{1,2}", line):
         return _header_mistake(line)
     if bracketed := re.fullmatch(rf"[({{<]\s*({KEY})\s*[)}}>]|({KEY})\s*\]", line):
-        return f"a table's name stands between [ and ]: [{bracketed[1] or bracketed[2]}]"
+        return f"write a table's name between [ and ]: [{bracketed[1] or bracketed[2]}]"
     if colon := re.fullmatch(rf"[\"']?({KEY})[\"']?\s*(?::=|:)\s*(.*)", line):
         value = without_comment(colon[2])
         if not value:
-            return f"a table's name stands between [ and ]: [{colon[1]}]"
-        return f"= stands between a key and its value: {colon[1]} = {spelt(value)}"
+            return f"write a table's name between [ and ]: [{colon[1]}]"
+        return f"write = between a key and its value: {colon[1]} = {spelt(value)}"
     if line.startswith("- "):
-        return "a list stands in brackets behind its key: KEY = [1, 2]"
+        return "write a list in brackets after its key: KEY = [1, 2]"
     if other := re.match(rf"({KEY})\s*(==|=>|=<|->|<-|≔|→|＝|~)\s*(.+)", line):
-        return f"= stands between a key and its value: {other[1]} = {spelt(without_comment(other[3]))}"
+        return f"write = between a key and its value: {other[1]} = {spelt(without_comment(other[3]))}"
     key, equals, value = line.partition("=")
     key, value = key.strip(" \t"), without_comment(value)
     if not equals:
@@ -121,12 +121,14 @@ def _header_mistake(line: str) -> str | None:
     whole = re.sub(r"\s*[/\\:>]\s*|\.{2,}|\s*\.\s*", ".", name).strip("'\". ").replace(" ", "_")
     whole = f"{opened}{whole}{']' * len(opened)}"
     if len(opened) != len(closed):
-        return f"a table's name stands between [ and ]: {whole}"
+        return f"write a table's name between [ and ]: {whole}"
     if equals and re.fullmatch(KEY, key.strip()):
-        return f"a key stands on a line of its own, below {whole}"
+        return f"write a key on its own line, below {whole}"
     if rest:
-        return f"only a comment may stand behind a table's name: {whole}"
-    return None if whole == f"{opened}{name}{closed}" else f"a table's name is of letters, digits, - and _: {whole}"
+        return f"only a comment may follow a table's name: {whole}"
+    return (
+        None if whole == f"{opened}{name}{closed}" else f"a table's name consists of letters, digits, - and _: {whole}"
+    )
 
 
 def _key_mistake(key: str) -> str | None:
@@ -141,7 +143,7 @@ def _key_mistake(key: str) -> str | None:
 
 
 def _set_twice(text: str, at: int, said: str) -> str | None:
-    """A key or a table that is there already."""
+    """Explain a key or a table that is defined twice."""
     if not re.search("overwrite|declare|redefine|mutate|[Dd]uplicate", said):
         return None
     found = [place for number, place, _ in statements(text) if number == at]
@@ -152,24 +154,24 @@ def _set_twice(text: str, at: int, said: str) -> str | None:
         if number < at and earlier == place:
             if header:
                 name = ".".join(part for part in place if not part.isdecimal())
-                return f"[{name}] stands on line {number} already: put their keys together"
-            return f"{place[-1]} is set on line {number} already: keep one of the two"
+                return f"[{name}] is already on line {number}: merge the two tables"
+            return f"{place[-1]} is already set on line {number}: keep one of the two"
     for number, earlier, header in statements(text):
         if number < at and not header and earlier == place[: len(earlier)]:
             what = ".".join(earlier)
-            return f"{what} has a value on line {number} already: put all of it there, or all of it below [{what}]"
+            return f"{what} already has a value on line {number}: write all of its keys there, or all below [{what}]"
         if number < at and place == earlier[: len(place)]:
             what = ".".join(place)
-            return f"{what} is a table already, on line {number}: keep one of the two"
+            return f"{what} is already a table, on line {number}: keep one of the two"
     return None
 
 
 def _over_lines(lines: list[str], began: int, at: int) -> tuple[int, str | None]:
-    """A statement that began lines before the parser gave up: most often nothing closes it."""
+    """Explain a statement of several lines, which in most cases is not closed."""
     value = lines[began - 1].partition("=")[2].strip()
     for quotes in ('"""', "'''"):
         if value.count(quotes) % 2:
-            return began, f"the {quotes} is not closed: a string of several lines ends with {quotes}"
+            return began, f"the {quotes} is not closed: a multi-line string ends with {quotes}"
     if value.startswith("{"):
         return began, SHORT_TABLE
     here = lines[at - 1].strip()
@@ -189,7 +191,7 @@ def _line_of_error(error: tomllib.TOMLDecodeError, lines: list[str]) -> int:
 
 
 def _beginning(lines: list[str], at: int) -> int:
-    """The line on which the statement begins that went wrong: all lines before it are TOML."""
+    """First line of the faulty statement: all lines before it are TOML."""
     if sum(map(len, lines[:at])) > LONGEST_TEXT:
         return at
     for start in range(at - 1, max(-1, at - LONGEST_STATEMENT), -1):
@@ -202,7 +204,7 @@ def _beginning(lines: list[str], at: int) -> int:
 
 
 def shortened(line: str) -> str:
-    """A line as it is shown."""
+    """A line shortened for a message."""
     line = line.strip()
     return line if len(line) <= LONGEST_EXCERPT else f"{line[: LONGEST_EXCERPT - 3]}..."
 

@@ -1,4 +1,4 @@
-"""Files that are no photo of a format that is read: what each of them is, and how a photo is got from it."""
+"""Recognize unsupported file formats, and say how to convert a file of each into a photo."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from siamesekit.data.photo_files import UnreadableError
 
 
 class Format(NamedTuple):
-    """A format that is not read.
+    """An unsupported format.
 
     Attributes:
-        name: what a file of it is, with its article.
-        mend: how to get a photo from one.
+        name: name of the format with its article, such as "a video".
+        mend: how to get a photo from a file of this format.
     """
 
     name: str
     mend: str
 
 
-_PHONE = "save a copy as JPEG: a photo app exports one, and so does ImageMagick (magick NAME.{0} NAME.jpg)"
+_PHONE = "save a copy as JPEG, with a photo app or with ImageMagick (magick NAME.{0} NAME.jpg)"
 _RAW = Format("a camera's raw file", "develop it to JPEG or TIFF with the camera's software, darktable or RawTherapee")
 _HEIC = Format("a HEIC photo", _PHONE.format("heic"))
 _AVIF = Format("an AVIF photo", _PHONE.format("avif"))
-_VIDEO = Format("a video", "save single frames of it as JPEG (ffmpeg -i VIDEO frame-%03d.jpg)")
+_VIDEO = Format("a video", "save frames of it as JPEG (ffmpeg -i VIDEO frame-%03d.jpg)")
 _PDF = Format("a PDF document", "save the pictures in it as JPEG (pdfimages -j NAME.pdf NAME)")
-_PAGE = Format("a web page", "a failed download leaves such a file: download the photo itself")
-_ARCHIVE = Format("an archive", "unpack it, and put the photos in it there")
+_PAGE = Format("a web page", "probably a failed download: download the photo itself")
+_ARCHIVE = Format("an archive", "unpack it and use the photos in it")
 _DRAWING = Format("an SVG drawing", "save a copy of it as PNG")
 _OTHER = "save a copy of it as JPEG or PNG"
 _JPEG_2000 = Format("a JPEG 2000 image", _OTHER)
 _JPEG_XL = Format("a JPEG XL image", _OTHER)
 _PHOTOSHOP = Format("a Photoshop file", _OTHER)
 NO_PICTURES = (_PDF, _PAGE, _ARCHIVE)
-"""What is no picture of anybody."""
+"""Formats that are not pictures."""
 _NETPBM = Format("a Netpbm image", _OTHER)
 
 _STARTS = (
@@ -56,13 +56,13 @@ _STARTS = (
     (b"MMOR", _RAW),
     *((f"P{kind}".encode() + space, _NETPBM) for kind in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t")),
 )
-"""How files of these formats begin."""
+"""First bytes of files of these formats."""
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC),
     **dict.fromkeys((b"avif", b"avis"), _AVIF),
     b"crx ": _RAW,
 }
-"""ISO base media files (ISO/IEC 14496-12) by the brand in their first box; any other brand is a video's."""
+"""ISO base media files (ISO/IEC 14496-12) by the brand in their first box; any other brand means a video."""
 _MARKUP = {b"<svg": _DRAWING, b"<!doctype html": _PAGE, b"<html": _PAGE}
 _SUFFIXES = {
     **dict.fromkeys((".heic", ".heif", ".hif"), _HEIC),
@@ -83,18 +83,18 @@ _SUFFIXES = {
 }  # fmt: skip
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _READ = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8")
-"""How files of the formats that are read begin, TIFF and WEBP aside."""
+"""First bytes of files of the supported formats, except TIFF and WEBP."""
 
 
 def foreign_format(content: bytes, suffix: str = "") -> Format | None:
-    """The format of a file that is not read, by how its content begins, else by its suffix; None where it is not known.
+    """The unsupported format of a file, by its first bytes, else by its suffix; None if supported or unknown.
 
     Args:
-        content: the file's, or its first few hundred bytes.
-        suffix: of its name, `.heic`; raw files that are built as TIFF are known by it alone.
+        content: content of the file, or its first few hundred bytes.
+        suffix: suffix of its name, such as `.heic`; it alone identifies raw files that are TIFF files inside.
     """
     by_name = _SUFFIXES.get(suffix.lower())
-    if content.startswith(_TIFF):  # what is read as TIFF of a raw file is a small preview
+    if content.startswith(_TIFF):  # a raw file read as TIFF gives a small preview
         return _RAW if by_name is _RAW or content[8:10] == b"CR" else None
     if content.startswith(_READ) or (content.startswith(b"RIFF") and content[8:12] == b"WEBP"):
         return None
@@ -114,16 +114,16 @@ def foreign_format(content: bytes, suffix: str = "") -> Format | None:
 
 
 def refuse_foreign(content: bytes, suffix: str, formats: tuple[str, ...]) -> None:
-    """Refuse a file whose format is known and not read.
+    """Refuse a file of a known, unsupported format.
 
     Args:
-        content: the file's.
-        suffix: of its name.
-        formats: those that are read.
+        content: content of the file.
+        suffix: suffix of its name.
+        formats: names of the supported formats.
 
     Raises:
-        UnreadableError: saying what it is, and how to get a photo from it.
+        UnreadableError: the file has such a format; the message names it and says how to get a photo from the file.
     """
     found = foreign_format(content, suffix)
     if found is not None:
-        raise UnreadableError(f"is not an image that is read ({', '.join(formats)}) but {found.name}", found.mend)
+        raise UnreadableError(f"is not a supported image ({', '.join(formats)}) but {found.name}", found.mend)

@@ -1,8 +1,7 @@
-"""One photo to pixels: checked, decoded, made square.
+"""Read one photo: check the file, decode it, make it square.
 
-Nothing of the process is changed while photos are read, so any number of threads may read them: neither Python's
-warning filters nor anything of Pillow. Pillow's warnings go where the program sends them; a program that makes errors
-of warnings still reads every sound photo.
+Reading is thread-safe: it changes neither Python's warning filters nor any setting of Pillow. Pillow's warnings go
+where the program sends them; a program that turns warnings into errors still reads every sound photo.
 """
 
 from __future__ import annotations
@@ -28,62 +27,66 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from siamesekit.allocator import return_freed_memory
-from siamesekit.component_faults import given, line_in, place_of, told
 from siamesekit.data.foreign_formats import refuse_foreign
 from siamesekit.data.photo_colours import Pixels as Pixels
 from siamesekit.data.photo_colours import to_rgb
-from siamesekit.data.photo_files import MAX_BYTES, Room, check_length, content_of
+from siamesekit.data.photo_files import Room, check_length, content_of
 from siamesekit.data.photo_files import UnreadableError as UnreadableError  # for those who read photos
 from siamesekit.data.photo_geometry import Box, fitted, upright
 from siamesekit.data.photo_geometry import Fit as Fit
 from siamesekit.data.photo_geometry import square as square
 from siamesekit.data.photo_headers import check_size, check_structure, essential, orientation_in, orientation_of
 from siamesekit.data.records import Record
-from siamesekit.errors import SiamesekitError, line_of_name
+from siamesekit.errors import SiamesekitError
+from siamesekit.files.untrusted import MAX_PHOTO_BYTES
+from siamesekit.hardware.allocator import return_freed_memory
+from siamesekit.registry.component_faults import given, line_in, place_of, told
+from siamesekit.wording import line_of_name
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""What is opened; Pillow's other decoders never see a photo."""
-PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin, BmpImagePlugin, TiffImagePlugin,
+"""Supported formats; Pillow's other decoders never see a photo."""
+PILLOW_PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin, BmpImagePlugin, TiffImagePlugin,
            GifImagePlugin)  # fmt: skip
-"""Their modules, which register themselves when they are imported.
+"""Pillow's modules for these formats, which register themselves on import.
 
-Pillow would import them when it opens its first photo, under a lock that a forked child might find taken for ever.
+Otherwise Pillow imports them when it opens its first photo, under a lock that may stay locked for ever in a forked
+child.
 """
 DRAFT = 4
-"""A JPEG is decoded at a scale that leaves its sides at least so many times as long as wanted."""
+"""A JPEG is decoded at a reduced scale whose sides are at least this many times the wanted size."""
 DECODING = Room(2 * 2**30)
-"""What all photos that are being decoded may take, whatever the number of threads."""
+"""Memory for decoding, shared by all threads."""
 LARGE = 2**25
-"""Bytes past which a photo's memory goes back to the system at once: glibc keeps what each thread has freed."""
+"""Photos that take more bytes return their memory to the system at once; glibc keeps the freed memory of each thread.
+"""
 _REASON = 200
-"""Characters of a decoder's own words that are told."""
+"""Maximum number of characters of a decoder's error that are shown."""
 _PREFIX = 16
-"""Bytes by which a format is recognised."""
+"""Number of first bytes by which Pillow recognizes a format."""
 _ORIENTATION = 274
 
 
 def read_square(record: Record, size: int, fit: Fit) -> Pixels:
-    """A record's photo as the network sees it, uint8 RGB `[size, size, 3]`.
+    """Read a record's photo as the network sees it, uint8 RGB `[size, size, 3]`.
 
-    A JPEG that is at least `2 · DRAFT` = 8 times as large as wanted in both directions is decoded at ½, ¼ or ⅛ of its
-    size (libjpeg scales while it decodes), never below `DRAFT` times the wanted size. That takes a third of the time.
-    Nothing moves: the scaled picture is cut where the photo ends, to a fraction of a pixel. On large pictures of smooth
-    colours, texture and edges the values differ from those after full decoding by 0.12 of 255 in the mean, by 0.34 on
-    the worst picture, and by at most 5 in any pixel. All other photos are decoded in full.
+    A JPEG whose sides are both at least `2 · DRAFT` = 8 times the wanted size is decoded at ½, ¼ or ⅛ of its size
+    (libjpeg scales while it decodes), never below `DRAFT` times the wanted size. This takes a third of the time. The
+    content does not shift: the scaled picture ends exactly where the photo ends, to a fraction of a pixel. On large
+    pictures of smooth colours, texture and edges, the values differ from those of full decoding by 0.12 of 255 in the
+    mean, by 0.34 on the worst picture, and by at most 5 in any pixel. All other photos are decoded in full.
 
     Raises:
         UnreadableError: the photo cannot be used.
     """
     if isinstance(record.source, Path):
         with content_of(record.source, record.root) as content:
-            made_square = partial(fitted, size=size, fit=fit)
-            return _read(content, DRAFT * size, made_square, record.source.suffix)
+            to_square = partial(fitted, size=size, fit=fit)
+            return _read(content, DRAFT * size, to_square, record.source.suffix)
     return square(read_pixels(record), size, fit)
 
 
 def read_pixels(record: Record) -> Pixels:
-    """A record's pixels at their own size, uint8 RGB `[height, width, 3]`, upright.
+    """Read a record's photo at its full size, uint8 RGB `[height, width, 3]`, upright.
 
     Raises:
         UnreadableError: the photo cannot be used.
@@ -94,49 +97,51 @@ def read_pixels(record: Record) -> Pixels:
 
 
 def _given_by(source: Callable[[], Pixels]) -> Pixels:
-    """The pixels that a reader's function gives, uint8 RGB `[height, width, 3]`.
+    """Call a reader's function for the pixels, uint8 RGB `[height, width, 3]`.
 
     Raises:
-        UnreadableError: it fails, or gives something else.
+        UnreadableError: the function fails or returns something else.
     """
     try:
         pixels = source()
     except (SiamesekitError, UnreadableError, MemoryError):
         raise
-    except Exception as error:  # a plugin's code raises anything
+    except Exception as error:  # a plugin may raise anything
         function = source.func if isinstance(source, partial) else source
         file = getattr(getattr(function, "__code__", None), "co_filename", "")
         where = line_in(error, file) if file else ""
-        raise UnreadableError(f"its reader's function fails{where and f' {where} of {place_of(file)}'}: {told(error)}",
-                              "mend the reader, or the photo") from error  # fmt: skip
+        raise UnreadableError(
+            f"its reader's function fails{where and f' {where} of {place_of(file)}'}: {told(error)}",
+            "fix the reader or the photo",
+        ) from error
     shape: tuple[int, ...] = getattr(pixels, "shape", ())
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise UnreadableError(f"its reader gave {given(pixels)}", "a reader gives uint8 [height, width, 3]")
+        raise UnreadableError(f"its reader returned {given(pixels)}", "a reader must return uint8 [height, width, 3]")
     return pixels
 
 
 def decode(file: Path, root: Path | None = None) -> Pixels:
-    """A photo file's pixels, uint8 RGB `[height, width, 3]`, turned upright as its EXIF orientation says.
+    """Decode a photo file to uint8 RGB `[height, width, 3]`, turned upright by its EXIF orientation.
 
-    The photo's size in pixels is checked against `MAX_PIXELS` and `MAX_SIDE` from the header alone; then the whole
-    photo is decoded, so a truncated one is found. Of an animation it is the first frame; transparency becomes black;
-    16-bit values keep their upper 8 bits; floats are 0 … 255, or 0 … 65,535 where one is above 255, and are refused
-    where none reaches a sixteenth of that, as of a photo with values 0 … 1. Damaged metadata round sound pixels does
-    no harm.
+    The size in pixels is checked against `MAX_PIXELS` and `MAX_SIDE` from the header alone; then the whole photo is
+    decoded, so a truncated file is noticed. Animations give their first frame; transparency becomes black; 16-bit
+    values keep their upper 8 bits. Floats are read as 0 … 255, or as 0 … 65,535 if one is above 255; they are refused
+    if none reaches a sixteenth of that range, as in a photo with values 0 … 1. Damaged metadata of sound pixels is
+    ignored.
 
     Args:
-        file: the photo.
-        root: the folder that it has to lie in, links followed; None: any.
+        file: file of the photo.
+        root: folder that must contain the file after links are resolved; None: any folder.
 
     Raises:
-        UnreadableError: with the reason and the mend.
+        UnreadableError: the photo cannot be used; the error has the reason and what to do.
     """
     with content_of(file, root) as content:
         return _read(content, suffix=file.suffix)
 
 
 def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:
-    """The photo in a file's content as `read_square` gives that file's, `[size, size, 3]`.
+    """Decode the content of a photo file to `[size, size, 3]`, exactly as `read_square` does with the file.
 
     Raises:
         UnreadableError: the photo cannot be used.
@@ -146,11 +151,11 @@ def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:
 
 
 def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:
-    """A Pillow image as `read_square` gives its file's photo, `[size, size, 3]`.
+    """Convert a Pillow image to `[size, size, 3]`, as `read_square` does with its file.
 
-    It is turned as its EXIF says, transparency becomes black, and so on. A JPEG that was opened and not yet decoded
-    gives the very pixels that its file gives; of a JPEG that is decoded, those of full decoding. The image stays as it
-    is, but that Pillow decodes one that it has not decoded yet.
+    The image is turned by its EXIF orientation, transparency becomes black, and so on. A JPEG that is opened but not
+    yet decoded gives exactly the pixels of its file; a decoded JPEG gives the pixels of full decoding. The image is not
+    changed, except that Pillow may decode it.
 
     Raises:
         UnreadableError: the photo cannot be used.
@@ -158,9 +163,9 @@ def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:
     content = _jpeg_behind(image)
     if content is not None:
         return square_of_content(content, size, fit)
-    with _damage_told():
+    with _pillow_errors():
         if 0 in image.size:
-            raise UnreadableError(f"has no pixels ({image.width} × {image.height})", "give another one")
+            raise UnreadableError(f"has no pixels ({image.width} × {image.height})", "choose another image")
         check_size(*image.size)
         image.load()
         exif = image.info.get("exif")
@@ -170,7 +175,7 @@ def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:
 
 
 def _jpeg_behind(image: Image.Image) -> bytes | None:
-    """The content of the JPEG that a Pillow image was opened from; None where it is decoded, changed, or no JPEG."""
+    """The file content of a Pillow image opened from a JPEG; None if it is decoded, changed, or not a JPEG."""
     if not isinstance(image, ImageFile.ImageFile) or image.format not in ("JPEG", "MPO") or not image.tile:
         return None
     try:
@@ -179,18 +184,18 @@ def _jpeg_behind(image: Image.Image) -> bytes | None:
         position = file.tell()
         try:
             file.seek(0)
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_PHOTO_BYTES + 1)
         finally:
             file.seek(position)
         same = opened(content)
         unchanged = image.tell() == 0 and _looks(image) == _looks(same)
-    except Exception:  # a file that is closed or no longer there, or of which only Pillow's own state is sound
+    except Exception:  # the file is closed, missing or damaged; Pillow's own state may still be sound
         return None
     return content if unchanged else None
 
 
 def _looks(image: ImageFile.ImageFile) -> tuple[object, ...]:
-    """What a program may have changed of an image that is not decoded yet: by `draft`, or in its EXIF."""
+    """Properties that a program may have changed before decoding: by `draft`, or in the EXIF."""
     return image.size, image.mode, image.getexif().get(_ORIENTATION)
 
 
@@ -200,9 +205,9 @@ def _read(
     use: Callable[[Image.Image, Box], Image.Image] = lambda image, _: image,
     suffix: str = "",
 ) -> Pixels:
-    """The photo in a file's content, RGB, upright, then used; a JPEG at a smaller scale whose sides are `smallest`.
+    """Decode a file's content to upright RGB and apply `use`; a JPEG may be scaled down to sides of `smallest`.
 
-    Where that fails it is tried without the metadata: they may be all that is damaged.
+    If decoding fails, it is repeated without the metadata, because only the metadata may be damaged.
     """
     refuse_foreign(content, suffix, FORMATS)
     check_structure(content)
@@ -219,11 +224,11 @@ def _pixels(
     content: bytes, smallest: int | None, use: Callable[[Image.Image, Box], Image.Image], orientation: int | None = None
 ) -> Pixels:
     try:
-        with _damage_told():
+        with _pillow_errors():
             image = opened(content)
             check_size(*image.size)
             full = image.width * image.height
-            drafted = None if smallest is None else image.draft(None, (smallest, smallest))  # of JPEG alone not None
+            drafted = None if smallest is None else image.draft(None, (smallest, smallest))  # None except for JPEG
             wanted = _memory(image, full)
             with DECODING.take(wanted):
                 image.load()
@@ -232,7 +237,7 @@ def _pixels(
                     orientation = _orientation(image, lambda: orientation_in(content))
                 turned, box = upright(image, box, orientation)
                 pixels = np.asarray(use(to_rgb(turned), box))
-                image.close()  # the next one in this room needs its memory
+                image.close()  # free its memory for the next photo
                 if wanted > LARGE:
                     return_freed_memory()
             return pixels
@@ -241,14 +246,14 @@ def _pixels(
 
 
 def opened(content: bytes) -> ImageFile.ImageFile:
-    """A photo's file, opened and not yet decoded, as `PIL.Image.open` does it with `FORMATS` alone.
+    """Open a photo file without decoding it, as `PIL.Image.open` does with `FORMATS` alone.
 
-    Not by that function: it warns of sizes that are allowed here, which is an error where warnings are, and imports
-    all of Pillow's plugins where a file is no photo.
+    `PIL.Image.open` itself warns of sizes that are allowed here, which fails if warnings are errors, and it imports all
+    plugins of Pillow if a file is not a photo.
 
     Raises:
-        UnidentifiedImageError: it is of no such format.
-        Exception: whatever a decoder raises on damage.
+        UnidentifiedImageError: the file has none of these formats.
+        Exception: any error of a decoder on a damaged file.
     """
     for name in FORMATS:
         factory, accepts = Image.OPEN[name]
@@ -262,8 +267,8 @@ def opened(content: bytes) -> ImageFile.ImageFile:
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
-    """What Pillow raises, as an `UnreadableError`."""
+def _pillow_errors() -> Iterator[None]:
+    """Raise errors of Pillow as `UnreadableError`."""
     try:
         yield
     except UnidentifiedImageError:
@@ -280,24 +285,24 @@ def _damage_told() -> Iterator[None]:
 
 
 def _memory(image: ImageFile.ImageFile, full: int) -> int:
-    """Bytes that decoding takes at most; `full` are the pixels before `draft`."""
+    """Upper bound of the bytes that decoding takes; `full` is the number of pixels before `draft`."""
     plain = image.mode in ("1", "L", "RGB", "CMYK", "YCbCr") and "transparency" not in image.info
     held = 8 * full if image.info.get("progressive") else 0  # libjpeg keeps all coefficients
     return (8 if plain else 20) * image.width * image.height + held
 
 
 def _orientation(image: Image.Image, as_stored: Callable[[], int | None]) -> int | None:
-    """What its EXIF says, or its XMP; None where they cannot be read.
+    """Orientation in the EXIF or XMP of an image; None if it cannot be read.
 
     Args:
-        image: decoded.
-        as_stored: finds it in the EXIF by itself, for where Pillow warns of something else in there and the program
-            has made errors of warnings.
+        image: a decoded image.
+        as_stored: reads the orientation from the EXIF without Pillow. It is called if Pillow warns about other tags and
+            the program turns warnings into errors.
     """
     try:
         found: int = image.getexif().get(_ORIENTATION, 1)
         return found
     except Warning:
         return as_stored()
-    except Exception:  # of metadata anything can be wrong, and the pixels are sound
+    except Exception:  # metadata may be damaged in any way while the pixels are sound
         return None

@@ -1,32 +1,35 @@
-"""All photos to one tensor, or to a stream of chunks: decoded in parallel, in order, bad ones reported together."""
+"""Load photos into one tensor or a stream of chunks: decoded in parallel, in order, with all bad photos reported."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
 from typing import NamedTuple
 
 from torch import Tensor
 
-from siamesekit.data.images import Fit, Pixels, read_square
+from siamesekit.data.images import read_square
+from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError, line_of_name
+from siamesekit.errors import DataError
 from siamesekit.progress import Progress
+from siamesekit.wording import and_more, line_of_name
 
 AHEAD = 4
-"""Chunks that are being decoded, or wait to be used, at a time."""
+"""Number of chunks that are decoded ahead."""
 LOADED = 64
-"""Photos in a chunk where all are kept."""
+"""Number of photos per chunk when all photos are loaded into one tensor."""
 SHOWN_FINDINGS = 20
 
 
-class Finding(NamedTuple):
-    """A photo that cannot be used: its name, why, and what to do."""
+class UnusablePhoto(NamedTuple):
+    """A photo that cannot be used: its name, the reason, and what to do."""
 
     name: str
     reason: str
@@ -37,17 +40,17 @@ class Finding(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The photos that can be used, and those that cannot.
+    """Usable photos, and findings on the others.
 
     Attributes:
         images: uint8 RGB `[n, 3, size, size]`, channels last.
-        kept: which of the N records they are, ascending.
-        findings: the others, in their order.
+        kept: indices of the usable photos among the N records, ascending.
+        findings: findings on the other photos, in the order of the records.
     """
 
     images: Tensor
     kept: tuple[int, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[UnusablePhoto, ...]
 
 
 def load_images(
@@ -61,15 +64,15 @@ def load_images(
     """Decode all photos, in threads, to uint8 RGB `[N, 3, size, size]`, channels last; see `read_square`.
 
     Args:
-        records: N photos.
-        size: the square's side in pixels.
+        records: records of the N photos.
+        size: side of the square in pixels.
         fit: how a photo is made square.
-        progress: is shown the photos.
-        budget: bytes past which the tensor is kept in a file (`empty_images`).
-        workers: threads; as many as there are CPUs by default. The result does not depend on it.
+        progress: progress display.
+        budget: maximum bytes of the tensor in memory; a larger one is stored in a file (`empty_images`).
+        workers: number of threads, by default the number of CPUs. The result does not depend on it.
 
     Raises:
-        DataError: photos that cannot be read, all of them together, each with its reason and what to do.
+        DataError: photos cannot be read; it lists them, each with the reason and what to do.
     """
     loaded = load_usable(records, size, fit, progress, budget, workers)
     if loaded.findings:
@@ -85,15 +88,16 @@ def load_usable(
     budget: int = DEFAULT_BUDGET,
     workers: int | None = None,
 ) -> Loaded:
-    """As `load_images`, but photos that cannot be read are told beside the others in place of an error.
+    """Like `load_images`, but return findings on photos that cannot be read, instead of an error.
 
     Raises:
-        DataError: there is no room for the pixels.
+        DataError: the disk has no room for the pixels.
     """
     images = empty_images(len(records), size, budget)
-    findings: dict[int, Finding] = {}
+    findings: dict[int, UnusablePhoto] = {}
     rooms = images.split(LOADED)
-    for _ in _read(records, rooms, size, fit, progress or Progress(), "Reading photos", workers, findings):
+    shown = (progress or Progress()).track(range(len(records)), len(records), "Reading photos", "photos")
+    for _ in _read(records, rooms, fit, shown, findings, workers=workers):
         pass
     kept = tuple(number for number in range(len(records)) if number not in findings)
     return Loaded(keep_only(images, kept), kept, tuple(findings.values()))
@@ -106,22 +110,22 @@ def read_chunks(
     chunk: int,
     progress: Progress,
     label: str,
-    workers: int | None = None,
-    passed_over: dict[int, Finding] | None = None,
+    passed_over: dict[int, UnusablePhoto] | None = None,
 ) -> Generator[Tensor]:
-    """The photos in order, `chunk` at a time, uint8 `[n, 3, size, size]`, channels last; a bounded number is decoded
-    in the background while the caller works on one.
+    """Yield the photos in order, `chunk` at a time, uint8 `[n, 3, size, size]`, channels last.
 
-    Past the first photo that cannot be read nothing is given any more: the others are read to be reported with it.
-    With `passed_over`, which receives such photos by their place among the records, the others are given without them.
+    A bounded number of chunks is decoded in the background while the caller works on one. After the first photo that
+    cannot be read, no more chunks are yielded; the other photos are read only to report all bad ones together. With
+    `passed_over`, bad photos are skipped and stored in it, by their index among the records.
 
     Raises:
-        DataError: photos that cannot be read, all of them together; not with `passed_over`.
+        DataError: photos cannot be read, and `passed_over` is not given; it lists them all.
     """
     sizes = (min(chunk, len(records) - start) for start in range(0, len(records), chunk))
     rooms = (empty_images(length, size) for length in sizes)
-    findings: dict[int, Finding] = {} if passed_over is None else passed_over
-    yield from _read(records, rooms, size, fit, progress, label, workers, findings, rest=passed_over is not None)
+    findings: dict[int, UnusablePhoto] = {} if passed_over is None else passed_over
+    shown = progress.track(range(len(records)), len(records), label, "photos")
+    yield from _read(records, rooms, fit, shown, findings, rest=passed_over is not None)
     if findings and passed_over is None:
         raise DataError(*report(tuple(findings.values()), len(records)))
 
@@ -129,23 +133,20 @@ def read_chunks(
 def _read(
     records: Sequence[Record],
     rooms: Iterable[Tensor],
-    size: int,
     fit: Fit,
-    progress: Progress,
-    label: str,
-    workers: int | None,
-    findings: dict[int, Finding],
+    shown: Iterator[object],
+    findings: dict[int, UnusablePhoto],
     rest: bool = False,
+    workers: int | None = None,
 ) -> Generator[Tensor]:
-    """Fill `rooms`, which together hold all records, giving each when it is full, `AHEAD` of them begun before.
+    """Fill the tensors `rooms`, which together have room for all records, and yield each; `AHEAD` are filled ahead.
 
-    `findings` receives the photos that cannot be read, by their place among the records. With `rest` the others are
-    given without them.
+    `findings` receives the photos that cannot be read, by their index among the records. With `rest`, the other photos
+    are yielded nevertheless.
     """
-    begun: deque[tuple[Tensor, list[Future[Finding | None]]]] = deque()
+    begun: deque[tuple[Tensor, list[Future[UnusablePhoto | None]]]] = deque()
     numbers = count()
     upcoming, left = iter(rooms), iter(records)
-    shown = progress.track(range(len(records)), len(records), label, "photos")
     pool = ThreadPoolExecutor(workers or os.cpu_count())
 
     def begin() -> None:
@@ -176,17 +177,17 @@ def _read(
         pool.shutdown(cancel_futures=True)
 
 
-def _fill(pixels: Pixels, record: Record, fit: Fit) -> Finding | None:
-    """Write a record's photo into its place `[size, size, 3]`."""
+def _fill(pixels: Pixels, record: Record, fit: Fit) -> UnusablePhoto | None:
+    """Write a record's photo into `pixels` `[size, size, 3]`; return a finding if it cannot be read."""
     try:
         pixels[...] = read_square(record, len(pixels), fit)
     except UnreadableError as error:
-        return Finding(record.name, *error.args)
+        return UnusablePhoto(record.name, *error.args)
     return None
 
 
-def report(findings: Sequence[Finding], photos: int) -> tuple[str, list[str]]:
-    """Photos that cannot be used: how many of all, and the first `SHOWN_FINDINGS` of them, a line each."""
+def report(findings: Sequence[UnusablePhoto], photos: int) -> tuple[str, list[str]]:
+    """Message on photos that cannot be used: their number, and a line for each of the first `SHOWN_FINDINGS`."""
     shown = [str(finding) for finding in findings[:SHOWN_FINDINGS]]
-    more = len(findings) - SHOWN_FINDINGS
-    return f"{len(findings)} of {photos} photos cannot be used", [*shown, *([f"… and {more} more"] if more > 0 else [])]
+    more = and_more(len(findings), SHOWN_FINDINGS)
+    return f"{len(findings)} of {photos} photos cannot be used", [*shown, *([f"… {more}"] if more else [])]

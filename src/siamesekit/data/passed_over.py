@@ -1,4 +1,4 @@
-"""Files of a folder of photos that the reader `folder` passes over: counted, so that nobody is lost without a word."""
+"""Count the files that the reader `folder` skips, so that no individual is lost without a message."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 from siamesekit.data.foreign_formats import NO_PICTURES, foreign_format
 from siamesekit.data.photo_folders import children, folders_in, is_folder, is_photo, photos_in
-from siamesekit.errors import line_of_name
+from siamesekit.wording import and_more, line_of_name
 
 OF_SYSTEMS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
-"""Files that an operating system puts beside photos by itself."""
+"""Files that operating systems create in folders of photos."""
 SHOWN = 10
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """What is no photo in the folders of individuals, hidden files and an operating system's own aside.
+    """Skipped files in the folders of individuals, without hidden files and those of operating systems.
 
     Attributes:
-        by_suffix: how many files have each suffix, spelled as they spell it; empty for names without one.
-        without_photos: the same of each individual that has no photo at all.
-        loose: photos in no individual's folder.
+        by_suffix: number of files by suffix, as spelled in their names; an empty suffix for names without one.
+        without_photos: number of files by suffix, for each individual without any photo.
+        loose: number of photos that are in no individual's folder.
     """
 
     by_suffix: Mapping[str, int]
@@ -31,30 +31,29 @@ class PassedOver:
     loose: int
 
     def sentences(self) -> list[str]:
-        """What was passed over, a sentence each."""
-        told = []
+        """Messages on the skipped files."""
+        messages = []
         if self.loose:
-            told.append(_loose(self.loose))
+            messages.append(_loose(self.loose))
         if self.by_suffix:
-            told.append(f"{_counted(self.by_suffix)}; {_MEND}")
+            messages.append(f"{_counted(self.by_suffix)}; {_REMEDY}")
         shown = list(self.without_photos.items())[:SHOWN]
-        told += [f"individual {line_of_name(name)}: {_counted(files)}, and no photo is left" for name, files in shown]
-        if len(self.without_photos) > SHOWN:
-            told.append(f"and {len(self.without_photos) - SHOWN} more individuals of whom no photo is left")
-        return told
+        messages += [f"individual {line_of_name(name)} has no photos: {_counted(files)}" for name, files in shown]
+        more = and_more(len(self.without_photos), SHOWN, "individuals without photos")
+        return [*messages, *([more] if more else [])]
 
 
-_MEND = "only names with a photo's suffix are read (HEIC and raw files: convert them to JPEG)"
+_REMEDY = "only files with the suffix of a photo are read (convert HEIC and raw files to JPEG)"
 
 
 def passed_over(root: Path, groups: str = "none") -> PassedOver:
-    """Look through the folders that the reader `folder` reads.
+    """Count the files that the reader `folder` skips.
 
-    A folder without a photo counts as an individual's where a picture lies in it that is not read, such as a HEIC.
+    A folder without photos counts as an individual only if it holds an unsupported picture, such as a HEIC file.
 
     Args:
-        root: the reader's.
-        groups: the reader's.
+        root: the option `root` of the reader.
+        groups: the option `groups` of the reader.
 
     Raises:
         DataError: a folder cannot be read.
@@ -83,7 +82,7 @@ def passed_over(root: Path, groups: str = "none") -> PassedOver:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """The files in a folder and its sub-folders but hidden ones and an operating system's own; as photos are found."""
+    """Files in a folder and its sub-folders, without hidden ones and those of operating systems."""
     found = []
     for entry in children(folder):
         if entry.name.startswith(".") or entry.name.lower() in OF_SYSTEMS:
@@ -102,8 +101,8 @@ def _loose(count: int) -> str:
 
 
 def _counted(files: Mapping[str, int]) -> str:
-    """`3 files passed over: 2 .HEIC, 1 without a suffix`."""
+    """`3 files skipped: 2 .HEIC, 1 without a suffix`."""
     total = sum(files.values())
     kinds = [f"{count} {line_of_name(suffix) if suffix else 'without a suffix'}" for suffix, count in files.items()]
-    more = f" and {len(kinds) - SHOWN} more kinds" if len(kinds) > SHOWN else ""
-    return f"{total} file{'' if total == 1 else 's'} passed over: {', '.join(kinds[:SHOWN])}{more}"
+    more = and_more(len(kinds), SHOWN, "kinds")
+    return f"{total} file{'' if total == 1 else 's'} skipped: {', '.join(kinds[:SHOWN])}{more and f' {more}'}"

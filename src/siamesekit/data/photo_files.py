@@ -1,4 +1,4 @@
-"""A photo's file to bytes, safely: regular files only, of bounded size, inside the folder that they belong to."""
+"""Read photo files safely: only regular files, of bounded size, inside their root folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from siamesekit.files import open_regular
-
-MAX_BYTES = 800_000_000
-"""A larger file is refused before it is read: 100 megapixels of 16-bit RGBA, uncompressed."""
+from siamesekit.files.untrusted import MAX_PHOTO_BYTES, open_regular
 
 
 class UnreadableError(Exception):
-    """One photo cannot be read: (reason, mend)."""
+    """One photo cannot be read: (reason, what to do)."""
 
 
 class Room:
-    """Memory that threads share: who wants some waits until it is free.
+    """A memory limit that threads share: a thread waits until its share is free.
 
     Args:
-        size: bytes. A wish for more than all of it is granted when nothing else is taken.
+        size: limit in bytes. A larger request is granted when no other thread holds any memory.
     """
 
     def __init__(self, size: int) -> None:
@@ -33,13 +30,13 @@ class Room:
             os.register_at_fork(after_in_child=self.free_all)
 
     def free_all(self) -> None:
-        """All of it is free: in a forked child, where the threads that had taken some are not."""
+        """Mark all memory as free, in a forked child, where the other threads no longer exist."""
         self.taken = 0
         self._changed = threading.Condition()
 
     @contextmanager
     def take(self, wanted: int) -> Iterator[None]:
-        """`wanted` bytes for as long as the block lasts."""
+        """Hold `wanted` bytes inside the `with` block."""
         with self._changed:
             self._changed.wait_for(lambda: self.taken == 0 or self.taken + wanted <= self.size)
             self.taken += wanted
@@ -52,25 +49,25 @@ class Room:
 
 
 CONTENTS = Room(2**30)
-"""What all files whose photos are being decoded may take."""
+"""Memory for the contents of all files that are being decoded."""
 
 
 @contextmanager
 def content_of(file: Path, root: Path | None = None) -> Iterator[bytes]:
-    """The whole content of a photo's file, read once: what happens to the file afterwards changes nothing.
+    """Read the whole content of a photo file at once, so that later changes of the file have no effect.
 
-    (Decoders that map a file into memory die with the process when another one shortens it.)
+    (A decoder that maps a file into memory crashes the process if the file is shortened.)
 
     Args:
-        file: may be a symbolic link.
-        root: the folder in which the file must lie once links are followed; anywhere without it.
+        file: path of the file; it may be a symbolic link.
+        root: folder that must contain the file after links are resolved; None: any folder.
 
     Raises:
-        UnreadableError: there is no such file, or it must not be read; no device, FIFO or folder is ever opened.
+        UnreadableError: the file does not exist or must not be read. Devices, FIFOs and folders are never opened.
     """
     try:
         real = _resolved(file, root)
-        _check(real.stat())  # before it is opened, which a device might take for an order
+        _check(real.stat())  # before opening, which may trigger an action of a device
         stream = open_regular(real)
     except (OSError, ValueError) as error:
         raise _not_opened(error) from None
@@ -88,7 +85,7 @@ def content_of(file: Path, root: Path | None = None) -> Iterator[bytes]:
 def _resolved(file: Path, root: Path | None) -> Path:
     real = Path(os.path.realpath(file, strict=True))
     if root is not None and not real.is_relative_to(os.path.realpath(root)):
-        raise UnreadableError(f"is a link to {str(real)!r}, outside {str(root)!r}", "put the photo itself there")
+        raise UnreadableError(f"is a link to {str(real)!r}, outside {str(root)!r}", "replace the link by the photo")
     return real
 
 
@@ -97,24 +94,24 @@ _SPECIAL = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "
 
 def _check(info: os.stat_result) -> None:
     if stat.S_ISDIR(info.st_mode):
-        raise UnreadableError("is a folder, not a photo", "name the photos in it")
+        raise UnreadableError("is a folder, not a photo", "choose a photo in it")
     if not stat.S_ISREG(info.st_mode):
         kind = next((name for is_kind, name in _SPECIAL if is_kind(info.st_mode)), "special file")
-        raise UnreadableError("is not a regular file", f"it is a {kind}, and a photo is a file with pixels in it")
+        raise UnreadableError("is not a regular file", f"it is a {kind}: replace it by a photo file")
     check_length(info.st_size)
 
 
 def check_length(size: int) -> None:
-    """Refuse a photo's file by its size in bytes.
+    """Check the size of a photo file in bytes.
 
     Raises:
-        UnreadableError: it is empty, or larger than `MAX_BYTES`.
+        UnreadableError: the file is empty, or larger than `MAX_PHOTO_BYTES`.
     """
     if size == 0:
         raise UnreadableError("is empty (0 bytes)", "copy it again or remove it")
-    if size > MAX_BYTES:
+    if size > MAX_PHOTO_BYTES:
         raise UnreadableError(
-            f"is too large: {size / 10**6:,.0f} MB, the limit is {MAX_BYTES / 10**6:,.0f} MB", "make it smaller"
+            f"is too large: {size / 10**6:,.0f} MB, the limit is {MAX_PHOTO_BYTES / 10**6:,.0f} MB", "make it smaller"
         )
 
 

@@ -1,4 +1,4 @@
-"""Folders of photos: which files in them are photos, and in which order."""
+"""Find photos in folders, in natural order."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from siamesekit.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""What the name of a photo's file ends in, in small letters or capitals."""
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+"""Suffixes of photo files, in lower or upper case."""
 
 
 def is_photo(name: str) -> bool:
-    """Whether a file of this name is taken for a photo: by its suffix, and not hidden (`._1.jpg`)."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    """Whether a file name is that of a photo: it has a photo's suffix and is not hidden (`._1.jpg`)."""
+    return name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith(".")
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """The photos directly in a folder, as people count (`2.jpg` before `10.jpg`).
+    """Photos directly in a folder, in natural order (`2.jpg` before `10.jpg`).
 
     Raises:
         DataError: the folder cannot be read.
@@ -27,7 +27,7 @@ def photos_in(folder: Path) -> list[Path]:
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """The photos in a folder and its sub-folders; hidden folders, and links to folders, are left alone.
+    """Photos in a folder and its sub-folders, in natural order; hidden folders and links to folders are skipped.
 
     Raises:
         DataError: a folder cannot be read.
@@ -42,7 +42,7 @@ def photos_below(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder but hidden ones, as people count.
+    """Sub-folders of a folder, without hidden ones, in natural order.
 
     Raises:
         DataError: the folder cannot be read.
@@ -51,7 +51,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def children(folder: Path) -> list[Path]:
-    """All that is in a folder, as people count.
+    """All entries of a folder, in natural order.
 
     Raises:
         DataError: the folder cannot be read.
@@ -66,15 +66,15 @@ def is_folder(path: Path) -> bool:
     """Whether a path is a folder, or a link to one.
 
     Raises:
-        DataError: it cannot be told.
+        DataError: the path cannot be accessed.
     """
     try:
         return path.is_dir()
     except OSError as error:
-        raise DataError(f"{path} cannot be looked at: {error.strerror}; check its folder's permissions") from None
+        raise DataError(f"cannot access {path}: {error.strerror}; check the permissions of its folder") from None
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key in which numbers count by value; the name itself breaks ties."""
+    """Sort key that orders numbers by value; the name itself breaks ties."""
     parts = re.findall(r"\d+|\D+", path.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, path.name)]

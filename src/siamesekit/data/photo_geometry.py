@@ -1,4 +1,4 @@
-"""Where a photo lies in what was decoded: turned upright, made square, to a fraction of a pixel."""
+"""Turn photos upright and make them square, with positions to a fraction of a pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from siamesekit.data.photo_colours import Pixels
 
 Fit = Literal["squash", "pad", "crop"]
 Box = tuple[float, float, float, float]
-"""Left, top, right and bottom edge of a photo in the pixels of a decoded image, which may reach a little farther."""
+"""Left, top, right and bottom edge of a photo in a decoded image, in pixels; the image may be slightly larger."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -22,13 +22,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each orientation (EXIF 2.3, tag 274)."""
+"""Transposition that undoes each orientation (EXIF 2.3, tag 274)."""
 _FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)
-"""Orientations that turn what is stored first to the right, or to the bottom."""
+"""Orientations that move the first stored column to the right, and the first stored row to the bottom."""
 
 
 def upright(image: Image.Image, box: Box, orientation: int | None) -> tuple[Image.Image, Box]:
-    """An image turned as an orientation says (TIFF is already), and the box of the photo in it with it."""
+    """Turn an image and the photo's box in it upright, by an orientation (Pillow has already turned TIFF images)."""
     if orientation not in _UPRIGHT:
         return image, box
     turned = image.transpose(_UPRIGHT[orientation])
@@ -41,7 +41,7 @@ def upright(image: Image.Image, box: Box, orientation: int | None) -> tuple[Imag
 
 
 def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
-    """Resize `[height, width, 3]` to `[size, size, 3]`: squashed, padded with black, or cropped to its middle."""
+    """Resize `[height, width, 3]` to `[size, size, 3]`: squash, pad with black, or crop to the middle."""
     if pixels.shape[:2] == (size, size):
         return pixels
     image = Image.fromarray(pixels)
@@ -49,7 +49,7 @@ def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
 
 
 def fitted(image: Image.Image, box: Box, size: int, fit: Fit) -> Image.Image:
-    """The photo that lies in a box of an image, made square."""
+    """Make the photo in a box of an image square."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     sides = (size, size)
@@ -57,10 +57,12 @@ def fitted(image: Image.Image, box: Box, size: int, fit: Fit) -> Image.Image:
         side = min(width, height)
         left, top = left + (width - side) / 2, top + (height - side) / 2
         box = (left, top, min(left + side, right), min(top + side, bottom))
-    elif fit == "pad":  # a short side that rounds to no pixel at all has one
-        sides = (size, max(1, round(height / width * size))) if width > height else (
-            max(1, round(width / height * size)), size
-        )  # fmt: skip
+    elif fit == "pad":  # a short side has at least one pixel
+        sides = (
+            (size, max(1, round(height / width * size)))
+            if width > height
+            else (max(1, round(width / height * size)), size)
+        )
     resized = image.resize(sides, Image.Resampling.BILINEAR, box)
     if sides == (size, size):
         return resized

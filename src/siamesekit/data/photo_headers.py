@@ -1,5 +1,6 @@
-"""What a photo's file claims of itself, judged before a decoder believes it: of a few bytes that cost minutes or
-gigabytes there are more kinds than a limit on pixels finds.
+"""Check the headers of photo files before decoding.
+
+A limit on pixels is not enough: small files can exhaust a decoder's time or memory in several other ways.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from itertools import islice
 from siamesekit.data.photo_files import UnreadableError
 
 MAX_PIXELS = 100_000_000
-"""A photo whose header declares more pixels is refused before it is decoded."""
+"""Maximum number of pixels of a photo, checked in its header before decoding."""
 MAX_SIDE = 65_535
-"""So is a longer or wider one; no JPEG can be."""
+"""Maximum width and height in pixels, that of JPEG."""
 MAX_SCANS = 100
-"""Of a JPEG; a progressive one has about ten. Each is 100 bytes or more, and a pass over all pixels."""
+"""Maximum number of scans of a JPEG; a progressive one has about ten. A scan of 100 bytes can cost a pass over all
+pixels."""
 MAX_SEGMENTS = 10_000
-"""Of a JPEG before its first scan; 20 are usual."""
+"""Maximum number of segments before the first scan of a JPEG; 20 are usual."""
 MAX_EXIF_BLOCKS = 100
-"""Of a JPEG; one or two are usual. Pillow copies each with all before it."""
+"""Maximum number of EXIF blocks of a JPEG; one or two are usual. Pillow copies each together with all before it."""
 MAX_CHUNKS = 150_000
-"""Of a PNG, before its end; 800 MB in chunks of the usual 8 KiB are 100,000."""
+"""Maximum number of chunks of a PNG; 800 MB in chunks of the usual 8 KiB are 100,000."""
 MAX_COMMENTS = 20_000
-"""Of a GIF, or what looks like one by chance."""
+"""Maximum number of comments of a GIF, including bytes that look like one by chance."""
 MAX_STRIPS = 400_000
-"""Of a TIFF: 100 megapixels in the smallest tiles, 16 × 16. Pillow keeps 280 bytes of each."""
+"""Maximum number of strips or tiles of a TIFF: 100 megapixels in the smallest tiles, 16 × 16. Pillow keeps 280 bytes
+for each."""
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-"""In a JPEG, what a length follows, or the end."""
+"""JPEG marker that is followed by a length, or the end marker."""
 _SCAN, _END, _COMMENT, _ADOBE, _EXIF = 0xDA, 0xD9, 0xFE, 0xEE, 0xE1
 _ADOBE_BYTES = 16
 _STRIP_TAGS = {273, 279, 324, 325}
@@ -36,14 +39,14 @@ _STRIP_TAGS = {273, 279, 324, 325}
 _ORIENTATION, _SHORT = 274, 3
 _PIXEL_TAGS = {254, 255, 256, 257, 258, 259, 262, 266, _ORIENTATION, *_STRIP_TAGS, 277, 278, 284, 292, 293, 317, 320,
                322, 323, 330, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}  # fmt: skip
-"""A TIFF's tags without which its pixels could not be read, or would be others."""
+"""TIFF tags that determine the pixels."""
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a photo of too many pixels.
+    """Check the size of a photo in pixels.
 
     Raises:
-        UnreadableError: it has more than `MAX_PIXELS`, or `MAX_SIDE` a side.
+        UnreadableError: it has more than `MAX_PIXELS` pixels, or a side longer than `MAX_SIDE`.
     """
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise UnreadableError(
@@ -54,15 +57,15 @@ def check_size(width: int, height: int) -> None:
 
 
 def check_structure(content: bytes) -> None:
-    """Refuse a file that is built to exhaust its decoder.
+    """Refuse a file that would exhaust its decoder.
 
     Raises:
-        UnreadableError: it has far more parts than a photo has, or a WebP declares too many pixels.
+        UnreadableError: the file has far more parts than a photo, or is a WebP that declares too many pixels.
     """
     if content[:2] == b"\xff\xd8":
         _at_most(_header_segments(content), MAX_SEGMENTS, "segments")
         _at_most(content.count(b"Exif\0\0"), MAX_EXIF_BLOCKS, "blocks of EXIF")
-        if content.count(b"\xff\xda") > MAX_SCANS:  # quicker than to go through it, and nearly always enough
+        if content.count(b"\xff\xda") > MAX_SCANS:  # faster than parsing, and nearly always enough
             _at_most(_scans(content), MAX_SCANS, "scans")
     elif content[:4] == b"\x89PNG":
         _at_most(sum(1 for _ in islice(_chunks(content), MAX_CHUNKS + 1)), MAX_CHUNKS, "chunks")
@@ -70,7 +73,7 @@ def check_structure(content: bytes) -> None:
         _at_most(content.count(b"!\xfe"), MAX_COMMENTS, "comments")
     elif content[:2] in (b"II", b"MM"):
         _at_most(_strips(content), MAX_STRIPS, "strips")
-    elif content[:4] == b"RIFF" and content[8:16] == b"WEBPVP8X":  # its decoder takes the memory when it is made
+    elif content[:4] == b"RIFF" and content[8:16] == b"WEBPVP8X":  # the decoder allocates memory on creation
         check_size(*(1 + int.from_bytes(content[start : start + 3], "little") for start in (24, 27)))
 
 
@@ -80,16 +83,16 @@ def _at_most(found: int, limit: int, parts: str) -> None:
 
 
 def essential(content: bytes) -> bytes | None:
-    """A JPEG, PNG or TIFF without what only describes its pixels: profiles, EXIF, texts, an animation's other frames.
+    """A JPEG, PNG or TIFF without its metadata: profiles, EXIF, texts, later frames of an animation.
 
     Returns:
-        None where it has nothing of the kind, or is of another format.
+        None if the file has no metadata or another format.
     """
     kept = content
     if content[:2] == b"\xff\xd8":
         parts, last = [content[:2]], 2
         for marker, start, end in _segments(content):
-            if marker == _SCAN or start != last:  # bytes between segments: not to be understood
+            if marker == _SCAN or start != last:  # unknown bytes between segments
                 break
             tells_colours = marker == _ADOBE and end - start >= _ADOBE_BYTES
             if tells_colours or not (0xE0 <= marker <= 0xEF or marker == _COMMENT):
@@ -105,7 +108,7 @@ def essential(content: bytes) -> bytes | None:
 
 
 def _with_pixel_tags(tiff: bytes) -> bytes | None:
-    """A TIFF whose directory has the tags of the pixels alone: a new directory at its end; the old one is left over."""
+    """A TIFF with a new directory at its end that has only the tags of the pixels; the old directory stays unused."""
     try:
         order, big, entries = _directory(tiff)
     except (struct.error, OverflowError):
@@ -121,9 +124,9 @@ def _with_pixel_tags(tiff: bytes) -> bytes | None:
 
 
 def orientation_in(content: bytes) -> int | None:
-    """The orientation that the EXIF of a JPEG, PNG or WebP gives, 1 … 8 (tag 274); None where it gives none.
+    """The orientation in the EXIF of a JPEG, PNG or WebP, 1 … 8 (tag 274); None without one.
 
-    None of a TIFF, too, which Pillow turns upright when it decodes it.
+    It is also None for a TIFF, because Pillow turns TIFF images upright when it decodes them.
     """
     exif = b""
     if content[:2] == b"\xff\xd8":
@@ -138,7 +141,7 @@ def orientation_in(content: bytes) -> int | None:
 
 
 def orientation_of(exif: bytes) -> int | None:
-    """The orientation in a block of EXIF, which is a TIFF without pixels; None where there is none."""
+    """The orientation in a block of EXIF, which is a TIFF without pixels; None without one."""
     tiff = exif.removeprefix(b"Exif\0\0")
     try:
         order, big, entries = _directory(tiff)
@@ -153,7 +156,7 @@ def orientation_of(exif: bytes) -> int | None:
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of each segment of the first picture of a JPEG, those in thumbnails not among them."""
+    """Marker, start and end of each segment of the first picture in a JPEG, without the segments of thumbnails."""
     position = 2
     while found := _MARKER.search(jpeg, position):
         marker, position = jpeg[found.start() + 1], found.end()
@@ -190,8 +193,9 @@ def _strips(tiff: bytes) -> int:
         order, big, entries = _directory(tiff)
     except (struct.error, OverflowError):
         return 0
-    counts = (struct.unpack_from(order + ("Q" if big else "I"), entry, 4)[0] for tag, entry in entries
-              if tag in _STRIP_TAGS)  # fmt: skip
+    counts = (
+        struct.unpack_from(order + ("Q" if big else "I"), entry, 4)[0] for tag, entry in entries if tag in _STRIP_TAGS
+    )
     return max(counts, default=0)
 
 
@@ -199,7 +203,7 @@ def _directory(tiff: bytes) -> tuple[str, bool, list[tuple[int, bytes]]]:
     """The first directory of a TIFF, or BigTIFF: byte order, whether it is a BigTIFF, each tag with its entry.
 
     Raises:
-        struct.error, OverflowError: there is none.
+        struct.error, OverflowError: the directory is missing or damaged.
     """
     order = "<" if tiff[:2] == b"II" else ">"
     big = 43 in tiff[2:4]

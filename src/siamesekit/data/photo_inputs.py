@@ -1,4 +1,4 @@
-"""What a photo may be given as in Python: a file's path or content, a Pillow image, an array, a tensor."""
+"""Photos as Python objects: a file's path or content, a Pillow image, an array, a tensor."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from siamesekit.data.images import Fit, Pixels, read_square, square, square_of_content, square_of_image
-from siamesekit.data.photo_files import MAX_BYTES, UnreadableError
+from siamesekit.data.images import read_square, square_of_content, square_of_image
+from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.photo_geometry import Fit, square
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError, line_of_name
+from siamesekit.errors import DataError
+from siamesekit.files.untrusted import MAX_PHOTO_BYTES
+from siamesekit.wording import line_of_name
 
 Photo = str | Path | Image.Image | NDArray[np.uint8] | Tensor | bytes | bytearray | memoryview | IO[bytes]
 """A file's path, a Pillow image, uint8 RGB as an array `[height, width, 3]` or a tensor `[3, height, width]`, a file's
 content, or an open file."""
-EXPECTED = ("a photo is a file's path, its content as bytes, a file opened for reading bytes, a Pillow image, a NumPy "
-            "array uint8 [height, width, 3] or a tensor uint8 [3, height, width]")  # fmt: skip
+EXPECTED = (
+    "a photo must be a file's path, its content as bytes, a file opened in binary mode, a Pillow image, a NumPy "
+    "array uint8 [height, width, 3] or a tensor uint8 [3, height, width]"
+)
 _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]+:/|data:")
 _SHOWN = 80
-"""Characters that are shown of a URL."""
+"""Maximum number of characters of a URL that are shown."""
 
 
 def prepared(photo: Photo, size: int, fit: Fit) -> Pixels:
-    """One photo, made square, uint8 RGB `[size, size, 3]`.
+    """Read one photo and make it square, uint8 RGB `[size, size, 3]`.
 
-    The same photo gives the same pixels as a path, as its file's content and as a Pillow image of a file that is not
-    decoded yet. Decoded, as an image, an array or a tensor, it gives those of full decoding (`read_square`).
+    A photo gives the same pixels as a path, as the content of its file, and as a Pillow image that is not decoded yet.
+    A decoded photo (image, array or tensor) gives the pixels of full decoding (`read_square`).
 
     Raises:
-        DataError: it cannot be read, or is no photo.
+        DataError: the photo cannot be read, or the object is not a photo.
     """
     try:
         return _square(photo, size, fit)
@@ -59,15 +65,15 @@ def _square(photo: Any, size: int, fit: Fit) -> Pixels:
     if callable(getattr(photo, "read", None)):
         return square_of_content(_read(photo), size, fit)
     if isinstance(photo, Sequence):
-        raise DataError(f"one photo is needed, not a {type(photo).__name__} of {len(photo)}; {EXPECTED}")
-    raise DataError(f"{type(photo).__name__} is no photo; {EXPECTED}")
+        raise DataError(f"expected one photo, not a {type(photo).__name__} of {len(photo)}; {EXPECTED}")
+    raise DataError(f"{type(photo).__name__} is not a photo; {EXPECTED}")
 
 
 def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
-    """One photo or several as a list.
+    """Return one photo or several photos as a list.
 
     Raises:
-        DataError: it is neither.
+        DataError: the object is neither.
     """
     alone = (str, Path, Image.Image, bytes, bytearray, memoryview)
     if isinstance(photos, alone) or callable(getattr(photos, "read", None)):
@@ -81,28 +87,32 @@ def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
     try:
         return list(photos)
     except TypeError:
-        raise DataError(f"{type(photos).__name__} is no photo and no list of photos; {EXPECTED}") from None
+        raise DataError(f"{type(photos).__name__} is neither a photo nor a list of photos; {EXPECTED}") from None
 
 
 def check_batch(images: Tensor, size: int) -> None:
-    """Refuse a tensor that is not what the network takes: `[N, 3, size, size]`, values 0 … 255.
+    """Check a tensor of photos: `[N, 3, size, size]`, values 0 … 255.
 
     Raises:
-        DataError: its shape or its values are others.
+        DataError: its shape or its values differ.
     """
-    wanted = f"photos as one tensor are [N, 3, {size}, {size}] with values 0 … 255"
+    wanted = f"photos as one tensor must be [N, 3, {size}, {size}] with values 0 … 255"
     if images.ndim != 4 or images.shape[1:] != (3, size, size):
-        raise DataError(f"{wanted}, not {list(images.shape)}; give photos of other sizes one by one, uint8 "
-                        "[3, height, width]: they are resized")  # fmt: skip
+        raise DataError(
+            f"{wanted}, not {list(images.shape)}; to have photos of other sizes resized, pass a list of tensors "
+            "uint8 [3, height, width]"
+        )
     if not images.numel():
         raise DataError("no photos to embed")
     if images.is_complex() or images.dtype == torch.bool:
         raise DataError(f"{wanted}, not {_type_of(images)}")
-    if images.dtype == torch.uint8:  # has no other values: no pass over the pixels, no wait for a GPU
+    if (
+        images.dtype == torch.uint8
+    ):  # no other values are possible: skip the pass over the pixels and the wait for a GPU
         return
     low, high = (float(value) for value in images.detach().aminmax())
     scaled = images.is_floating_point() and 0 < high <= 1
-    if not (low >= 0 and high <= 255) or scaled:  # "not" for the sake of NaN
+    if not (low >= 0 and high <= 255) or scaled:  # "not" also catches NaN
         advice = "multiply them by 255" if scaled else "the model scales them itself"
         raise DataError(f"{wanted}, not {low:.4g} … {high:.4g}; {advice}")
 
@@ -110,14 +120,18 @@ def check_batch(images: Tensor, size: int) -> None:
 def _refuse_url(name: str) -> None:
     if _URL.match(name):
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]} …"
-        raise DataError(f"{line_of_name(shown)} is a URL, and photos are not fetched from the network; download it and "
-                        "give the file's path, or its content as bytes")  # fmt: skip
+        raise DataError(
+            f"{line_of_name(shown)} is a URL, and photos are not downloaded; download it and pass the file's path or "
+            "its content as bytes"
+        )
 
 
 def _of_array(array: NDArray[Any]) -> Pixels:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise DataError(f"a photo as an array is uint8 [height, width, 3], not {array.dtype} {list(array.shape)}; "
-                        f"{_advice(array.dtype == np.uint8, array.ndim, array.shape[-1:])}")  # fmt: skip
+        raise DataError(
+            f"a photo as an array must be uint8 [height, width, 3], not {array.dtype} {list(array.shape)}; "
+            f"{_advice(array.dtype == np.uint8, array.ndim, array.shape[-1:])}"
+        )
     return np.ascontiguousarray(array)
 
 
@@ -125,8 +139,10 @@ def _of_tensor(tensor: Tensor) -> Pixels:
     if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
         transposed = tensor.ndim == 3 and tensor.shape[-1] == 3
         advice = "use .permute(2, 0, 1)" if transposed else _advice(tensor.dtype == torch.uint8, tensor.ndim, ())
-        raise DataError(f"a photo as a tensor is uint8 [3, height, width], not {_type_of(tensor)} "
-                        f"{list(tensor.shape)}; {advice}")  # fmt: skip
+        raise DataError(
+            f"a photo as a tensor must be uint8 [3, height, width], not {_type_of(tensor)} {list(tensor.shape)}; "
+            f"{advice}"
+        )
     return np.ascontiguousarray(tensor.detach().cpu().permute(1, 2, 0).numpy())
 
 
@@ -134,8 +150,8 @@ def _advice(bytes_already: bool, dimensions: int, channels: tuple[int, ...]) -> 
     if not bytes_already:
         return "scale its values to 0 … 255 and convert it to uint8"
     if dimensions == 2 or (dimensions == 3 and channels and channels[0] in (1, 2, 4)):
-        return "grey or with transparency it is taken as a Pillow image: Image.fromarray(array)"
-    return "give one photo at a time, or a list of them"
+        return "pass grey or transparent photos as Pillow images: Image.fromarray(array)"
+    return "pass one photo or a list of photos"
 
 
 def _type_of(tensor: Tensor) -> str:
@@ -143,16 +159,18 @@ def _type_of(tensor: Tensor) -> str:
 
 
 def _read(file: IO[bytes]) -> bytes:
-    """The whole content of an open file, from its beginning where it can be gone back to, as Pillow reads it."""
+    """Read the whole content of an open file, from its beginning if it is seekable, as Pillow does."""
     try:
         if file.seekable():
             file.seek(0)
-        content = file.read(MAX_BYTES + 1)
+        content = file.read(MAX_PHOTO_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableError(f"cannot be read ({reason})", "open it anew") from None
+        raise UnreadableError(f"cannot be read ({reason})", "open it again") from None
     if not isinstance(content, bytes | bytearray | memoryview):
-        raise DataError(f"{_called(file)} gives {type(content).__name__}; open it for reading bytes: open(FILE, 'rb')")
+        raise DataError(
+            f"{_called(file)} gives {type(content).__name__}, not bytes; open it in binary mode: open(FILE, 'rb')"
+        )
     return bytes(content)
 
 

@@ -17,13 +17,15 @@ class Record:
     """One photo of one individual.
 
     Attributes:
-        name: unique in the data set and stable between runs, `w_0012/3.jpg` say.
-        individual: who is on it.
-        source: the file, or a callable that gives the pixels, uint8 RGB `[height, width, 3]`.
-        group: the photo's group (its site, species or encounter, say), by which the sampler `hierarchical` goes; empty
-            where the reader gives none.
-        root: the folder in which the file must lie once symbolic links are followed; anywhere without it.
+        name: name of the photo, unique in the data set and stable between runs, such as `w_0012/3.jpg`.
+        individual: name of the individual.
+        source: path of the file, or a callable that returns the pixels, uint8 RGB `[height, width, 3]`.
+        group: group of the photo for the sampler `hierarchical`, such as its site, species or encounter; empty without
+            one.
+        root: folder that must contain the file after symbolic links are resolved; None: any folder.
     """
+
+    __module__ = "siamesekit"
 
     name: str
     individual: str
@@ -33,5 +35,5 @@ class Record:
 
 
 def individuals_of(records: Sequence[Record]) -> list[str]:
-    """The distinct individuals, sorted."""
+    """Names of the distinct individuals, sorted."""
     return sorted({record.individual for record in records})

@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from siamesekit.data.records import Record, individuals_of
-from siamesekit.errors import DataError, near
+from siamesekit.errors import DataError
 from siamesekit.randomness import generator
+from siamesekit.wording import near
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of records: three disjoint parts, each sorted; validation may be empty."""
+    """Three disjoint parts of a data set, as sorted indices of records; validation may be empty."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
 
     def parts(self) -> dict[str, tuple[int, ...]]:
-        """The parts that are not empty, by name."""
+        """Non-empty parts by name."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in parts.items() if part}
 
@@ -36,28 +37,31 @@ def split_records(
 ) -> Split:
     """Split records into training, validation and test parts.
 
-    By identity, individuals are shuffled and `int(n · train)` of them train, the rest test; by photo the same is
-    done with each individual's photos. Of what trains, `int(n · validation)` is then set aside, at least two
-    individuals (or one photo of each).
+    By identity, the individuals are shuffled; `int(n · train)` of them train, and the others are the test set. By
+    photo, the same is done with the photos of each individual. Then `int(n · validation)` of the training individuals
+    (photos) are set aside for validation: at least two individuals, or one photo of each individual.
 
     Args:
-        by: what is split.
-        train: share that trains.
-        validation: share of the training part that validates instead; 0 for none.
-        test: individuals that test, in place of a share; only by identity.
-        seed: the run's.
+        records: records of all photos.
+        by: whether individuals are split, or the photos of each individual.
+        train: share of individuals (photos) that train.
+        validation: share of the training part that is set aside for validation; 0 for none.
+        test: names of the test individuals, in place of a share; only by identity.
+        seed: seed of the run.
 
     Raises:
-        DataError: a part would have fewer than two individuals with two photos or more, or a named individual
-            is not there.
+        DataError: a part would have fewer than two individuals, or none with two photos, or a named individual does not
+            exist.
     """
     split = _parts(records, by, train, validation, test, seed)
     lacking = _lacking(split, records, wants_validation=validation > 0)
     if lacking is not None:
         works = "" if test else _that_works(records, by, train, validation, seed)
-        raise DataError(f"{lacking}; it needs two individuals, one of them with two photos: add photos, or change "
-                        f"[split]{works} (by = {by!r}, {len(individuals_of(records))} individuals and {len(records)} "
-                        "photos in all)")  # fmt: skip
+        raise DataError(
+            f"{lacking}; it needs two individuals, one of them with two photos: add photos, or change "
+            f"[split]{works} (by = {by!r}, {len(individuals_of(records))} individuals and {len(records)} "
+            "photos in all)"
+        )
     return split
 
 
@@ -69,7 +73,7 @@ def _parts(
     test: Sequence[str],
     seed: int,
 ) -> Split:
-    """`split_records`, parts too small included."""
+    """`split_records` without its check of the parts."""
     rng = generator(seed, "split")
     photos: dict[str, list[int]] = {name: [] for name in individuals_of(records)}
     for index, record in enumerate(records):
@@ -100,7 +104,7 @@ def _parts(
 
 
 def _lacking(split: Split, records: Sequence[Record], wants_validation: bool) -> str | None:
-    """Which part has no positive pair in it, or no negative to it; None where each has both."""
+    """Message on the first part that lacks positive or negative pairs; None if all parts have both."""
     wanted = {"train": split.train, "test": split.test}
     if wants_validation:
         wanted["validation"] = split.validation
@@ -113,7 +117,7 @@ def _lacking(split: Split, records: Sequence[Record], wants_validation: bool) ->
 
 
 def _that_works(records: Sequence[Record], by: str, train: float, validation: float, seed: int) -> str:
-    """A split that these photos allow, the nearest to what is wanted: `: split.train = 0.7 works`."""
+    """The split nearest to the wanted one that these photos allow: `: split.train = 0.7 would do`."""
     shares = sorted((share / 20 for share in range(19, 0, -1)), key=lambda share: abs(share - train))
     for how in (by, *({"identity", "photo"} - {by})):
         for wanted in dict.fromkeys((validation, 0.0)):

@@ -1,27 +1,28 @@
-"""What a component raises in the middle of a run, as an error that names the component, the batch and its photos."""
+"""Failures of components during a run, as errors that name the component, the batch and its photos."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from siamesekit.component_faults import fault, told
-from siamesekit.culprits import culprit
-from siamesekit.errors import RunError, SiamesekitError, first_of, in_one_line, out_of_memory
+from siamesekit.errors import RunError, SiamesekitError, out_of_memory
+from siamesekit.registry.component_faults import fault, told
+from siamesekit.registry.culprits import culprit
+from siamesekit.wording import first_of, in_one_line
 
 SHOWN_PHOTOS = 10
-"""How many of a batch's photos an error names."""
+"""Most photos of a batch that an error names."""
 LESS_MEMORY = "make batches smaller (options of [sampler]), or take a loss, miner or encoder that needs less"
 
 
 class ComponentRunError(RunError):
-    """A component raised something that it does not raise on purpose.
+    """A component failed with an unexpected error.
 
     Attributes:
-        part: "loss", "miner", "sampler", …; whoever knows its name in the config puts that in its place.
-        where: epoch, batch and photos, put in by whoever knows them.
-        photos: of the batch, as indices into whatever the block is about, where only those are known.
-        what: it raised, in one line.
+        part: the component: "loss", "miner", "sampler", …; `naming_failures` adds its name in the config.
+        where: epoch, batch and photos; set where they are known.
+        photos: photos of the batch, as indices; None if their names are known or no batch is concerned.
+        what: the component's error, in one line.
     """
 
     def __init__(self, part: str, error: Exception) -> None:
@@ -40,15 +41,15 @@ class ComponentRunError(RunError):
 
 @contextmanager
 def failing_as(part: str, where: str = "", photos: Sequence[int] | None = None) -> Iterator[None]:
-    """A block in which a component is at work.
+    """Turn errors of a block into failures of a component.
 
     Args:
-        part: which component.
-        where: it is at work; put in where no inner block has said so.
-        photos: on which.
+        part: the component that the block runs.
+        where: where in the run the block is; an inner block takes precedence.
+        photos: indices of the photos that the block works on.
 
     Raises:
-        ComponentRunError: from what the block raised, errors of the run itself and want of memory aside.
+        ComponentRunError: from any error of the block, except a `RunError` or lack of memory.
     """
     try:
         yield
@@ -70,14 +71,14 @@ def _place(failed: ComponentRunError, where: str, photos: Sequence[int] | None) 
 
 @contextmanager
 def naming_failures(components: Mapping[str, str], photos: Sequence[str]) -> Iterator[None]:
-    """A block whose failures are told with the names that its user knows.
+    """Add the names of components and photos to the failures of a block.
 
     Args:
-        components: names in the config by part: "loss" is `loss 'triplet'`.
-        photos: names of all that an error's `photos` are indices into.
+        components: component names in the config, by part: "loss" becomes `loss 'triplet'`.
+        photos: names of the photos into which an error's `photos` are indices.
 
     Raises:
-        RunError: also of want of memory.
+        RunError: the block failed or ran out of memory.
     """
     try:
         yield
@@ -94,21 +95,21 @@ def naming_failures(components: Mapping[str, str], photos: Sequence[str]) -> Ite
 
 
 def in_words(error: Exception) -> str:
-    """An error in one line: its message, and its type unless it is one of this library's."""
+    """An error in one line: its message, and its type unless the error is this library's own."""
     return in_one_line(str(error)) if isinstance(error, SiamesekitError) else told(error)
 
 
 def batch_in_words(epoch: int, number: int, photos: Sequence[str] | None) -> str:
-    """Where an error is: `epoch 2, batch 3 (photos a.jpg, b.jpg and 30 more)`.
+    """The place of an error: `epoch 2, batch 3 (photos a.jpg, b.jpg and 30 more)`.
 
     Args:
-        epoch: counted from 1.
-        number: of the batch, counted from 0.
-        photos: names of its photos, where they are known.
+        epoch: number of the epoch, from 1.
+        number: number of the batch, from 0.
+        photos: names of the batch's photos; None if unknown.
     """
     return f"epoch {epoch}, batch {number + 1}{photos_in_words(photos)}"
 
 
 def photos_in_words(photos: Sequence[str] | None) -> str:
-    """` (photos a.jpg, b.jpg and 30 more)`, or nothing where their names are not known."""
+    """Photos in brackets, ` (photos a.jpg, b.jpg and 30 more)`; an empty string if their names are unknown."""
     return "" if photos is None else f" (photos {first_of(photos, SHOWN_PHOTOS)})"

@@ -1,4 +1,4 @@
-"""Layer-wise learning rates: the nearer a block is to the input, the less it moves."""
+"""Layer-wise learning rates: the nearer a block is to the input, the lower its rate."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from siamesekit.model import Encoder
 
 
 def distances_from_head(encoder: Encoder) -> dict[str, int]:
-    """How many blocks from the head each trained parameter is, by its name in the encoder.
+    """The distance of each trained parameter from the head, in blocks, by its name in the encoder.
 
-    0 in the head, 1 in the backbone's last block, and so on in the order of `layers_of`; what stands in no block (a
-    class token, a position embedding) is as far as the first one.
+    The distance is 0 in the head, 1 in the backbone's last block, and so on in the order of `layers_of`. Parameters
+    outside all blocks (a class token, a position embedding) are as far as the first block.
     """
     blocks = layers_of(encoder.backbone.network)
     distance = {f"backbone.network.{block}": len(blocks) - number for number, block in enumerate(blocks)}
@@ -29,11 +29,11 @@ def distances_from_head(encoder: Encoder) -> dict[str, int]:
 
 
 def layers_of(network: nn.Module) -> list[str]:
-    """The blocks of a network that follow one another, by their dotted names, the first one first.
+    """The successive blocks of a network, by their dotted names, from input to output.
 
-    They are its parts with parameters; where such a part is a list of blocks, those blocks, and where it holds a list
-    of blocks of one kind, as a stage does, its own parts. So of a ViT each transformer block, and of a ResNet each
-    residual block.
+    Blocks are the network's parts with parameters. A part that is a list of blocks counts as those blocks; a part that
+    holds a list of blocks of one kind, as a stage does, counts as its own parts. So each transformer block of a ViT and
+    each residual block of a ResNet is a block.
     """
     return [name for part, module in _parts(network) for name in _layers(part, module)]
 
@@ -45,13 +45,13 @@ def _layers(name: str, module: nn.Module) -> list[str]:
 
 
 def _is_list(module: nn.Module) -> bool:
-    """Whether a module is a list of blocks that are made of parts themselves; a convolution and its norm are none."""
+    """Whether a module is a list of blocks that have parts themselves, unlike a convolution and its norm."""
     blocks = [block for _, block in _parts(module)]
     return isinstance(module, nn.Sequential | nn.ModuleList) and bool(blocks) and all(map(_parts, blocks))
 
 
 def _is_stage(module: nn.Module) -> bool:
-    """Whether it is a list of blocks of one kind, and no chain of chains such as convolutions with their norms."""
+    """Whether a module is a list of blocks of one kind, other than a chain of convolutions with their norms."""
     kinds = {type(block) for _, block in _parts(module)}
     return _is_list(module) and len(kinds) == 1 and not issubclass(kinds.pop(), nn.Sequential)
 
@@ -62,13 +62,13 @@ def _parts(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def layer_groups(encoder: Encoder, decay: float) -> tuple[list[dict[str, Any]], list[float]]:
-    """What trains in PyTorch's parameter groups, head first, and the factor decayᵈ of each one's learning rate.
+    """Trained parameters as PyTorch parameter groups, head first, and the factor decayᵈ of each group's learning rate.
 
-    Bao et al. 2022 (arXiv:2106.08254) fine-tune so.
+    Used for fine-tuning by Bao et al. 2022 (arXiv:2106.08254).
 
     Args:
-        encoder: its trained parameters, each in one group.
-        decay: above 0, at most 1.
+        encoder: the encoder; each of its trained parameters is in one group.
+        decay: factor per block, above 0, at most 1.
     """
     members: dict[int, list[nn.Parameter]] = {}
     parameters = dict(encoder.named_parameters())

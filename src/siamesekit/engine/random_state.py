@@ -1,6 +1,6 @@
-"""The global random generators: seeded for an epoch, and their state kept for a run that stops within one.
+"""The global random generators: seeded for each epoch, and saved for a run that stops within one.
 
-The library itself draws from torch's; a plugin may draw from Python's or NumPy's.
+The library itself draws from torch's generator; a plugin may draw from Python's or NumPy's.
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ def random_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],  # else none has drawn
         "python": random.getstate(),
-        "numpy": [str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss),
-                  float(cached)],
-    }  # fmt: skip
+        "numpy": [
+            str(kind),
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
+    }
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Put the generators' states back; those of devices that are not here are left out."""
+    """Restore the generators' states; those of missing devices are left out."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -50,7 +55,7 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
 
 
 def drawn_by(work: Callable[[], Result]) -> tuple[Result, bool]:
-    """What a piece of work gives, and whether it drew random numbers; the generators are then as they were."""
+    """The result of `work`, and whether it drew random numbers; the generators are restored."""
     before = random_state()
     try:
         result = work()
@@ -61,9 +66,9 @@ def drawn_by(work: Callable[[], Result]) -> tuple[Result, bool]:
 
 @contextmanager
 def all_left_as_found() -> Iterator[None]:
-    """The global generators, torch's, Python's and NumPy's, are afterwards as they were, also after an error.
+    """Restore the global generators of torch, Python and NumPy after the block, also after an error.
 
-    A GPU that the block is the first to use has no state before; its generator stays as the block leaves it.
+    If the block is the first to use a GPU, that GPU's generator had no state before and stays as the block leaves it.
     """
     before = random_state()
     try:
@@ -73,10 +78,10 @@ def all_left_as_found() -> Iterator[None]:
 
 
 class OwnRandomness(TorchDispatchMode):
-    """What this thread draws from torch inside comes from a generator of its own; the global one is not touched.
+    """Inside, this thread draws torch's random numbers from a private generator, not from the global one.
 
-    It is for numbers that nobody will see, such as the first weights of a network whose weights are then loaded. To
-    put a global generator's state back afterwards would undo what other threads have drawn meanwhile.
+    It serves for numbers that are discarded, such as the initial weights of a network before its weights are loaded.
+    Restoring the global generator's state instead would undo what other threads have drawn meanwhile.
     """
 
     def __init__(self) -> None:
@@ -86,7 +91,7 @@ class OwnRandomness(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call an operation, with that generator where it draws on the CPU."""
+        """Call an operation, with the private generator if it draws on the CPU."""
         kwargs = kwargs or {}
         place = next((value.device for value in args if isinstance(value, torch.Tensor)), kwargs.get("device"))
         if torch.Tag.nondeterministic_seeded in func.tags and torch.device(place or "cpu").type == "cpu":
@@ -97,10 +102,13 @@ class OwnRandomness(TorchDispatchMode):
 
 
 def _with_generator(func: Any) -> Any:
-    """The form of an operation that takes a generator; itself where it does, or there is none."""
+    """The overload of an operation that takes a generator; the operation itself if no overload does."""
     packet, name = func.overloadpacket, func._overloadname
-    names = ["generator" if name == "default" else f"{name}_generator", name.replace("out", "generator_out"),
-             name.replace("low_", "low_generator_")]  # fmt: skip
+    names = [
+        "generator" if name == "default" else f"{name}_generator",
+        name.replace("out", "generator_out"),
+        name.replace("low_", "low_generator_"),
+    ]
     forms = [func, *(getattr(packet, form) for form in names if form in packet.overloads())]
     return next(filter(_takes_generator, forms), func)
 
@@ -111,9 +119,9 @@ def _takes_generator(func: Any) -> bool:
 
 @contextmanager
 def drawing_from(seed: int | None = None) -> Iterator[None]:
-    """Torch's generator of the CPU is seeded, where a seed is given, and afterwards as it was.
+    """Seed torch's CPU generator for the block, if a seed is given, and restore it afterwards.
 
-    `torch.random.fork_rng` takes all GPUs into use, and `torch.manual_seed` seeds them; this leaves them alone.
+    `torch.random.fork_rng` initializes all GPUs, and `torch.manual_seed` seeds them; this function leaves them alone.
     """
     before = torch.get_rng_state()
     try:
@@ -125,7 +133,7 @@ def drawing_from(seed: int | None = None) -> Iterator[None]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two states are equal; of devices that have woken in between nothing is known."""
+    """Whether two states are equal, apart from devices that were initialized in between."""
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, dict):

@@ -1,6 +1,6 @@
-"""State in one file: nested plain values and tensors, as safetensors with the rest as JSON in its header.
+"""State in one file: tensors as safetensors, and nested plain values as JSON in the header.
 
-Reading one runs no code. Tensors come back with their type, shape and memory format, floats to the last bit.
+Reading a file runs no code. Tensors keep their type, shape and memory format; floats are exact to the last bit.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from siamesekit.component_faults import told
 from siamesekit.errors import ArtifactError
+from siamesekit.registry.component_faults import told
 
 KEY = "state"
-"""The header's entry that holds the JSON."""
+"""Entry of the header that holds the JSON."""
 MAX_DEPTH = 64
-"""Values nested deeper than this are refused."""
+"""Deepest nesting of values; deeper ones are refused."""
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write nested dicts, lists and tuples of tensors, numbers, strings, booleans and None.
 
     Args:
-        path: the file; it is written in place, so give a temporary name (`siamesekit.files.write_atomic`).
-        state: what to write; keys of dicts are strings or whole numbers.
+        path: the file, written in place; give a temporary name (`siamesekit.files.atomic.write_atomic`).
+        state: the state to write; keys of dicts are strings or whole numbers.
 
     Raises:
-        TypeError: a value of another type.
+        TypeError: a value has another type.
     """
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_plain(state, tensors), allow_nan=False)
@@ -41,7 +41,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """A module's state as safetensors takes it: on the CPU, contiguous."""
+    """A module's state as safetensors needs it: on the CPU, contiguous."""
     return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
 
 
@@ -49,7 +49,7 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read what `save_state` wrote; tensors are on the CPU.
 
     Raises:
-        ArtifactError: the file is no such file, or is damaged.
+        ArtifactError: the file is damaged or not a state file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -57,22 +57,24 @@ def load_state(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         value = _live(state, tensors)
         if not isinstance(value, dict):
-            raise ValueError("no table at the top")
+            raise ValueError("the top level is not a table")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
-        raise ArtifactError(f"{path} is damaged or no state file: {told(error)}") from error
+        raise ArtifactError(f"{path} is damaged or not a state file: {told(error)}") from error
     return value
 
 
 def _plain(value: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
-    """A value as JSON has it; its tensors go into `tensors`, under names of their own."""
+    """A value as plain JSON; its tensors go into `tensors`, each under a new name."""
     if depth > MAX_DEPTH:
-        raise TypeError(f"a state is nested more than {MAX_DEPTH} deep")
+        raise TypeError(f"the state is nested more than {MAX_DEPTH} deep")
     if isinstance(value, Tensor):
         name = f"{len(tensors)}"
         detached = value.detach().cpu()
-        channels_last = detached.ndim == 4 and not detached.is_contiguous() and detached.is_contiguous(
-            memory_format=torch.channels_last
-        )  # fmt: skip
+        channels_last = (
+            detached.ndim == 4
+            and not detached.is_contiguous()
+            and detached.is_contiguous(memory_format=torch.channels_last)
+        )
         tensors[name] = detached.contiguous().clone()  # safetensors refuses tensors that share memory
         return {"tensor": name, "channels_last": channels_last}
     if isinstance(value, float) and not math.isfinite(value):
@@ -85,17 +87,17 @@ def _plain(value: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
         return {"tuple": [_plain(inner, tensors, depth + 1) for inner in value]}
     if isinstance(value, list):
         return [_plain(inner, tensors, depth + 1) for inner in value]
-    raise TypeError(f"a state is of tensors and plain values, not {type(value).__name__}")
+    raise TypeError(f"a state may hold only tensors and plain values, not {type(value).__name__}")
 
 
 def _key(key: Any) -> str | int:
     if type(key) not in (str, int):
-        raise TypeError(f"a state's keys are strings and whole numbers, not {type(key).__name__}")
+        raise TypeError(f"keys of a state must be strings or whole numbers, not {type(key).__name__}")
     return key  # type: ignore[no-any-return]
 
 
 def _live(value: Any, tensors: Mapping[str, Tensor], depth: int = 0) -> Any:
-    """The value behind what `_plain` made of it."""
+    """The inverse of `_plain`."""
     if depth > 2 * MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, list):

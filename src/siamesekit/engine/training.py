@@ -1,4 +1,4 @@
-"""The training loop: batches of distinct images, one step each, an `EpochResult` for each epoch."""
+"""The training loop: one step for each batch of distinct images, an `EpochResult` for each epoch."""
 
 from __future__ import annotations
 
@@ -6,139 +6,105 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from siamesekit.data.samplers.batch import Batch, Sampler
-from siamesekit.distances.distance import Distance
-from siamesekit.engine.descent import Descent
+from siamesekit.components.distances.distance import Distance
+from siamesekit.components.losses.loss import Loss
+from siamesekit.components.losses.traits import traits
+from siamesekit.components.miners.miner import Miner
+from siamesekit.components.samplers.batch import Batch, Sampler
+from siamesekit.components.tuples import Pairs, count_triplets
+from siamesekit.engine.batch_loss import BatchLoss
+from siamesekit.engine.checkpoints import Stateful
+from siamesekit.engine.epoch import EpochResult, Midway
 from siamesekit.engine.faults import LESS_MEMORY, ComponentRunError, batch_in_words, failing_as
-from siamesekit.engine.frozen_prefix import CHUNK, Stored
-from siamesekit.engine.precision import Precision
-from siamesekit.engine.random_state import random_state, restore_random_state, seed_all
-from siamesekit.engine.ranking import ranking
+from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, Stored
+from siamesekit.engine.optimization import Optimization
+from siamesekit.engine.random_state import restore_random_state, seed_all
 from siamesekit.engine.steps import Stepper
 from siamesekit.errors import RunError, out_of_memory
-from siamesekit.losses.loss import Loss, LossValue, loss_value
-from siamesekit.miners.miner import Miner
+from siamesekit.evaluation.ranking import ranking
+from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
-from siamesekit.triplets import Pairs, Triplets, Tuples, count_triplets
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """What an epoch of training showed; figures are unweighted means over its batches, NaN where no batch has one.
-
-    Triplets are the sampler's or the miner's; where there are none of either, all that the individuals of a batch make.
-    A batch without any has no figure of them.
+class Trainer:
+    """The parts of a training step, and the training photos.
 
     Attributes:
-        epoch: counted from 1.
-        loss: mean loss of a triplet, or of whatever the loss is over, before each batch's step.
-        accuracy: share of triplets with d_ap < d_an, strictly, before each batch's step.
-        d_ap_mean: mean distance from anchor to positive; where all triplets or pairs count, of a positive pair.
-        d_an_mean: mean distance from anchor to negative; where all triplets or pairs count, of a negative pair.
-        active_triplets: share of the loss's terms, such as triplets, with a loss above 0.
-        empty_batches: share of the batches in which the miner found nothing, so that there was no step.
-        embedding_variance: of a batch, as `embedding_variance`: near 0 where all embeddings are alike.
-        gradient_norm: global norm of the encoder's gradient, before clipping, over the batches with a step.
-        lr: learning rate at the last step, of the head where layers have their own.
-        images_per_second: image passes asked for in a second: three to a triplet of the sampler; where it gives none,
-            or a miner chooses them, the photos of the batches.
-        seconds: duration.
+        stepper: computes losses and gradients of batches of stored images; its encoder trains in place.
+        optimization: moves the weights by the gradients.
+        loss: the loss to minimize; if it is a module, it trains too.
+        miner: selects the triplets or pairs of each batch, in place of the sampler's; None for no miner.
+        sampler: plans batches of the N training photos; its method `mine`, if any, is called before each epoch.
+        distance: distance for the figures; the loss has its own.
+        images: photos that train, as indices into the stored images, int64 `[N]`.
+        labels: labels of these photos, 0 … C − 1, int64 `[N]`.
+        names: names of these photos, for errors.
     """
 
-    epoch: int
-    loss: float
-    accuracy: float
-    d_ap_mean: float
-    d_an_mean: float
-    active_triplets: float
-    empty_batches: float
-    embedding_variance: float
-    gradient_norm: float
-    lr: float
-    images_per_second: float
-    seconds: float
+    stepper: Stepper
+    optimization: Optimization
+    loss: Loss
+    miner: Miner | None
+    sampler: Sampler
+    distance: Distance
+    images: Tensor
+    labels: Tensor
+    names: Sequence[str] | None = None
 
+    @property
+    def encoder(self) -> Encoder:
+        """The network that trains."""
+        return self.stepper.encoder
 
-@dataclass
-class Midway:
-    """How far an epoch has come: with a checkpoint's other states it is all that going on within it takes.
+    def parts(self) -> dict[str, Stateful]:
+        """The parts whose states a checkpoint keeps, by their names in the file."""
+        found: dict[str, Stateful] = {"encoder": self.encoder, "descent": self.optimization}
+        for name, part in (("loss", self.loss), ("sampler", self.sampler), ("miner", self.miner)):
+            if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
+                found[name] = cast(Stateful, part)
+        return found
 
-    Attributes:
-        epoch: which, counted from 1.
-        batches: done.
-        rows: the figures of each of them.
-        images_asked: image passes asked for.
-        empty: batches in which the miner found nothing.
-        any_loss: whether a batch has had a loss.
-        any_triplet: whether a batch held a triplet.
-        seconds: that it took so far.
-        random: the random generators' states, of one that was saved.
-    """
-
-    epoch: int
-    batches: int = 0
-    rows: list[tuple[float, ...]] = field(default_factory=list)
-    images_asked: int = 0
-    empty: int = 0
-    any_loss: bool = False
-    any_triplet: bool = False
-    seconds: float = 0.0
-    random: dict[str, Any] | None = None
-
-    def state(self) -> dict[str, Any]:
-        """Itself as plain values, with the random generators' states of now."""
-        return vars(self) | {"rows": list(self.rows), "random": random_state()}
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings `[n, D]` of stored images, int64 `[n]`, in inference mode, on the CPU."""
+        return embed_stored(self.encoder, self.stepper.stored, images, self.stepper.compute)
 
 
 def train(
-    stepper: Stepper,
-    images: Tensor,
-    labels: Tensor,
-    sampler: Sampler,
-    distance: Distance,
-    loss: Loss,
-    descent: Descent,
+    trainer: Trainer,
     epochs: range,
     seed: int = 0,
     progress: Progress | None = None,
-    miner: Miner | None = None,
-    names: Sequence[str] | None = None,
     midway: Midway | None = None,
     after_step: Callable[[Midway], None] | None = None,
 ) -> Iterator[EpochResult]:
-    """Train, giving an `EpochResult` after each epoch; between two the caller may evaluate and save.
+    """Train, and yield an `EpochResult` after each epoch; between epochs the caller may evaluate and save.
 
     A batch in which the miner finds nothing makes no step.
 
     Args:
-        stepper: computes losses and gradients of batches of stored images; its encoder trains, in place.
-        images: int64 `[N]`, the training photos, as indices into what is stored.
-        labels: int64 `[N]`, their individuals, numbered 0 … C − 1.
-        sampler: plans batches over the N training photos; where it has `mine`, that is called before each epoch.
-        distance: for the figures; the loss has its own.
-        loss: what is minimised; where it is a module it trains too.
-        descent: moves what trains.
-        epochs: which epochs to do, counted from 1.
-        seed: the run's; with the epoch it seeds torch, for dropout and the like.
-        progress: is shown the batches.
-        miner: chooses the triplets or pairs of each batch, in place of the sampler's.
-        names: of the N photos, for errors.
-        midway: where the first epoch had come to when it was saved; the rest of it is done.
-        after_step: is called after each step, and may save or raise.
+        trainer: the parts that train, and the training photos.
+        epochs: epochs to train, from 1.
+        seed: seed of the run; seed and epoch together seed torch, for dropout and the like.
+        progress: shows the batches.
+        midway: saved progress within the first epoch, which is continued from there.
+        after_step: called after each step; may save or raise.
 
     Raises:
-        RunError: the loss or its gradient is not finite, no batch holds a triplet, or memory does not suffice.
-        ComponentRunError: a component raised something; the error names it, the batch and its photos.
+        RunError: the loss or its gradient is not finite, no batch holds a triplet, or memory runs out.
+        ComponentRunError: a component failed; the error names the component, the batch and its photos.
     """
-    encoder, precision = stepper.encoder, stepper.precision
-    by_class = bool(getattr(loss, "by_class", False))
+    stepper, optimization, loss, miner = trainer.stepper, trainer.optimization, trainer.loss, trainer.miner
+    sampler, images, labels, names = trainer.sampler, trainer.images, trainer.labels, trainer.names
+    encoder, compute = trainer.encoder, stepper.compute
+    by_class = traits(loss).by_class
     for epoch in epochs:
         start = time.perf_counter()
         if midway is not None and midway.epoch == epoch:
@@ -150,7 +116,7 @@ def train(
             seed_all(seed, f"epoch {epoch}")
             if (mine := getattr(sampler, "mine", None)) is not None:
                 with failing_as("sampler", f"mining before epoch {epoch}"):
-                    mine(epoch, lambda: embed_stored(encoder, stepper.stored, images, precision))
+                    mine(epoch, lambda: trainer.embed(images))
         earlier, done = so_far.seconds, so_far.batches
         encoder.train()
         if isinstance(loss, nn.Module):
@@ -162,23 +128,23 @@ def train(
                 continue
             with _at(epoch, number, batch, names):
                 with failing_as("sampler"):
-                    individuals = labels[batch.images].to(precision.device)
+                    individuals = labels[batch.images].to(compute.device)
                     batch_loss = BatchLoss(loss, miner, individuals, batch.triplets)
-                descent.zero_grad()
+                optimization.zero_grad()
                 value, embeddings = stepper(images[batch.images], batch_loss, epoch)
-                norm = descent.gradient_norm().item()
+                norm = optimization.gradient_norm().item()
                 with failing_as("loss"):
                     sizes = {"loss": value.objective.item(), "gradient": norm}
                 for what, size in sizes.items():
                     if not math.isfinite(size):
-                        raise RunError(_left_the_numbers(what, size, epoch, number, _names_of(batch, names)))
+                        raise RunError(_overflow(what, size, epoch, number, _names_of(batch, names)))
                 if batch_loss.empty:
                     so_far.empty += 1
                     norm = math.nan
                 else:
-                    descent.step((epoch - 1) * len(sampler) + number)
+                    optimization.step((epoch - 1) * len(sampler) + number)
                 with failing_as("distance"):
-                    accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, distance)
+                    accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, trainer.distance)
                 counts = not batch_loss.empty and (
                     by_class or isinstance(batch_loss.tuples, Pairs) or not math.isnan(accuracy)
                 )
@@ -193,21 +159,31 @@ def train(
             if after_step is not None:
                 after_step(so_far)
         if not so_far.any_loss and not (miner is not None and so_far.any_triplet):
-            raise RunError(f"no batch of epoch {epoch} holds a triplet: two photos of an individual and one of another")
+            raise RunError(f"no batch of epoch {epoch} holds a triplet (two photos of one individual, one of another)")
         seconds = earlier + time.perf_counter() - start
         table = torch.tensor(so_far.rows, dtype=torch.float64)
         mean, accuracy, d_ap, d_an, active, variance, norm = table.nanmean(0).tolist()
         yield EpochResult(
-            epoch, mean, accuracy, d_ap, d_an, active, so_far.empty / len(so_far.rows), variance, norm, descent.lr,
-            so_far.images_asked / seconds, seconds,
-        )  # fmt: skip
+            epoch,
+            mean,
+            accuracy,
+            d_ap,
+            d_an,
+            active,
+            so_far.empty / len(so_far.rows),
+            variance,
+            norm,
+            optimization.lr,
+            so_far.images_asked / seconds,
+            seconds,
+        )
 
 
 def embedding_variance(embeddings: Tensor) -> Tensor:
-    """Total variance of embeddings `[N, D]`, Σ over dimensions, over their mean squared length: scalar, 0 to 1.
+    """Total variance of embeddings `[N, D]` (summed over dimensions), divided by their mean squared length.
 
-    0 where all embeddings are alike, near 1 where they point in all directions; of embeddings of length 1 it is the
-    total variance itself. Not a number where all are 0.
+    The scalar is 0 if all embeddings are alike and near 1 if they point in all directions. For embeddings of length 1
+    it is the total variance itself. It is NaN if all embeddings are 0.
     """
     embeddings = embeddings.double()
     spread = (embeddings - embeddings.mean(0)).square().sum(1).mean()
@@ -215,14 +191,14 @@ def embedding_variance(embeddings: Tensor) -> Tensor:
 
 
 def _planned(sampler: Sampler, epoch: int) -> Iterator[Batch]:
-    """A sampler's batches, what it raises told as its failure."""
+    """The batches of a sampler; its errors become failures of the sampler."""
     with failing_as("sampler", f"planning epoch {epoch}"):
         yield from sampler.epoch(epoch)
 
 
 @contextmanager
 def _at(epoch: int, number: int, batch: Batch, names: Sequence[str] | None) -> Iterator[None]:
-    """A step, whose failures are told with the batch and its photos."""
+    """Add the batch and its photos to the failures of a step."""
     try:
         with failing_as("a training step"):
             yield
@@ -237,54 +213,23 @@ def _at(epoch: int, number: int, batch: Batch, names: Sequence[str] | None) -> I
 
 
 def _names_of(batch: Batch, names: Sequence[str] | None) -> list[str] | None:
-    """The names of a batch's photos, as far as its indices make sense."""
+    """The names of a batch's photos, as far as its indices are valid."""
     if names is None or not isinstance(getattr(batch, "images", None), Tensor):
         return None
     return [names[i] for i in batch.images.flatten().tolist() if isinstance(i, int) and -len(names) <= i < len(names)]
 
 
-def _left_the_numbers(what: str, size: float, epoch: int, number: int, photos: Sequence[str] | None) -> str:
+def _overflow(what: str, size: float, epoch: int, number: int, photos: Sequence[str] | None) -> str:
     where = batch_in_words(epoch, number, photos)
     return (
-        f"the {what} is {size} in {where}: the weights have left the range of numbers, or these photos give what the "
-        "loss cannot take; lower optimizer.lr, set optimizer.clip_norm = 1.0, or try --precision fp32"
+        f"the {what} is {size} in {where}: the weights have overflowed, or the loss cannot handle the embeddings of "
+        "these photos; lower optimizer.lr, set optimizer.clip_norm = 1.0, or try --precision fp32"
     )
 
 
-class BatchLoss:
-    """The loss of one batch as a function of its embeddings alone.
-
-    Attributes:
-        tuples: those of the sampler, or once it has been called those of the miner; None where all count.
-        empty: whether the miner found none: then the loss is a constant 0.
-    """
-
-    def __init__(self, loss: Loss, miner: Miner | None, individuals: Tensor, triplets: Triplets | None) -> None:
-        self.loss = loss
-        self.miner = miner
-        self.individuals = individuals
-        self.tuples: Tuples | None = triplets and Triplets(*(index.to(individuals.device) for index in triplets))
-        self.empty = False
-
-    def __call__(self, embeddings: Tensor) -> LossValue:
-        """The loss of embeddings `[n, D]`.
-
-        Raises:
-            ComponentRunError: loss or miner raised something.
-        """
-        if self.miner is not None:
-            with failing_as("miner"), torch.no_grad():
-                self.tuples = self.miner(embeddings.detach(), self.individuals)
-                self.empty = all(len(index) == 0 for index in self.tuples)
-        if self.empty:
-            return LossValue(*(embeddings.new_zeros(()) for _ in range(3)))
-        with failing_as("loss"):
-            return loss_value(self.loss(embeddings, self.individuals, self.tuples))
-
-
 @torch.no_grad()
-def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, precision: Precision) -> Tensor:
+def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, compute: Compute) -> Tensor:
     """Embeddings `[n, D]` of stored images in inference mode, on the CPU."""
     encoder.eval()
-    chunks = [stored.embeddings(chunk, precision).float().cpu() for chunk in images.split(CHUNK)]
+    chunks = [stored.embeddings(chunk, compute).float().cpu() for chunk in images.split(EMBEDDED_CHUNK)]
     return torch.cat(chunks)

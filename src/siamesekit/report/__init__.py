@@ -1,1 +1,5 @@
-"""The report: one self-contained HTML file."""
+"""One self-contained page of a run, with pictures.
+
+`content` defines the page's data, `charts` draws the figures, `training` writes the sentences on the epochs, and `html`
+puts all three together; `card` is the short form for a notebook.
+"""

@@ -1,4 +1,4 @@
-"""A finished run as a notebook shows it below a cell: the report's answer, its figures, and links."""
+"""Short form of the report for a notebook: the answer, the figures, and links."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from siamesekit.figures import with_interval
 from siamesekit.report.charts import METRICS, NETWORKS
 from siamesekit.report.html import answer
+from siamesekit.wording import for_the_real_thing, in_place_of, with_interval
 
 
 def run_card(name: str, folder: Path, report: Path, evaluation: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """HTML without scripts, styles of its own or pictures; names and notes are escaped.
+    """Return a finished run as HTML without scripts, style sheets or pictures; names and notes are escaped.
 
     Args:
-        name: the run's.
-        folder: the run's.
-        report: its report's file.
-        evaluation: evaluation.json.
-        manifest: manifest.json.
+        name: name of the run.
+        folder: folder of the run.
+        report: file of the report.
+        evaluation: content of evaluation.json.
+        manifest: content of manifest.json.
     """
     networks = evaluation["networks"]
     head = "".join(f"<th>{escape(label)}</th>" for label in ("", *METRICS.values()))
@@ -30,23 +30,27 @@ def run_card(name: str, folder: Path, report: Path, evaluation: Mapping[str, Any
         + "</tr>"
         for network, figures in networks.items()
     )
-    stand_ins = "".join(
-        f"<p><strong>Stand-in for the {escape(str(each['what']))}:</strong> {escape(str(each['used']))} in place of "
-        f"{escape(str(each['wanted']))}. For the real thing: <code>{escape(str(each['hint']))}</code></p>"
-        for each in manifest["stand_ins"]
-    )
+    stand_ins = "".join(map(_stand_in, manifest["stand_ins"]))
     notes = "".join(f"<li>{escape(str(note))}</li>" for note in evaluation["notes"])
     return (
         f"<div><p><strong>{escape(name)}</strong></p><p>{answer(evaluation)}</p>{stand_ins}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>In brackets {evaluation['confidence']:.0%} intervals.</p>"
+        f"<p>In brackets: {evaluation['confidence']:.0%} intervals.</p>"
         + (f"<ul>{notes}</ul>" if notes else "")
         + f"<p><a href='{_address(report)}' target='_blank'>report</a>, <a href='{_address(folder)}' "
         f"target='_blank'>folder</a>: <code>{escape(str(folder))}</code></p></div>"
     )
 
 
+def _stand_in(stand_in: Mapping[str, Any]) -> str:
+    what, used, wanted, hint = (escape(str(stand_in[key])) for key in ("what", "used", "wanted", "hint"))
+    return (
+        f"<p><strong>Stand-in for the {what}:</strong> {in_place_of(used, wanted)}. "
+        f"{for_the_real_thing(f'<code>{hint}</code>')}</p>"
+    )
+
+
 def _address(path: Path) -> str:
-    """A link to a file: relative where it lies below the working folder, as a notebook's server reaches it."""
+    """Link to a file. A file below the working folder gets a relative link, which a notebook's server can open."""
     full, here = path.resolve(), Path.cwd()
     return escape(full.relative_to(here).as_posix() if full.is_relative_to(here) else full.as_uri(), quote=True)

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from siamesekit.figures import apart
+from siamesekit.wording import apart
 
 BLUE, ORANGE, GREY = "#3b82c4", "#d9822b", "#8a8f98"
-"""Told apart also without seeing red or green."""
+"""Colours that colour-blind readers can tell apart."""
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -30,13 +30,13 @@ NETWORKS = {"trained": "trained", "untrained": "untrained", "raw_pixels": "raw p
 METRICS = {"triplet_accuracy": "Triplet accuracy", "precision_at_1": "Nearest photo right (P@1)", "map_at_r": "MAP@R"}
 VALIDATION = "validation_map_at_r"
 NARROW = 3.7
-"""Inches of a chart on a phone, where letters of 10 points are then as large as on a wide screen."""
+"""Width in inches of a chart on a phone; text of 10 points is then as large as on a wide screen."""
 Curve = tuple[str, str] | tuple[str, str, str]
-"""A curve's label and colour, and the dashes of one that is dashed."""
+"""Label and colour of a curve, and its line style if it is dashed."""
 
 
 def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
-    """The three networks' figures as dots with their intervals, a panel a metric; below each other where `narrow`."""
+    """Draw the figures of the three networks as dots with intervals, one panel per metric, stacked if `narrow`."""
     with _styled(narrow) as figure:
         panels = figure.subplots(*_grid(narrow), sharey=True, sharex=True)
         for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
@@ -46,8 +46,14 @@ def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
                 if interval["low"] is not None:
                     panel.plot([interval["low"], interval["high"]], [row, row], color=colour, lw=3, alpha=0.45)
                 panel.plot(interval["value"], row, "o", color=colour, ms=8)
-                panel.annotate(f"{interval['value']:.2f}", (interval["value"], row), (0, 9), ha="center",
-                               textcoords="offset points", color=colour)  # fmt: skip
+                panel.annotate(
+                    f"{interval['value']:.2f}",
+                    (interval["value"], row),
+                    (0, 9),
+                    ha="center",
+                    textcoords="offset points",
+                    color=colour,
+                )
             panel.set(
                 title=title,
                 xlim=(-0.04, 1.06),
@@ -64,19 +70,26 @@ def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
 
 
 def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
-    """Loss, accuracy and the score by which epochs are chosen, and mean distances over the epochs."""
+    """Draw loss, accuracy with validation MAP@R, and mean distances over the epochs."""
     with _styled(narrow) as figure:
         panels = figure.subplots(*_grid(narrow))
         _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Mean loss")
-        shares: dict[str, Curve] = {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE),
-                                    "active_triplets": ("active", GREY)}  # fmt: skip
+        shares: dict[str, Curve] = {
+            "train_accuracy": ("train", BLUE),
+            "test_accuracy": ("test", ORANGE),
+            "active_triplets": ("active", GREY),
+        }
         title = "Share of triplets"
         if any(line.get(VALIDATION) is not None for line in epochs):
             shares[VALIDATION] = ("validation MAP@R", GREY, "--")
             title += ", MAP@R"
         _curves(panels[1], epochs, shares, title)
-        _curves(panels[2], epochs, {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
-                "Mean distance, training")  # fmt: skip
+        _curves(
+            panels[2],
+            epochs,
+            {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
+            "Mean distance, training",
+        )
         panels[1].set_ylim(-0.03, 1.03)
         return _svg(figure, *((NARROW, 7.2) if narrow else (8.4, 2.9)))
 
@@ -87,14 +100,14 @@ def distance_chart(
     threshold: Mapping[str, Any] | None,
     narrow: bool = False,
 ) -> str:
-    """How the distances of same `[P]` and different `[Q]` pairs are spread, with threshold and similarity curve.
+    """Draw histograms of the distances of same `[P]` and different `[Q]` pairs, with threshold and similarity curve.
 
-    Distances that are not numbers are left out.
+    NaN and infinite distances are left out.
     """
     with _styled(narrow) as figure:
         panel = figure.subplots()
         same, different = same[np.isfinite(same)], different[np.isfinite(different)]
-        bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 by `dot` alone
+        bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 only for `dot`
         top = float(max(same.max(initial=bottom), different.max(initial=bottom)))
         top = top if top > bottom else bottom + 1.0
         bins = np.linspace(bottom, top, 41)
@@ -137,15 +150,15 @@ def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str,
 
 
 def _grid(narrow: bool) -> tuple[int, int]:
-    """Rows and columns of three panels."""
+    """Numbers of rows and columns for three panels."""
     return (3, 1) if narrow else (1, 3)
 
 
-class _styled:  # noqa: N801 - reads as the function it is
-    """A figure under the report's style, without pyplot's global state."""
+class _styled:  # noqa: N801 - used like a function
+    """Context manager: a figure in the report's style, without pyplot's global state."""
 
     def __init__(self, narrow: bool) -> None:
-        # ids of their own: a page has both charts, and of the one that is not shown no clip path is found
+        # The page has both forms of a chart and hides one. Their ids must differ: browsers ignore hidden clip paths.
         self.style = STYLE | {"svg.hashsalt": "siamesekit narrow"} if narrow else STYLE
 
     def __enter__(self) -> Figure:
@@ -160,7 +173,7 @@ class _styled:  # noqa: N801 - reads as the function it is
 
 
 def _svg(figure: Figure, width: float, height: float) -> str:
-    """The figure as an `<svg>` element that scales with the page; the size is in inches."""
+    """Return the figure as an `<svg>` element that scales with the page; width and height are in inches."""
     figure.set_size_inches(width, height)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

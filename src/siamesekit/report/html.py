@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, for whoever has the photos."""
+"""The report: one self-contained HTML file, written for the owner of the photos."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from siamesekit.baselines import worth_of_training
-from siamesekit.figures import apart
+from siamesekit.evaluation.worth import worth_of_training
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
-from siamesekit.report.data import LARGEST, HardTriplet, Picture, Ranking, ReportData
-from siamesekit.report.training import finding_told, told, vital_signs
+from siamesekit.report.content import LARGEST, HardTriplet, Picture, Ranking, ReportData
+from siamesekit.report.training import finding_html, training_summary, vital_signs
+from siamesekit.wording import apart, for_the_real_thing, with_interval
 
 _PAGE = Path(__file__).with_name("page.html")
 PARTS = {"train": "trained", "validation": "chose the epoch (validation)", "test": "tested"}
 TINY = 160
-"""Pixels of the longer side below which a picture that is opened shows its pixels, in place of a blur."""
+"""Pictures whose longer side has fewer pixels are enlarged without smoothing."""
 END = 8
-"""Characters at the end of a file's name that are shown whatever the room: they tell photos apart."""
+"""Number of characters at the end of a file name that are always shown, because they tell photos apart."""
 MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
         "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10"}  # fmt: skip
-"""Figures that stand below the three that count."""
+"""Labels of the further figures, shown below the three main ones."""
 
 
 def render(data: ReportData) -> str:
-    """The whole page. Names of individuals and photos are escaped wherever they stand."""
+    """Return the whole page as HTML; all names of individuals and photos are escaped."""
     networks = data.evaluation["networks"]
     sections = [
         ("", f"<p class=answer>{answer(data.evaluation)}</p>" + _warning(data.evaluation) + _stand_ins(data)),
@@ -60,28 +60,28 @@ def render(data: ReportData) -> str:
 
 
 def answer(evaluation: Mapping[str, Any]) -> str:
-    """The result in a sentence or two."""
+    """The main result in two sentences, as HTML."""
     networks = evaluation["networks"]
     trained = networks["trained"]["precision_at_1"]
-    seen = "it had never seen" if evaluation["split"] == "identity" else "of which it knew other photos"
+    seen = "that it had never seen" if evaluation["split"] == "identity" else "that it knew from other photos"
     between = "" if trained["low"] is None else f" ({trained['low']:.0%} to {trained['high']:.0%})"
     untrained, pixels = (networks[name]["precision_at_1"]["value"] for name in ("untrained", "raw_pixels"))
     return (
         f"On {evaluation['photos']:,} photos of {evaluation['individuals']} individuals {seen}, the trained network "
-        f"put a photo of the right individual nearest in <strong>{trained['value']:.0%}</strong> of cases{between}; "
-        f"before training it was {untrained:.0%}, and by comparing plain pixels it is {pixels:.0%}."
+        f"ranked a photo of the right individual first in <strong>{trained['value']:.0%}</strong> of cases{between}. "
+        f"The same network before training reached {untrained:.0%}, and comparing plain pixels {pixels:.0%}."
     )
 
 
 def shortfalls(networks: Mapping[str, Any]) -> list[str]:
-    """Where the trained network is not better: `MAP@R: 0.41, untrained 0.47`."""
+    """Figures in which the trained network is not better than a baseline: `MAP@R: trained 0.410, untrained 0.470`."""
     found = []
     for metric, label in METRICS.items():
         value = networks["trained"][metric]["value"]
         for other in ("untrained", "raw_pixels"):
-            theirs = networks[other][metric]["value"]
-            if not value > theirs:
-                found.append(f"{label}: trained {value:.3f}, {NETWORKS[other]} {theirs:.3f}")
+            baseline = networks[other][metric]["value"]
+            if not value > baseline:
+                found.append(f"{label}: trained {value:.3f}, {NETWORKS[other]} {baseline:.3f}")
     return found
 
 
@@ -94,15 +94,17 @@ def _warning(evaluation: Mapping[str, Any]) -> str:
     heading = f"Training did not help everywhere. {counted}" if worth.helped else counted
     sentence = "" if worth.sentence is None else f"<p>{escape(worth.sentence)}</p>"
     items = "".join(f"<li>{escape(line)}</li>" for line in found)
-    return (f"<div class='note warn'><strong>{heading}</strong>{sentence} Without training the figures are as good or "
-            f"better here:<ul>{items}</ul></div>")  # fmt: skip
+    return (
+        f"<div class='note warn'><strong>{heading}</strong>{sentence} Figures that are as good or better without "
+        f"training:<ul>{items}</ul></div>"
+    )
 
 
 def _stand_ins(data: ReportData) -> str:
     return "".join(
         f"<div class='note stand-in'><strong>Stand-in for the {escape(s.what)}.</strong> In place of "
-        f"{escape(s.wanted)}: {escape(s.used)}, because {escape(s.why)}. All figures on this page are measured with "
-        f"it. For the real thing: <code>{escape(s.hint)}</code></div>"
+        f"{escape(s.wanted)}: {escape(s.used)}, because {escape(s.why)}. All figures on this page were measured with "
+        f"this stand-in. {for_the_real_thing(f'<code>{escape(s.hint)}</code>')}</div>"
         for s in data.stand_ins
     )
 
@@ -111,20 +113,20 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
     rows = [[NETWORKS[name], *(_interval(networks[name][metric]) for metric in METRICS)] for name in NETWORKS]
     evaluation = data.evaluation
     return (
-        "<p>The same test photos, judged by the trained network, by the same network before training, and by comparing "
-        "plain pixels. A photo's own copy never counts.</p>"
+        "<p>Results on the same test photos with the trained network, with the same network before training, and with "
+        "a comparison of plain pixels. No photo is compared with itself.</p>"
         + _chart("Figures of the three networks with intervals", comparison_chart, networks)
         + _table(["", *METRICS.values()], rows)
-        + f"<p class=small>In brackets {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
-        f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of "
-        f"{evaluation['triplets']:,} triplets in which the photo of the same individual is nearer than that of "
-        "another. MAP@R: how well all photos of an individual rank before all others, 1 is perfect.</p>"
+        + f"<p class=small>In brackets: {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
+        f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of the "
+        f"{evaluation['triplets']:,} triplets in which the photo of the same individual is nearer than the photo of "
+        "another one. MAP@R: how well the photos of an individual rank before all others; 1 is perfect.</p>"
         + _more_figures(networks)
     )
 
 
 def _more_figures(networks: Mapping[str, Any]) -> str:
-    """The other figures in a table that opens; nothing of a run that has none."""
+    """The further figures in a table that unfolds; empty if the run has none."""
     metrics = {metric: label for metric, label in MORE.items() if all(metric in networks[name] for name in NETWORKS)}
     if not metrics:
         return ""
@@ -132,11 +134,12 @@ def _more_figures(networks: Mapping[str, Any]) -> str:
     return (
         "<details><summary>More figures</summary>"
         + _table(["", *NETWORKS.values()], rows)
-        + "<p class=small>Each photo asks in turn, and the others are ranked by their distance from it; the R of its "
-        "own individual are the hits. R-precision: share of hits among the first R. MRR@10: 1 over the rank of the "
-        "first hit, 0 beyond rank 10. Recall@k: whether there is a hit among the first k. P@k: share of hits among the "
-        "first k. MAP@k: precision at each hit among the first k, summed, over the smaller of R and k. All are means "
-        "over the photos; 1 is perfect, but for P@k where R is less than k.</p></details>"
+        + "<p class=small>Each photo in turn is the query, and all other photos are ranked by their distance from it. "
+        "The R other photos of the query's individual are the hits. R-precision: share of hits among the first R. "
+        "MRR@10: 1 divided by the rank of the first hit, 0 beyond rank 10. Recall@k: 1 if there is a hit among the "
+        "first k, else 0. P@k: share of hits among the first k. MAP@k: sum of the precisions at the hits among the "
+        "first k, divided by the smaller of R and k. All figures are means over the queries; 1 is perfect, except for "
+        "P@k if R is less than k.</p></details>"
     )
 
 
@@ -144,8 +147,8 @@ def _training(data: ReportData) -> str:
     if not data.epochs:
         return ""
     return (
-        f"<p>{' '.join(told(data))}</p>"
-        + "".join(f"<div class='note warn'>{finding_told(finding)}</div>" for finding in data.findings)
+        f"<p>{' '.join(training_summary(data))}</p>"
+        + "".join(f"<div class='note warn'>{finding_html(finding)}</div>" for finding in data.findings)
         + _chart("Loss, accuracy and distances over the epochs", training_chart, data.epochs)
         + f"<p class=small>{' '.join(vital_signs(data))}</p>"
     )
@@ -159,27 +162,29 @@ def _operating_point(data: ReportData) -> str:
     [threshold] = apart(point["threshold"])
     text = (
         f"<p>Two photos are called the same individual up to a distance of <strong>{threshold}</strong> "
-        f"({escape(point['criterion'])}). The similarity is the probability that both show one individual, if same and "
-        f"different were equally frequent. Both were set by {point['individuals']} individuals that did not train the "
-        "network.</p>"
+        f"({escape(point['criterion'])}). The similarity is the probability that two photos show the same individual, "
+        "if same and different pairs were equally frequent. Threshold and similarity were fitted on photos of "
+        f"{point['individuals']} individuals that did not train the network.</p>"
     )
     worth = point["cross_fit"]
     if worth is None:
-        text += ("<p>How often such verdicts are wrong is <strong>unknown</strong>: so few individuals set the "
-                 "threshold and cannot judge it as well.</p>")  # fmt: skip
+        text += (
+            "<p>The error rates of this threshold are <strong>unknown</strong>: the individuals that set it are too "
+            "few to judge it as well.</p>"
+        )
     else:
         text += (
-            "<p>What that threshold is worth, each time judged on individuals other than those that set it: "
-            f"of {worth['different_pairs']:,} pairs of different individuals "
-            f"<strong>{_percent(worth['false_accept_rate'])}</strong> are called same (false accepts); "
-            f"of {worth['same_pairs']:,} pairs of one individual "
-            f"<strong>{_percent(worth['false_reject_rate'])}</strong> are called different (false rejects).</p>"
+            "<p>Error rates of such a threshold, measured on individuals other than those that set it: "
+            f"<strong>{with_interval(worth['false_accept_rate'], '.1%')}</strong> of {worth['different_pairs']:,} "
+            "pairs of different individuals are called same (false accepts); "
+            f"<strong>{with_interval(worth['false_reject_rate'], '.1%')}</strong> of {worth['same_pairs']:,} pairs of "
+            "one individual are called different (false rejects).</p>"
         )
     return chart + text
 
 
 def _parts(parts: Mapping[str, Sequence[str]]) -> str:
-    """Who trained, chose the epoch and tested, in a list that opens; nothing where nobody is named."""
+    """The individuals of each part of the split, in a list that unfolds; empty without any names."""
     if not parts:
         return ""
     rows = "".join(
@@ -191,19 +196,23 @@ def _parts(parts: Mapping[str, Sequence[str]]) -> str:
 
 
 def _next(data: ReportData) -> str:
-    """What to do with the model, or, where it is no good, to get a better one."""
+    """Next steps: how to use the model, and, if needed, how to get a better one."""
     training = worth_of_training(data.evaluation["networks"])
     usable = "raw_pixels" not in training.no_better_than
     steps = [] if usable else ["Do not use this model for answers: it is no better than comparing plain pixels."]
     if training.helped < training.comparisons or data.evaluation["threshold"] is None or data.findings:
-        steps.append("To get a better model: photos of more individuals, before more photos of the same ones; "
-                     "pretrained weights; what the training doctor says above; and a look at the hardest triplets for "
-                     "wrong labels and bad crops.")  # fmt: skip
+        steps.append(
+            "To get a better model: add photos of more individuals first, then more photos of the same ones; use "
+            "pretrained weights; follow any advice of the training doctor above; and look for wrong labels and bad "
+            "crops among the hardest triplets."
+        )
     if usable:
-        steps.append("Compare two photos: siamesekit compare RUN A.jpg B.jpg, RUN being the folder of this report.")
+        steps.append("Compare two photos: siamesekit compare RUN A.jpg B.jpg, where RUN is the folder of this report.")
         steps.append("Write the embeddings of a folder of photos: siamesekit embed RUN PHOTOS -o embeddings.csv.")
-        steps.append("Who is on a new photo: the guide “Find an individual in a catalogue” of the documentation.")
-    steps.append("What each figure here means: the guide “Read the report” of the documentation.")
+        steps.append(
+            "Find out who is on a new photo: see the guide “Find an individual in a catalogue” in the documentation."
+        )
+    steps.append("Look up what each figure means: see the guide “Read the report” in the documentation.")
     return "<ul>" + "".join(f"<li>{escape(step)}</li>" for step in steps) + "</ul>"
 
 
@@ -224,8 +233,8 @@ def _rankings(rankings: Sequence[Ranking]) -> str:
     if not rows:
         return ""
     return (
-        "<p>On the left a test photo, one of each of some individuals, as they come; beside it the test photos that "
-        "the network finds nearest, with their distances: ✓ the same individual, ✗ another one.</p>"
+        "<p>Each row shows the first test photo of an individual on the left and, beside it, the test photos that the "
+        "network finds nearest, with their distances: ✓ the same individual, ✗ another one.</p>"
         f"<div class=rankings>{rows}</div>"
     )
 
@@ -242,30 +251,35 @@ def _hardest(triplets: Iterable[HardTriplet]) -> str:
     if not rows:
         return ""
     return (
-        "<p>The triplets on which the network does worst: beside each anchor another photo of the same individual, "
-        f"and one of a different individual, with their distances from it.</p><div class=triplets>{rows}</div>"
+        "<p>The triplets on which the network does worst. Each shows an anchor, another photo of the same individual "
+        "and a photo of a different individual, with their distances from the anchor.</p>"
+        f"<div class=triplets>{rows}</div>"
     )
 
 
 def _figure(picture: Picture, role: str, kind: str = "") -> str:
-    """A photo that opens large where it is clicked, or by the keyboard: `<details>`, since no script may run."""
-    shown = picture.pixels if picture.photo is None else picture.photo
-    whole, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
-    tiny = " class=tiny" if max(shown.shape[:2]) < TINY else ""
-    return (f"<{tag}><details class=photo name=photo><summary title='{whole}'><img{tiny} src='{_data_uri(shown)}' "
-            f"alt='{whole}'></summary></details><figcaption><b>{escape(role)}</b>{_name(picture.name)}</figcaption>"
-            "</figure>")  # fmt: skip
+    """A photo that a click or a key enlarges. It is a `<details>` element, because the page may not run scripts."""
+    pixels = picture.pixels if picture.photo is None else picture.photo
+    title, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
+    tiny = " class=tiny" if max(pixels.shape[:2]) < TINY else ""
+    return (
+        f"<{tag}><details class=photo name=photo><summary title='{title}'><img{tiny} src='{_data_uri(pixels)}' "
+        f"alt='{title}'></summary></details><figcaption><b>{escape(role)}</b>{_name(picture.name)}</figcaption>"
+        "</figure>"
+    )
 
 
 def _name(name: str) -> str:
-    """A photo's name, broken between folder and file alone; in a file's name that is too long the middle is left out.
+    """A photo's name as HTML: it breaks only between folder and file, and a long file name loses its middle.
 
-    The parts are marked by elements, never by characters, so that the name is copied as it is.
+    The parts are marked by elements and not by characters, so that copying the text gives the exact name.
     """
     folder, slash, file = name.rpartition("/")
     start, end = file[:-END], file[-END:]
-    return (f"<span class=name><span class=folder>{escape(folder + slash)}</span><span class=file>"
-            f"<span class=start>{escape(start)}</span><span>{escape(end)}</span></span></span>")  # fmt: skip
+    return (
+        f"<span class=name><span class=folder>{escape(folder + slash)}</span><span class=file>"
+        f"<span class=start>{escape(start)}</span><span>{escape(end)}</span></span></span>"
+    )
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
@@ -277,9 +291,11 @@ def _data_uri(pixels: NDArray[np.uint8]) -> str:
 
 
 def _chart(label: str, draw: Callable[..., str], *shown: Any) -> str:
-    """A chart in two forms, of which the page shows the one for its width: panels side by side, or below each other."""
-    return (f"<div class=chart role=img aria-label='{escape(label)}'><div class=broad>{draw(*shown)}</div>"
-            f"<div class=narrow>{draw(*shown, narrow=True)}</div></div>")  # fmt: skip
+    """A chart in two forms, with panels side by side and stacked; the page shows the one that fits its width."""
+    return (
+        f"<div class=chart role=img aria-label='{escape(label)}'><div class=broad>{draw(*shown)}</div>"
+        f"<div class=narrow>{draw(*shown, narrow=True)}</div></div>"
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -296,9 +312,3 @@ def _interval(interval: Mapping[str, float | None]) -> str:
     if interval["low"] is None:
         return f"<b>{interval['value']:.3f}</b>"
     return f"<b>{interval['value']:.3f}</b> <span class=small>({interval['low']:.3f}–{interval['high']:.3f})</span>"
-
-
-def _percent(interval: Mapping[str, float | None]) -> str:
-    if interval["low"] is None or interval["high"] is None:
-        return f"{interval['value']:.1%}"
-    return f"{interval['value']:.1%} ({interval['low']:.1%}–{interval['high']:.1%})"

@@ -1,4 +1,4 @@
-"""Five components for telling gulls apart by the numbers on their rings: importing this registers them all."""
+"""Five components for telling gulls apart by the numbers on their rings; importing this package registers them."""
 
 from siamesekit_gulls import chebyshev, margin_ranking, nearest_negative, small_conv, strips
 

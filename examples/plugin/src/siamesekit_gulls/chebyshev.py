@@ -8,7 +8,7 @@ from siamesekit import DISTANCES
 
 
 def chebyshev(a: Tensor, b: Tensor) -> Tensor:
-    """max |a − b| over the last dimension: `[..., D]`, `[..., D]` → `[...]`, at least 0."""
+    """Maximum of |a − b| over the last dimension: `[..., D]`, `[..., D]` → `[...]`, at least 0."""
     return (a - b).abs().amax(dim=-1)
 
 

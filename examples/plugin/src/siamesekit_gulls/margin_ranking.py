@@ -10,12 +10,12 @@ from siamesekit.options import NonNegative
 
 @LOSSES.register("gulls-margin-ranking")
 class MarginRanking:
-    """Every positive pair nearer than every negative pair on average, by a margin: one number for a whole batch.
+    """Margin ranking loss: positive pairs must be nearer on average than negative pairs, by a margin.
 
-    Embeddings `[N, D]`, individuals `[N]`, pairs → max(mean d⁺ − mean d⁻ + margin, 0).
+    Embeddings `[N, D]`, labels `[N]`, pairs → max(mean d⁺ − mean d⁻ + margin, 0).
 
     Args:
-        margin: in the distance's units.
+        margin: margin in units of the distance.
         distance: supplied by the run.
     """
 

@@ -10,7 +10,7 @@ from siamesekit import MINERS, Distance, Triplets, pairwise, positives_of
 
 @MINERS.register("gulls-nearest-negative")
 class NearestNegative:
-    """Every positive pair with its anchor's nearest negative: embeddings `[N, D]`, individuals `[N]` → triplets.
+    """Every positive pair with its anchor's nearest negative: embeddings `[N, D]`, labels `[N]` → triplets.
 
     Args:
         distance: supplied by the run.
@@ -20,10 +20,10 @@ class NearestNegative:
         self.distance = distance
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> Triplets:
-        """One triplet for each positive pair, both ways round; none where all photos are of one individual."""
-        index, there = positives_of(labels)
+        """One triplet for each ordered positive pair; none if all photos show one individual."""
+        index, mask = positives_of(labels)
         other = labels[:, None] != labels
-        anchor, column = (there & other.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
+        anchor, column = (mask & other.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
         distances = pairwise(self.distance, embeddings, embeddings).masked_fill(~other, torch.inf)
         nearest = distances.argmin(dim=1) if len(labels) else labels
         return Triplets(anchor, index[anchor, column], nearest[anchor])

@@ -17,11 +17,11 @@ def small_conv(width: Count = 16, *, pretrained: bool = False) -> Backbone:
     Blocks: conv1, conv2, conv3.
 
     Args:
-        width: channels of the first convolution.
+        width: number of channels of the first convolution.
         pretrained: supplied by the run.
 
     Raises:
-        MissingWeightsError: pretrained weights are asked for; there are none.
+        MissingWeightsError: Pretrained weights are requested, but do not exist.
     """
     if pretrained:
         raise MissingWeightsError('gulls-small-conv has no pretrained weights; set encoder.weights = "random"')

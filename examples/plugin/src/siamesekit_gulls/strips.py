@@ -16,33 +16,33 @@ from siamesekit.options import Count
 
 @READERS.register("gulls-strips")
 def strips(root: Path, width: Count = 32) -> list[Record]:
-    """Contact strips, one picture an individual with its photos side by side: `root/INDIVIDUAL.png` → N records.
+    """Contact strips, one picture per individual with its photos side by side: `root/INDIVIDUAL.png` → N records.
 
     Args:
-        root: the folder of strips; relative to the config's file.
-        width: of each photo on a strip, in pixels.
+        root: folder of the strips, relative to the config file.
+        width: width of each photo on a strip, in pixels.
 
     Raises:
-        MissingDataError: there is no such folder.
-        DataError: it holds no strip, or one whose width is not a whole number of photos.
+        MissingDataError: The folder does not exist.
+        DataError: The folder has no strips, or the width of a strip is not a multiple of `width`.
     """
     if not root.is_dir():
-        raise MissingDataError(f"there is no folder {root}: put strips at {root}/INDIVIDUAL.png")
+        raise MissingDataError(f"no such folder: {root}; put strips at {root}/INDIVIDUAL.png")
     records = []
     for file in sorted(root.glob("*.png")):
         with Image.open(file) as strip:
             photos, rest = divmod(strip.width, width)
         if rest:
-            raise DataError(f"{file} is {strip.width} pixels wide, which is no multiple of width = {width}")
+            raise DataError(f"{file} is {strip.width} pixels wide, which is not a multiple of width = {width}")
         for number in range(photos):
             pixels: Callable[[], NDArray[np.uint8]] = partial(cut, file, number * width, width)
             records.append(Record(f"{file.stem}/{number}", file.stem, pixels))
     if not records:
-        raise DataError(f"{root}: no strips are in it; put them at {root}/INDIVIDUAL.png")
+        raise DataError(f"{root} has no strips; put them at {root}/INDIVIDUAL.png")
     return records
 
 
 def cut(file: Path, left: int, width: int) -> NDArray[np.uint8]:
-    """The photo of a strip that begins at column `left`: uint8 RGB `[height, width, 3]`."""
+    """The photo that begins at column `left` of a strip: uint8 RGB `[height, width, 3]`."""
     with Image.open(file) as strip:
         return np.asarray(strip.convert("RGB"))[:, left : left + width]

@@ -1,1 +1,0 @@
-"""What other packages have: classes with options and docstrings, read from their sources, not imported."""

@@ -1,0 +1,196 @@
+"""Write files of embeddings, and find the photos for them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamesekit.data import photo_folders
+from siamesekit.data.photo_folders import photos_below
+from siamesekit.errors import DataError, OutputError, UserError
+from siamesekit.files.atomic import write_atomic
+from siamesekit.files.replaceable import refuse_what_is_not_ours
+
+SUFFIXES = (".npz", ".csv", ".parquet")
+HEADER = 1 << 20
+"""Maximum number of bytes of a table's first line that are read to recognize it."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""First characters of cells that a spreadsheet would not show literally."""
+
+LEFT_OUT = ".left-out.csv"
+LEFT_OUT_HEADER = "file,reason,what to do"
+"""Suffix and first line of a table of photos that were left out."""
+
+
+def check_output(path: Path) -> None:
+    """Check, before any work, that a file of embeddings can be written.
+
+    Raises:
+        OutputError: the suffix is unknown, the folder or the library for the format is missing, or the file exists and
+            holds something other than embeddings.
+    """
+    if path.suffix not in SUFFIXES:
+        raise OutputError(f"{path}: unknown suffix; choose one of {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise OutputError(f"{path}: .parquet needs pyarrow: pip install 'siamesekit[parquet]'") from None
+    refuse_what_is_not_ours(path, "embeddings", is_embeddings)
+
+
+def is_embeddings(path: Path) -> bool:
+    """Whether a plain file with a known suffix holds embeddings in the form that `siamesekit embed` writes."""
+    return {".csv": _is_table, ".npz": _is_archive, ".parquet": _is_parquet}[path.suffix](path)
+
+
+def _is_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.readline(HEADER).decode("utf-8").strip()
+    columns = [column.strip('"') for column in header.split(",")]
+    return columns[0] == "path" and "e0" in columns
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+    return {"path.npy", "embedding.npy"} <= names and all(name.endswith(".npy") for name in names)
+
+
+def _is_parquet(path: Path) -> bool:
+    import pyarrow.parquet
+
+    return {"path", "embedding"} <= set(pyarrow.parquet.read_schema(path).names)
+
+
+def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
+    """Collect the photos of files and folders, each with the name of its individual.
+
+    Files are taken whatever their names; photos below folders come in natural order. As with the reader `folder`, the
+    first sub-folder names the individual: `INPUT/INDIVIDUAL/photo.jpg` or deeper. The name is empty for a photo that is
+    an input itself or lies directly in an input.
+
+    Raises:
+        UserError: an input does not exist.
+        DataError: there are no photos, or a folder cannot be read.
+    """
+    photos: list[tuple[Path, str]] = []
+    for path in inputs:
+        if path.is_dir():
+            for photo in photos_below(path):
+                first, *deeper = photo.relative_to(path).parts
+                photos.append((photo, first if deeper else ""))
+        elif path.exists():
+            photos.append((path, ""))
+        else:
+            raise UserError(f"no such file or folder: {path}")
+    if not photos:
+        raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})")
+    return photos
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Escape a text so that no spreadsheet takes its cell for a formula.
+
+    A text that begins with `=`, `+`, `-`, `@`, a tab, a line break or an apostrophe gets an apostrophe in front
+    (OWASP, "CSV Injection"). `text_of_cell` removes it again.
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """Undo `spreadsheet_cell`: remove one apostrophe in front, if there is one."""
+    return cell.removeprefix("'")
+
+
+def write_embeddings(
+    path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
+) -> None:
+    """Write embeddings `[N, D]` with the paths of the photos and, if given, the names of the individuals.
+
+    `.npz` has the arrays `path` and `individual` (strings `[N]`) and `embedding` (float32 `[N, D]`), readable with
+    `allow_pickle=False`. `.csv` and `.parquet` have one row per photo: `path`, `individual`, then `e0` … (in
+    `.parquet` one list column `embedding`). Unknown names are empty.
+
+    In `.csv`, paths and names are quoted and escaped by `spreadsheet_cell`; `text_of_cell` undoes it. In `.csv` and
+    `.parquet`, bytes of a file name that are not UTF-8 are written as escapes: `caf\\udce9.jpg`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    texts = {"path": [photo.as_posix() for photo in photos]}
+    if individuals is not None:
+        texts["individual"] = list(individuals)
+    if path.suffix == ".npz":
+        arrays = {name: np.array(values, dtype=np.str_) for name, values in texts.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays, embedding=embeddings)  # type: ignore[arg-type]
+        write_atomic(path, buffer.getvalue())
+    elif path.suffix == ".csv":
+        lines = [",".join([*texts, *(f"e{i}" for i in range(embeddings.shape[1]))])]
+        for *cells, row in zip(*texts.values(), embeddings, strict=True):
+            lines.append(",".join([*map(_quoted, cells), *(f"{value:.9g}" for value in row)]))
+        write_atomic(path, "\n".join([*lines, ""]))
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        columns = {name: [_utf8(value) for value in values] for name, values in texts.items()}
+        table = pyarrow.table({**columns, "embedding": list(embeddings)})
+        write_atomic(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+
+
+def table_of_left_out(output: Path) -> Path:
+    """Path of the table of left-out photos, beside a file of embeddings: `e.csv.left-out.csv` for `e.csv`.
+
+    Raises:
+        OutputError: another file has this name; it is not replaced.
+    """
+    table = output.with_name(output.name + LEFT_OUT)
+    try:
+        with table.open("rb") as file:
+            ours = file.read(len(LEFT_OUT_HEADER)) == LEFT_OUT_HEADER.encode()
+    except FileNotFoundError:
+        return table
+    except OSError:
+        ours = False
+    if not ours:
+        raise OutputError(
+            f"{table} exists and is not a table of photos that were left out: move it, or choose another file with -o"
+        )
+    return table
+
+
+def write_left_out(table: Path, left_out: Sequence[tuple[str, str, str]]) -> None:
+    """Write the table of left-out photos, one row each: file, reason, what to do; cells as in `write_embeddings`.
+
+    If no photo was left out, no table is created, and an earlier one is reduced to its header.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if left_out or table.exists():
+        rows = [",".join(map(_quoted, row)) for row in left_out]
+        write_atomic(table, "\n".join([LEFT_OUT_HEADER, *rows, ""]))
+
+
+def _quoted(text: str) -> str:
+    """A text as a quoted cell of a `.csv` table."""
+    return '"' + spreadsheet_cell(_utf8(text)).replace('"', '""') + '"'
+
+
+def _utf8(text: str) -> str:
+    """A text with bytes that are not UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

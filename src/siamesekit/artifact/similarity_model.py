@@ -1,0 +1,247 @@
+"""The trained model for use: it embeds photos and compares them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.artifact.saving import Preprocessing
+from siamesekit.components.distances.distance import Distance
+from siamesekit.data.loading import UnusablePhoto, read_chunks, report
+from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_inputs import Photo as Photo
+from siamesekit.data.photo_inputs import check_batch, one_by_one, prepared
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, RunError
+from siamesekit.evaluation.calibration import Calibration
+from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice, choose_compute
+from siamesekit.model import Encoder
+from siamesekit.progress import Progress, progress_here
+from siamesekit.registry.culprits import plugins_named
+
+CHUNKS = {"cpu": 16, "cuda": 128}
+"""Number of photos embedded at a time, by device; small chunks on a CPU reuse the memory of their activations."""
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Result of comparing two photos.
+
+    Attributes:
+        distance: distance of the embeddings; smaller is more alike. At least 0, except for `dot`.
+        similarity: probability 0 … 1 that both photos show one individual, if same and different pairs were equally
+            frequent; None if the model has no threshold, or one whose verdicts may be no better than guessing.
+        threshold: distance up to which the verdict is "same", or None.
+        same: verdict, or None.
+    """
+
+    __module__ = "siamesekit"
+
+    distance: float
+    similarity: float | None
+    threshold: float | None
+    same: bool | None
+
+    def __repr__(self) -> str:
+        text = f"distance {self.distance:.4f}"
+        text += ", similarity unknown" if self.similarity is None else f", similarity {self.similarity:.3f}"
+        if self.same is not None and self.threshold is not None:
+            text += f", {'same individual' if self.same else 'different individuals'} (threshold {self.threshold:.4f})"
+        return f"Comparison({text})"
+
+
+class Embedded(NamedTuple):
+    """Embeddings of the usable photos.
+
+    Attributes:
+        embeddings: float32 `[n, D]`, on the CPU.
+        kept: indices of the n usable photos among the N photos, ascending.
+        left_out: findings on the other photos, each with the reason and what to do.
+    """
+
+    embeddings: Tensor
+    kept: tuple[int, ...]
+    left_out: tuple[UnusablePhoto, ...]
+
+
+class SimilarityModel:
+    """A trained encoder with its preprocessing, distance and threshold; `siamesekit.load` creates it.
+
+    Attributes:
+        encoder: network from image to embedding, in inference mode.
+        distance: distance between embeddings.
+        size: side of the square image, in pixels.
+        fit: how photos are made square.
+        calibration: function from a distance to similarity and verdict, or None.
+        description: JSON content of the artifact; `no_threshold` is the reason why there is no calibration, if known.
+        source: folder from which the model was loaded, or None.
+    """
+
+    __module__ = "siamesekit"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        distance: Distance,
+        preprocessing: Preprocessing,
+        calibration: Calibration | None,
+        description: Mapping[str, Any],
+        device: DeviceChoice = "auto",
+        precision: PrecisionChoice = "fp32",
+    ) -> None:
+        self.compute = choose_compute(device, precision)
+        self.encoder = encoder.to(self.compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.distance = distance
+        self.size = preprocessing.size
+        self.fit: Fit = preprocessing.fit
+        self.calibration = calibration
+        self.description = description
+        self.source: Path | None = None
+
+    def __repr__(self) -> str:
+        encoder, dimensions = self.description.get("encoder", {}), self.encoder.head.embedding_dim
+        distance = self.description.get("distance", {})
+        limit = "no threshold" if self.threshold is None else f"threshold {self.threshold:.4f}"
+        source = "" if self.source is None else f", from {str(self.source)!r}"
+        return (
+            f"SimilarityModel(encoder {encoder.get('name')!r}: photos {self.size} × {self.size} ({self.fit}) → "
+            f"{dimensions} dimensions, distance {distance.get('name')!r}, {limit}, on {self.compute.device} in "
+            f"{self.compute.name}{source})"
+        )
+
+    @property
+    def threshold(self) -> float | None:
+        """Distance up to which two photos are called the same individual; None without calibration."""
+        return None if self.calibration is None else self.calibration.threshold
+
+    def prepare(self, photo: Photo) -> Tensor:
+        """Convert one photo to the input of the network, uint8 `[3, size, size]`.
+
+        Args:
+            photo: a file's path or its content (bytes, or a file opened in binary mode), a Pillow image, an array uint8
+                RGB `[height, width, 3]`, or a tensor uint8 RGB `[3, height, width]`. A Pillow image is treated like its
+                file: it is turned by its EXIF orientation, and transparency becomes black. Therefore turn it yourself
+                only with `PIL.ImageOps.exif_transpose`, which removes the orientation from the EXIF.
+
+        Raises:
+            DataError: the photo cannot be read, or the object is not a photo. URLs are not downloaded.
+        """
+        return _tensor(prepared(photo, self.size, self.fit))
+
+    def embed(self, photos: Photo | Sequence[Photo] | Tensor) -> Tensor:
+        """Compute the embeddings of photos, float32 `[N, D]`, on the CPU.
+
+        A photo has the same embedding as a path, as bytes and as a Pillow image that is not decoded yet. Decoded pixels
+        give a slightly different one, as full decoding does (`siamesekit.data.images.read_square`).
+
+        Args:
+            photos: one photo or several, of any size, in the forms that `prepare` accepts; or a tensor
+                `[N, 3, size, size]` with values 0 … 255, of any real type.
+
+        Raises:
+            DataError: a photo cannot be read, an object is not a photo, or there are no photos.
+        """
+        if isinstance(photos, Tensor) and photos.ndim != 3:
+            check_batch(photos, self.size)
+            return self._embed(photos.split(self._chunk))
+        several = one_by_one(photos)
+        starts = range(0, len(several), self._chunk)
+        return self._embed(
+            torch.stack([self.prepare(photo) for photo in several[start : start + self._chunk]]) for start in starts
+        )
+
+    def embed_files(self, files: Sequence[Path], progress: Progress | None = None) -> Tensor:
+        """Compute the embeddings `[N, D]` of photo files; the next photos are decoded while the network runs.
+
+        Memory does not grow with the number of photos.
+
+        Args:
+            files: paths of the photos.
+            progress: progress display. By default it is below the cell in a notebook, and on stderr in a terminal;
+                `Progress()` is silent.
+
+        Raises:
+            DataError: photos cannot be read; it lists them all.
+        """
+        return self._embed_files(files, progress, None)
+
+    def embed_usable(self, files: Sequence[Path], progress: Progress | None = None) -> Embedded:
+        """Like `embed_files`, but leave out photos that cannot be read, and return findings on them.
+
+        Raises:
+            DataError: no photo can be read.
+        """
+        bad: dict[int, UnusablePhoto] = {}
+        try:
+            embeddings = self._embed_files(files, progress, bad)
+        except DataError:
+            if len(bad) < len(files) or not bad:
+                raise
+            raise DataError(*report(tuple(bad.values()), len(files))) from None
+        kept = tuple(number for number in range(len(files)) if number not in bad)
+        return Embedded(embeddings, kept, tuple(bad.values()))
+
+    def _embed_files(
+        self, files: Sequence[Path], progress: Progress | None, passed_over: dict[int, UnusablePhoto] | None
+    ) -> Tensor:
+        records = [Record(str(file), "", file) for file in files]
+        reading = read_chunks(
+            records, self.size, self.fit, self._chunk, progress or progress_here(), "Embedding", passed_over=passed_over
+        )
+        with closing(reading):
+            return self._embed(reading)
+
+    @property
+    def _chunk(self) -> int:
+        return CHUNKS[self.compute.device.type]
+
+    @torch.inference_mode()
+    def _embed(self, chunks: Iterable[Tensor]) -> Tensor:
+        embedded = []
+        with (
+            plugins_named(),
+            self.compute.exact(),
+            self.compute.autocast(),
+        ):  # one for all chunks: weights are converted once
+            for chunk in chunks:
+                on_device = chunk.to(self.compute.device).contiguous(memory_format=torch.channels_last)
+                embedded.append(self.encoder(on_device).float().cpu())
+        if not embedded:
+            raise DataError("no photos to embed")
+        return torch.cat(embedded)
+
+    def compare(self, a: Photo, b: Photo) -> Comparison:
+        """Compare two photos: distance, similarity and verdict.
+
+        Raises:
+            DataError: a photo cannot be read.
+            RunError: the distance is NaN or infinite.
+        """
+        first, second = self.embed([a, b])
+        with plugins_named():
+            distance = float(self.distance(first, second))
+        if not math.isfinite(distance):
+            broken = not bool(first.isfinite().all() and second.isfinite().all())
+            what = "embeddings that are NaN or infinite" if broken else f"a distance of {distance}"
+            raise RunError(
+                f"cannot compare the photos: the model gives {what}, because its weights are NaN, infinite or too "
+                "large; train it again with a lower optimizer.lr or optimizer.clip_norm = 1.0"
+            )
+        fitted = self.calibration
+        if fitted is None:
+            return Comparison(distance, None, None, None)
+        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance))
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Convert pixels `[S, S, 3]` to the input of the network, `[3, S, S]`."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())

@@ -1,0 +1,125 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from siamesekit.config.describe.components import summary_of_member
+from siamesekit.registry.signatures import type_in_words
+from siamesekit.wording import with_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siamesekit.config.describe.tables import ConfigTable, Key
+    from siamesekit.experiment.plan import Plan
+    from siamesekit.registry import Registry
+    from siamesekit.registry.component import Component
+    from siamesekit.registry.signatures import Parameter
+
+NETWORK_LABELS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
+WORDS = (
+    "an epoch: once through the training photos; a triplet: two photos of one individual, one of another; a step: one "
+    "batch of photos, after which the network changes a little; the frozen part: layers that do not train; fp32, bf16: "
+    "numbers of 32 or 16 bits, 16 are faster and coarser"
+)
+"""Explanation of the terms, printed below a plan."""
+METRIC_LABELS = {"triplet_accuracy": "triplet accuracy", "precision_at_1": "P@1", "map_at_r": "MAP@R"}
+
+
+def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
+    """Figures with intervals, one row per network."""
+    table = _table("", *METRIC_LABELS.values())
+    table.title = (
+        f"{evaluation['photos']} test photos of {evaluation['individuals']} individuals, "
+        f"{evaluation['triplets']} triplets"
+    )
+    table.caption = f"{evaluation['confidence']:.0%} bootstrap intervals over individuals"
+    for name, figures in evaluation["networks"].items():
+        table.add_row(NETWORK_LABELS.get(name, name), *(with_interval(figures[metric]) for metric in METRIC_LABELS))
+    return table
+
+
+def plan_table(plan: Plan) -> Table:
+    """A plan, one row per item."""
+    table = _table("plan", "")
+    for label, text in plan.rows():
+        table.add_row(label, text)
+    table.caption = WORDS
+    return table
+
+
+def components_table(registry: Registry, origins: bool = True, name_width: int | None = None) -> Table:
+    """The components of a kind: name, summary, origin. A family has its number of members, and how to list them.
+
+    Args:
+        registry: registry of the kind.
+        origins: whether to show the origin of each component.
+        name_width: least width of the column of names, so that consecutive tables are aligned.
+    """
+    table = _table(registry.plural, registry.purpose, *(["from"] if origins else []))
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = name_width
+    for component in registry.components():
+        summary = component.summary
+        if component.is_family:
+            prefix = component.name.removesuffix("/*")
+            summary += f"\n{len(component.members())} members: siamesekit list {registry.plural} {prefix}"
+        table.add_row(Text(component.name), Text(summary), *([Text(component.origin)] if origins else []))
+    return table
+
+
+def members_table(family: Component, registry: Registry) -> Table:
+    """The members of a family, each with its own options: name, adapted class, summary."""
+    table = _table(registry.plural, family.summary.partition(":")[0])
+    table.columns[0].no_wrap = True
+    for model in family.members():
+        member = family.member(model)
+        table.add_row(Text(member.name), Text(summary_of_member(member)))
+    return table
+
+
+def options_table(component: Component) -> Table:
+    """The options of a component: name, type and default."""
+    table = _table("option", "type", "default")
+    table.columns[0].no_wrap = True
+    for option in component.options:
+        table.add_row(option.name, Text(type_in_words(option.annotation)), Text(_default(option)))
+    return table
+
+
+def config_tables_table(tables: Iterable[ConfigTable]) -> Table:
+    """The tables of a config: name, purpose, and what happens if the table is left out."""
+    rows = _table("tables", "purpose", "if left out")
+    rows.columns[0].no_wrap = True
+    for table in tables:
+        rows.add_row(Text(f"[{table.name}]"), Text(table.purpose), Text(table.if_left_out))
+    return rows
+
+
+def keys_table(keys: Iterable[Key]) -> Table:
+    """Keys of a config: name, type, default and meaning."""
+    table = _table("key", "type", "default", "")
+    table.columns[0].no_wrap = True
+    for key in keys:
+        parameter = key.parameter
+        table.add_row(
+            parameter.name, Text(type_in_words(parameter.annotation)), Text(_default(parameter)), Text(key.meaning)
+        )
+    return table
+
+
+def _default(option: Parameter) -> str:
+    return "required" if option.required else repr(option.default)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

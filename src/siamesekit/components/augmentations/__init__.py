@@ -1,0 +1,1 @@
+"""Augmentations: random views of photos for training."""

@@ -1,0 +1,1 @@
+"""Backbones, from image to feature vector; one file per family of networks."""

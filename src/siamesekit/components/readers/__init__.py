@@ -1,0 +1,1 @@
+"""Readers, which list photos and their individuals. One file each."""

@@ -1,0 +1,1 @@
+"""Samplers, which plan the photos of each batch. One file each."""

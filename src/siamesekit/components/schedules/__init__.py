@@ -1,0 +1,1 @@
+"""Schedules: the learning rate over the steps of a run. One file each."""

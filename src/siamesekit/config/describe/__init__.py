@@ -1,0 +1,1 @@
+"""Descriptions of what a config can contain: tables of keys, lines of options, pages of components."""

@@ -1,1 +1,0 @@
-"""Augmentations: random views of photos to train on."""

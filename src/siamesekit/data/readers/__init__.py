@@ -1,1 +1,0 @@
-"""Readers: where photos and individuals come from. One file each."""

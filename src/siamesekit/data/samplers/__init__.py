@@ -1,1 +1,0 @@
-"""Samplers: which photos meet in a batch. One file each."""

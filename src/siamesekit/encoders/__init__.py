@@ -1,1 +1,0 @@
-"""Backbones: image to feature vector. One file per family of networks."""

@@ -1,0 +1,290 @@
+"""The frozen part of a backbone, computed once per image.
+
+The layers before the first one that trains give the same outputs in every epoch. With deterministic input, and the
+frozen part in inference mode as `Encoder` keeps it, training from stored outputs is exact
+(`tests/engine/frozen/test_prefix.py`). With augmentation, outputs of several views of each photo are stored, and each
+epoch uses the next view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, fx, nn
+
+from siamesekit.engine.frozen.cache_key import key_of
+from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
+from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
+from siamesekit.engine.frozen.folding import fold, products_pay
+from siamesekit.engine.random_state import drawn_by
+from siamesekit.hardware.compute import Compute
+from siamesekit.model import Encoder
+from siamesekit.progress import Progress
+from siamesekit.wording import gibibytes
+
+EMBEDDED_CHUNK = 64
+"""Images encoded at a time without gradient."""
+Made = TypeVar("Made")
+Part = Callable[..., Tensor]
+"""A function from stored tensors to features `[n, F]`."""
+RESIDENT = 0.5
+"""Largest share of a GPU's free memory that stored tensors may take to be kept there."""
+
+
+class Views(NamedTuple):
+    """Views of the training photos, which change from epoch to epoch.
+
+    Attributes:
+        photos: photos that have views, int64 `[n]`.
+        each: number of views per photo, if views are stored.
+        make: function from images uint8 `[m, 3, S, S]`, their photos int64 `[m]`, an epoch (0 for stored views) and the
+            number of a view to the views, uint8 `[m, 3, S, S]`.
+    """
+
+    photos: Tensor
+    each: int
+    make: Callable[[Tensor, Tensor, int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """N stored images, as tensors `[N, …]` or `[N + views · n, …]`, and the function that embeds a selection.
+
+    Attributes:
+        tensors: outputs of the frozen part, or the images themselves.
+        embed: function from rows of the tensors to embeddings `[n, D]`.
+        why: what is stored and why, in words.
+        cached: whether outputs of the frozen part are stored, not the images.
+        images: number of images, N.
+        views: views of the training photos. If `cached`, their rows follow the N images, first view 0 of all n photos,
+            then view 1, and so on.
+        by_mode: whether `embed` runs different code in training and in inference.
+    """
+
+    tensors: tuple[Tensor, ...]
+    embed: Callable[[Sequence[Tensor]], Tensor]
+    why: str
+    cached: bool
+    images: int
+    views: Views | None = None
+    by_mode: bool = False
+
+    def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
+        """Embeddings `[n, D]` of the images with indices `[n]`, with gradient if enabled.
+
+        In an epoch from 1 on, that epoch's views of the images are embedded; in epoch 0 the images as they are.
+        """
+        viewed = self.views is not None and epoch > 0
+        rows = self._rows(images, epoch) if viewed and self.cached else images
+        chosen = [tensor[rows.to(tensor.device)].to(compute.device) for tensor in self.tensors]
+        if self.views is not None and viewed and not self.cached:
+            chosen[0] = self.views.make(chosen[0], images, epoch, 0)
+        with compute.autocast():
+            return self.embed(chosen)
+
+    def _rows(self, images: Tensor, epoch: int) -> Tensor:
+        assert self.views is not None
+        place = torch.full((self.images,), -1, dtype=torch.int64)
+        place[self.views.photos] = torch.arange(len(self.views.photos))
+        return self.images + (epoch - 1) % self.views.each * len(self.views.photos) + place[images.cpu()]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the stored tensors."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors)
+
+
+class FrozenPart(NamedTuple):
+    """An encoder's frozen part, and the function that continues from its outputs.
+
+    Attributes:
+        outputs: function from images uint8 `[n, 3, H, W]` to the tensors that cross the cut, each `[n, …]`.
+        key: function from the pixels of all images, chunk by chunk, to the key of these tensors in the cache.
+        embed: function from these tensors to embeddings `[n, D]`, in the encoder's current mode.
+        by_mode: whether `embed` runs different code in training and in inference.
+    """
+
+    outputs: Callable[[Tensor], tuple[Tensor, ...]]
+    key: Callable[[Iterator[Tensor]], str]
+    embed: Callable[[Sequence[Tensor]], Tensor]
+    by_mode: bool
+
+
+def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
+    """Cut an encoder's backbone and fold BatchNorm into convolutions; leaves the encoder in inference mode.
+
+    Raises:
+        CannotCutError: the encoder has no frozen part, or it cannot be separated.
+    """
+    (prefix, tail), (resting_prefix, resting_tail) = _in_both_modes(encoder, cut)
+    if prefix.code != resting_prefix.code:
+        raise CannotCutError("the frozen part runs different code in training, so nothing is cached")
+    key = key_of(encoder, prefix, compute, EMBEDDED_CHUNK)
+    run_tail, by_mode = _by_mode(encoder, tail, resting_tail, compute)
+    _fold(encoder, prefix, compute, training=False)
+
+    def outputs(images: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad(), compute.autocast():
+            found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(compute.device)))
+        return found
+
+    return FrozenPart(outputs, key, lambda tensors: encoder.embed_features(run_tail(*tensors)), by_mode)
+
+
+class CacheLimit(NamedTuple):
+    """The most bytes that the frozen part's output may take.
+
+    Attributes:
+        bytes: most bytes of all outputs together.
+        images: number of images and views of the run, if only a sample of them is stored; None if all are.
+    """
+
+    bytes: int
+    images: int | None = None
+
+
+def store(
+    encoder: Encoder,
+    images: Tensor,
+    compute: Compute,
+    progress: Progress | None = None,
+    views: Views | None = None,
+    features: FeatureStore | None = None,
+    limit: CacheLimit | None = None,
+) -> Stored:
+    """Run the frozen part of the encoder's backbone over all images `[N, 3, H, W]` and keep its output.
+
+    If the encoder has no frozen part, the part cannot be separated or its output exceeds the limit, the images
+    themselves are kept and the whole network runs; `why` gives the reason. The encoder is left in inference mode.
+
+    Args:
+        encoder: the encoder, on the device of `compute`.
+        images: all images, uint8.
+        compute: device and number format.
+        progress: shows the images.
+        views: views of the training photos.
+        features: cache of outputs for later runs; None to keep them in memory only.
+        limit: most bytes that the output may take.
+    """
+    images = images.contiguous(memory_format=torch.channels_last)
+    total = len(images) + (0 if views is None else views.each * len(views.photos))
+
+    def plain(why: str) -> Stored:
+        embed, by_mode = _whole_network(encoder, compute)
+        return Stored(_resident((images,), compute), embed, why, False, len(images), views, by_mode)
+
+    try:
+        part = frozen_part(encoder, compute)
+    except CannotCutError as error:
+        return plain(str(error))
+    encoder.train()
+    first, drew = drawn_by(lambda: part.outputs(images[:1]))
+    encoder.eval()
+    if drew:
+        return plain("the frozen part draws random numbers in training, so nothing is cached")
+    if not all(isinstance(output, Tensor) and output.shape[0] == 1 for output in first):
+        return plain("the frozen part's outputs are not all tensors with one row per image, so nothing is cached")
+    layouts = [Layout((total, *output.shape[1:]), output.dtype) for output in first]
+    if limit is not None:
+        size = sum(layout.bytes for layout in layouts) * (limit.images or total) // total
+        if size > limit.bytes:
+            most = gibibytes(limit.bytes)
+            return plain(
+                f"the frozen part's output would take {gibibytes(size)}, more than the limit of {most}, so "
+                "nothing is cached"
+            )
+
+    def fill(kept: Sequence[Tensor]) -> None:
+        start = 0
+        for chunk in _tracked(_pixels(images, views), total, progress):
+            for target, output in zip(kept, part.outputs(chunk), strict=True):
+                target[start : start + len(chunk)] = output
+            start += len(chunk)
+
+    if features is None:
+        kept, found = tuple(layout.empty() for layout in layouts), False
+        fill(kept)
+    else:
+        key = part.key(_pixels(images, views))
+        loaded = features.load(key, layouts)
+        found = loaded is not None
+        kept = features.make(key, layouts, fill) if loaded is None else loaded
+    why = "the frozen part's output is cached" + (" from an earlier run" if found else "")
+    return Stored(_resident(kept, compute), part.embed, why, True, len(images), views, part.by_mode)
+
+
+def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
+    """`make(network)` of the backbone in training and in inference mode; leaves the encoder in inference mode."""
+    try:
+        encoder.train()
+        training = make(encoder.backbone.network)
+        encoder.eval()
+        return training, make(encoder.backbone.network)
+    finally:
+        encoder.eval()
+
+
+def _by_mode(
+    encoder: Encoder, training: fx.GraphModule, resting: fx.GraphModule, compute: Compute
+) -> tuple[Part, bool]:
+    """A function that runs the folded graph of the encoder's current mode, and whether the two graphs differ."""
+    same = training.code == resting.code
+    _fold(encoder, training, compute, training=True)
+    if same:
+        return training, False
+    _fold(encoder, resting, compute, training=False)
+
+    def run(*inputs: Tensor) -> Tensor:
+        features: Tensor = (training if encoder.training else resting)(*inputs)
+        return features
+
+    return run, True
+
+
+def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
+    """A function from images to embeddings, folded if the network can be traced, and whether its code is by mode."""
+    try:
+        training, resting = _in_both_modes(encoder, whole)
+    except CannotCutError:
+        return lambda tensors: encoder(tensors[0]), False
+    network, by_mode = _by_mode(encoder, training, resting, compute)
+    return lambda tensors: encoder.embed_features(network(encoder.backbone.scale(tensors[0]))), by_mode
+
+
+def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:
+    """Fold BatchNorm into convolutions, in the mode in which the part will run; leaves the encoder in eval mode."""
+    encoder.train(training)
+    fold(part, products=products_pay(compute.device))
+    encoder.eval()
+
+
+def _resident(tensors: tuple[Tensor, ...], compute: Compute) -> tuple[Tensor, ...]:
+    """The tensors, moved to the GPU if they leave enough of its memory free."""
+    if compute.device.type != "cuda":
+        return tensors
+    free, _ = torch.cuda.mem_get_info(compute.device)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return tuple(tensor.to(compute.device) for tensor in tensors) if size < RESIDENT * free else tensors
+
+
+def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
+    """All images in chunks, then the views of the training photos, view by view."""
+    yield from images.split(EMBEDDED_CHUNK)
+    if views is not None:
+        for number in range(views.each):
+            for photos in views.photos.split(EMBEDDED_CHUNK):
+                pixels = views.make(images[photos], photos, 0, number)
+                yield pixels.contiguous(memory_format=torch.channels_last)
+
+
+def _tracked(chunks: Iterator[Tensor], images: int, progress: Progress | None) -> Iterator[Tensor]:
+    """Yield the chunks, with progress counted in images."""
+    shown = (progress or Progress()).track(range(images), images, "Encoding the frozen part", "images")
+    for chunk in chunks:
+        yield chunk
+        for _ in range(len(chunk)):
+            next(shown, None)
+    next(shown, None)

@@ -1,0 +1,8 @@
+"""Figures of a model: rankings, retrieval metrics with intervals, thresholds and similarities.
+
+`ranking` ranks triplets, `retrieval` ranks all photos for each query, and `intervals` adds the bootstrap over
+individuals; `figures` gathers a network's figures from these three. `pairs` scores pairs of photos; from them
+`calibration` fits similarity and threshold, `cross_fit` and `permutation` judge whether the threshold is better than
+guessing, `roc` computes the error rates of all thresholds, and `operating_point` decides whether the model ships a
+threshold. `pixel_baseline` is the baseline of plain pixels, and `worth` counts the figures that training improved.
+"""

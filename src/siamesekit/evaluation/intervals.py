@@ -1,0 +1,64 @@
+"""Mean of a figure with its bootstrap interval over individuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamesekit.components.labels import Labels, label_array
+from siamesekit.errors import ComponentError
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A figure and its bootstrap interval; low and high are None with fewer than two individuals."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def mean_with_interval(
+    values: Floats,
+    individuals: Labels,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> Interval:
+    """Compute the mean of values and a percentile bootstrap interval over *individuals*.
+
+    Photos of one individual are not independent, so the bootstrap draws whole individuals with replacement, each with
+    all its values (Davison and Hinkley 1997, section 3.8).
+
+    Args:
+        values: float64 `[N]`; NaN is left out.
+        individuals: labels `[N]` of the values.
+        confidence: confidence of the interval; 0.95 takes the 2.5 % and 97.5 % quantiles.
+        resamples: number of bootstrap resamples.
+        rng: random generator of the resamples.
+    """
+    individuals, mask = label_array(individuals), ~np.isnan(values)
+    if len(individuals) != len(values):
+        raise ComponentError(f"values and individuals differ in length: {len(values)} and {len(individuals)}")
+    if not mask.any():
+        raise ValueError("no values to average: they are all NaN, or none are given")
+    _, owner = np.unique(individuals[mask], return_inverse=True)
+    counts = np.bincount(owner)
+    sums = np.bincount(owner, weights=values[mask])
+    drawn = rng.integers(len(counts), size=(resamples, len(counts)))
+    return interval(
+        sums.sum() / counts.sum(), lambda: sums[drawn].sum(1) / counts[drawn].sum(1), len(counts), confidence
+    )
+
+
+def interval(value: float, resample: Callable[[], Floats], individuals: int, confidence: float) -> Interval:
+    """Percentile interval of resampled figures `[resamples]` without NaN; no bounds with fewer than two individuals."""
+    if individuals < 2:
+        return Interval(float(value), None, None)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(resample(), [tail, 1 - tail])
+    return Interval(float(value), float(low), float(high))

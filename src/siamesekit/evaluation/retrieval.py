@@ -1,0 +1,119 @@
+"""Retrieval metrics of embeddings, one value per query; the caller takes means and intervals.
+
+Definitions, where usage differs: the gallery of a query are all other photos. The R relevant ones show the query's
+individual; a query without any is left out (NaN). At equal distances, the photo of lower index ranks first. If there
+are fewer than k other photos, the missing ranks count as misses. Infinite distances rank after all finite ones, and NaN
+distances last (`siamesekit.nearest`). A photo at a NaN distance is a miss; if the embedding of a query is NaN, all
+photos are misses.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from siamesekit.components.distances.distance import DistanceLike, as_distance
+from siamesekit.components.distances.nearest import nearest
+from siamesekit.components.labels import Labels, labels_of
+from siamesekit.evaluation.intervals import Floats
+
+RANKS = (1, 5, 10)
+"""Values of k for precision, recall and average precision."""
+NEIGHBOURS = 1 << 23
+"""Maximum number of neighbours held at a time."""
+PER_QUERY = 1024
+"""Number of queries whose metrics are computed at a time, so that they fit the CPU cache."""
+
+
+class RetrievalMetrics(NamedTuple):
+    """Values per query, float64 `[N]`, NaN for a query without a relevant photo.
+
+    Attributes:
+        precision_at_1: 1 if the nearest neighbour shows the same individual, else 0.
+        map_at_r: average precision over the first R ranks (Musgrave, Belongie, Lim 2020, arXiv:2003.08505): sum of the
+            precisions at the hits among them, divided by R.
+        r_precision: share of hits among the first R ranks.
+        reciprocal_rank: 1 / rank of the first hit, 0 beyond rank max(k); its mean is the MRR at max(k).
+        precision_at: by k, share of hits among the first k ranks, divided by k even if R < k.
+        recall_at: by k, 1 if there is a hit among the first k ranks, else 0, as in cumulative match curves (CMC); not
+            the share of the R relevant photos.
+        average_precision_at: by k, sum of the precisions at the hits among the first k ranks, divided by min(R, k), its
+            maximum; its mean is the MAP at k.
+    """
+
+    precision_at_1: Floats
+    map_at_r: Floats
+    r_precision: Floats
+    reciprocal_rank: Floats
+    precision_at: dict[int, Floats]
+    recall_at: dict[int, Floats]
+    average_precision_at: dict[int, Floats]
+
+
+def retrieval_metrics(
+    embeddings: Tensor, labels: Labels, distance: DistanceLike, ranks: tuple[int, ...] = RANKS
+) -> RetrievalMetrics:
+    """Compute retrieval metrics with each photo as the query: embeddings `[N, D]`, labels `[N]`, on one device or two.
+
+    Only the first max(R, max k) ranks of a query are computed; memory does not grow with N².
+
+    Args:
+        embeddings: embeddings of all photos.
+        labels: labels of all photos.
+        distance: distance by which photos are ranked: a distance, its name, or a table with its name and options.
+        ranks: values of k, each at least 1.
+
+    >>> from siamesekit.components.distances.euclidean import euclidean
+    >>> place = torch.tensor([[0.0], [1.0], [3.0], [3.5]])  # on a line
+    >>> figures = retrieval_metrics(place, torch.tensor([5, 5, 8, 8]), euclidean, ranks=(1, 2))
+    >>> figures.precision_at_1
+    array([1., 1., 1., 1.])
+    >>> figures.precision_at[2]
+    array([0.5, 0.5, 0.5, 0.5])
+    """
+    distance = as_distance(distance)
+    labels = labels_of(embeddings, labels)
+    _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
+    relevant = photos[individual] - 1
+    table = torch.full((len(labels), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
+    needed = relevant.clamp_min(max(ranks))
+    octave = needed.double().log2().ceil()  # rank queries together that need a similar number of ranks
+    for group in octave[relevant > 0].unique().tolist():
+        rows = ((octave == group) & (relevant > 0)).nonzero()[:, 0]
+        most = int(needed[rows].max())
+        for some in rows.split(max(1, NEIGHBOURS // most)):
+            found = nearest(embeddings[some], embeddings, most, distance, own=some)
+            hits = ((labels[found.index] == labels[some, None]) & ~found.distance.isnan()).cpu()
+            table[some.cpu()] = per_query(hits, relevant[some].cpu(), ranks)
+    first, columns = table[:, :4].T.numpy(), table[:, 4:].T.numpy()
+    by_k = (dict(zip(ranks, columns[i::3], strict=True)) for i in range(3))
+    return RetrievalMetrics(*first, *by_k)
+
+
+def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
+    """Compute the metrics of queries from their hits: bool `[Q, K]`, K at least R and max k if possible.
+
+    Args:
+        hits: whether the neighbour at each rank is a hit, nearest first.
+        relevant: int64 `[Q]`, R of each query, at least 1.
+        ranks: values of k.
+
+    Returns:
+        float64 `[Q, 4 + 3 · len(ranks)]`: precision at 1, MAP@R, R-precision, reciprocal rank, and for each k
+        precision, recall and average precision.
+    """
+    result = []
+    for some, of in zip(hits.split(PER_QUERY), relevant.split(PER_QUERY), strict=True):
+        hit, rank = some.double(), torch.arange(1, some.shape[1] + 1)
+        within_r = rank <= of[:, None]
+        cumulative = hit.cumsum(dim=1)
+        gain = cumulative / rank * hit
+        reciprocal = torch.where(rank <= max(ranks), hit / rank, 0).amax(dim=1)
+        columns = [hit[:, 0], (gain * within_r).sum(dim=1) / of, (hit * within_r).sum(dim=1) / of, reciprocal]
+        for k in ranks:
+            found = cumulative[:, min(k, some.shape[1]) - 1]
+            columns += [found / k, (found > 0).double(), gain[:, :k].sum(dim=1) / of.clamp_max(k)]
+        result.append(torch.stack(columns, dim=1))
+    return torch.cat(result)

@@ -1,0 +1,275 @@
+"""Builds the trainer from a config, data and encoder: stored feature maps, sampler, loss, stepper, optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from siamesekit.components.augmentations.augmentation import Augmentation, augment
+from siamesekit.components.distances.distance import Distance
+from siamesekit.components.losses.loss import Loss
+from siamesekit.components.losses.traits import traits
+from siamesekit.components.miners.miner import Miner
+from siamesekit.components.samplers.accepted import PluginSampler, refuse_what_changes
+from siamesekit.components.samplers.batch import Batch, Sampler
+from siamesekit.components.schedules.schedule import Schedule
+from siamesekit.config import Config
+from siamesekit.data.pixel_store import GIB, cache_folder
+from siamesekit.engine.chunking import chunking, memory_budget, why_whole
+from siamesekit.engine.cost import measure_cost
+from siamesekit.engine.frozen.feature_cache import FeatureStore
+from siamesekit.engine.frozen.prefix import CacheLimit, Stored, Views, store
+from siamesekit.engine.layer_rates import layer_groups
+from siamesekit.engine.optimization import Optimization
+from siamesekit.engine.random_state import drawing_from
+from siamesekit.engine.steps import Stepper
+from siamesekit.engine.test_set import TestSet
+from siamesekit.engine.training import Trainer
+from siamesekit.engine.weight_average import WeightAverage
+from siamesekit.errors import ComponentError, PluginError, UserError
+from siamesekit.experiment.dataset import Dataset
+from siamesekit.experiment.memory_advice import for_memory
+from siamesekit.experiment.setup import Setup
+from siamesekit.hardware.memory import memory_for
+from siamesekit.model import Encoder
+from siamesekit.progress import Progress
+from siamesekit.randomness import torch_seed
+from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES
+
+PLANNED = 2048
+"""Most batches of an epoch that are planned before training."""
+FROZEN = "frozen"
+"""Subfolder of the cache folder for feature maps."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Distance, loss, miner and planned batches of a run.
+
+    Attributes:
+        distance: distance of the run.
+        loss: loss of the run, in the device's memory.
+        miner: miner of the run, if any.
+        batches: the first batches of an epoch, for estimates.
+        steps: number of batches in an epoch.
+    """
+
+    distance: Distance
+    loss: Loss
+    miner: Miner | None
+    batches: Sequence[Batch]
+    steps: int
+
+
+def build_recipe(setup: Setup) -> Recipe:
+    """Build distance, loss, miner and planned batches.
+
+    Raises:
+        ComponentError: the data lacks something that the sampler needs.
+        UserError: `loss.optimizer` is set, but the loss has no parameters to train.
+    """
+    table = setup.config.distance
+    distance: Distance = DISTANCES.build(table.component, table.options)
+    loss, miner = build_loss(setup, distance), build_miner(setup, distance)
+    return Recipe(distance, loss, miner, *planned_batches(setup, distance))
+
+
+def training_labels(data: Dataset) -> NDArray[np.int64]:
+    """Labels of the training photos, 0 … C − 1 without gaps: int64 `[N]`."""
+    return np.unique(data.labels[list(data.split.train)], return_inverse=True)[1].astype(np.int64)
+
+
+def build_loss(setup: Setup, distance: Distance) -> Loss:
+    """Build the loss, in the device's memory; the run's seed initializes its parameters.
+
+    Raises:
+        UserError: `loss.optimizer` is set, but the loss has no parameters to train.
+    """
+    config = setup.config
+    what = f"loss {config.loss.component!r}"
+    with drawing_from(torch_seed(config.seed, "loss")), memory_for(what, "lower its options"):
+        loss: Loss = LOSSES.build_for_run(
+            config.loss.component,
+            config.loss.options,
+            distance=distance,
+            embedding_dim=setup.encoder.head.embedding_dim,
+            num_classes=int(training_labels(setup.dataset).max()) + 1,
+            seed=config.seed,
+        )
+        if isinstance(loss, nn.Module):
+            loss.to(setup.compute.device)
+    if config.loss.optimizer is not None and not _trained(loss):
+        raise UserError(f"loss.optimizer: loss {config.loss.component!r} has no parameters to train: remove the table")
+    return loss
+
+
+def build_miner(setup: Setup, distance: Distance) -> Miner | None:
+    """Build the config's miner, in the device's memory; None if there is no miner."""
+    table = setup.config.miner
+    if table is None:
+        return None
+    miner: Miner = MINERS.build_for_run(table.component, table.options, distance=distance, seed=setup.config.seed)
+    if isinstance(miner, nn.Module):
+        miner.to(setup.compute.device)
+    return miner
+
+
+def build_sampler(setup: Setup, distance: Distance, part: Sequence[int] | None = None) -> Sampler:
+    """Build the sampler of the training photos, or of another part of the data set.
+
+    Raises:
+        ComponentError: the data lacks something that the sampler needs.
+    """
+    config, dataset = setup.config, setup.dataset
+    groups, part = dataset.groups(), list(dataset.split.train if part is None else part)
+    sampler: Sampler = SAMPLERS.build(
+        config.sampler.component,
+        config.sampler.options,
+        labels=np.unique(dataset.labels[part], return_inverse=True)[1].astype(np.int64),
+        groups=None if groups is None else groups[part],
+        batch_size=config.sampler.batch_size,
+        distance=distance,
+        seed=config.seed,
+    )
+    return sampler
+
+
+def planned_batches(setup: Setup, distance: Distance, part: Sequence[int] | None = None) -> tuple[list[Batch], int]:
+    """The batches of an epoch, at most the first `PLANNED`, and the number of batches in an epoch.
+
+    A sampler that plans by embeddings gets random embeddings.
+    """
+    sampler = build_sampler(setup, distance, part)
+    if (mine := getattr(sampler, "mine", None)) is not None:
+        random = torch.Generator().manual_seed(torch_seed(setup.config.seed, "planned embeddings"))
+        photos = len(setup.dataset.split.train if part is None else part)
+        shape = photos, cast(int, setup.encoder.head.embedding_dim)
+        mine(1, lambda: torch.randn(shape, generator=random))
+    batches = list(islice(sampler.epoch(1), PLANNED))
+    if isinstance(sampler, PluginSampler):
+        refuse_what_changes(sampler, batches, list(islice(sampler.epoch(1), PLANNED)))
+    return batches, len(sampler)
+
+
+def build_test_set(setup: Setup, recipe: Recipe) -> TestSet:
+    """The test set, with batches like those of training if the loss uses more than the sampler's triplets."""
+    loss = recipe.loss
+    told = traits(loss)
+    by_triplets = all(batch.triplets is not None for batch in recipe.batches) and told.takes_tuples
+    batches: list[Batch] | None = None
+    if not told.by_class and (recipe.miner is not None or not by_triplets):
+        try:
+            batches, _ = planned_batches(setup, recipe.distance, setup.dataset.split.test)
+        except (ComponentError, PluginError):  # no test loss, as with too few individuals for the sampler
+            batches = []
+    dataset = setup.dataset
+    return TestSet.of(dataset.labels, dataset.split, setup.config.seed, batches)
+
+
+def build_optimization(config: Config, encoder: Encoder, loss: Loss, batches: int) -> Optimization:
+    """Build optimizers, schedule, clipping and average of the weights.
+
+    Args:
+        config: config of the run.
+        encoder: the encoder, whose trained parameters are optimized.
+        loss: the loss, whose parameters, if any, are optimized too.
+        batches: number of batches in an epoch.
+    """
+    table = config.optimizer
+    rates: list[float] | None = None
+    params: list[Any] = encoder.trainable()
+    if table.layer_decay < 1:
+        params, rates = layer_groups(encoder, table.layer_decay)
+    optimizer: torch.optim.Optimizer = OPTIMIZERS.build(table.component, table.options, params=params)
+    lr = float(optimizer.param_groups[0]["lr"])
+    of_loss: torch.optim.Optimizer | None = None
+    if trained := _trained(loss):
+        own = config.loss.optimizer or table
+        of_loss = OPTIMIZERS.build(own.component, own.options, params=trained)
+    schedule: Schedule | None = None
+    if config.schedule is not None:
+        schedule = SCHEDULES.build(
+            config.schedule.component,
+            config.schedule.options,
+            steps=batches * config.train.epochs,
+            steps_per_epoch=batches,
+            lr=lr,
+        )
+    average: WeightAverage | None = None
+    if config.train.average > 0:
+        modules = [encoder.train(), *([loss.train()] if isinstance(loss, nn.Module) else [])]
+        average = WeightAverage(modules, config.train.average)
+    return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates)
+
+
+def _trained(loss: Loss) -> list[nn.Parameter]:
+    """The loss's own trained parameters."""
+    return [p for p in loss.parameters() if p.requires_grad] if isinstance(loss, nn.Module) else []
+
+
+def store_frozen_part(setup: Setup, progress: Progress) -> Stored:
+    """Store the frozen part's output for all photos, or load it from the cache of an earlier run."""
+    limit = int(setup.config.encoder.cache_gib * GIB)
+    folder = cache_folder()
+    if folder is None:
+        progress.say(
+            "This user has no home folder, so nothing is cached for later runs: set XDG_CACHE_HOME to a folder for it"
+        )
+    features = None if folder is None else FeatureStore(folder / FROZEN, limit)
+    images, views = setup.dataset.images, views_of(setup)
+    return store(setup.encoder, images, setup.compute, progress, views, features, CacheLimit(limit))
+
+
+def make_stepper(setup: Setup, batches: Sequence[Batch], stored: Stored, progress: Progress) -> Stepper:
+    """Build the stepper, with batches split into chunks that fit into memory.
+
+    Raises:
+        UserError: a batch does not fit into memory and cannot be split into chunks.
+    """
+    config, encoder, compute = setup.config, setup.encoder, setup.compute
+    largest = max(len(batch.images) for batch in batches)
+    budget = memory_budget(config.train.memory_gib, compute)
+    whole = why_whole(encoder, stored, compute)
+    chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, for_memory(config, whole))
+    return Stepper(encoder, stored, compute, chunks, progress.say)
+
+
+def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progress) -> Trainer:
+    """Build all parts of the training.
+
+    Raises:
+        UserError: a batch does not fit into memory and cannot be split into chunks.
+    """
+    dataset, photos = setup.dataset, list(setup.dataset.split.train)
+    sampler = build_sampler(setup, recipe.distance)
+    return Trainer(
+        stepper=make_stepper(setup, recipe.batches, stored, progress),
+        optimization=build_optimization(setup.config, setup.encoder, recipe.loss, len(sampler)),
+        loss=recipe.loss,
+        miner=recipe.miner,
+        sampler=sampler,
+        distance=recipe.distance,
+        images=torch.tensor(photos),
+        labels=torch.from_numpy(training_labels(dataset)),
+        names=[dataset.records[photo].name for photo in photos],
+    )
+
+
+def views_of(setup: Setup) -> Views | None:
+    """The views of the training photos by the config's augmentation; None without augmentation."""
+    table, seed = setup.config.augmentation, setup.config.seed
+    if table is None:
+        return None
+    augmentation: Augmentation = AUGMENTATIONS.build(table.component, table.options)
+
+    def make(images: Tensor, photos: Tensor, epoch: int, view: int) -> Tensor:
+        return augment(augmentation, images, photos, epoch, view, seed)
+
+    return Views(torch.tensor(setup.dataset.split.train), table.views, make)

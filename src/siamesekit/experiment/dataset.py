@@ -1,0 +1,161 @@
+"""The data set of a run: photos are read, decoded, labelled and split; a stand-in may replace missing photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.config import Config
+from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
+from siamesekit.data.pixel_store import GIB, keep_only
+from siamesekit.data.records import Record, individuals_of
+from siamesekit.data.splits import Split, split_records
+from siamesekit.errors import DataError, MissingDataError
+from siamesekit.experiment.left_out import passed_over_by, told_of_bad, without_singletons
+from siamesekit.progress import Progress
+from siamesekit.registry import READERS
+from siamesekit.report.content import StandIn
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Decoded photos and their split.
+
+    Attributes:
+        records: the N photos.
+        images: images uint8 `[N, 3, size, size]`, channels last; beyond a budget they are in a file (`empty_images`).
+        individuals: names of the individuals, by label.
+        labels: labels of the photos, int64 `[N]`.
+        split: parts of the data set, as indices of photos.
+        reader: name of the reader that gave the photos.
+        stand_in: stand-in for the wanted data, if one is in use.
+        notes: what was left out, in words.
+        left_out: photos that cannot be used and were skipped (`skip_bad`).
+        singletons: photos left out because their individuals have no other photo.
+        passed_over: number of files in the individuals' folders that are not photos, by suffix.
+    """
+
+    records: tuple[Record, ...]
+    images: Tensor
+    individuals: tuple[str, ...]
+    labels: NDArray[np.int64]
+    split: Split
+    reader: str
+    stand_in: StandIn | None
+    notes: tuple[str, ...]
+    left_out: tuple[UnusablePhoto, ...] = ()
+    singletons: tuple[UnusablePhoto, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
+        """The names of the individuals in each non-empty part of the split."""
+        return {
+            name: tuple(self.individuals[label] for label in np.unique(self.labels[list(part)]))
+            for name, part in self.split.parts().items()
+        }
+
+    def groups(self) -> NDArray[np.int64] | None:
+        """Numbers of the photos' groups, int64 `[N]`; None if the reader gives no groups."""
+        names = [record.group for record in self.records]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64) if any(names) else None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of names, individuals, groups if any, and pixels as the network sees them."""
+        digest = sha256()
+        for record in self.records:
+            fields = f"{record.name}\0{record.individual}\0" + (f"{record.group}\0" if record.group else "")
+            digest.update(fields.encode(errors="surrogateescape"))
+        for chunk in self.images.split(LOADED):
+            digest.update(chunk.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) -> Dataset:
+    """Read, decode and split the photos.
+
+    Args:
+        config: config of the run.
+        progress: shows the photos being read, and warns of a stand-in.
+        skip_bad: whether to skip photos that cannot be used, which are an error otherwise. Individuals left with a
+            single photo are treated as `data.singletons` says.
+
+    Raises:
+        DataError: the photos cannot be used as asked.
+    """
+    records, reader, stand_in = _read(config)
+    if stand_in is not None:
+        progress.warn(announce(stand_in))
+    others = passed_over_by(config, reader, stand_in is not None)
+    records, singles, said = without_singletons(records, config.data.singletons)
+    notes = [*([] if others is None else others.sentences()), *said]
+    for note in notes:
+        progress.say(note)
+    split = _split(records, config)  # before decoding, so that an impossible split is refused at once
+    budget = int(config.data.memory_gib * GIB)
+    images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
+    if findings:
+        message, details = report(findings, len(records))
+        if not skip_bad:
+            raise DataError(f"{message}: fix them, or train on the rest with --skip-bad", details)
+        progress.warn(f"{message} and are left out:", details)
+        notes.append(told_of_bad(findings, len(records)))
+        usable = [records[number] for number in kept]
+        records, more, said = without_singletons(usable, config.data.singletons)
+        for note in said:
+            progress.say(note)
+        singles, notes = [*singles, *more], [*notes, *said]
+        names = {record.name for record in records}
+        images = keep_only(images, [number for number, record in enumerate(usable) if record.name in names])
+        split = _split(records, config)
+    individuals = individuals_of(records)
+    number_of = {name: number for number, name in enumerate(individuals)}
+    labels = np.array([number_of[record.individual] for record in records], dtype=np.int64)
+    return Dataset(
+        tuple(records),
+        images,
+        tuple(individuals),
+        labels,
+        split,
+        reader,
+        stand_in,
+        tuple(notes),
+        findings,
+        tuple(singles),
+        {} if others is None else others.by_suffix,
+    )
+
+
+def announce(stand_in: StandIn) -> str:
+    """The warning about a stand-in, in one line."""
+    return (
+        f"STAND-IN {stand_in.what}: {stand_in.used} in place of {stand_in.wanted}, because {stand_in.why}. "
+        f"For the real thing: {stand_in.hint}"
+    )
+
+
+def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
+    table = config.data
+    try:
+        return READERS.build(table.reader, table.options, seed=config.seed), table.reader, None
+    except MissingDataError as error:
+        if table.stand_in is None:
+            raise
+        instead = table.stand_in
+        hint = instead.hint or f"provide the data that reader {table.reader!r} looks for"
+        wanted = f"the data of reader {table.reader!r}"
+        why = str(error).partition(":")[0]
+        stand_in = StandIn("data", wanted, f"reader {instead.reader!r}", why, hint)
+        return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
+
+
+def _split(records: Sequence[Record], config: Config) -> Split:
+    individuals = individuals_of(records)
+    if len(individuals) < 2:
+        raise DataError(f"found {len(individuals)} individuals; training needs at least two")
+    wanted = config.split
+    return split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)

@@ -1,0 +1,67 @@
+"""Photos and individuals that a run leaves out, and the notes about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamesekit.config import Config
+from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.passed_over import PassedOver, passed_over
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.wording import first_of
+
+SHOWN_SINGLETONS = 10
+
+
+def passed_over_by(config: Config, reader: str, stand_in: bool) -> PassedOver | None:
+    """The files that the reader `folder` skips; None for other readers.
+
+    Args:
+        config: config of the run.
+        reader: name of the reader that gave the records.
+        stand_in: whether this is the stand-in's reader.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    options = config.data.options
+    if stand_in and config.data.stand_in is not None:
+        options = config.data.stand_in.options
+    return passed_over(Path(options["root"]), options.get("groups", "none")) if reader == "folder" else None
+
+
+def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], list[UnusablePhoto], list[str]]:
+    """Refuse or leave out individuals with a single photo.
+
+    Args:
+        records: all photos.
+        rule: value of `data.singletons`.
+
+    Returns:
+        The remaining records, the photos left out, and notes about them.
+
+    Raises:
+        DataError: individuals have a single photo, and `rule` does not leave them out.
+    """
+    counts = Counter(record.individual for record in records)
+    single = [record.name for record in records if counts[record.individual] == 1]
+    if not single:
+        return records, [], []
+    who = first_of(single, SHOWN_SINGLETONS)
+    if rule == "leave-out":
+        kept = [record for record in records if counts[record.individual] > 1]
+        left_out = [UnusablePhoto(name, "is the only photo of its individual", "add photos of it") for name in single]
+        return kept, left_out, [f"{len(single)} individuals with a single photo were left out: {who}"]
+    raise DataError(
+        f"{len(single)} individuals have a single photo, which makes no positive pair: {who}; "
+        'add photos of them, or set data.singletons = "leave-out"'
+    )
+
+
+def told_of_bad(findings: Sequence[UnusablePhoto], photos: int) -> str:
+    """A note on the photos that cannot be used, in one line."""
+    names = first_of([finding.name for finding in findings], SHOWN_SINGLETONS)
+    return f"{len(findings)} of {photos} photos cannot be used and were left out: {names}"

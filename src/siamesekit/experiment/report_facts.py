@@ -1,0 +1,66 @@
+"""The facts of a run for the report: data, network, training."""
+
+from __future__ import annotations
+
+from siamesekit.config import ComponentTable
+from siamesekit.experiment.setup import Setup
+from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES, Registry
+
+READ_FROM = {"folder": "a folder for each individual", "csv": "a table of photos and individuals"}
+"""What the readers of a user's own photos read."""
+
+
+def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
+    """The facts of a run, as pairs of label and text."""
+    config, data, encoder = setup.config, setup.dataset, setup.encoder
+    parts = data.split.parts()
+    photos = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+    individuals = ", ".join(f"{len(names)} {part}" for part, names in data.individuals_by_part().items())
+    parameters = sum(parameter.numel() for parameter in encoder.parameters())
+    trainable = sum(parameter.numel() for parameter in encoder.trainable())
+    trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    size, sampler = config.data.size, config.sampler
+
+    def component(table: ComponentTable, registry: Registry) -> str:
+        """A component with its numeric options, and with other options that differ from their defaults."""
+        usual = {option.name: option.default for option in registry.get(table.component).options}
+        options = [
+            key if value is True else f"{key} {value}"
+            for key, value in table.options.items()
+            if (isinstance(value, int | float) and not isinstance(value, bool)) or usual.get(key, table) != value
+        ]
+        return f"{table.component} ({', '.join(options)})" if options else table.component
+
+    batches = component(sampler, SAMPLERS)
+    if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
+        batches += f", batches of {sampler.batch_size}"
+    miner = () if config.miner is None else (("Miner", component(config.miner, MINERS)),)
+    schedule = () if config.schedule is None else (("Schedule", component(config.schedule, SCHEDULES)),)
+    own = (
+        ()
+        if config.loss.optimizer is None
+        else (("Optimizer of the loss", component(config.loss.optimizer, OPTIMIZERS)),)
+    )
+    optimizer = component(config.optimizer, OPTIMIZERS)
+    if config.optimizer.layer_decay < 1:
+        optimizer += f", layer by layer {config.optimizer.layer_decay} times the rate"
+    if config.optimizer.clip_norm > 0:
+        optimizer += f", gradients clipped to {config.optimizer.clip_norm}"
+    if config.train.average > 0:
+        optimizer += f", weights averaged with decay {config.train.average}"
+    return (
+        ("Photos", photos),
+        ("Read from", READ_FROM.get(data.reader, f"reader {data.reader}")),
+        ("Individuals", f"{individuals}; split by {config.split.by}"),
+        ("Encoder", f"{config.encoder.component}, {trains}; {setup.prepared.weights['source']} weights"),
+        ("Parameters", f"{trainable:,} of {parameters:,} trained"),
+        ("Embedding", f"{encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
+        ("Distance", component(config.distance, DISTANCES)),
+        ("Sampler", batches),
+        *miner,
+        ("Loss", component(config.loss, LOSSES)),
+        ("Optimizer", optimizer),
+        *own,
+        *schedule,
+        ("Computed on", f"{setup.compute.device.type}, {setup.compute.name}; seed {config.seed}"),
+    )

@@ -1,0 +1,278 @@
+"""The experiment: `check` plans a run, `run` does it.
+
+```
+config → data (or stand-in) → encoder (or stand-in) → frozen part stored → training, epoch by epoch
+       → evaluation of trained, untrained and raw pixels → threshold → artifact, report
+```
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from siamesekit.artifact.pickling import save_pickle
+from siamesekit.artifact.saving import Preprocessing, save_model
+from siamesekit.config import Config
+from siamesekit.engine.random_state import all_left_as_found
+from siamesekit.errors import OutputError, RunError
+from siamesekit.evaluation.pixel_baseline import raw_pixels
+from siamesekit.experiment.assembly import (
+    Recipe,
+    build_recipe,
+    build_test_set,
+    build_trainer,
+    store_frozen_part,
+    training_labels,
+)
+from siamesekit.experiment.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
+from siamesekit.experiment.dataset import prepare_dataset
+from siamesekit.experiment.epochs import train_epochs
+from siamesekit.experiment.judgement import judge, threshold
+from siamesekit.experiment.manifest import completed, manifest
+from siamesekit.experiment.not_numbers import broken_embeddings, broken_weights
+from siamesekit.experiment.plan import Plan, plan
+from siamesekit.experiment.prepared_encoder import prepare_encoder
+from siamesekit.experiment.random_layers import plan_random_layers, refuse_random_layers, tell_of_random_layers
+from siamesekit.experiment.report_content import report_content
+from siamesekit.experiment.resuming import same_config, same_schedule, same_surroundings
+from siamesekit.experiment.run_folder import FROM_THE_START, RunFolder
+from siamesekit.experiment.run_log import open_log
+from siamesekit.experiment.run_place import refuse_place
+from siamesekit.experiment.run_result import RunResult
+from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.split_file import split_of
+from siamesekit.experiment.stopping import Stop
+from siamesekit.files.atomic import write_atomic, write_json
+from siamesekit.files.run_files import EVALUATION, MODEL_FILES, PLUGINS, REPORT, SPLIT
+from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
+from siamesekit.hardware.compute import deterministic as only_deterministic
+from siamesekit.progress import Progress, progress_here
+from siamesekit.registry.component_faults import told
+from siamesekit.registry.culprits import plugins_named
+from siamesekit.report.content import ReportData
+from siamesekit.report.html import render
+
+
+def check(
+    config: Config,
+    device: DeviceChoice = "auto",
+    precision: PrecisionChoice = "auto",
+    progress: Progress | None = None,
+    skip_bad: bool = False,
+) -> Plan:
+    """Read the data, build the network, and plan the run; trains nothing, writes nothing, downloads no weights.
+
+    Args:
+        config: checked config, from `load_config`.
+        device: device on which `run` would compute.
+        precision: number format of the encoder.
+        progress: shows messages and progress. By default a notebook shows them below the cell, a terminal or a prompt
+            on stderr; `Progress()` is silent.
+        skip_bad: whether to leave out photos that cannot be used.
+
+    Raises:
+        UserError: `run` would refuse the config, the data or the weights.
+    """
+    progress = progress or progress_here()
+    chosen = choose_compute(device, precision)
+    with all_left_as_found(), plugins_named(), chosen.exact():
+        refuse_what_does_not_fit(config)
+        refuse_random_layers(config)
+        dataset = prepare_dataset(config, progress, skip_bad)
+        training = dataset.split.train
+        prepared = prepare_encoder(config, dataset.images, chosen, progress, weights_needed=False, training=training)
+        plan_random_layers(config, prepared, progress)
+        setup = Setup(config, dataset, prepared, chosen)
+        recipe = _recipe(setup, progress)
+        return plan(setup, recipe.batches, recipe.steps)
+
+
+def run(
+    config: Config,
+    out: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: DeviceChoice = "auto",
+    precision: PrecisionChoice = "auto",
+    progress: Progress | None = None,
+    skip_bad: bool = False,
+    stop: Stop | None = None,
+    deterministic: bool = False,
+) -> RunResult:
+    """Run the experiment.
+
+    During the run, the global random generators of torch, Python and NumPy are seeded; afterwards they are restored, as
+    are, on a GPU, the settings of cuDNN that the run changes. Other threads of the process must not draw from these
+    generators meanwhile.
+
+    Args:
+        config: checked config, from `load_config`.
+        out: folder of the run; `runs/NAME` by default.
+        resume: whether to continue the run in `out` from its last checkpoint, to the same numbers as without a break.
+        overwrite: whether to replace the run in `out`, which is kept until this one is complete.
+        device: device on which to compute.
+        precision: number format of the encoder.
+        progress: shows messages and progress. By default a notebook shows them below the cell, a terminal or a prompt
+            on stderr; `Progress()` is silent.
+        skip_bad: whether to leave out photos that cannot be used; the manifest lists them.
+        stop: checked after each training step for a request to stop.
+        deterministic: whether to use only kernels with reproducible results; on a CPU all kernels are reproducible.
+
+    Raises:
+        UserError: config, data, weights or output folder cannot be used, or another run uses the folder; nothing has
+            been written.
+        RunError: training or a plugin failed; the last checkpoint remains.
+        Stopped: the run was asked to stop; all that was done is saved.
+    """
+    folder = RunFolder(Path("runs") / config.name if out is None else Path(out))
+    refuse_place(folder.path, config, resume)
+    folder.check(resume, overwrite, _more_files(config))
+    chosen = choose_compute(device, precision)
+    with (
+        folder.locked(),
+        all_left_as_found(),
+        only_deterministic(deterministic),
+        chosen.exact(),
+        plugins_named(RunError),
+    ):
+        asked = _Asked(resume, overwrite, skip_bad, stop)
+        return _run(config, folder, asked, chosen, progress or progress_here())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How a run begins and ends, from the arguments of `run`.
+
+    Attributes:
+        resume: whether to continue from the last checkpoint.
+        overwrite: whether to replace the run in the folder.
+        skip_bad: whether to leave out photos that cannot be used.
+        stop: checked after each step for a request to stop.
+    """
+
+    resume: bool
+    overwrite: bool
+    skip_bad: bool
+    stop: Stop | None
+
+
+def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, progress: Progress) -> RunResult:
+    """Run with the folder locked."""
+    resume, overwrite = asked.resume, asked.overwrite
+    clock = [time.perf_counter()]
+    folder.check(resume, overwrite, _more_files(config))  # again: another run may have written before the lock
+    if resume:
+        folder.put_back(resume)
+        same_config(config, folder)
+
+    # 1. photos, network, loss
+    refuse_what_does_not_fit(config)
+    refuse_random_layers(config)
+    dataset = prepare_dataset(config, progress, asked.skip_bad)
+    prepared = prepare_encoder(config, dataset.images, compute, progress, training=dataset.split.train)
+    tell_of_random_layers(config, prepared, progress)
+    setup = Setup(config, dataset, prepared, compute)
+    recipe = _recipe(setup, progress)
+    clock.append(time.perf_counter())
+
+    # 2. the frozen part's output, and the untrained network's embeddings
+    stored = store_frozen_part(setup, progress)
+    progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}); {stored.why}")
+    trainer = build_trainer(setup, recipe, stored, progress)
+    test = build_test_set(setup, recipe)
+    untrained = trainer.embed(test.photos)
+    clock.append(time.perf_counter())
+
+    # 3. claim the folder; nothing has been written before
+    begun = manifest(setup, stored.cached)
+    if resume:
+        same_surroundings(config, folder, begun, progress)
+    spent = {"preparation": clock[1] - clock[0], "frozen_part": clock[2] - clock[1]}
+    log = open_log(config, trainer, folder, resume, progress, spent)
+    if resume and (log.done or log.midway is not None):
+        same_schedule(config, folder, trainer.optimization.schedule)
+    folder.claim(resume, overwrite, _more_files(config))
+    if folder.replaced is not None:
+        progress.say(f"The previous run is kept in {folder.replaced} until this one is complete")
+    plugins = {f"{PLUGINS}/{plugin.path.name}": plugin.content for plugin in config.plugins}
+    folder.write_manifest(begun, [*FROM_THE_START, *plugins])
+    folder.write_config(config.to_toml(relative_to=folder.path, plugins=list(plugins)), plugins)
+    write_json(folder.path / SPLIT, split_of(config, dataset))
+
+    # 4. training
+    train_epochs(config, dataset, trainer, test, log, progress, asked.stop)
+    spent = log.seconds()
+    clock.append(time.perf_counter())
+
+    # 5. the model, saved before anything else that may fail
+    begun = folder.write_manifest(begun, [*MODEL_FILES, EVALUATION, REPORT, *filter(None, [config.save.pickle])])
+    findings = broken_weights(setup.encoder, log.kept_epoch)
+    for finding in findings:
+        progress.warn(str(finding))
+    trained = trainer.embed(test.photos)
+    point, notes = threshold(config, test, trained, recipe.distance)
+    save_model(
+        folder.model,
+        setup.encoder,
+        prepared.architecture,
+        Preprocessing(config.data.size, config.data.fit),
+        {"name": config.distance.component, "options": config.distance.options},
+        None if point is None else point.as_json(),
+        {
+            "run": config.name,
+            "stand_ins": begun["stand_ins"],
+            "no_threshold": " ".join(notes) if point is None else None,
+        },
+    )
+    if config.save.pickle:
+        save_pickle(folder.path / config.save.pickle, setup.encoder, recipe.distance)
+
+    # 6. figures and report
+    pixels, averaged = raw_pixels(dataset.images, test.photos)
+    networks = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
+    notes = [*broken_embeddings(networks), *notes, *([] if averaged is None else [averaged])]
+    evaluation = judge(config, test, networks, recipe.distance, point, notes, dataset.notes)
+    folder.write_evaluation(evaluation)
+    _write_report(folder, lambda: report_content(setup, recipe, test, trained, log, evaluation, findings), progress)
+    finished = completed(begun, log.kept_epoch, spent | {"evaluation": time.perf_counter() - clock[-1]})
+    finished = folder.write_manifest(finished)
+    try:
+        folder.complete()
+    except OutputError as error:
+        progress.warn(str(error))
+    return RunResult(folder.path, evaluation, finished)
+
+
+def _write_report(folder: RunFolder, content: Callable[[], ReportData], progress: Progress) -> None:
+    """Draw and write the report; if this fails, warn and keep the model and its figures."""
+    try:
+        write_atomic(folder.path / REPORT, render(content()))
+    except Exception as error:  # matplotlib, Pillow, a full disk, no memory
+        earlier = ", and the earlier report is unchanged" if (folder.path / REPORT).exists() else ""
+        progress.warn(
+            f"The report could not be drawn ({told(error)}); the model and its evaluation are complete{earlier}. Run "
+            "the same command with --resume to draw it again"
+        )
+
+
+def _more_files(config: Config) -> list[str]:
+    """The files that this run writes in addition to those of every run."""
+    return [*(f"{PLUGINS}/{plugin.path.name}" for plugin in config.plugins), *filter(None, [config.save.pickle])]
+
+
+def _recipe(setup: Setup, progress: Progress) -> Recipe:
+    """Build distance, loss, miner and batches, and try them together."""
+    config, recipe = setup.config, build_recipe(setup)
+    if (warning := margins_out_of_reach(config, recipe.loss, recipe.distance)) is not None:
+        progress.warn(warning)
+    if recipe.batches:
+        dim = cast(int, setup.encoder.head.embedding_dim)
+        labels = torch.from_numpy(training_labels(setup.dataset))
+        try_on_batches(config, recipe.loss, recipe.miner, recipe.batches, labels, dim)
+    return recipe

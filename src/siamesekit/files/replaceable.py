@@ -1,0 +1,45 @@
+"""Decide which files a command may replace: empty files, and earlier output of the same kind, by its content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from siamesekit.errors import OutputError
+from siamesekit.files.paths import is_plain
+from siamesekit.wording import line_of_name
+
+SCHEMA_TITLE = "siamesekit config"
+"""`title` of the JSON Schema of a config."""
+
+
+def refuse_what_is_not_ours(path: Path, what: str, is_ours: Callable[[Path], bool]) -> None:
+    """Refuse to replace a file of the user.
+
+    Args:
+        path: path of the file to write.
+        what: content of the file, for the message.
+        is_ours: whether a plain file is earlier output of the same kind.
+
+    Raises:
+        OutputError: the path exists and is something else; it stays.
+    """
+    shown = line_of_name(str(path))
+    if path.is_symlink():
+        raise OutputError(f"{shown} is a link, and links are not replaced: choose its target or another file")
+    if not path.exists():
+        return
+    if not is_plain(path):
+        raise OutputError(f"{shown} is a {'folder' if path.is_dir() else 'device or pipe'}; choose another file")
+    with suppress(OSError, ValueError):
+        if path.stat().st_size == 0 or is_ours(path):
+            return
+    raise OutputError(f"{shown} exists and holds something other than {what}: it is not replaced; choose another file")
+
+
+def is_schema(path: Path) -> bool:
+    """Whether a plain file is the JSON Schema of a config."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(value, dict) and value.get("title") == SCHEMA_TITLE and "$schema" in value

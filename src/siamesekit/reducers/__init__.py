@@ -1,1 +1,0 @@
-"""Reducers: from the terms of a loss of pytorch-metric-learning to one number."""

@@ -1,0 +1,110 @@
+"""Data of the report: plain values, collected by the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamesekit.engine.doctor import Finding
+
+LARGEST = 512
+"""Maximum length in pixels of a photo's longer side in the report; larger photos are scaled down."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A replacement for unavailable photos or weights.
+
+    Attributes:
+        what: `data` or `weights`.
+        wanted: data or weights that the config asked for.
+        used: data or weights used instead.
+        why: reason why the wanted ones are unavailable.
+        hint: how to get the wanted ones.
+    """
+
+    what: str
+    wanted: str
+    used: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo in the report.
+
+    Attributes:
+        name: name of the record.
+        individual: name of the individual.
+        pixels: input of the network, uint8 RGB `[size, size, 3]`.
+        photo: original photo, uint8 RGB `[height, width, 3]`; None if the file is no longer readable.
+    """
+
+    name: str
+    individual: str
+    pixels: NDArray[np.uint8]
+    photo: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class HardTriplet:
+    """A test triplet and its distances; the network is wrong if d_ap ≥ d_an."""
+
+    anchor: Picture
+    positive: Picture
+    negative: Picture
+    d_ap: float
+    d_an: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A query from the test set and its nearest neighbours in the test set, nearest first, with their distances."""
+
+    query: Picture
+    found: tuple[tuple[Picture, float], ...]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All data of a report.
+
+    Attributes:
+        name: name of the run.
+        created: date and time of the report, as text.
+        version: version of the library.
+        stand_ins: stand-ins for data or weights.
+        facts: settings of the run, as pairs of label and text.
+        epochs: lines of metrics.jsonl.
+        kept_epoch: epoch whose weights the model has.
+        loss_by_class: whether the loss compares photos with the training individuals only, so that the test
+            individuals have no loss.
+        findings: findings of the training doctor on the epochs.
+        evaluation: content of evaluation.json.
+        same: float32 `[S]`, distances of test pairs that show one individual.
+        different: float32 `[D]`, distances of test pairs that show two individuals.
+        rankings: nearest neighbours of one test photo of each of a few individuals.
+        hardest: hardest test triplets, hardest first.
+        parts: names of the individuals in each part of the split.
+    """
+
+    name: str
+    created: str
+    version: str
+    stand_ins: tuple[StandIn, ...]
+    facts: tuple[tuple[str, str], ...]
+    epochs: tuple[Mapping[str, Any], ...]
+    kept_epoch: int
+    loss_by_class: bool
+    findings: tuple[Finding, ...]
+    evaluation: Mapping[str, Any]
+    same: NDArray[np.float32]
+    different: NDArray[np.float32]
+    rankings: tuple[Ranking, ...]
+    hardest: tuple[HardTriplet, ...]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
