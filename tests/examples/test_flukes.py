@@ -85,7 +85,8 @@ def test_difficulty_makes_whales_harder_to_tell_apart(flukes: ModuleType) -> Non
 
 
 def test_five_hundred_photos_take_seconds(flukes: ModuleType) -> None:
-    start = time.perf_counter()
+    """Of the processor: what else runs on the machine does not count."""
+    start = time.process_time()
     for record in flukes.flukes(10, 10, 0.5, seed=4):
         record.source()
-    assert 5 * (time.perf_counter() - start) < 20
+    assert 5 * (time.process_time() - start) < 20
