@@ -21,7 +21,7 @@ GROUPS = {
     "Run": ("Check a config and run it, as the command line does.",
             ("load_config", "check", "run", "Config", "Plan", "RunResult", "Progress")),
     "Use a model": ("Embed and compare photos, and find the nearest ones.",
-                    ("load", "SimilarityModel", "Comparison", "nearest", "Neighbours")),
+                    ("load", "SimilarityModel", "Preprocessing", "Comparison", "nearest", "Neighbours")),
     "Networks": ("The modules that are trained, for a training loop of your own.",
                  ("SiameseNetwork", "Encoder", "DistanceLayer", "Backbone")),
     "Losses": ("What training makes small.",

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +14,8 @@ PACKAGE = ROOT / "src" / "siamesekit"
 RULE = ROOT / "tests" / "house" / "test_rooms.py"
 PICTURE = ROOT / "docs" / "images" / "house" / "rooms.svg"
 """The drawing for README, written by `python scripts/docs_site/rooms.py`."""
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+"""Pages with a table of the rooms, written by the same command."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,23 @@ def _table(rows: list[Module]) -> str:
     return "\n".join(["| module | what it is |", "| --- | --- |", *lines])
 
 
+def with_house_table(page: str) -> str:
+    """A page with its table of the rooms written anew.
+
+    Raises:
+        LookupError: it has none.
+    """
+    table = plain_house_table()
+    header = table.partition("\n")[0]
+    before, found, after = page.partition(header + "\n")
+    if not found:
+        raise LookupError(f"the page has no table that begins {header!r}")
+    rest = after.splitlines(keepends=True)
+    return before + table + "\n" + "".join(dropwhile(lambda line: line.startswith("|"), rest))
+
+
 if __name__ == "__main__":
     PICTURE.write_text(house_drawing() + "\n", encoding="utf-8")
-    print(f"{PICTURE}: {len(folders())} rooms", file=sys.stderr)
+    for page in PAGES:
+        page.write_text(with_house_table(page.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{PICTURE}, {', '.join(map(str, PAGES))}: {len(folders())} rooms", file=sys.stderr)

@@ -20,6 +20,7 @@ from siamesekit._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
     from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.saving import Preprocessing as Preprocessing
     from siamesekit.artifact.similarity_model import Comparison as Comparison
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
     from siamesekit.components.augmentations.augmentation import Augmentation as Augmentation
@@ -175,6 +176,7 @@ _PUBLIC = {
     "PhotoId": "components.augmentations.photo_id",
     "Plan": "experiment.plan",
     "PluginError": "errors",
+    "Preprocessing": "artifact.saving",
     "Progress": "progress",
     "ProxyAnchorLoss": "components.losses.proxy_anchor",
     "READERS": "registry",

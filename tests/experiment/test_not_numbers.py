@@ -14,13 +14,13 @@ from conftest import LoadConfig, Told
 from siamesekit.artifact.loading import load
 from siamesekit.components.distances.squared_euclidean import squared_euclidean
 from siamesekit.components.tuples import Triplets
-from siamesekit.config import Config
 from siamesekit.engine.training import Trainer
 from siamesekit.errors import OutputError, RunError
 from siamesekit.evaluation.figures import evaluate
 from siamesekit.experiment import running as experiment
 from siamesekit.experiment.not_numbers import broken_embeddings
 from siamesekit.experiment.running import run
+from siamesekit.experiment.setup import Setup
 from siamesekit.report import charts
 
 
@@ -42,8 +42,8 @@ def test_a_run_whose_last_step_leaves_the_numbers_ends_and_says_so(
 
     real = experiment.train_epochs
 
-    def last_step(config: Config, data: object, trainer: Trainer, *rest: object) -> None:
-        real(config, data, trainer, *rest)  # type: ignore[arg-type]
+    def last_step(setup: Setup, trainer: Trainer, *rest: object) -> None:
+        real(setup, trainer, *rest)  # type: ignore[arg-type]
         with torch.no_grad():
             trainer.encoder.trainable()[-1].fill_(bad)
 

@@ -27,7 +27,6 @@ from huggingface_hub import constants
 from PIL import Image, ImageFile
 
 import siamesekit
-from siamesekit.artifact.saving import Preprocessing
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config import Config
 from siamesekit.errors import SiamesekitError
@@ -126,6 +125,7 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "Neighbours": lambda p: siamesekit.Neighbours(torch.zeros(1, 1), torch.zeros(1, 1)),
     "Pairs": lambda p: siamesekit.Pairs(*torch.zeros(4, 1, dtype=torch.int64)),
     "Plan": lambda p: siamesekit.check(p.small(), "cpu"),
+    "Preprocessing": lambda p: siamesekit.Preprocessing(32, "pad"),
     "Progress": lambda p: list(siamesekit.Progress().track([1, 2], 2, "a", "b")),
     "Record": lambda p: siamesekit.Record("a", "b", p.photo),
     "RunResult": lambda p: siamesekit.run(p.small("train.epochs=1"), p.empty / f"run-{time.monotonic()}", device="cpu"),
@@ -139,7 +139,7 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "load_plugin_file": lambda p: siamesekit.load_plugin_file(written(p.empty / f"p{time.monotonic_ns()}.py")),
     "SimilarityModel.embed_usable": lambda p: p.model.embed_usable([p.photo] * 3, siamesekit.Progress()),
     "SimilarityModel": lambda p: SimilarityModel(
-        p.encoder, DISTANCES.build("dot"), Preprocessing(32, "pad"), None, {}, "cpu"
+        p.encoder, DISTANCES.build("dot"), siamesekit.Preprocessing(32, "pad"), None, {}, "cpu"
     ),
     "Triplets": lambda p: siamesekit.Triplets(*torch.zeros(3, 1, dtype=torch.int64)),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),

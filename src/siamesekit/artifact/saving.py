@@ -29,6 +29,8 @@ class Preprocessing:
         fit: how a photo is made square.
     """
 
+    __module__ = "siamesekit"
+
     size: int
     fit: Fit
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siamesekit.components.augmentations.augmentation import Augmentation, augment
@@ -34,7 +32,6 @@ from siamesekit.engine.test_set import TestSet
 from siamesekit.engine.training import Trainer
 from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
-from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
 from siamesekit.hardware.memory import memory_for
@@ -81,11 +78,6 @@ def build_recipe(setup: Setup) -> Recipe:
     return Recipe(distance, loss, miner, *planned_batches(setup, distance))
 
 
-def training_labels(data: Dataset) -> NDArray[np.int64]:
-    """Labels of the training photos, 0 … C − 1 without gaps: int64 `[N]`."""
-    return np.unique(data.labels[list(data.split.train)], return_inverse=True)[1].astype(np.int64)
-
-
 def build_loss(setup: Setup, distance: Distance) -> Loss:
     """Build the loss, in the device's memory; the run's seed initializes its parameters.
 
@@ -100,7 +92,7 @@ def build_loss(setup: Setup, distance: Distance) -> Loss:
             config.loss.options,
             distance=distance,
             embedding_dim=setup.encoder.head.embedding_dim,
-            num_classes=int(training_labels(setup.dataset).max()) + 1,
+            num_classes=int(setup.dataset.labels_in(setup.dataset.split.train).max()) + 1,
             seed=config.seed,
         )
         if isinstance(loss, nn.Module):
@@ -132,7 +124,7 @@ def build_sampler(setup: Setup, distance: Distance, part: Sequence[int] | None =
     sampler: Sampler = SAMPLERS.build(
         config.sampler.component,
         config.sampler.options,
-        labels=np.unique(dataset.labels[part], return_inverse=True)[1].astype(np.int64),
+        labels=dataset.labels_in(part),
         groups=None if groups is None else groups[part],
         batch_size=config.sampler.batch_size,
         distance=distance,
@@ -160,11 +152,10 @@ def planned_batches(setup: Setup, distance: Distance, part: Sequence[int] | None
 
 def build_test_set(setup: Setup, recipe: Recipe) -> TestSet:
     """The test set, with batches like those of training if the loss uses more than the sampler's triplets."""
-    loss = recipe.loss
-    told = traits(loss)
-    by_triplets = all(batch.triplets is not None for batch in recipe.batches) and told.takes_tuples
+    loss_traits = traits(recipe.loss)
+    by_triplets = all(batch.triplets is not None for batch in recipe.batches) and loss_traits.takes_tuples
     batches: list[Batch] | None = None
-    if not told.by_class and (recipe.miner is not None or not by_triplets):
+    if not loss_traits.by_class and (recipe.miner is not None or not by_triplets):
         try:
             batches, _ = planned_batches(setup, recipe.distance, setup.dataset.split.test)
         except (ComponentError, PluginError):  # no test loss, as with too few individuals for the sampler
@@ -257,7 +248,7 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
         sampler=sampler,
         distance=recipe.distance,
         images=torch.tensor(photos),
-        labels=torch.from_numpy(training_labels(dataset)),
+        labels=torch.from_numpy(dataset.labels_in(photos)),
         names=[dataset.records[photo].name for photo in photos],
     )
 

@@ -59,6 +59,10 @@ class Dataset:
             for name, part in self.split.parts().items()
         }
 
+    def labels_in(self, part: Sequence[int]) -> NDArray[np.int64]:
+        """Labels of the n photos of a part of the data set, renumbered 0 … C − 1 without gaps: int64 `[n]`."""
+        return np.unique(self.labels[list(part)], return_inverse=True)[1].astype(np.int64)
+
     def groups(self) -> NDArray[np.int64] | None:
         """Numbers of the photos' groups, int64 `[N]`; None if the reader gives no groups."""
         names = [record.group for record in self.records]
@@ -89,7 +93,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
     """
     records, reader, stand_in = _read(config)
     if stand_in is not None:
-        progress.warn(announce(stand_in))
+        progress.warn(stand_in.warning)
     others = passed_over_by(config, reader, stand_in is not None)
     records, singles, said = without_singletons(records, config.data.singletons)
     notes = [*([] if others is None else others.sentences()), *said]
@@ -127,14 +131,6 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         findings,
         tuple(singles),
         {} if others is None else others.by_suffix,
-    )
-
-
-def announce(stand_in: StandIn) -> str:
-    """The warning about a stand-in, in one line."""
-    return (
-        f"STAND-IN {stand_in.what}: {stand_in.used} in place of {stand_in.wanted}, because {stand_in.why}. "
-        f"For the real thing: {stand_in.hint}"
     )
 
 

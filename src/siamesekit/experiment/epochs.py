@@ -22,14 +22,14 @@ from siamesekit.evaluation.retrieval import retrieval_metrics
 from siamesekit.experiment.checkpoint_form import RENAMED
 from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.run_log import RunLog
+from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.stopping import Stop, Stopped
 from siamesekit.hardware.allocator import return_freed_memory
 from siamesekit.progress import Progress
 
 
 def train_epochs(
-    config: Config,
-    dataset: Dataset,
+    setup: Setup,
     trainer: Trainer,
     test: TestSet,
     log: RunLog,
@@ -42,8 +42,7 @@ def train_epochs(
     average.
 
     Args:
-        config: config of the run.
-        dataset: data set of the run.
+        setup: setup of the run.
         trainer: the parts that train.
         test: test set that judges each epoch.
         log: progress of the run; it is continued.
@@ -54,7 +53,7 @@ def train_epochs(
         RunError: training failed; the last checkpoint remains.
         Stopped: the run was asked to stop; all that was done is saved.
     """
-    stop = stop or Stop()
+    config, dataset, stop = setup.config, setup.dataset, stop or Stop()
     average = trainer.optimization.average
     log.begin()
     selecting = config.train.select == "validation"

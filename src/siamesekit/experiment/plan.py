@@ -19,7 +19,6 @@ from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.cost import frozen_seconds, measure_cost
 from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
-from siamesekit.experiment.assembly import training_labels
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
 from siamesekit.hardware.memory import memory_for
@@ -124,7 +123,7 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         UserError: the pass does not fit into memory.
     """
     config, data, encoder, compute = setup.config, setup.dataset, setup.encoder, setup.compute
-    labels = training_labels(data)
+    labels = data.labels_in(data.split.train)
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
     photos, few = len(data.images), data.images[:MEASURED_IMAGES]
     views = 0 if config.augmentation is None else config.augmentation.views

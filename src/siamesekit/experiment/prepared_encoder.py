@@ -16,7 +16,6 @@ from siamesekit.engine.doctor import above_random_layers
 from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import MissingWeightsError
-from siamesekit.experiment.dataset import announce
 from siamesekit.files.untrusted import fingerprint
 from siamesekit.hardware.compute import Compute
 from siamesekit.hardware.memory import memory_for
@@ -86,7 +85,7 @@ def prepare_encoder(
             "weights", spell(table.weights), used, why, table.stand_in.hint or 'encoder.weights = "FILE.safetensors"'
         )
         random = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
-        progress.warn(announce(stand_in) + ("" if random is None else f". {random.meaning}"))
+        progress.warn(stand_in.warning + ("" if random is None else f". {random.meaning}"))
         encoder = _with_weights(architecture, weights, seed)
     encoder.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.freeze_before(table.train_from)

@@ -60,7 +60,7 @@ def report_content(
         findings: findings of the doctor in addition to those from the curves.
     """
     config, data, distance = setup.config, setup.dataset, recipe.distance
-    told = traits(recipe.loss)
+    loss_traits = traits(recipe.loss)
     same, different = _pair_distances(test, trained, distance, config.seed)
     ranks = bool(trained.isfinite().all())  # NaN distances cannot be ranked
     random = None
@@ -75,8 +75,8 @@ def report_content(
         facts=facts_of(setup),
         epochs=tuple(log.lines),
         kept_epoch=log.kept_epoch,
-        loss_by_class=told.by_class and test.classes is None,
-        findings=(*([] if random is None else [random]), *diagnose(log.lines, told.margin), *findings),
+        loss_by_class=loss_traits.by_class and test.classes is None,
+        findings=(*([] if random is None else [random]), *diagnose(log.lines, loss_traits.margin), *findings),
         evaluation=evaluation,
         same=same,
         different=different,

@@ -28,7 +28,6 @@ from siamesekit.experiment.assembly import (
     build_test_set,
     build_trainer,
     store_frozen_part,
-    training_labels,
 )
 from siamesekit.experiment.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
 from siamesekit.experiment.dataset import prepare_dataset
@@ -206,7 +205,7 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     write_json(folder.path / SPLIT, split_of(config, dataset))
 
     # 4. training
-    train_epochs(config, dataset, trainer, test, log, progress, asked.stop)
+    train_epochs(setup, trainer, test, log, progress, asked.stop)
     spent = log.seconds()
     clock.append(time.perf_counter())
 
@@ -273,6 +272,6 @@ def _recipe(setup: Setup, progress: Progress) -> Recipe:
         progress.warn(warning)
     if recipe.batches:
         dim = cast(int, setup.encoder.head.embedding_dim)
-        labels = torch.from_numpy(training_labels(setup.dataset))
+        labels = torch.from_numpy(setup.dataset.labels_in(setup.dataset.split.train))
         try_on_batches(config, recipe.loss, recipe.miner, recipe.batches, labels, dim)
     return recipe

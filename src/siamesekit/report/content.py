@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamesekit.engine.doctor import Finding
+from siamesekit.wording import for_the_real_thing, in_place_of
 
 LARGEST = 512
 """Maximum length in pixels of a photo's longer side in the report; larger photos are scaled down."""
@@ -32,6 +33,12 @@ class StandIn:
     used: str
     why: str
     hint: str
+
+    @property
+    def warning(self) -> str:
+        """The warning about this stand-in, in one line."""
+        used = in_place_of(self.used, self.wanted)
+        return f"STAND-IN {self.what}: {used}, because {self.why}. {for_the_real_thing(self.hint)}"
 
 
 @dataclass(frozen=True)
