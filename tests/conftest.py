@@ -120,6 +120,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hub is asked, here and in child processes, so that nothing waits for one: for `pytest.mark.usefixtures`."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
 def no_traces() -> Iterator[None]:
     """What a test's plugins register is forgotten after it, and so are they: for `pytest.mark.usefixtures`."""
     before = {registry.kind: set(registry.names()) for registry in REGISTRIES}
@@ -258,3 +265,17 @@ def telling(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Pa
     description = json.loads(file.read_text()) | {"operating_point": POINT, "no_threshold": None}
     file.write_text(json.dumps(description))
     return folder
+
+
+@pytest.fixture(scope="session")
+def photos() -> Callable[..., tuple[Tensor, Tensor]]:
+    """Makes features `[N, F]` and individuals 0 … 6: dimensions differ in variance, individual 6 has one photo."""
+
+    def make(count: int = 60, width: int = 5) -> tuple[Tensor, Tensor]:
+        draw = torch.Generator().manual_seed(0)
+        labels = torch.cat([torch.randint(6, (count - 1,), generator=draw), torch.tensor([6])])
+        centres = torch.randn(7, width, generator=draw, dtype=torch.float64)
+        noise = torch.randn(count, width, generator=draw, dtype=torch.float64) * torch.arange(1, width + 1) / width
+        return centres[labels] + noise + 3, labels
+
+    return make

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.head import Head
-from siamesekit.model import DistanceLayer, Encoder, SiameseNetwork
+from siamesekit.model import Architecture, DistanceLayer, Encoder, SiameseNetwork, build
 
 Mode = Literal["inference", "train"]
 
@@ -198,3 +198,10 @@ def test_a_pickled_network_gives_the_same_distances(how: str) -> None:
     for ours, theirs in zip(network(*images), copy(*images), strict=True):
         assert torch.equal(ours, theirs)
     assert training(copy.train()) == training(network.train())
+
+
+def test_an_encoder_of_which_nothing_trains_stays_in_inference_mode() -> None:
+    encoder = build(Architecture("timm/test_resnet", {}, {"layers": ()}, "train"))
+    encoder.requires_grad_(False)
+    assert not any(module.training for module in encoder.train().modules())
+    assert not any(module.training for module in encoder.eval().modules())

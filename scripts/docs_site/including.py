@@ -13,6 +13,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "examples/whales/README.md": "whales.md",
     "examples/digits/README.md": "digits.md",
+    "examples/animals/README.md": "animals.md",
     "examples/plugin/README.md": "guides/package.md",
 }
 """Files of the repository, and the pages that show them."""

@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, Any
 from siamesekit._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
+    from siamesekit.artifact.ensemble import Ensemble as Ensemble
+    from siamesekit.artifact.ensemble import ensemble as ensemble
     from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.saving import Preprocessing as Preprocessing
     from siamesekit.artifact.similarity_model import Comparison as Comparison
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
@@ -27,6 +30,8 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.augmentations.crop import Crop as Crop
     from siamesekit.components.augmentations.flip import Flip as Flip
     from siamesekit.components.augmentations.photo_id import PhotoId as PhotoId
+    from siamesekit.components.augmentations.photo_id_strong import PhotoIdStrong as PhotoIdStrong
+    from siamesekit.components.augmentations.random_erasing import RandomErasing as RandomErasing
     from siamesekit.components.augmentations.sequence import AugmentationSequence as AugmentationSequence
     from siamesekit.components.distances.cosine import Cosine as Cosine
     from siamesekit.components.distances.distance import Distance as Distance
@@ -38,11 +43,17 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.distances.nearest import nearest as nearest
     from siamesekit.components.distances.squared_euclidean import SquaredEuclidean as SquaredEuclidean
     from siamesekit.components.encoders.backbone import Backbone as Backbone
+    from siamesekit.components.encoders.efficientnet_lite0 import efficientnet_lite0 as efficientnet_lite0
+    from siamesekit.components.encoders.head import BatchNormNeck as BatchNormNeck
     from siamesekit.components.encoders.head import Head as Head
     from siamesekit.components.encoders.head import L2Normalize as L2Normalize
+    from siamesekit.components.encoders.pooling import GlobalPooling as GlobalPooling
     from siamesekit.components.encoders.xception import xception as xception
     from siamesekit.components.losses.arcface import ArcFaceLoss as ArcFaceLoss
+    from siamesekit.components.losses.circle import CircleLoss as CircleLoss
+    from siamesekit.components.losses.circle_classes import CircleClassesLoss as CircleClassesLoss
     from siamesekit.components.losses.contrastive import ContrastiveLoss as ContrastiveLoss
+    from siamesekit.components.losses.cosface import CosFaceLoss as CosFaceLoss
     from siamesekit.components.losses.cross_batch_memory import CrossBatchMemory as CrossBatchMemory
     from siamesekit.components.losses.info_nce import InfoNCELoss as InfoNCELoss
     from siamesekit.components.losses.loss import Loss as Loss
@@ -50,6 +61,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.losses.loss import mean_of as mean_of
     from siamesekit.components.losses.multi_similarity import MultiSimilarityLoss as MultiSimilarityLoss
     from siamesekit.components.losses.proxy_anchor import ProxyAnchorLoss as ProxyAnchorLoss
+    from siamesekit.components.losses.sum import SumOfLosses as SumOfLosses
     from siamesekit.components.losses.triplet import TripletLoss as TripletLoss
     from siamesekit.components.miners.all import AllTripletsMiner as AllTripletsMiner
     from siamesekit.components.miners.batch_hard import BatchHardMiner as BatchHardMiner
@@ -62,8 +74,23 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.optimizers.keras_adam import KerasAdam as KerasAdam
     from siamesekit.components.optimizers.keras_adam import keras_adam as keras_adam
     from siamesekit.components.optimizers.sgd import sgd as sgd
+    from siamesekit.components.projections.lda import LinearDiscriminantAnalysis as LinearDiscriminantAnalysis
+    from siamesekit.components.projections.projection import LinearMap as LinearMap
+    from siamesekit.components.projections.projection import Projection as Projection
+    from siamesekit.components.projections.wccn import (
+        WithinClassCovarianceNormalization as WithinClassCovarianceNormalization,
+    )
+    from siamesekit.components.projections.whitening import Whitening as Whitening
+    from siamesekit.components.readers.camtrap_dp import read_camtrap_dp as read_camtrap_dp
+    from siamesekit.components.readers.coco import read_coco as read_coco
     from siamesekit.components.readers.csv import read_csv as read_csv
     from siamesekit.components.readers.folder import read_folder as read_folder
+    from siamesekit.components.readers.happywhale import read_happywhale as read_happywhale
+    from siamesekit.components.readers.kaggle_whales import read_kaggle_whales as read_kaggle_whales
+    from siamesekit.components.readers.megadetector import read_megadetector as read_megadetector
+    from siamesekit.components.readers.noaa_right_whale import read_noaa_right_whale as read_noaa_right_whale
+    from siamesekit.components.readers.parquet import read_parquet as read_parquet
+    from siamesekit.components.readers.wildlife import read_wildlife as read_wildlife
     from siamesekit.components.samplers.all_pairs import AllPairsSampler as AllPairsSampler
     from siamesekit.components.samplers.batch import Batch as Batch
     from siamesekit.components.samplers.batch import Sampler as Sampler
@@ -71,6 +98,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.samplers.mined import MinedSampler as MinedSampler
     from siamesekit.components.samplers.p_by_k import PByKSampler as PByKSampler
     from siamesekit.components.samplers.random_triplets import RandomTripletsSampler as RandomTripletsSampler
+    from siamesekit.components.samplers.shuffled import ShuffledSampler as ShuffledSampler
     from siamesekit.components.schedules.exponential import ExponentialSchedule as ExponentialSchedule
     from siamesekit.components.schedules.schedule import Schedule as Schedule
     from siamesekit.components.schedules.step import StepSchedule as StepSchedule
@@ -85,6 +113,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.tuples import positives_of as positives_of
     from siamesekit.config import Config as Config
     from siamesekit.config import load_config as load_config
+    from siamesekit.data.records import Box as Box
     from siamesekit.data.records import Record as Record
     from siamesekit.engine.doctor import diagnose as diagnose
     from siamesekit.errors import ArtifactError as ArtifactError
@@ -103,6 +132,8 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.experiment.run_result import RunResult as RunResult
     from siamesekit.experiment.running import check as check
     from siamesekit.experiment.running import run as run
+    from siamesekit.gallery.catalogue import Catalogue as Catalogue
+    from siamesekit.gallery.catalogue import enrol as enrol
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
     from siamesekit.model import SiameseNetwork as SiameseNetwork
@@ -114,6 +145,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.registry import LOSSES as LOSSES
     from siamesekit.registry import MINERS as MINERS
     from siamesekit.registry import OPTIMIZERS as OPTIMIZERS
+    from siamesekit.registry import PROJECTIONS as PROJECTIONS
     from siamesekit.registry import READERS as READERS
     from siamesekit.registry import REDUCERS as REDUCERS
     from siamesekit.registry import REGULARIZERS as REGULARIZERS
@@ -133,11 +165,20 @@ _PUBLIC = {
     "Backbone": "components.encoders.backbone",
     "Batch": "components.samplers.batch",
     "BatchHardMiner": "components.miners.batch_hard",
+    "BatchNormNeck": "components.encoders.head",
+    "Box": "data.records",
+    "Catalogue": "gallery.catalogue",
+    "CircleClassesLoss": "components.losses.circle_classes",
+    "CircleLoss": "components.losses.circle",
+    "Ensemble": "artifact.ensemble",
+    "enrol": "gallery.catalogue",
+    "ensemble": "artifact.ensemble",
     "Comparison": "artifact.similarity_model",
     "ComponentError": "errors",
     "Config": "config",
     "ConfigError": "errors",
     "ContrastiveLoss": "components.losses.contrastive",
+    "CosFaceLoss": "components.losses.cosface",
     "Cosine": "components.distances.cosine",
     "Crop": "components.augmentations.crop",
     "CrossBatchMemory": "components.losses.cross_batch_memory",
@@ -153,12 +194,15 @@ _PUBLIC = {
     "Euclidean": "components.distances.euclidean",
     "ExponentialSchedule": "components.schedules.exponential",
     "Flip": "components.augmentations.flip",
+    "GlobalPooling": "components.encoders.pooling",
     "Head": "components.encoders.head",
     "HierarchicalSampler": "components.samplers.hierarchical",
     "InfoNCELoss": "components.losses.info_nce",
     "KerasAdam": "components.optimizers.keras_adam",
     "L2Normalize": "components.encoders.head",
     "LOSSES": "registry",
+    "LinearDiscriminantAnalysis": "components.projections.lda",
+    "LinearMap": "components.projections.projection",
     "Loss": "components.losses.loss",
     "LossValue": "components.losses.loss",
     "MINERS": "registry",
@@ -171,9 +215,12 @@ _PUBLIC = {
     "Neighbours": "components.distances.nearest",
     "OPTIMIZERS": "registry",
     "OutputError": "errors",
+    "PROJECTIONS": "registry",
     "PByKSampler": "components.samplers.p_by_k",
     "Pairs": "components.tuples",
     "PhotoId": "components.augmentations.photo_id",
+    "PhotoIdStrong": "components.augmentations.photo_id_strong",
+    "Projection": "components.projections.projection",
     "Plan": "experiment.plan",
     "PluginError": "errors",
     "Preprocessing": "artifact.saving",
@@ -183,6 +230,7 @@ _PUBLIC = {
     "REDUCERS": "registry",
     "REGULARIZERS": "registry",
     "RandomTripletsSampler": "components.samplers.random_triplets",
+    "RandomErasing": "components.augmentations.random_erasing",
     "Record": "data.records",
     "Registry": "registry",
     "RunError": "errors",
@@ -192,12 +240,14 @@ _PUBLIC = {
     "Sampler": "components.samplers.batch",
     "Schedule": "components.schedules.schedule",
     "SemiHardMiner": "components.miners.semi_hard",
+    "ShuffledSampler": "components.samplers.shuffled",
     "SiameseNetwork": "model",
     "SiamesekitError": "errors",
     "SimilarityModel": "artifact.similarity_model",
     "SquaredEuclidean": "components.distances.squared_euclidean",
     "StepSchedule": "components.schedules.step",
     "Streams": "randomness",
+    "SumOfLosses": "components.losses.sum",
     "TripletLoss": "components.losses.triplet",
     "Triplets": "components.tuples",
     "Tuples": "components.tuples",
@@ -205,6 +255,8 @@ _PUBLIC = {
     "WarmupCosineSchedule": "components.schedules.warmup_cosine",
     "WarmupLinearSchedule": "components.schedules.warmup_linear",
     "WeightsError": "errors",
+    "Whitening": "components.projections.whitening",
+    "WithinClassCovarianceNormalization": "components.projections.wccn",
     "adam": "components.optimizers.adam",
     "adamw": "components.optimizers.adamw",
     "as_pairs": "components.tuples",
@@ -212,6 +264,7 @@ _PUBLIC = {
     "check": "experiment.running",
     "count_triplets": "components.tuples",
     "diagnose": "engine.doctor",
+    "efficientnet_lite0": "components.encoders.efficientnet_lite0",
     "keras_adam": "components.optimizers.keras_adam",
     "load": "artifact.loading",
     "load_config": "config",
@@ -220,6 +273,15 @@ _PUBLIC = {
     "nearest": "components.distances.nearest",
     "pairwise": "components.distances.distance",
     "positives_of": "components.tuples",
+    "pretrained": "artifact.pretrained_model",
+    "read_camtrap_dp": "components.readers.camtrap_dp",
+    "read_coco": "components.readers.coco",
+    "read_happywhale": "components.readers.happywhale",
+    "read_kaggle_whales": "components.readers.kaggle_whales",
+    "read_megadetector": "components.readers.megadetector",
+    "read_noaa_right_whale": "components.readers.noaa_right_whale",
+    "read_parquet": "components.readers.parquet",
+    "read_wildlife": "components.readers.wildlife",
     "read_csv": "components.readers.csv",
     "read_folder": "components.readers.folder",
     "run": "experiment.running",

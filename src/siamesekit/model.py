@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.components.distances.distance import DistanceLike, as_distance
 from siamesekit.components.encoders.backbone import Backbone
-from siamesekit.components.encoders.head import Head
+from siamesekit.components.encoders.head import BatchNormNeck, Head
+from siamesekit.components.encoders.pooling import Pooling, set_pooling
 from siamesekit.registry import ENCODERS
 
 
@@ -30,7 +31,8 @@ class Encoder(nn.Module):
         backbone: images to features.
         head: features to embeddings; it runs in its own precision, outside autocast.
         batchnorm: `inference` keeps BatchNorm on its stored statistics while training, so that every embedding
-            depends on its own image alone; `train` lets the layers that train use the batch's statistics.
+            depends on its own image alone; `train` lets the layers that train use the batch's statistics. The neck of
+            the head, if any, always uses the batch's statistics while training.
     """
 
     __module__ = "siamesekit"
@@ -49,23 +51,39 @@ class Encoder(nn.Module):
 
     def embed_features(self, features: Tensor) -> Tensor:
         """The head alone: features `[N, F]` → embeddings `[N, D]`."""
+        return self.after_neck(self.before_neck(features))
+
+    def before_neck(self, features: Tensor) -> Tensor:
+        """The head up to its neck: features `[N, F]` → `[N, D]`. Without a neck, the result is the embeddings.
+
+        Each row depends on its own features alone, unless BatchNorm before the neck trains.
+        """
         with torch.autocast(features.device.type, enabled=False):
             wanted = next((p.dtype for p in self.head.parameters()), torch.float32)
             lower = features.dtype in (torch.bfloat16, torch.float16)
-            embeddings: Tensor = self.head(features.to(wanted) if lower else features)
-            return embeddings
+            part = self.head.before_neck if isinstance(self.head, Head) else self.head
+            outputs: Tensor = part(features.to(wanted) if lower else features)
+            return outputs
+
+    def after_neck(self, outputs: Tensor) -> Tensor:
+        """The head from its neck on: outputs of `before_neck` `[N, D]` → embeddings `[N, D]`.
+
+        In training mode the neck uses the statistics of all N rows, so they must be those of a whole batch.
+        """
+        with torch.autocast(outputs.device.type, enabled=False):
+            return self.head.after_neck(outputs) if isinstance(self.head, Head) else outputs
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; frozen modules stay in inference mode, as the class describes."""
         super().train(mode)
         trains = [parameter.requires_grad for parameter in self.parameters()]
         if trains and not any(trains):
-            self.eval()
+            super().train(False)
         elif not all(trains):
             _rest(self, some_train=False)
         if self.batchnorm == "inference":
             for module in self.modules():
-                if isinstance(module, _BatchNorm):
+                if isinstance(module, _BatchNorm) and not isinstance(module, BatchNormNeck):
                     module.eval()
         return self
 
@@ -101,11 +119,17 @@ class Architecture:
     options: Mapping[str, Any]
     head: Mapping[str, Any]
     batchnorm: str
+    pooling: Pooling = "default"
 
 
 def build(architecture: Architecture, pretrained: bool = False) -> Encoder:
-    """Build an encoder from registered components, with random or pretrained weights."""
+    """Build an encoder from registered components, with random or pretrained weights.
+
+    Raises:
+        UserError: the encoder does not take the pooling.
+    """
     backbone: Backbone = ENCODERS.build(architecture.encoder, architecture.options, pretrained=pretrained)
+    set_pooling(backbone, architecture.pooling, architecture.encoder)
     head = Head(backbone.num_features, **architecture.head)
     return Encoder(backbone, head, batchnorm="train" if architecture.batchnorm == "train" else "inference")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -22,9 +22,19 @@ class Nested:
 
     Attributes:
         kind: the component's kind, as in `siamesekit show KIND NAME`.
+        weighted: whether the table of each component also has the key `weight`, a number above 0, 1.0 by default. The
+            callable then receives a list of `Weighted`.
     """
 
     kind: str
+    weighted: bool = False
+
+
+class Weighted(NamedTuple):
+    """A component of a list, and its weight."""
+
+    component: Any
+    weight: float
 
 
 ADistance = Annotated[Any, Nested("distance")]
@@ -41,6 +51,8 @@ ARegularizer = Annotated[Any, Nested("regularizer")]
 """A regularizer with its own table."""
 Losses = Annotated[list[Any], Nested("loss")]
 """Losses, each with its own table."""
+WeightedLosses = Annotated[list[Any], Nested("loss", weighted=True)]
+"""Losses, each with its own table and a key `weight`."""
 Augmentations = Annotated[list[Any], Nested("augmentation")]
 """Augmentations, each with its own table."""
 
@@ -80,4 +92,6 @@ __all__ = [
     "Path",
     "Positive",
     "Several",
+    "Weighted",
+    "WeightedLosses",
 ]

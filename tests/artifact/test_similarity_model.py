@@ -152,3 +152,23 @@ def test_photos_that_cannot_be_read_are_refused(model: SimilarityModel, tmp_path
     (tmp_path / "new\nline.jpg").write_bytes(b"no photo")
     with pytest.raises(DataError, match=r"^'.*/new\\nline\.jpg': is not an image"):
         model.embed(tmp_path / "new\nline.jpg")
+
+
+def test_views_are_the_models_own_unless_others_are_asked_for(model: SimilarityModel, photo: Path) -> None:
+    plain, mirrored = model.embed(photo)[0], model.embed(model.prepare(photo).flip(-1)[None])[0]
+    expected = (plain + mirrored) / (plain + mirrored).norm()
+    assert not torch.allclose(plain, expected, atol=1e-4), "the views differ, or this would show nothing"
+    torch.testing.assert_close(model.embed(photo, tta=("mirror",))[0], expected)
+    torch.testing.assert_close(model.embed_files([photo], Progress(), ("mirror",))[0], expected)
+    torch.testing.assert_close(model.embed_usable([photo], Progress(), ("mirror",)).embeddings[0], expected)
+    model.tta = ("mirror",)
+    try:
+        torch.testing.assert_close(model.embed(photo)[0], expected)
+        torch.testing.assert_close(model.embed(photo, tta=())[0], plain)
+        assert model.compare(photo, photo).same
+        with pytest.warns(UserWarning, match="was measured with the views mirror"):
+            model.compare(photo, photo, tta=())
+    finally:
+        model.tta = ()
+    with pytest.warns(UserWarning, match="was measured with no further views"):
+        model.compare(photo, photo, tta=("crops",))

@@ -19,7 +19,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from siamesekit import __version__
+from siamesekit import __version__, pretrained
 from siamesekit.cli.app import app
 from siamesekit.errors import RunError
 from siamesekit.experiment.run_result import RunResult
@@ -422,8 +422,43 @@ def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, proje
         assert np.array(values, float) == pytest.approx(np.array(numbers, float), abs=1e-5)
 
 
+def test_embed_needs_no_run_if_an_encoder_is_named(finished: RunResult, project: Path, tmp_path: Path) -> None:
+    a, b = project / "photos/striped_0/0.png", project / "photos/striped_1/0.png"
+    out, weights = tmp_path / "e.npz", finished.folder / "model" / "model.safetensors"
+    named = ["--encoder", "timm/test_resnet", "--weights", weights, "--size", "32", "--device", "cpu"]
+    model = pretrained("timm/test_resnet", weights, size=32, device="cpu")
+    expected = model.embed([a, b])
+    told = document(call("embed", *named, a, b, "-o", out, "--json"))
+    assert told == {"photos": 2, "dimensions": expected.shape[1], "file": str(out)}
+    with np.load(out) as file:
+        assert file["path"].tolist() == [a.as_posix(), b.as_posix()]
+        np.testing.assert_allclose(file["embedding"], expected, atol=1e-6)
+    (tmp_path / "bad.png").write_bytes(b"")
+    told = document(call("embed", *named, a, b, tmp_path / "bad.png", "-o", out, "--skip-bad", "--json"))
+    assert (told["photos"], [row["reason"] for row in told["left_out"]]) == (2, ["is empty (0 bytes)"])
+
+
 def test_embed_of_bad_photos_alone_is_an_error(telling: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     result = call("embed", telling, tmp_path / "a.png", "-o", tmp_path / "e.csv", "--skip-bad", "--device", "cpu")
     assert (result.exit_code, result.stderr.splitlines()[0]) == (2, "error: 1 of 1 photos cannot be used")
     assert not list(tmp_path.glob("e.csv*"))
+
+
+def test_embed_and_compare_take_views_and_several_runs(telling: Path, project: Path, tmp_path: Path) -> None:
+    a, b = (project / "photos" / "striped_2" / name for name in ("0.png", "1.png"))
+    plain, views = tmp_path / "plain.npz", tmp_path / "views.npz"
+    assert call("embed", telling, a, "-o", plain, "--device", "cpu").exit_code == 0
+    both = ("--with", telling, "--tta", "mirror, crops", "--device", "cpu")
+    assert call("embed", telling, a, "-o", views, *both).exit_code == 0
+    one, joined = (np.load(file)["embedding"] for file in (plain, views))
+    assert (one.shape, joined.shape) == ((1, 16), (1, 32))
+    np.testing.assert_allclose(np.linalg.norm(joined), 1, rtol=1e-5)
+    np.testing.assert_allclose(joined[:, :16], joined[:, 16:])
+    assert not np.allclose(joined[:, :16] * np.sqrt(2), one, atol=1e-4)
+    told = document(call("compare", telling, a, b, *both, "--json"))
+    assert (told["threshold"], told["note"].partition(":")[0]) == (None, "an ensemble ships no threshold")
+    alone = call("compare", telling, a, b, "--tta", "mirror", "--device", "cpu")
+    assert "was measured with no further views" in alone.stderr
+    wrong = call("compare", telling, a, b, "--tta", "miror")
+    assert (wrong.exit_code, "did you mean 'mirror'" in wrong.stderr) == (2, True)

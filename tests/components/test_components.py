@@ -4,18 +4,21 @@ A new component is found by itself; a new kind needs a runner here, and fails un
 """
 
 import inspect
+import json
 import pickle
 import re
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
@@ -25,6 +28,7 @@ import siamesekit
 from helpers import rows_of
 from oracles import every_triplet, positive_pairs, triplets_of
 from siamesekit.components.samplers.batch import Batch, Sampler
+from siamesekit.components.samplers.shuffled import ShuffledSampler
 from siamesekit.components.tuples import Pairs, Triplets, Tuples
 from siamesekit.config import TABLES, Config, dump_toml, load_config
 from siamesekit.data.images import read_pixels
@@ -60,6 +64,7 @@ NEEDED: dict[str, dict[str, object]] = {
     "pml/fixed-set-of-triplets": {"num_triplets": 11},
     "pml/hierarchical": {"samples_per_class": 3},
     "pml/m-per-class": {"m": 3},
+    "sum": {"terms": [{"name": "contrastive"}, {"name": "triplet", "weight": 0.5}]},
     "sequence": {"steps": [{"name": "flip"}, {"name": "crop", "smallest": 0.8}]},
     "torchvision/color-jitter": {"brightness": 0.5},
     "torchvision/gaussian-blur": {"kernel_size": 3},
@@ -205,7 +210,8 @@ def epoch_of(sampler: Sampler, epoch: int) -> list[Batch]:
         assert (LABELS[anchor] == LABELS[positive]).all()
         assert (LABELS[anchor] != LABELS[negative]).all()
         seen.update((min(a, p), max(a, p)) for a, p in zip(anchor.tolist(), positive.tolist(), strict=True))
-    assert set(seen) == set(positive_pairs(LABELS))
+    assert set(seen) == set(positive_pairs(LABELS)) or isinstance(sampler, ShuffledSampler)
+    assert {photo for batch in batches for photo in batch.images.tolist()} == set(range(len(LABELS)))
     return batches
 
 
@@ -233,18 +239,61 @@ def run_miner(component: Component) -> None:
         assert len(tuples[-1] if isinstance(tuples, Triplets) or len(nothing.unique()) == 1 else tuples[1]) == 0
 
 
+def csv_of(file: Path, header: str, rows: Iterable[str]) -> None:
+    file.write_text("\n".join([header, *rows]))
+
+
+def layout_of(reader: str, root: Path) -> dict[str, str]:
+    """Six photos of two individuals in the layout of a reader, and the reader's required options."""
+    below = {"kaggle-whales": "train", "happywhale": "train_images", "noaa-right-whale": "imgs"}.get(reader, "")
+    photos = [(f"{individual}/{photo}.png", individual) for individual in ("ann", "bob") for photo in range(3)]
+    for photo, _ in photos:
+        (root / below / photo).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 8), (int(photo[-5]) * 50, 100, 200)).save(root / below / photo)
+    plain = [f"{photo},{individual}" for photo, individual in photos]
+    table = root / "photos.csv"
+    csv_of(table, "photo,individual", plain)
+    if reader == "parquet":
+        columns = list(zip(*photos, strict=True))
+        pyarrow.parquet.write_table(pyarrow.table({"photo": columns[0], "individual": columns[1]}), root / "p.parquet")
+        return {"file": str(root / "p.parquet")}
+    if reader == "kaggle-whales":
+        csv_of(root / "train.csv", "Image,Id", plain)
+    if reader == "noaa-right-whale":
+        csv_of(root / "train.csv", "Image,whaleID", plain)
+    if reader == "happywhale":
+        rows = [f"{photo},beluga,{individual}" for photo, individual in photos]
+        csv_of(root / "train.csv", "image,species,individual_id", rows)
+    if reader == "wildlife":
+        csv_of(table, "path,identity", plain)
+    if reader == "camtrap-dp":
+        csv_of(root / "deployments.csv", "deploymentID", ["d"])
+        csv_of(root / "media.csv", "mediaID,deploymentID,filePath", [f"m{n},d,{p}" for n, (p, _) in enumerate(photos)])
+        rows = [f"o{n},m{n},d,animal,{individual}" for n, (_, individual) in enumerate(photos)]
+        csv_of(root / "observations.csv", "observationID,mediaID,deploymentID,observationType,individualID", rows)
+    if reader == "coco":
+        images = [{"id": n, "file_name": photo, "width": 12, "height": 8} for n, (photo, _) in enumerate(photos)]
+        boxes = [
+            {"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 6, 6], "name": individual}
+            for n, (_, individual) in enumerate(photos)
+        ]
+        content = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "lion"}]}
+        (root / "coco.json").write_text(json.dumps(content))
+        return {"file": str(root / "coco.json")}
+    if reader == "megadetector":
+        found = [{"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.5, 0.5]}]
+        images = [{"file": photo, "detections": found} for photo, _ in photos]
+        content = {"images": images, "detection_categories": {"1": "animal"}}
+        (root / "boxes.json").write_text(json.dumps(content))
+        return {"file": str(table), "detections": str(root / "boxes.json")}
+    return {"root": str(root), "file": str(table)}
+
+
 def run_reader(component: Component) -> None:
     """Distinct names in a stable order, and photos that can be read."""
     with tempfile.TemporaryDirectory() as temporary:
-        root = Path(temporary)
-        for individual in ("ann", "bob"):
-            (root / individual).mkdir()
-            for photo in range(3):
-                Image.new("RGB", (12, 8), (photo * 50, 100, 200)).save(root / individual / f"{photo}.png")
-        table = root / "photos.csv"
-        photos = [f"{individual}/{photo}.png,{individual}" for individual in ("ann", "bob") for photo in range(3)]
-        table.write_text("\n".join(["photo,individual", *photos]))
-        places = {"root": str(root), "file": str(table)}
+        places = layout_of(component.name, Path(temporary))
+        places = {"root": temporary, **places}
         required = {option.name: places[option.name] for option in component.options if option.required}
         records = build(component, required, seed=0)
         names = [record.name for record in records]
@@ -437,6 +486,17 @@ def run_regularizer(component: Component) -> None:
     assert rows.grad.abs().max() > 0
 
 
+def run_projection(component: Component) -> None:
+    """A finite map of the announced shape, the same every time, under which the features' mean is 0."""
+    projection = build(component)
+    features, labels = torch.randn(len(LABELS), 8) + 2, torch.from_numpy(LABELS)
+    fitted, again = projection(features, labels), projection(features, labels)
+    assert fitted.matrix.shape == (8, projection.width(8, len(set(LABELS.tolist()))))
+    assert fitted.matrix.isfinite().all()
+    assert torch.equal(fitted.matrix, again.matrix)
+    torch.testing.assert_close(fitted(features).mean(0), torch.zeros(fitted.matrix.shape[1], dtype=torch.float64))
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
     "distance": run_distance,
     "loss": run_loss,
@@ -447,6 +507,7 @@ RUNNERS: dict[str, Callable[[Component], None]] = {
     "augmentation": run_augmentation,
     "optimizer": run_optimizer,
     "schedule": run_schedule,
+    "projection": run_projection,
     "reducer": run_reducer,
     "regularizer": run_regularizer,
 }
@@ -548,7 +609,8 @@ def test_every_registry_has_components_here() -> None:
 
 
 RUNTIME: dict[str, Any] = {
-    "distance": "cosine", "embedding_dim": 8, "num_classes": 4, "seed": 0, "labels": LABELS, "groups": LABELS // 2,
+    "distance": "cosine", "embedding_dim": 8, "num_classes": 4, "class_counts": [1, 2, 3, 4], "seed": 0,
+    "labels": LABELS, "groups": LABELS // 2,
     "batch_size": 6, "steps": 20, "steps_per_epoch": 4, "lr": 0.01, "pretrained": False,
 }  # fmt: skip
 """A value for each runtime value but `params`."""
@@ -569,7 +631,7 @@ def needed_of(component: Component, folder: Path) -> dict[str, Any]:
     (folder / "ann").mkdir(exist_ok=True)
     Image.new("RGB", (8, 8)).save(folder / "ann" / "1.png")
     (folder / "photos.csv").write_text("photo,individual,x\nann/1.png,ann,b\n")
-    places = {"root": folder, "file": folder / "photos.csv"}
+    places = {"root": folder, "file": folder / "photos.csv", "detections": folder / "boxes.json"}
     required = {
         option.name: places[option.name] for option in component.options if option.required and option.name in places
     }
@@ -706,7 +768,7 @@ def test_a_distance_may_be_a_name_a_table_or_built(component: Component, tmp_pat
             shown.add(str(error))
     [only] = shown
     takes = "distance" in {p.name for p in (*component.options, *component.runtime)}
-    assert takes or component.name == "cross-batch-memory" or "distance=Cosine()" not in only
+    assert takes or component.name in ("cross-batch-memory", "sum") or "distance=Cosine()" not in only
     assert not takes or "distance=Cosine()" in only or "refuses these options" in only
     for wrong, what in ((3, "not 3"), (siamesekit.Cosine, "the class Cosine"), ("cosin", "did you mean 'cosine'")):
         with pytest.raises(ComponentError, match=what):

@@ -65,6 +65,7 @@ last_activation = false
 batchnorm = false
 dropout = 0.25
 normalize = false
+neck = "batchnorm"
 
 [encoder.stand_in]
 weights = "calibrated"
@@ -217,12 +218,16 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         ),
         (SMALL + '[train]\nepochs = "3"\n', 'c.toml:9  train.epochs: must be a whole number, not "3"'),
         (SMALL + "[train]\nepochs = true\n", "c.toml:9  train.epochs: must be a whole number, not true"),
-        (SMALL + "[train]\nepochs = 0\n", "c.toml:9  train.epochs: must be greater than or equal to 1, not 0"),
+        (SMALL + "[train]\nepochs = -1\n", "c.toml:9  train.epochs: must be greater than or equal to 0, not -1"),
         (SMALL + "[split]\ntrain = 1.0\n", "c.toml:9  split.train: must be less than 1, not 1.0"),
         (SMALL + "[split]\ntrain = nan\n", "c.toml:9  split.train: must be a finite number, not NaN"),
         (SMALL + "[loss]\nmargin = inf\n", "c.toml:9  loss.margin: must be a finite number, not Infinity"),
         (SMALL + "[loss]\nmargin = -inf\n", "c.toml:9  loss.margin: must be a finite number, not -Infinity"),
-        (SMALL + '[split]\nby = "id"\n', "c.toml:9  split.by: must be 'identity' or 'photo', not \"id\""),
+        (
+            SMALL + '[split]\nby = "id"\n',
+            "c.toml:9  split.by: must be 'identity', 'photo', 'column', 'time', 'encounter', 'open-set' or "
+            "'similarity', not \"id\"",
+        ),
         (SMALL + "[split]\ntest = [1]\n", "c.toml:9  split.test: item 0 must be a string, not 1"),
         (SMALL + "[[loss]]\n", "c.toml:8  loss: must be a table, not [{}]"),
         ("loss = 3\n" + SMALL, "c.toml:1  loss: must be a table, not 3"),
@@ -241,8 +246,8 @@ def test_a_run_is_named_by_its_file_or_by_the_folder_of_config_toml(tmp_path: Pa
         (SMALL + "[augmentation]\n", "c.toml:8  augmentation.name: is required"),
         (
             SMALL + '[augmentation]\nname = "photoid"\n',
-            "c.toml:9  augmentation.name: unknown augmentation 'photoid' (did you mean 'photo-id'?); "
-            f"{NAMES['augmentation']}",
+            "c.toml:9  augmentation.name: unknown augmentation 'photoid' (did you mean 'photo-id' or "
+            f"'photo-id-strong'?); {NAMES['augmentation']}",
         ),
         (
             SMALL + '[augmentation]\nname = "flip"\nviews = 0\n',
@@ -319,7 +324,7 @@ def test_all_problems_are_reported_together(problems: Problems) -> None:
     text = (
         'name = ""\nseed = -1\nplugins = ["gone.py"]\nextra = 1\n'
         + SMALL.replace('"random"', '"rnd"')
-        + '[loss]\nmargin = -1\nmargn = 2\n[train]\nepochs = 0\nbad = 1\n[save]\npickle = "/x"\n'
+        + '[loss]\nmargin = -1\nmargn = 2\n[train]\nepochs = -1\nbad = 1\n[save]\npickle = "/x"\n'
     )
     places = sorted(problem.partition(": ")[0] for problem in problems(text, "evaluation.bootstrap=1", "="))
     assert places == sorted([
@@ -406,7 +411,7 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
         ("train.epochs=" + "[" * 5000, "--set train.epochs: is nested more than 50 levels deep"),
         ("train.epochs=" + "1" * 5000, "--set train.epochs: must be a whole number of at most 64 bits"),
         ("train=3", "--set train: must be a table, not 3"),
-        ("train={epochs=0}", "--set train.epochs: must be greater than or equal to 1, not 0"),
+        ("train={epochs=-1}", "--set train.epochs: must be greater than or equal to 0, not -1"),
         ("loss.margn=3", "--set loss.margn: unknown option of loss 'triplet' (did you mean 'margin'?); "
                          f"{KEYS['loss']}, {', '.join(TRIPLET)}"),
         ("lss.margin=3", f"c.toml  lss: unknown table or key (did you mean 'loss'?); {TOP}"),

@@ -241,7 +241,8 @@ PLUGINS = (
 )  # fmt: skip
 ALLOWED = re.compile(
     r"must be |must have |item [^ ]+ must |is required|unknown |this table is required|is supplied by the library|"
-    r"needs validation individuals|needs split\.by|is not TOML: .*\(at (line \d+, column \d+|end of document)\)|"
+    r"needs validation individuals|needs split\.(by|embeddings)|"
+    r"is not TOML: .*\(at (line \d+, column \d+|end of document)\)|"
     r"is not UTF-8, line \d+: save|"
     r"plugin .*(no such file|fails at (line \d+|import)|cannot be read|is not a Python file)|"
     r"two plugins are called|"

@@ -70,7 +70,7 @@ def value_of(option: Parameter) -> Any:
         "gamma": 0.5, "base_lr": 0.1, "max_lr": 0.2, "T_0": 4, "weights": [1.0, 2.0], "m": 2,
         "sharpness_factor": 2.0, "bits": 4, "threshold": 100.0, "degrees": 10.0, "kernel_size": 3, "low": 0.1,
         "high": 0.2, "steps": 2, "num_triplets": 4, "power": 2.0, "epochs": 5, "warmup": 2,
-        "file": "photos.csv", "margin": 0.2, "quality": 50, "Tn": 10, "Tp": 1,
+        "file": "photos.csv", "detections": "boxes.json", "margin": 0.2, "quality": 50, "Tn": 10, "Tp": 1,
     }  # fmt: skip
     return by_hand[option.name]
 
@@ -200,13 +200,17 @@ def test_a_component_s_defaults_are_valid_and_its_options_checked(
         '[loss]\nname = "pml/multiple"\n[[loss.losses]]\nname = "pml/circle"\n[[loss.losses]]\nname = "nca"',
         '[loss]\nname = "pml/multiple"\n[loss.losses]\nname = "pml/circle"',
         '[loss]\nname = "pml/multiple"',
+        '[[loss.terms]]\nname = "triplet"\n[[loss.terms]]\nname = "arcface"\nweight = 0.5\nmargin = 0.3',
+        '[loss]\nname = "sum"\n[[loss.terms]]\nname = "triplet"', '[loss]\nname = "sum"',
+        '[loss]\nname = "triplet"\n[[loss.terms]]\nname = "triplet"', '[[loss.terms]]\nname = "triplet"\nweight = 0',
+        '[[loss.terms]]\nname = "triplet"\nwieght = 1', '[[loss.terms]]\nweight = 1', "[[loss.terms]]",
         '[loss.optimizer]\nlr = 0.1', '[loss.optimizer]\nlr = 0', '[loss.optimizer]\nname = "sgd"\nmomentum = 0.5',
         '[augmentation]\nname = "torchvision/color-jitter"\nhue = [-0.1, 0.1]',
         '[augmentation]\nname = "torchvision/color-jitter"\nhue = [0.1]',
         '[augmentation]\nname = "torchvision/color-jitter"\nhue = [0.1, 0.1, 0.1]',
         '[augmentation]\nname = "sequence"\nsteps = [{ name = "crop" }, { name = "flip", p = 2 }]',
         '[augmentation]\nname = "sequence"\nsteps = [{ name = "crop" }]\nviews = 2',
-        "[augmentation]\nviews = 2", "[train]\nepochs = true", "[train]\nepochs = 3", "[train]\nepochs = 0",
+        "[augmentation]\nviews = 2", "[train]\nepochs = true", "[train]\nepochs = 3", "[train]\nepochs = -1",
         '[train]\nselect = "best"', "[encoder.head]\nlayers = []", "[encoder.head]\nlayers = [0]",
         '[encoder.stand_in]\nweights = "calibrated"', '[encoder.stand_in]\nweights = "x"', "[encoder.stand_in]",
         '[encoder.stand_in]\nweights = "x.safetensors"', '[data.stand_in]\nreader = "folder"\nroot = "x"',

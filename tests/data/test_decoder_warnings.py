@@ -64,6 +64,7 @@ def test_without_it_all_of_them_speak(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_hub")
 def test_the_command_line_is_silent(tmp_path: Path) -> None:
     """`main` sets it before a command runs: here one that looks at the headers of photos, and one that reads them."""
     for individual in "ab":

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_images import picture
 
 from helpers import encoded, png, written
@@ -17,7 +18,7 @@ from siamesekit.data.images import decode
 from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, load_usable, read_chunks
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_geometry import square
-from siamesekit.data.records import Record
+from siamesekit.data.records import Box, Record
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress
 
@@ -239,3 +240,19 @@ def test_a_cache_folder_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(DataError, match="cannot store the photos in"):
         load_images([drawn(1)], 8, budget=0)
+
+
+def test_a_box_outside_its_photo_is_a_finding_and_several_boxes_are_several_crops(tmp_path: Path) -> None:
+    file = tmp_path / "two.png"
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+    boxes = [Box(0, 0, 16, 16), Box(40, 0, 16, 16), Box(16, 0, 16, 16)]
+    records = [Record(f"two.png#{number}", "ann", file, box=box) for number, box in enumerate(boxes, 1)]
+    loaded = load_usable(records, 16)
+    assert loaded.kept == (0, 2)
+    assert [str(finding) for finding in loaded.findings] == [
+        "two.png#2: its box (x 40, y 0, 16 × 16 pixels) lies outside the photo, which has 32 × 16 pixels; "
+        "correct the box in the table"
+    ]
+    for image, left in zip(loaded.images, (0, 16), strict=True):
+        np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), pixels[:, left : left + 16])

@@ -85,7 +85,7 @@ def test_a_link_leads_to_a_page_that_is_there_or_is_generated(page: str, generat
 
 def test_included_files_are_there() -> None:
     named = [path for page in PAGES for path in DIRECTIVE.findall((DOCS / page).read_text(encoding="utf-8"))]
-    assert len(named) == 5
+    assert len(named) == 6
     assert all((ROOT / path).is_file() for path in named)
 
 
@@ -163,10 +163,11 @@ def test_a_component_s_page_tells_its_table_s_keys_from_what_the_run_supplies(ge
     }
     found = {name: match.groups() for name, match in keys.items() if match}
     assert found == {
-        "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`"),
-        "samplers/p-by-k": ("[sampler]", "../../reference/config.md#sampler", "`batch_size` (not used by this one)"),
+        "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`, `mirrored`"),
+        "samplers/p-by-k": ("[sampler]", "../../reference/config.md#sampler",
+                            "`batch_size` (not used by this one), `mirrored`"),
         "encoders/xception": ("[encoder]", "../../reference/config.md#encoder",
-                              "`weights`, `train_from`, `batchnorm`, `cache_gib`"),
+                              "`weights`, `train_from`, `pooling`, `batchnorm`, `cache_gib`"),
         "optimizers/torch/adam": ("[optimizer]", "../../../reference/config.md#optimizer",
                                   "`layer_decay`, `clip_norm`"),
     }  # fmt: skip
@@ -296,7 +297,7 @@ def test_the_names_of_code_are_found() -> None:
 def test_what_is_public_by_module_is_there_with_all_errors_and_types_of_options() -> None:
     for module, names in BY_MODULE.items():
         assert all(hasattr(import_module(f"siamesekit.{module}"), name) for name in names)
-    assert set(described_options()) == set(options.__all__) - {"Nested", "Path"}
+    assert set(described_options()) == set(options.__all__) - {"Nested", "Path", "Weighted"}
     text = reference()
     listed = re.findall(r"^( *)- \[`(\w+)`\]\(#siamesekit.errors.(\w+)\)", text, re.M)
     assert [name for _, name, _ in listed] == exceptions()

@@ -13,7 +13,9 @@ from oracles import triplet_losses
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.weights import calibrate_batchnorm
+from siamesekit.components.losses.arcface import ArcFaceLoss
 from siamesekit.components.losses.loss import LossValue
+from siamesekit.components.losses.sum import SumOfLosses
 from siamesekit.components.losses.triplet import TripletLoss
 from siamesekit.components.tuples import Triplets
 from siamesekit.engine.chunking import Chunking, why_whole
@@ -77,6 +79,25 @@ def test_loss_and_gradient_do_not_depend_on_the_cut(size: int, held: int, expect
     assert value.objective.item() == pytest.approx(loss, rel=1e-12)
     torch.testing.assert_close(embeddings, stored.embeddings(torch.arange(IMAGES), FP32).detach(), rtol=1e-12, atol=0)
     torch.testing.assert_close(gradients(encoder), grads, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("size", "held"), [(4, 100), (3, 0)])
+def test_a_sum_of_losses_over_several_chunks_has_the_gradients_of_the_whole_batch(size: int, held: int) -> None:
+    """Gradient accumulation by chunks is exact, also for losses that compare all photos of the batch."""
+    encoder, stored = made()
+    classes = ArcFaceLoss(0.3, 8.0, embedding_dim=encoder.head.embedding_dim, num_classes=5).double()
+    total, labels = SumOfLosses([classes, (TripletLoss(0.4), 0.5)]), torch.arange(IMAGES) % 5
+
+    def gradients_with(chunking: Chunking) -> list[Tensor]:
+        encoder.zero_grad(set_to_none=True)
+        classes.zero_grad(set_to_none=True)
+        value, _ = Stepper(encoder, stored, FP32, chunking)(torch.arange(IMAGES), lambda e: total(e, labels))
+        assert classes.centers.grad is not None
+        return [value.objective.detach(), classes.centers.grad.clone(), *gradients(encoder)]
+
+    whole = gradients_with(Chunking())
+    assert len(whole) > 4
+    torch.testing.assert_close(gradients_with(Chunking(size, held)), whole, rtol=1e-10, atol=1e-13)
 
 
 def test_only_images_with_a_gradient_are_expected_next_time() -> None:

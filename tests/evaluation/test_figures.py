@@ -5,14 +5,15 @@ import pytest
 
 from helpers import rows_of
 from made_embeddings import case
-from oracles import ranked_right, retrieval_figures, squared_distances
+from oracles import ranked, ranked_right, retrieval_figures, squared_distances
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
 from siamesekit.evaluation.figures import Figures, evaluate
+from siamesekit.evaluation.intervals import Bootstrap
 from siamesekit.randomness import generator
 
 
 def figures(seed: int = 0, confidence: float = 0.95) -> Figures:
-    return evaluate(*case(), SquaredEuclidean(), confidence, resamples=200, seed=seed)
+    return evaluate(*case(), SquaredEuclidean(), Bootstrap(confidence, 200, seed)).figures
 
 
 def test_figures_are_the_plain_means() -> None:
@@ -33,7 +34,15 @@ def test_the_other_figures_are_the_plain_means_too() -> None:
     names += [f"{figure}_at_{k}" for k in (5, 10) for figure in ("precision", "recall", "map")]
     columns = zip(*(retrieval_figures(distances, labels, query, (5, 10)) for query in range(len(labels))), strict=True)
     table = dict(list(zip(names, columns, strict=True))[2:])
-    found = evaluate(*case(individuals=7, photos=5, noise=1.0), SquaredEuclidean(), 0.95, resamples=50, seed=0)
+    found = evaluate(*case(individuals=7, photos=5, noise=1.0), SquaredEuclidean(), Bootstrap(0.95, 50, 0))
+    found, _, curve = found
+    order = [ranked(distances[query].tolist(), without=query) for query in range(len(labels))]
+    places = [
+        [place for place, i in enumerate(row, 1) if labels[i] == labels[query]] for query, row in enumerate(order)
+    ]
+    table["mean_average_precision"] = [np.mean([hit / place for hit, place in enumerate(own, 1)]) for own in places]
+    table["mrr"] = [1 / own[0] for own in places]
+    assert curve == pytest.approx([np.mean([own[0] <= k for own in places]) for k in range(1, 21)], abs=1e-12)
     assert set(table) == set(found._fields[3:])
     for name, values in table.items():
         value, low, high = getattr(found, name)

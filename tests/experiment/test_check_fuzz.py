@@ -119,7 +119,7 @@ def mutant(number: int) -> dict[str, Any]:
     """A config of any components with a few extreme options: the same for the same number."""
     rng = random.Random(number)
     document: dict[str, Any] = json.loads(json.dumps(GOOD))
-    stages = ["distance", "sampler", "miner", "loss", "optimizer", "schedule", "augmentation"]
+    stages = ["distance", "sampler", "miner", "loss", "optimizer", "schedule", "augmentation", "projection"]
     for stage in rng.sample(stages, rng.choice((1, 1, 2, 3))):
         registry = TABLES[stage].registry
         assert registry is not None

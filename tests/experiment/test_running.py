@@ -68,7 +68,7 @@ def test_a_run_leaves_every_file(finished: RunResult) -> None:
     networks = finished.evaluation["networks"]
     assert list(networks) == ["trained", "untrained", "raw_pixels"]
     assert all(
-        list(figures)[:3] == ["triplet_accuracy", "precision_at_1", "map_at_r"] and len(figures) == 11
+        list(figures)[:3] == ["triplet_accuracy", "precision_at_1", "map_at_r"] and len(figures) == 13
         for figures in networks.values()
     )
 

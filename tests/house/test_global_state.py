@@ -110,10 +110,19 @@ def written(plugin: Path) -> Path:
     return plugin
 
 
+def enrolled(places: Places) -> siamesekit.Catalogue:
+    """A catalogue with one photo."""
+    record = siamesekit.Record("a", "b", places.photo)
+    folder = places.empty / f"catalogue-{time.monotonic_ns()}"
+    return siamesekit.enrol(places.finished.folder, [record], folder, siamesekit.Progress(), device="cpu")[0]
+
+
 IMAGES = torch.zeros(2, 3, 32, 32)
 ONE = siamesekit.Triplets(*torch.tensor([[0], [1], [2]]))
 CALLS: dict[str, Callable[[Places], object]] = {
     "Backbone": lambda p: p.encoder.backbone(IMAGES),
+    "Box": lambda p: siamesekit.Box(0, 0, 10, 10),
+    "Catalogue": lambda p: enrolled(p).search(p.photo),
     "Comparison": lambda p: siamesekit.Comparison(0.1, None, None, None),
     "Config": lambda p: p.small().to_toml(),
     "Distance": lambda p: siamesekit.Distance,
@@ -137,12 +146,18 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "diagnose": lambda p: siamesekit.diagnose([], 1.0),
     "Streams": lambda p: siamesekit.Streams,
     "load_plugin_file": lambda p: siamesekit.load_plugin_file(written(p.empty / f"p{time.monotonic_ns()}.py")),
+    "SimilarityModel.embed_records": lambda p: p.model.embed_records(
+        [siamesekit.Record("a", "", p.photo)], siamesekit.Progress()
+    ),
     "SimilarityModel.embed_usable": lambda p: p.model.embed_usable([p.photo] * 3, siamesekit.Progress()),
     "SimilarityModel": lambda p: SimilarityModel(
         p.encoder, DISTANCES.build("dot"), siamesekit.Preprocessing(32, "pad"), None, {}, "cpu"
     ),
     "Triplets": lambda p: siamesekit.Triplets(*torch.zeros(3, 1, dtype=torch.int64)),
+    "Ensemble": lambda p: siamesekit.Ensemble([p.model]),
+    "ensemble": lambda p: siamesekit.ensemble([p.model, p.model], [1, 2]).compare(p.photo, p.photo),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),
+    "enrol": lambda p: enrolled(p).undo(),
     "load": lambda p: siamesekit.load(p.finished.folder, "cpu"),
     "load_config": lambda p: siamesekit.load_config(p.project / "config.toml"),
     "nearest": lambda p: siamesekit.nearest(
@@ -156,6 +171,9 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "SimilarityModel.embed_files": lambda p: p.model.embed_files([p.photo] * 20, siamesekit.Progress()),
     "SimilarityModel.compare": lambda p: p.model.compare(p.photo, p.photo),
     "SimilarityModel.threshold": lambda p: p.model.threshold,
+    "pretrained": lambda p: siamesekit.pretrained(
+        "timm/test_resnet", p.finished.folder / "model" / "model.safetensors", size=32, device="cpu"
+    ).embed(p.photo),
     "registries": each_component,
 }
 """A call of each public name that can be called, and of each method of a loaded model."""

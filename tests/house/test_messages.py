@@ -38,10 +38,13 @@ OUTPUT = {
     "cli/shell.py:json": "escapes what is not printable",
     "cli/shell.py:lines": "through `printable`",
     "progress.py:_write": "of `say`, through `in_one_line`, and bars of its own",
+    "artifact/similarity_model.py:compare": "a warning in words of its own",
     "registry/registry.py:_look_up": "through `told`",
     "cli/usage.py:resolve_command": "the help, which is its own",
     "components/encoders/downloads.py:_download": "a file",
     "files/atomic.py:_probe": "a file",
+    "gallery/bound_model.py:_copy": "a file",
+    "gallery/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",
 }
 """Where text leaves for a terminal, or for a file by a method of the same name, and why nothing hostile is in it."""

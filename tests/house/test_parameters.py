@@ -8,7 +8,7 @@ import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
 MOST = 7
-PUBLIC = ("experiment/running.py:run", "experiment/running.py:check")
+PUBLIC = ("components/encoders/head.py:__init__", "experiment/running.py:run", "experiment/running.py:check")
 """Functions that a user calls with keywords, one for each choice."""
 
 
@@ -28,7 +28,7 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node in options:
             continue
-        if not any(word in decorators(node) for word in (".register(", "app.command(")):
+        if not any(word in decorators(node) for word in (".register(", "app.command(", "commands.command(")):
             yield node
 
 

@@ -16,7 +16,7 @@ from conftest import draw_photo, write_photos
 
 ROOT = Path(__file__).parents[2]
 SMALLER = {
-    r'name = "timm/[^"]*"': 'name = "timm/test_resnet"',
+    r'name = "(timm/[^"]*|efficientnet-lite0)"': 'name = "timm/test_resnet"',
     'weights = "imagenet"': 'weights = "calibrated"',
     r"epochs = \d+": "epochs = 2",
     r"train_from = .*": 'train_from = "layer4"',
@@ -61,24 +61,29 @@ def made_small(config: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's folder: `photos/INDIVIDUAL/…` and two more photos."""
+    """A user's folder: `photos/INDIVIDUAL/…`, two more photos, and a folder of new ones."""
     write_photos(tmp_path / "photos", [f"individual_{number}" for number in range(8)], photos=5)
     for name, photo in (("a", 11), ("b", 12)):
         Image.fromarray(draw_photo(3, photo)).save(tmp_path / f"{name}.jpg")
+    (tmp_path / "new").mkdir()
+    Image.fromarray(draw_photo(4, 13)).save(tmp_path / "new" / "c.jpg")
     return tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_hub")
 def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> None:
     shown = commands("README.md", "siamesekit")
-    assert [command.split()[1] for command in shown] == ["init", "check", "run", "compare", "embed"]
+    assert [command.split()[1] for command in shown] == [
+        "init", "check", "run", "compare", "embed", "enrol", "search", "match", "evaluate",
+    ]  # fmt: skip
     for command in shown:
         done = called(command, folder)
         assert done.returncode == 0, done.stderr
         if command.split()[1] == "init":
             made_small(folder / "seals" / "config.toml")
     assert {"report.html", "evaluation.json", "model"} <= {path.name for path in (folder / "runs" / "seals").iterdir()}
-    assert (folder / "embeddings.npz").is_file()
+    assert (folder / "embeddings.npz").is_file() and (folder / "season" / "index.html").is_file()
 
     [python] = [block for block in blocks("README.md", "python") if "siamesekit.load" in block]
     printed = called([sys.executable, "-c", python], folder)

@@ -17,7 +17,7 @@ ROOT = Path(siamesekit.__file__).parent
 ROOMS = (
     "_version", "wording", "options", "errors", "progress", "randomness",
     "files", "hardware", "registry", "data", "config", "components", "model", "evaluation", "engine", "artifact",
-    "report", "experiment", "cli", "__main__",
+    "report", "gallery", "experiment", "cli", "__main__",
 )  # fmt: skip
 """From the ground up: folders, and modules beside them. A room imports from itself and from those before it only."""
 HEAVY = {"torch", "torchvision", "timm", "safetensors", "matplotlib", "PIL", "rich", "pyarrow"}

@@ -54,6 +54,12 @@ def test_a_config_s_tables_are_offered() -> None:
 
 
 @pytest.mark.slow
+def test_encoders_are_offered_to_init() -> None:
+    assert offered("siamesekit init birds --encoder eff") == ["efficientnet-lite0"]
+    assert "timm/resnet50" in offered("siamesekit init birds --encoder timm/resnet5")
+
+
+@pytest.mark.slow
 def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
     assert offered("siamesekit run x.toml --set train.") == [
         "train.epochs=",

@@ -195,7 +195,10 @@ def test_every_package_that_the_sources_import_is_declared() -> None:
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
     roots = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"siamesekit"}
-    declared = {Requirement(each).name.replace("-", "_") for each in [*PROJECT["dependencies"], *EXTRAS["parquet"]]}
+    declared = {
+        Requirement(each).name.replace("-", "_")
+        for each in [*PROJECT["dependencies"], *EXTRAS["parquet"], *EXTRAS["serve"]]
+    }
     assert {"torch", "annotated_types", "PIL"} <= roots
     assert {part_of.get(root, root) for root in roots} <= declared
 

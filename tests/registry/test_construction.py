@@ -20,7 +20,12 @@ from siamesekit.options import ADistance, Count, Positive
 from siamesekit.registry.construction import MADE_OF
 
 OWN_LOSSES = Registry(
-    "loss", "losses", "what", "siamesekit.components.losses", "LOSSES", frozenset({"distance", "num_classes"})
+    "loss",
+    "losses",
+    "what",
+    "siamesekit.components.losses",
+    "LOSSES",
+    frozenset({"distance", "num_classes", "class_counts"}),
 )
 OWN_DISTANCES = Registry("distance", "distances", "what", "siamesekit.components.distances", "DISTANCES", frozenset())
 

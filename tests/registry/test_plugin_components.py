@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from siamesekit.components.samplers.batch import Batch
 from siamesekit.components.tuples import Pairs, Triplets
 from siamesekit.data.images import read_pixels
 from siamesekit.data.photo_files import UnreadableError
-from siamesekit.data.records import Record
+from siamesekit.data.records import Box, Record
 from siamesekit.errors import MissingDataError, PluginError
 from siamesekit.registry import DISTANCES, registry_of
 
@@ -73,12 +74,27 @@ def broken() -> Iterator[Record]:
             "gives as record 1 of 1 one whose source is a str; expected a Path, or a "  # type: ignore[arg-type]
             "function that gives the pixels: wrap it in Path",
         ),
+        (
+            [Record("a", "x", Path("a"), box=(1, 2, 3, 4))],  # type: ignore[arg-type]
+            "gives as record 1 of 1 one whose box is a tuple; expected Box(x, y, width, height) of finite numbers",
+        ),
+        ([Record("a", "x", Path("a"), box=Box(0, math.nan, 1, 1))], "gives as record 1 of 1 one whose box is "),
+        ([Record("a", "x", Path("a"), box=Box(0, 0, 0, 1))], "gives as record 1 of 1 one whose box is "),
+        (
+            [Record("a", "x", Path("a"), attributes={"age": 7})],  # type: ignore[dict-item]
+            "gives as record 1 of 1 one whose attributes are a dict; expected a dict of texts",
+        ),
         ([A, Record("b", "x", Path("b")), A], "gives two records of the name a, 1 and 3 of 3; expected distinct names"),
         (partial(broken), "fails in broken at line "),
     ],
 )
 def test_a_reader_gives_records_of_distinct_names(gives: Any, expected: str) -> None:
     assert refused("reader", lambda: made("reader", gives)).startswith(expected)
+
+
+def test_a_record_may_have_a_box_and_attributes_and_no_known_individual() -> None:
+    record = Record("a", "", Path("a"), box=Box(-1, 0.5, 2, 3, rotation=-90), attributes={"side": "left", "date": ""})
+    assert made("reader", [record]) == [record]
 
 
 def test_a_reader_may_be_a_generator_and_may_lack_its_data() -> None:

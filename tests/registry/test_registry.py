@@ -84,7 +84,9 @@ def adapted_members() -> dict[str, Member]:
 def losses() -> Registry:
     """A registry of its own: the shipped losses, `sample`, `composed`, and the families `many/*` and `own/*`."""
     package, adapters = "siamesekit.components.losses", "siamesekit.components.adapted.pml"
-    registry = Registry("loss", "losses", "what", package, "LOSSES", frozenset({"distance"}), adapters=adapters)
+    registry = Registry(
+        "loss", "losses", "what", package, "LOSSES", frozenset({"distance", "class_counts"}), adapters=adapters
+    )
     registry.register("sample")(sample)
     registry.register("composed")(composed)
     registry.register("many/*", names=f"{__name__}:member_names")(member)
@@ -334,7 +336,7 @@ def test_options_may_be_keywords_and_are_checked_as_in_a_table(losses: Registry)
     assert losses.build("own/one", p=5, measure="euclidean")[1]["p"] == 5.0
     with pytest.raises(ComponentError) as error:
         losses.build("sample", {"margin": 2}, margin=-1, layer=[3], mode="max", distnace=apart)
-    choices = "choices: root, margin, mode, layers, distance"
+    choices = "choices: root, margin, mode, layers, distance, class_counts"
     assert str(error.value).splitlines() == [
         "loss 'sample' cannot be built:",
         "  margin: is given twice, in the table and as a keyword",

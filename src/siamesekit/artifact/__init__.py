@@ -1,8 +1,9 @@
 """The saved model, which needs no config: read, checked, used.
 
 `saving` writes the two files of an artifact, `description` checks its `model.json`, `loading` reads and checks both
-files and builds the `similarity_model`, which embeds and compares photos. `pickling` writes the network as a pickle,
-and `embedding_files` writes the files of the command `embed`.
+files and builds the `similarity_model`, which embeds and compares photos. `pretrained_model` builds one from an
+encoder's name, without a run. `pickling` writes the network as a pickle, and `embedding_files` writes the files of the
+command `embed`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siamesekit.artifact.ensemble import Ensemble as Ensemble
+    from siamesekit.artifact.ensemble import ensemble as ensemble
     from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.similarity_model import Comparison as Comparison
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
 
-_HOMES = {"Comparison": "similarity_model", "SimilarityModel": "similarity_model", "load": "loading"}
+_HOMES = {
+    "Comparison": "similarity_model",
+    "Ensemble": "ensemble",
+    "SimilarityModel": "similarity_model",
+    "ensemble": "ensemble",
+    "load": "loading",
+    "pretrained": "pretrained_model",
+}
 __all__ = sorted(_HOMES)
 
 if not TYPE_CHECKING:

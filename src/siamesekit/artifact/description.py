@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from siamesekit.components.encoders.head import Head
+from siamesekit.components.encoders.pooling import Pooling
+from siamesekit.components.encoders.views import VIEWS, View
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.errors import ArtifactError
 from siamesekit.evaluation.cross_fit import includes_guessing, why_guessing
@@ -70,6 +72,7 @@ class EncoderTable(_Table):
     options: Options
     head: Options
     batchnorm: Literal["inference", "train"]
+    pooling: Pooling = "default"
     mean: Annotated[list[Mean], Len(3, 3)]
     std: Annotated[list[Deviation], Len(3, 3)]
 
@@ -144,6 +147,7 @@ class Description(_Table):
     distance: DistanceTable
     operating_point: PointTable | None
     no_threshold: Text | None = None
+    tta: Annotated[list[View], Len(0, len(VIEWS))] = []
     weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []
 
@@ -183,6 +187,8 @@ def _check_head(shown: str, head: Mapping[str, Any]) -> None:
     except ValidationError as error:
         raise _damaged(shown, "encoder.head.", error) from None
     layers = head.get("layers", ())
+    if not 0 <= head.get("projection", 0) <= MAX_UNITS:
+        raise ArtifactError(f"{shown} is damaged: encoder.head.projection must be from 0 to {MAX_UNITS:,} units")
     if len(layers) > MAX_LAYERS or not all(1 <= units <= MAX_UNITS for units in layers):
         raise ArtifactError(
             f"{shown} is damaged: encoder.head.layers must be at most {MAX_LAYERS} layers of 1 to {MAX_UNITS:,} units"

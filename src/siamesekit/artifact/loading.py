@@ -43,14 +43,8 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     Raises:
         ArtifactError: the model is missing or damaged, or it needs a plugin that is not loaded.
     """
-    root = Path(run)
-    folder = root if (root / DESCRIPTION).is_file() else root / MODEL
+    root, folder = Path(run), model_folder(Path(run))
     shown = line_of_name(str(folder))
-    if not (folder / DESCRIPTION).is_file():
-        raise ArtifactError(
-            f"there is no model in {line_of_name(str(run))}: {shown}/{DESCRIPTION} is missing; "
-            f"did the run finish?{_how_to_continue(root)}"
-        )
     description = read_description(folder / DESCRIPTION, inside=root)
     try:
         distance: Distance = DISTANCES.build(description.distance.name, description.distance.options)
@@ -76,6 +70,21 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     return model
 
 
+def model_folder(run: Path) -> Path:
+    """The folder of a saved model: the run's folder itself, or the folder `model/` in it.
+
+    Raises:
+        ArtifactError: there is no model; if the run is unfinished, the message has the command that continues it.
+    """
+    folder = run if (run / DESCRIPTION).is_file() else run / MODEL
+    if not (folder / DESCRIPTION).is_file():
+        raise ArtifactError(
+            f"there is no model in {line_of_name(str(run))}: {line_of_name(str(folder))}/{DESCRIPTION} is missing; "
+            f"did the run finish?{_how_to_continue(run)}"
+        )
+    return folder
+
+
 def _how_to_continue(folder: Path) -> str:
     """Sentence with the command that continues an unfinished run in a folder; empty if the folder holds no run."""
     if not (folder / MANIFEST).is_file():
@@ -93,7 +102,7 @@ def _network(spec: EncoderTable, sha256: str, weights: Path, inside: Path) -> En
         WeightsError: the file cannot be read.
     """
     layouts = safetensors_layouts(weights, inside)
-    architecture = Architecture(spec.name, spec.options, spec.head, spec.batchnorm)
+    architecture = Architecture(spec.name, spec.options, spec.head, spec.batchnorm, spec.pooling)
     shown = line_of_name(str(weights))
     outline = _outline(architecture, shown)
     if outline is not None:

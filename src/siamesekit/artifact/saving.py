@@ -65,6 +65,7 @@ def save_model(
             "options": dict(architecture.options),
             "head": dict(architecture.head),
             "batchnorm": architecture.batchnorm,
+            "pooling": architecture.pooling,
             "mean": encoder.backbone.mean.flatten().tolist(),
             "std": encoder.backbone.std.flatten().tolist(),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from siamesekit.artifact.saving import Preprocessing
 from siamesekit.components.distances.distance import Distance
+from siamesekit.components.encoders.views import checked_views, embed_views, normalizes
 from siamesekit.data.loading import UnusablePhoto, read_chunks, report
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_inputs import Photo as Photo
@@ -82,6 +84,7 @@ class SimilarityModel:
         size: side of the square image, in pixels.
         fit: how photos are made square.
         calibration: function from a distance to similarity and verdict, or None.
+        tta: views of which each embedding is the mean by default, in addition to the photo itself.
         description: JSON content of the artifact; `no_threshold` is the reason why there is no calibration, if known.
         source: folder from which the model was loaded, or None.
     """
@@ -104,6 +107,7 @@ class SimilarityModel:
         self.size = preprocessing.size
         self.fit: Fit = preprocessing.fit
         self.calibration = calibration
+        self.tta = checked_views(description.get("tta", ()))
         self.description = description
         self.source: Path | None = None
 
@@ -137,7 +141,7 @@ class SimilarityModel:
         """
         return _tensor(prepared(photo, self.size, self.fit))
 
-    def embed(self, photos: Photo | Sequence[Photo] | Tensor) -> Tensor:
+    def embed(self, photos: Photo | Sequence[Photo] | Tensor, tta: Sequence[str] | None = None) -> Tensor:
         """Compute the embeddings of photos, float32 `[N, D]`, on the CPU.
 
         A photo has the same embedding as a path, as bytes and as a Pillow image that is not decoded yet. Decoded pixels
@@ -146,20 +150,26 @@ class SimilarityModel:
         Args:
             photos: one photo or several, of any size, in the forms that `prepare` accepts; or a tensor
                 `[N, 3, size, size]` with values 0 … 255, of any real type.
+            tta: views of which each embedding is the mean, in addition to the photo itself: `mirror`, `crops`. By
+                default those with which the model was evaluated; `()` for none.
 
         Raises:
             DataError: a photo cannot be read, an object is not a photo, or there are no photos.
+            UserError: a view is unknown.
         """
         if isinstance(photos, Tensor) and photos.ndim != 3:
             check_batch(photos, self.size)
-            return self._embed(photos.split(self._chunk))
+            return self._embed(photos.split(self._chunk), tta)
         several = one_by_one(photos)
         starts = range(0, len(several), self._chunk)
-        return self._embed(
+        chunks = (
             torch.stack([self.prepare(photo) for photo in several[start : start + self._chunk]]) for start in starts
         )
+        return self._embed(chunks, tta)
 
-    def embed_files(self, files: Sequence[Path], progress: Progress | None = None) -> Tensor:
+    def embed_files(
+        self, files: Sequence[Path], progress: Progress | None = None, tta: Sequence[str] | None = None
+    ) -> Tensor:
         """Compute the embeddings `[N, D]` of photo files; the next photos are decoded while the network runs.
 
         Memory does not grow with the number of photos.
@@ -168,13 +178,16 @@ class SimilarityModel:
             files: paths of the photos.
             progress: progress display. By default it is below the cell in a notebook, and on stderr in a terminal;
                 `Progress()` is silent.
+            tta: views of each photo, as for `embed`.
 
         Raises:
             DataError: photos cannot be read; it lists them all.
         """
-        return self._embed_files(files, progress, None)
+        return self._embed_files(files, progress, None, tta)
 
-    def embed_usable(self, files: Sequence[Path], progress: Progress | None = None) -> Embedded:
+    def embed_usable(
+        self, files: Sequence[Path], progress: Progress | None = None, tta: Sequence[str] | None = None
+    ) -> Embedded:
         """Like `embed_files`, but leave out photos that cannot be read, and return findings on them.
 
         Raises:
@@ -182,7 +195,7 @@ class SimilarityModel:
         """
         bad: dict[int, UnusablePhoto] = {}
         try:
-            embeddings = self._embed_files(files, progress, bad)
+            embeddings = self._embed_files(files, progress, bad, tta)
         except DataError:
             if len(bad) < len(files) or not bad:
                 raise
@@ -191,21 +204,46 @@ class SimilarityModel:
         return Embedded(embeddings, kept, tuple(bad.values()))
 
     def _embed_files(
-        self, files: Sequence[Path], progress: Progress | None, passed_over: dict[int, UnusablePhoto] | None
+        self,
+        files: Sequence[Path],
+        progress: Progress | None,
+        passed_over: dict[int, UnusablePhoto] | None,
+        tta: Sequence[str] | None,
     ) -> Tensor:
-        records = [Record(str(file), "", file) for file in files]
+        return self.embed_records([Record(str(file), "", file) for file in files], progress, passed_over, tta)
+
+    def embed_records(
+        self,
+        records: Sequence[Record],
+        progress: Progress | None = None,
+        passed_over: dict[int, UnusablePhoto] | None = None,
+        tta: Sequence[str] | None = None,
+    ) -> Tensor:
+        """Compute the embeddings `[N, D]` of records, such as a reader gives; boxes are cropped.
+
+        Args:
+            records: records of the photos.
+            progress: progress display, as in `embed_files`.
+            passed_over: receives findings on the photos that cannot be read, by their index; these photos have no row
+                in the embeddings. None: such photos are an error.
+            tta: views of each photo, as for `embed`.
+
+        Raises:
+            DataError: photos cannot be read; it lists them all.
+        """
         reading = read_chunks(
             records, self.size, self.fit, self._chunk, progress or progress_here(), "Embedding", passed_over=passed_over
         )
         with closing(reading):
-            return self._embed(reading)
+            return self._embed(reading, tta)
 
     @property
     def _chunk(self) -> int:
         return CHUNKS[self.compute.device.type]
 
     @torch.inference_mode()
-    def _embed(self, chunks: Iterable[Tensor]) -> Tensor:
+    def _embed(self, chunks: Iterable[Tensor], tta: Sequence[str] | None) -> Tensor:
+        views, unit_length = self.tta if tta is None else checked_views(tta), normalizes(self.encoder.head)
         embedded = []
         with (
             plugins_named(),
@@ -214,19 +252,35 @@ class SimilarityModel:
         ):  # one for all chunks: weights are converted once
             for chunk in chunks:
                 on_device = chunk.to(self.compute.device).contiguous(memory_format=torch.channels_last)
-                embedded.append(self.encoder(on_device).float().cpu())
+                embedded.append(embed_views(self.encoder, on_device, views, unit_length).float().cpu())
         if not embedded:
             raise DataError("no photos to embed")
         return torch.cat(embedded)
 
-    def compare(self, a: Photo, b: Photo) -> Comparison:
+    def _threshold_differs(self, tta: Sequence[str] | None) -> str | None:
+        """A message if the threshold was measured with other views than `tta`, else None."""
+        if tta is None or self.calibration is None or checked_views(tta) == self.tta:
+            return None
+        measured = f"the views {', '.join(self.tta)}" if self.tta else "no further views"
+        return f"the threshold of this model was measured with {measured}: verdict and similarity may be wrong"
+
+    def compare(self, a: Photo, b: Photo, tta: Sequence[str] | None = None) -> Comparison:
         """Compare two photos: distance, similarity and verdict.
+
+        With other views than the model's own there is a warning, because the threshold was measured without them.
+
+        Args:
+            a: first photo.
+            b: second photo.
+            tta: views of each photo, as for `embed`.
 
         Raises:
             DataError: a photo cannot be read.
             RunError: the distance is NaN or infinite.
         """
-        first, second = self.embed([a, b])
+        if (differs := self._threshold_differs(tta)) is not None:
+            warnings.warn(differs, stacklevel=2)
+        first, second = self.embed([a, b], tta)
         with plugins_named():
             distance = float(self.distance(first, second))
         if not math.isfinite(distance):

@@ -11,7 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli.completion import components, families, keys, kinds, plurals
+from siamesekit.cli.catalogue import commands
+from siamesekit.cli.command_options import (
+    ConfigFile,
+    Debug,
+    Device,
+    DeviceOption,
+    Json,
+    Overrides,
+    Plugin,
+    PrecisionName,
+    PrecisionOption,
+    RunArgument,
+    SkipBad,
+    Views,
+    With,
+)
+from siamesekit.cli.completion import components, encoders, families, kinds, plurals
 from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
@@ -20,7 +36,12 @@ from siamesekit.errors import ComponentError, ConfigError, OutputError, UserErro
 from siamesekit.wording import near
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from siamesekit.artifact.ensemble import Ensemble
+    from siamesekit.artifact.similarity_model import SimilarityModel
     from siamesekit.config import Config
+    from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
     from siamesekit.registry import Registry
 
 app = typer.Typer(
@@ -35,38 +56,12 @@ app = typer.Typer(
 )
 
 
-class Device(StrEnum):
-    """`--device`."""
+class RecipeName(StrEnum):
+    """`--recipe`."""
 
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class PrecisionName(StrEnum):
-    """`--precision`."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="Config of the run, a TOML file.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/.")]
-Overrides = Annotated[
-    list[str],
-    typer.Option(
-        "--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config. Repeatable.", autocompletion=keys
-    ),
-]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Device to compute on.")]
-PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Number format of the encoder.")]
-Plugin = Annotated[
-    list[Path], typer.Option("--plugin", metavar="FILE", help="Load this plugin file first; its code runs.")
-]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip photos that cannot be used.")]
-Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]
+    fine_tune = "fine-tune"
+    few_photos = "few-photos"
+    seed = "seed"
 
 
 @app.callback(invoke_without_command=True)
@@ -90,6 +85,22 @@ def init(
             "Default: the first of DIR, DIR/photos and DIR/data that contains such photos.",
         ),
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoder of the config. Default: timm/resnet18 if the hub with its weights answers within 3 seconds, "
+            "else efficientnet-lite0, which needs no hub.",
+            autocompletion=encoders,
+        ),
+    ] = None,
+    recipe: Annotated[
+        RecipeName,
+        typer.Option(
+            help="fine-tune: train the last part of the encoder; few-photos: compute a projection of its features in "
+            "seconds; seed: the siamese network of the whale experiment."
+        ),
+    ] = RecipeName.fine_tune,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -102,7 +113,7 @@ def init(
 
         if not as_json:
             news_only()
-        made = make_project(folder, photos)
+        made = make_project(folder, photos, encoder, recipe.value)
         if as_json:
             shell.json(dataclasses.asdict(made))
         else:
@@ -146,7 +157,9 @@ def run(
         if not as_json:
             news_only()
         from siamesekit.experiment.running import run as run_experiment
+        from siamesekit.hardware.allocator import keep_freed_memory
 
+        keep_freed_memory()
         with shell.stoppable() as stop:
             result = run_experiment(
                 loaded, where, resume, overwrite, device.value, precision.value, shell, skip_bad, stop, deterministic
@@ -192,6 +205,8 @@ def compare(
     run: RunArgument,
     a: Annotated[Path, typer.Argument(metavar="A", help="First photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Second photo.")],
+    others: With = [],  # noqa: B006
+    tta: Views = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     as_json: Json = False,
@@ -201,13 +216,14 @@ def compare(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.arguments import check_compared
 
-        shell.require_files(run, a, b)
+        shell.require_files(run, *others, a, b)
         check_compared(run, a, b)
         shell.load_plugins(plugin)
-        from siamesekit.artifact.loading import load
+        from siamesekit.cli.embedding import compared, views_of
 
-        model = load(run, device.value)
-        comparison = model.compare(a, b)
+        views = views_of(tta)
+        model = _model([run, *others], device.value)
+        comparison = compared(model, a, b, views, shell)
         from siamesekit.cli.printing import print_comparison, worth_of_verdict
 
         if as_json:
@@ -218,11 +234,40 @@ def compare(
 
 @app.command(cls=Command, short_help="Write the embeddings of photos to a file.")
 def embed(
-    run: RunArgument,
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos or folders of photos.")],
+    arguments: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN] INPUT",
+            help="Folder of a run, or its folder model/, unless --encoder names an encoder; then photos or folders of "
+            "photos.",
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="File to write: .npz, .csv or .parquet.")
     ],
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Embed with this pretrained encoder instead of a run's model.",
+            autocompletion=encoders,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="imagenet|FILE", help="With --encoder: its pretrained weights, or a file. Default: imagenet."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="With --encoder: side of the square images. Default: the size of the weights, or 224.",
+        ),
+    ] = None,
+    others: With = [],  # noqa: B006
+    tta: Views = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.fp32,
@@ -235,30 +280,120 @@ def embed(
     The name of a photo's folder is taken as its individual. With --skip-bad, photos that cannot be used are left out;
     a table beside the file lists them with the reasons.
 
+    With --encoder no run is needed: the embeddings are the features of the encoder, scaled to length 1, of photos
+    squashed to squares.
+
     With fp32 the embeddings are those of `compare`, the same on every machine up to rounding. With --precision auto,
     bf16 is used where it is native: at least twice as fast, and embeddings differ by a few per cent of their length.
     """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import check_output, photos_and_individuals, table_of_left_out
-        from siamesekit.cli.arguments import check_embedded
+        from siamesekit.cli.arguments import embedded
 
+        if encoder is None and not (weights is None and size is None):
+            raise UserError("--weights and --size are options of --encoder; a run has its own weights and size")
         check_output(output)
-        check_embedded(run, inputs, output)
+        run, inputs = embedded(arguments, encoder, output)
         photos = photos_and_individuals(inputs)
         table = table_of_left_out(output) if skip_bad else None
-        shell.require_files(run)
+        shell.require_files(*([] if run is None else [run]), *others)
         shell.load_plugins(plugin)
-        from siamesekit.artifact.loading import load
-        from siamesekit.cli.embedding import embed_into
+        from siamesekit.artifact.pretrained_model import IMAGENET, pretrained
+        from siamesekit.cli.embedding import embed_into, views_of
         from siamesekit.hardware.allocator import keep_freed_memory
 
         keep_freed_memory()
         if not as_json:
             news_only()
-        model = load(run, device.value, precision.value)
-        told = embed_into(output, table, model, photos, shell)
+        views = views_of(tta)
+        first: Path | SimilarityModel
+        if run is None:
+            first = pretrained(
+                str(encoder), weights or IMAGENET, size=size, device=device.value, precision=precision.value
+            )
+        else:
+            first = run
+        model = _model([first, *others], device.value, precision.value)
+        told = embed_into(output, table, model, photos, shell, views)
         if as_json:
             shell.json(told)
+
+
+@app.command(cls=Command, short_help="Measure a model on the photos of its run, or on others.")
+def evaluate(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/; or use --encoder.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Folder of photos, PATH/INDIVIDUAL/photo.jpg, or a table (.csv, .parquet). Default: the test photos "
+            "of the run.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Evaluate a pretrained encoder instead of a run.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels, with --encoder.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Compare with another run, or with an encoder's name, on the same queries."),
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Reader of --data, if not told by its kind.")
+    ] = None,
+    others: With = [],  # noqa: B006
+    tta: Views = None,
+    overrides: Overrides = [],  # noqa: B006
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = PrecisionName.fp32,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how well a model finds individuals: figures with intervals, by group, and for new individuals.
+
+    With --data, each photo is searched among all others; or, if the table has a column `split`, the photos marked test
+    (or query) among those marked train (or gallery). With --against, the difference of two models is measured on the
+    same queries, with its interval over the individuals.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        if (run is None) == (encoder is None):
+            raise UserError("name a run, or an encoder with --encoder NAME: one of the two")
+        if run is not None and size is not None:
+            raise UserError("--size is only for --encoder: a run's model has its own size")
+        shell.require_files(*(path for path in (run, data) if path is not None), *others)
+        shell.load_plugins(plugin)
+        from siamesekit.artifact.loading import load
+        from siamesekit.artifact.pretrained_model import pretrained
+        from siamesekit.cli.embedding import views_of
+        from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
+
+        views = views_of(tta)
+        if not as_json:
+            news_only()
+
+        def model(path: Path | None, name: str | None) -> SimilarityModel:
+            if path is not None:
+                return load(path, device.value, precision.value)
+            return pretrained(str(name), size=size, device=device.value, precision=precision.value)
+
+        first = model(run, encoder)
+        other = None
+        if against is not None:
+            other = model(Path(against), None) if Path(against).exists() else model(None, against)
+        config = evaluation_config(first, data, reader, overrides)
+        joined = _model([first, *others], device.value, precision.value)
+        whole = data is not None and not any(key.startswith("split.") for key in overrides)
+        found = evaluate_models(config, joined, other, whole, shell, skip_bad, views)
+        if as_json:
+            shell.json(found)
+        else:
+            from siamesekit.cli.printing import print_model_evaluation
+
+            print_model_evaluation(shell, found)
 
 
 @app.command("list", cls=Command, short_help="List components, or the tables of a config.")
@@ -374,6 +509,9 @@ def schema(
             write_atomic(output, schema_text())
 
 
+app.add_typer(commands)
+
+
 def _registry(kind: str) -> Registry:
     """The registry of a kind. The error's choices include `tables`, which `list` and `show` accept beside kinds."""
     from siamesekit.registry import REGISTRIES, registry_of
@@ -383,6 +521,17 @@ def _registry(kind: str) -> Registry:
     except ComponentError:
         choices = [*(registry.plural for registry in REGISTRIES), "tables"]
         raise ComponentError(f"unknown kind {kind!r}{near(kind, choices)}; choices: {', '.join(choices)}") from None
+
+
+def _model(
+    parts: Sequence[Path | SimilarityModel], device: DeviceChoice, precision: PrecisionChoice = "fp32"
+) -> SimilarityModel | Ensemble:
+    """The model of a run, or the ensemble of several runs and models."""
+    from siamesekit.artifact.ensemble import ensemble
+    from siamesekit.artifact.loading import load
+
+    models = [load(part, device, precision) if isinstance(part, Path) else part for part in parts]
+    return models[0] if len(models) == 1 else ensemble(models)
 
 
 def _loaded(config: Path, overrides: list[str], command: str) -> Config:

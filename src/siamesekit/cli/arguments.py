@@ -1,4 +1,4 @@
-"""Swapped arguments of `compare` and `embed`: the error shows the corrected command."""
+"""Arguments of `compare` and `embed` that do not go together: the error shows the corrected command."""
 
 from __future__ import annotations
 
@@ -36,13 +36,42 @@ def check_compared(run: Path, a: Path, b: Path) -> None:
         )
 
 
-def check_embedded(run: Path, inputs: Sequence[Path], output: Path) -> None:
-    """Check the arguments of `embed`: the run comes first.
+def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tuple[Path | None, Sequence[Path]]:
+    """The run and the photos among the arguments of `embed`: `RUN PHOTO…`, or with --encoder `PHOTO…`.
+
+    Returns:
+        The folder of the run, None with --encoder; and the photos or folders of photos.
 
     Raises:
-        UserError: run and photos are swapped; the message has the corrected command.
+        UserError: there are both a run and an encoder, or neither, or run and photos are swapped; the message has the
+            corrected command.
     """
-    _run_first("embed", run, inputs, f" -o {_quoted(output)}")
+    rest = f" -o {_quoted(output)}"
+    runs = [path for path in arguments if is_run(path)]
+    if encoder is not None:
+        if runs:
+            others = [path for path in arguments if path not in runs] or [Path("PHOTOS")]
+            raise UserError(
+                f"{line_of_name(str(runs[0]))} is a run, which has its own encoder; leave out the run or --encoder: "
+                f"siamesekit embed {_quoted(runs[0], *others)}{rest}"
+            )
+        return None, arguments
+    run, *inputs = arguments
+    without_run = f"siamesekit embed --encoder NAME {_quoted(*arguments)}{rest}"
+    if not inputs:
+        if runs:
+            raise UserError(f"no photos are named: siamesekit embed {_quoted(run)} PHOTOS{rest}")
+        raise UserError(
+            f"neither a run nor an encoder is named: siamesekit embed RUN {_quoted(run)}{rest}, or without a run: "
+            f"{without_run}"
+        )
+    _run_first("embed", run, inputs, rest)
+    if run.is_dir() and not runs:
+        raise UserError(
+            f"{line_of_name(str(run))} is not the folder of a run, and no encoder is named: siamesekit embed RUN "
+            f"{_quoted(*arguments)}{rest}, or without a run: {without_run}"
+        )
+    return run, inputs
 
 
 def _run_first(command: str, run: Path, others: Sequence[Path], rest: str = "") -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from siamesekit.errors import ComponentError, UserError
+
+if TYPE_CHECKING:
+    from siamesekit.registry import Registry
 
 
 def plurals(incomplete: str) -> list[str]:
@@ -80,11 +83,22 @@ def components(context: typer.Context, incomplete: str) -> list[str]:
 
     if context.params.get("kind") in WORDS:
         return [name for name in table_names() if name.startswith(incomplete)]
+    names = _names(context)
+    return _offered(registry_of(context.params["kind"]), incomplete) if names else []
+
+
+def encoders(incomplete: str) -> list[str]:
+    """Encoders by name; the members of a family, such as `timm/resnet18`, are offered after its prefix."""
+    from siamesekit.registry import ENCODERS
+
+    return _offered(ENCODERS, incomplete)
+
+
+def _offered(registry: Registry, incomplete: str) -> list[str]:
     prefix, slash, _ = incomplete.partition("/")
-    names = [name.removesuffix("*") for name in _names(context)]
-    if slash and incomplete.startswith(tuple(name for name in names if name.endswith("/"))):
-        family = registry_of(context.params["kind"]).family(prefix)
-        names = [f"{prefix}/{member}" for member in family.members() if "*" not in member]
+    names = [name.removesuffix("*") for name in registry.names()]
+    if slash and f"{prefix}/" in names:
+        names = [f"{prefix}/{member}" for member in registry.family(prefix).members() if "*" not in member]
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -1,7 +1,8 @@
-"""The work of `embed`: embed photos, write the files, and report what was written."""
+"""The work of `embed` and `compare`: embed photos, write the files, and report what was written."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,42 @@ from siamesekit.artifact.embedding_files import write_embeddings, write_left_out
 from siamesekit.errors import DataError
 
 if TYPE_CHECKING:
-    from siamesekit.artifact.similarity_model import SimilarityModel
+    from siamesekit.artifact.ensemble import Ensemble
+    from siamesekit.artifact.similarity_model import Comparison, SimilarityModel
     from siamesekit.cli.shell import Shell
+
+
+def views_of(option: str | None) -> tuple[str, ...] | None:
+    """The views that the option `--tta` names: `mirror,crops`; `none` for no views; None without the option."""
+    if option is None:
+        return None
+    return () if option.strip() == "none" else tuple(name.strip() for name in option.split(","))
+
+
+def compared(
+    model: SimilarityModel | Ensemble, a: Path, b: Path, tta: Sequence[str] | None, shell: Shell
+) -> Comparison:
+    """Compare two photos; the shell warns if the threshold was measured with other views.
+
+    Raises:
+        DataError: a photo cannot be read.
+        RunError: the distance is NaN or infinite.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        comparison = model.compare(a, b, tta)
+    for warning in caught:
+        shell.warn(str(warning.message))
+    return comparison
 
 
 def embed_into(
     output: Path,
     table: Path | None,
-    model: SimilarityModel,
+    model: SimilarityModel | Ensemble,
     named: Sequence[tuple[Path, str]],
     shell: Shell,
+    tta: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Write the embeddings of photos to a file, and report what was written.
 
@@ -29,6 +56,7 @@ def embed_into(
         model: the model that embeds.
         named: N photos, each with the name of its individual, empty if unknown.
         shell: where messages are printed.
+        tta: views of each photo; None for those of the model.
 
     Returns:
         The JSON of the command.
@@ -42,11 +70,11 @@ def embed_into(
     left_out: Sequence[tuple[str, str, str]] = ()
     if table is None:
         try:
-            embeddings = model.embed_files(photos, shell)
+            embeddings = model.embed_files(photos, shell, tta)
         except DataError as error:
             raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
     else:
-        embeddings, kept, left_out = model.embed_usable(photos, shell)
+        embeddings, kept, left_out = model.embed_usable(photos, shell, tta)
     if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
         shell.warn(
             f"{broken} of {len(photos)} photos have embeddings that are not finite: the model cannot be used for them"

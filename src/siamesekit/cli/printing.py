@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from siamesekit.cli.rich_tables import (
     components_table,
     config_tables_table,
+    difference_table,
     evaluation_table,
     keys_table,
     members_table,
@@ -17,7 +18,7 @@ from siamesekit.cli.rich_tables import (
 from siamesekit.config.describe.components import reflowed, snippet, supplied, table_keys, table_of, unused_keys
 from siamesekit.config.describe.tables import TOP, config_tables
 from siamesekit.registry import registry_of
-from siamesekit.wording import apart, file_size, for_the_real_thing, in_place_of
+from siamesekit.wording import apart, file_size, for_the_real_thing, in_place_of, with_interval
 
 if TYPE_CHECKING:
     from siamesekit.artifact.similarity_model import Comparison
@@ -54,6 +55,38 @@ def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, m
             f"{for_the_real_thing(stand_in['hint'])}"
         )
     shell.say(f"{manifest['seconds']['total'] / 60:.1f} min; report: {folder}/report.html")
+
+
+def print_model_evaluation(shell: Shell, evaluation: Mapping[str, Any]) -> None:
+    """Print the figures of `siamesekit evaluate`."""
+    shell.out.print(evaluation_table(evaluation))
+    if "difference" in evaluation:
+        shell.out.print(difference_table(evaluation))
+    others = evaluation["other_encounters"]
+    if others:
+        figure = others["networks"]["model"]["precision_at_1"]
+        shell.say(f"without photos of the same encounter: P@1 {with_interval(figure)}, {others['queries']} queries")
+    for column, groups in evaluation["groups"].items():
+        for name, group in groups.items():
+            figure, who = with_interval(group["precision_at_1"]), f"{group['individuals']} individuals"
+            shell.say(f"{column} {name or 'unknown'}: P@1 {figure}, {group['queries']} queries of {who}")
+    new = evaluation["open_set"]
+    if new:
+        shell.say(f"known or new: AUROC {with_interval(new['auroc'])}, {new['new']} queries of new individuals")
+    shipped = evaluation["shipped_threshold"]
+    if shipped and shipped["false_accept_rate"] is not None and shipped["false_reject_rate"] is not None:
+        shell.say(
+            f"the model's threshold {apart(shipped['threshold'])[0]} on these photos: of "
+            f"{shipped['different_pairs']:,} different pairs {shipped['false_accept_rate']:.1%} are called same, and "
+            f"of {shipped['same_pairs']:,} same pairs {shipped['false_reject_rate']:.1%} different"
+        )
+    for note in evaluation["notes"]:
+        shell.say_once(note)
+    for stand_in in evaluation["stand_ins"]:
+        shell.warn(
+            f"These figures are of a stand-in: {in_place_of(stand_in['used'], stand_in['wanted'])}. "
+            f"{for_the_real_thing(stand_in['hint'])}"
+        )
 
 
 def print_plan(shell: Shell, plan: Plan) -> None:
@@ -118,6 +151,7 @@ def print_project(shell: Shell, project: Project) -> None:
     shell.say(f"{project.photos}:")
     for line in project.found:
         shell.say(f"  {line}")
+    shell.say(f"encoder: {project.encoder}")
     shell.say("written:")
     width = max(len(str(file)) for file in project.files)
     for file in project.files:

@@ -11,37 +11,77 @@ from rich.text import Text
 
 from siamesekit.config.describe.components import summary_of_member
 from siamesekit.registry.signatures import type_in_words
-from siamesekit.wording import with_interval
+from siamesekit.wording import printable, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from siamesekit.config.describe.tables import ConfigTable, Key
     from siamesekit.experiment.plan import Plan
+    from siamesekit.gallery.search import Answer
     from siamesekit.registry import Registry
     from siamesekit.registry.component import Component
     from siamesekit.registry.signatures import Parameter
 
-NETWORK_LABELS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels"}
+NETWORK_LABELS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels",
+                  "model": "this model", "against": "the other model"}  # fmt: skip
 WORDS = (
     "an epoch: once through the training photos; a triplet: two photos of one individual, one of another; a step: one "
     "batch of photos, after which the network changes a little; the frozen part: layers that do not train; fp32, bf16: "
     "numbers of 32 or 16 bits, 16 are faster and coarser"
 )
 """Explanation of the terms, printed below a plan."""
+OTHER_TEST_PHOTOS = "the other test photos"
 METRIC_LABELS = {"triplet_accuracy": "triplet accuracy", "precision_at_1": "P@1", "map_at_r": "MAP@R"}
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
     """Figures with intervals, one row per network."""
-    table = _table("", *METRIC_LABELS.values())
+    networks = evaluation["networks"]
+    metrics = [metric for metric in METRIC_LABELS if all(metric in figures for figures in networks.values())]
+    table = _table("", *(METRIC_LABELS[metric] for metric in metrics))
     table.title = (
         f"{evaluation['photos']} test photos of {evaluation['individuals']} individuals, "
         f"{evaluation['triplets']} triplets"
     )
+    if len(metrics) < len(METRIC_LABELS) or evaluation.get("searched", OTHER_TEST_PHOTOS) != OTHER_TEST_PHOTOS:
+        table.title = (
+            f"{evaluation['photos']} test photos of {evaluation['individuals']} individuals, searched among "
+            f"{evaluation['gallery']} photos: {evaluation['searched']}"
+        )
     table.caption = f"{evaluation['confidence']:.0%} bootstrap intervals over individuals"
-    for name, figures in evaluation["networks"].items():
-        table.add_row(NETWORK_LABELS.get(name, name), *(with_interval(figures[metric]) for metric in METRIC_LABELS))
+    for name, figures in networks.items():
+        table.add_row(NETWORK_LABELS.get(name, name), *(with_interval(figures[metric]) for metric in metrics))
+    return table
+
+
+def difference_table(evaluation: Mapping[str, Any]) -> Table:
+    """Figures of one model minus those of another on the same queries, with intervals."""
+    labels = {"precision_at_1": "P@1", "recall_at_5": "Recall@5", "map_at_r": "MAP@R"}
+    table = _table("", *labels.values())
+    table.add_row("difference", *(with_interval(evaluation["difference"][figure], "+.3f") for figure in labels))
+    table.caption = "this model minus the other, query by query; above 0, this model is better"
+    return table
+
+
+def answer_table(answer: Answer) -> Table:
+    """The candidates of a search, one row per individual; "new individual" stands where its probability places it."""
+    table = _table(
+        "", "individual", "probability" if answer.new is not None else "similarity", "nearest photo", "photos"
+    )
+    table.add_column("distance", justify="right")
+    table.title = Text(printable(answer.query))
+    new = answer.new
+    for rank, each in enumerate(answer.candidates, 1):
+        if new is not None and each.probability is not None and new >= each.probability:
+            table.add_row("", Text("new individual", style="italic"), f"{new:.3f}", "", "", "")
+            new = None
+        chance = each.similarity if each.probability is None else each.probability
+        shown = "–" if chance is None else f"{chance:.3f}"
+        names = Text(printable(each.individual)), Text(printable(each.best.name))
+        table.add_row(str(rank), names[0], shown, names[1], str(each.photos), f"{each.distance:.4f}")
+    if new is not None:
+        table.add_row("", Text("new individual", style="italic"), f"{new:.3f}", "", "", "")
     return table
 
 

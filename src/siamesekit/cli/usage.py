@@ -19,13 +19,15 @@ OTHER_NAMES = {
     "train": "run", "fit": "run", "start": "run", "experiment": "run", "learn": "run", "resume": "run --resume",
     "evaluate": "run", "eval": "run", "test": "run", "report": "run", "validate": "check", "verify": "check",
     "plan": "check", "doctor": "check", "dry-run": "check", "lint": "check", "new": "init", "create": "init",
-    "setup": "init", "make": "init", "config": "init", "predict": "compare", "match": "compare", "same": "compare",
-    "verdict": "compare", "similarity": "compare", "distance": "compare", "identify": "embed", "find": "embed",
-    "search": "embed", "who": "embed", "recognize": "embed", "recognise": "embed", "classify": "embed",
-    "nearest": "embed", "query": "embed", "encode": "embed", "extract": "embed", "features": "embed",
-    "embeddings": "embed", "inference": "embed", "infer": "embed", "export": "embed", "ls": "list",
+    "setup": "init", "make": "init", "config": "init", "predict": "compare", "same": "compare",
+    "verdict": "compare", "similarity": "compare", "distance": "compare", "identify": "search", "find": "search",
+    "who": "search", "recognize": "search", "recognise": "search", "classify": "search", "enroll": "enrol",
+    "identify-all": "match", "season": "match", "batch": "match", "review": "match", "confirm": "decide",
+    "accept": "decide", "nearest": "search", "query": "search", "delete": "remove", "history": "log", "join": "merge",
+    "encode": "embed", "extract": "embed", "features": "embed", "embeddings": "embed",
+    "inference": "embed", "infer": "embed", "export": "embed", "ls": "list",
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
-    "info": "show", "describe": "show", "options": "show", "version": "--version",
+    "describe": "show", "options": "show", "version": "--version",
 }  # fmt: skip
 """Names of commands in other programs, each with the nearest command here."""
 DOES = {
@@ -34,7 +36,14 @@ DOES = {
     "check": "validates a config and plans its run",
     "init": "writes a config for a folder of photos",
     "compare": "compares two photos with a run's model",
-    "embed": "writes a file of embeddings, in which siamesekit.nearest finds the nearest photos",
+    "embed": "writes a file of embeddings",
+    "search": "finds the individual on a photo in a catalogue",
+    "match": "matches the photos of a season with a catalogue",
+    "decide": "enrols what a person has decided",
+    "enrol": "makes a catalogue of known individuals",
+    "remove": "removes individuals or photos from a catalogue",
+    "log": "shows the changes of a catalogue",
+    "merge": "joins two individuals of a catalogue",
 }
 OTHER_OPTIONS = {
     "output": "--out", "output-dir": "--out", "out-dir": "--out", "outdir": "--out", "save-dir": "--out",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from siamesekit.config.key_places import TOP_KEYS, places_of
 from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
 from siamesekit.config.source import read_config_text
+from siamesekit.config.split_options import split_problems
 from siamesekit.config.tables import (
     NAMED_WEIGHTS,
     NESTED_TABLES,
@@ -24,7 +25,9 @@ from siamesekit.config.tables import (
     REQUIRED_TABLES,
     TABLES,
     WEIGHT_SUFFIXES,
+    ComponentTable,
     Config,
+    EncoderTable,
     Table,
 )
 from siamesekit.config.toml import TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
@@ -67,18 +70,38 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     text, file = read_config_text(path)
-    reading = Reading(file, text)
     raw = _parsed(path, text)
+    name = path.stem if path.stem != "config" else path.resolve().parent.name
+    return _config(raw, overrides, Reading(file, text), str(path), name)
+
+
+def config_of(tables: Mapping[str, Any], overrides: Sequence[str] = (), name: str = "config") -> Config:
+    """Check a config that is in no file.
+
+    Args:
+        tables: tables of the config; paths are relative to the current folder.
+        overrides: one `table.key=value` string or several, as for `load_config`.
+        name: name of the run.
+
+    Raises:
+        ConfigError: the config is invalid; the error lists all problems with their places.
+    """
+    reading = Reading(Path.cwd() / f"{name}.toml", "")
+    return _config({key: dict(table) for key, table in tables.items()}, overrides, reading, name, name)
+
+
+def _config(raw: dict[str, Any], overrides: Sequence[str], reading: Reading, shown: str, default_name: str) -> Config:
+    """Apply the overrides to raw tables and check them."""
     for override in [overrides] if isinstance(overrides, str) else overrides:
         apply_override(raw, override, reading)
     unusable = list(_unusable(raw))
     if unusable:
         for place, what in unusable:
             reading.problem(place, what)
-        raise ConfigError(str(path), reading.problems)
+        raise ConfigError(shown, reading.problems)
 
     plugins = _plugins(raw.get("plugins", []), reading)
-    name = _checked(raw, "name", str, reading, path.stem if path.stem != "config" else path.resolve().parent.name)
+    name = _checked(raw, "name", str, reading, default_name)
     if not re.fullmatch(r"[\w][\w.-]*", name):
         reading.problem(["name"], f"must be letters, digits, '.', '_' and '-', not {name!r}: it names the run's folder")
     seed = _checked(raw, "seed", int, reading, 0)
@@ -99,7 +122,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
             tables[key] = _table(table, raw.get(key, {}), (key,), reading)
     _check_together(tables, reading)
     if reading.problems:
-        raise ConfigError(str(path), reading.problems)
+        raise ConfigError(shown, reading.problems)
     return Config(name=name, seed=seed, plugins=plugins, source=reading.path, **tables)
 
 
@@ -152,6 +175,9 @@ def _table(model: type[AnyTable], raw: Any, place: tuple[str, ...], reading: Rea
     if not isinstance(raw, dict):
         reading.problem(place, f"must be a table, not {json.dumps(raw, default=str)}")
         return None
+    if issubclass(model, ComponentTable) and model.component_key not in raw:
+        named = next((name for key, name in model.named_by.items() if key in raw), None)
+        raw = raw if named is None else {**raw, model.component_key: named}
     before = len(reading.problems)
     own = [key for key in model.model_fields if key != "options"]
     nested = {key: table for (*parent, key), table in NESTED_TABLES.items() if tuple(parent) == place}
@@ -242,13 +268,17 @@ def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
 def _check_together(tables: dict[str, Any], reading: Reading) -> None:
     """Check the tables against each other, and make the paths of weights files absolute."""
     split, train, save, encoder = (tables.get(key) for key in ("split", "train", "save", "encoder"))
-    if train and split and train.select == "validation" and split.validation == 0:
+    if train and split and train.select == "validation" and split.validation == 0 and split.by != "column":
         reading.problem(
             ["train", "select"],
             '"validation" needs validation individuals: set split.validation = 0.1',
         )
-    if split and split.test and split.by != "identity":
-        reading.problem(["split", "test"], 'a list of test individuals needs split.by = "identity"')
+    if split:
+        for key, what in split_problems(split):
+            reading.problem(["split", key], what)
+        if split.embeddings:
+            found = _resolved(Path(split.embeddings), ("split", "embeddings"), reading)
+            tables["split"] = split.model_copy(update={"embeddings": found})
     pickle = save.pickle if save else ""
     if pickle and (Path(pickle).name != pickle or pickle in (".", "..")):
         reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")
@@ -256,6 +286,7 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
         reading.problem(["save", "pickle"], f"{pickle!r} is reserved for the run's own files: choose another name")
     if encoder is None:
         return
+    encoder = _with_projection(tables, encoder, reading)
     units = encoder.head.layers
     for before, after in pairwise(units):
         if before * after > MOST_WEIGHTS:
@@ -264,12 +295,37 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
                 f"layers of {before:,} and {after:,} units have "
                 f"{before * after:,} weights between them; must be at most {MOST_WEIGHTS:,}",
             )
-    weights = _weights(encoder.weights, ("encoder", "weights"), reading)
+    weights = _weights(str(encoder.weights), ("encoder", "weights"), reading)
     stand_in = encoder.stand_in
     if stand_in is not None:
-        chosen = _weights(stand_in.weights, ("encoder", "stand_in", "weights"), reading)
+        chosen = _weights(str(stand_in.weights), ("encoder", "stand_in", "weights"), reading)
         stand_in = stand_in.model_copy(update={"weights": chosen})
     tables["encoder"] = encoder.model_copy(update={"weights": weights, "stand_in": stand_in})
+
+
+ONLY_TRAINING = ("augmentation", "miner", "schedule")
+"""Optional tables that have no effect without training."""
+
+
+def _with_projection(tables: dict[str, Any], encoder: EncoderTable, reading: Reading) -> EncoderTable:
+    """The encoder's table with the defaults that belong to a projection, and to a run without training."""
+    train, projection, head = tables.get("train"), tables.get("projection"), encoder.head
+    if projection is not None and "layers" not in head.model_fields_set:
+        encoder = encoder.model_copy(update={"head": head.model_copy(update={"layers": ()})})
+    if train is None or train.epochs > 0:
+        return encoder
+    if projection is None:
+        what = 'with 0 epochs nothing is fitted: add [projection] with a name, such as "lda", or set train.epochs = 1'
+        reading.problem(["train", "epochs"], what)
+    elif encoder.head.layers:
+        what = "with train.epochs = 0 these layers would stay random: remove them, or train for at least 1 epoch"
+        reading.problem(["encoder", "head", "layers"], what)
+    for key in ONLY_TRAINING:
+        if tables.get(key) is not None:
+            reading.problem([key], "has no effect with train.epochs = 0: remove this table")
+    if train.select == "validation":
+        reading.problem(["train", "select"], '"validation" has no epochs to choose from with train.epochs = 0')
+    return encoder if encoder.train_from else encoder.model_copy(update={"train_from": "head"})
 
 
 def _weights(weights: str, place: tuple[str, ...], reading: Reading) -> str | Path:

@@ -17,6 +17,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import PydanticUndefined
@@ -30,6 +31,7 @@ from siamesekit.config.tables import (
     ComponentTable,
     Table,
 )
+from siamesekit.options import Nested
 from siamesekit.registry import REGISTRIES, Registry, registry_of
 from siamesekit.registry.component import Component
 from siamesekit.registry.signatures import Parameter
@@ -55,6 +57,15 @@ WEIGHTS_SCHEMA: Schema = {
 }
 """Schema of the keys `weights`: a name or a file, as in `load_config`."""
 
+WEIGHTED = "weighted."
+"""Prefix of the definition of a component's table that also has the key `weight`."""
+WEIGHT_SCHEMA: Schema = {
+    "description": "Factor of this term.",
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "default": 1.0,
+}
+
 
 def config_schema() -> Schema:
     """The schema of a config with all registered components; load plugins first."""
@@ -63,7 +74,8 @@ def config_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     while waiting := sorted(used - set(definitions)):
         for kind in waiting:
-            definitions[kind] = _component_table(registry_of(kind), "name", {}, "", "", used)
+            own = {"weight": WEIGHT_SCHEMA} if kind.startswith(WEIGHTED) else {}
+            definitions[kind] = _component_table(registry_of(kind.removeprefix(WEIGHTED)), "name", own, "", "", used)
     for registry in REGISTRIES:
         for component in concrete(registry):
             definitions[_reference(component)] = _options(component, used)
@@ -165,7 +177,7 @@ def option_schema(option: Parameter, said: str = "") -> Schema:
     if option.nested is None:
         default = {} if option.required or option.default is None else {"default": _plain(option.default)}
         return {**described, **type_schema(option.annotation), **default}
-    table = {"$ref": f"#/definitions/{option.nested.kind}"}
+    table = {"$ref": f"#/definitions/{_definition(option.nested)}"}
     if option.many:
         return {**described, "type": "array", "items": table}
     return {**described, "allOf": [table]}  # draft-07 ignores keys beside $ref
@@ -202,11 +214,18 @@ def _table(model: type[Table], place: tuple[str, ...], used: set[str]) -> Schema
         }
     default = model.model_fields[model.component_key].default
     name = "" if default is PydanticUndefined else str(default)
-    return _component_table(model.registry, model.component_key, own, name, doc, used)
+    named_by = model.named_by if issubclass(model, ComponentTable) else {}
+    return _component_table(model.registry, model.component_key, own, name, doc, used, named_by)
 
 
 def _component_table(
-    registry: Registry, key: str, own: Mapping[str, Schema], default: str, doc: str, used: set[str]
+    registry: Registry,
+    key: str,
+    own: Mapping[str, Schema],
+    default: str,
+    doc: str,
+    used: set[str],
+    named_by: Mapping[str, str] = MappingProxyType({}),
 ) -> Schema:
     """Schema of a table that names a component by `key`, with the table's own keys and the component's options."""
     components = list(concrete(registry))
@@ -223,6 +242,11 @@ def _component_table(
         condition: Schema = {"properties": {key: chosen}}
         if component.name != default:  # the branch of the default also applies without the key
             condition["required"] = [key]
+        elif named_by:
+            condition["anyOf"] = [{"required": [key]}, {"not": {"anyOf": [{"required": [each]} for each in named_by]}}]
+        if naming := [each for each, name in named_by.items() if name == component.name]:
+            implied = {"required": naming, "not": {"required": [key]}}
+            condition = {"anyOf": [condition, implied]}
         allowed = dict.fromkeys([key, *own, *(option.name for option in component.options)], True)
         branches.append(
             {
@@ -251,7 +275,7 @@ def _any_option(components: Iterable[Component], used: set[str]) -> dict[str, Sc
         said = argument_docs(component.doc)
         for option in component.options:
             if option.nested is not None:
-                used.add(option.nested.kind)
+                used.add(_definition(option.nested))
             owners.setdefault(option.name, []).append((component, option_schema(option, said.get(option.name, ""))))
     merged = {}
     for name, found in owners.items():
@@ -275,7 +299,7 @@ def _any_option(components: Iterable[Component], used: set[str]) -> dict[str, Sc
 def _options(component: Component, used: set[str]) -> Schema:
     """Schema of the options of a component."""
     said = argument_docs(component.doc)
-    used.update(option.nested.kind for option in component.options if option.nested is not None)
+    used.update(_definition(option.nested) for option in component.options if option.nested is not None)
     return {
         "description": component.summary,
         "properties": {option.name: option_schema(option, said.get(option.name, "")) for option in component.options},
@@ -286,6 +310,11 @@ def _options(component: Component, used: set[str]) -> Schema:
 def _reference(component: Component) -> str:
     """Key of a component in the definitions, without `/` and `*`, which would need escapes."""
     return f"{component.kind}.{component.name.removesuffix('/*').replace('/', '.')}"
+
+
+def _definition(nested: Nested) -> str:
+    """Key of the table of a nested component in the definitions."""
+    return f"{WEIGHTED if nested.weighted else ''}{nested.kind}"
 
 
 def _pattern(family: Component) -> str:

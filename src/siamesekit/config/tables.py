@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
-from siamesekit.options import Count, Fraction, NonNegative, OpenFraction
+from siamesekit.data.splits.split import Kind
+from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction
 from siamesekit.registry import (
     AUGMENTATIONS,
     DISTANCES,
@@ -19,6 +20,7 @@ from siamesekit.registry import (
     LOSSES,
     MINERS,
     OPTIMIZERS,
+    PROJECTIONS,
     READERS,
     SAMPLERS,
     SCHEDULES,
@@ -44,6 +46,8 @@ class ComponentTable(Table):
     """Table that names a component. It has keys of its own and the options of the component."""
 
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    named_by: ClassVar[Mapping[str, str]] = {}
+    """Options that name the component if the key of the component is absent."""
 
     @property
     def component(self) -> str:
@@ -71,24 +75,53 @@ class DataTable(ComponentTable):
     """Width and height of the images in pixels."""
     fit: Literal["squash", "pad", "crop"] = "squash"
     """How photos are made square: squashed, padded with black, or cropped to the middle."""
-    singletons: Literal["refuse", "leave-out"] = "refuse"
-    """Individuals with a single photo, which make no positive pair: an error, or left out with a message."""
+    singletons: Literal["refuse", "leave-out", "keep"] = "refuse"
+    """Individuals with a single photo, which make no positive pair: an error, left out with a message, or kept as
+    negatives, as classes of a loss over classes, and as candidates that queries are searched among."""
     memory_gib: Gibibytes = 2.0
     """GiB of memory for decoded photos; beyond that they are kept in a temporary file."""
     stand_in: DataStandInTable | None = None
 
 
 class SplitTable(Table):
-    """`[split]`: which individuals (or photos) train, validate and test."""
+    """`[split]`: which photos train, validate and test, and what is counted as a leak."""
 
-    by: Literal["identity", "photo"] = "identity"
-    """`identity`: test individuals never train. `photo`: every individual is in all parts."""
+    by: Kind = "identity"
+    """`identity`: test individuals never train. `photo`: every individual is in all parts. `column`: the table says who
+    trains and tests. `time`: later photos test. `encounter`: no encounter is in two parts. `open-set`: some individuals
+    only test, the photos of the others are split. `similarity`: near-duplicates are in one part."""
     train: OpenFraction = 0.9
-    """Share of the individuals (or of the photos of each individual) that train."""
+    """Share of the individuals (or of the photos or encounters of each individual) that train."""
     validation: Fraction = 0.0
-    """Share of the *training* individuals (or photos) set aside to select the best epoch."""
+    """Share of the *training* individuals (or photos, or encounters) set aside to select the best epoch."""
     test: tuple[str, ...] = ()
     """Test individuals, with `by = "identity"`; all others train, and `train` is not used."""
+    column: str = "split"
+    """With `by = "column"`: the column with `train`, `validation` (`val`, `valid`), `test` (`query`) or `gallery`
+    (`database`: only searched) for each photo, or, with `folds`, with the name of its fold."""
+    time: str = ""
+    """With `by = "time"`: date from which photos test. Empty: of each individual's photos, the share `train` trains,
+    and the later ones test."""
+    encounter: str = "encounter"
+    """Column with the encounter of each photo, a meeting with one or more individuals."""
+    gap_seconds: Annotated[float, Ge(0), Le(1_000_000_000)] = 3600.0
+    """Seconds between two photos of an individual from which they are two encounters, by the column `date`, if no photo
+    has an encounter. 0: dates make no encounters."""
+    unseen: OpenFraction = 0.2
+    """With `by = "open-set"`: share of the individuals that only test (with `folds`: in each fold)."""
+    unmatched: Literal["refuse", "leave-out", "new"] = "refuse"
+    """With `by = "column"` or `"time"`: test photos of individuals without a photo outside the test part are an error,
+    are left out with a message, or are new individuals in an open set."""
+    embeddings: str | Path = ""
+    """File of `siamesekit embed` (`.npz`) by which near-duplicates are found: counted, or with `by = "similarity"` kept
+    in one part. Empty: none."""
+    similarity: Annotated[float, Gt(0), Le(1)] = 0.95
+    """Cosine similarity of their `embeddings` from which two photos are near-duplicates."""
+    folds: Annotated[int, Ge(0), Le(1000)] = 0
+    """Number of folds for cross-validation, instead of a share or date: each fold is the test part of one run. 0: no
+    folds."""
+    fold: Count = 1
+    """With `folds`: the fold that tests, from 1."""
 
 
 class AugmentationTable(ComponentTable):
@@ -117,6 +150,9 @@ class HeadTable(Table):
     """Dropout rate after every layer but the last, behind the BatchNorm."""
     normalize: bool = True
     """Whether embeddings are scaled to length 1."""
+    neck: Literal["none", "batchnorm"] = "none"
+    """`batchnorm`: BatchNorm without a shift behind the layers (BNNeck). Training uses the statistics of each batch,
+    whatever `encoder.batchnorm` is."""
 
 
 class EncoderStandInTable(Table):
@@ -139,6 +175,10 @@ class EncoderTable(ComponentTable):
     train_from: str = ""
     """First block that trains, or a part of a block (`layer4.1`, `features.7`); everything before it is frozen.
     Empty: the whole encoder trains. `head`: only the head trains."""
+    pooling: Literal["default", "avg", "max", "avg+max", "gem"] = "default"
+    """How feature maps become one vector: the network's own way, their average, maximum, both one after the other, or
+    the generalized mean `gem`, whose exponent is learnt, from 3. The exponent trains with the layer that holds it; with
+    `train_from = "head"` it stays at 3."""
     batchnorm: Literal["inference", "train"] = "inference"
     """Whether BatchNorm layers that train use their stored statistics (`inference`) or those of the batch."""
     cache_gib: Gibibytes = 8.0
@@ -146,6 +186,19 @@ class EncoderTable(ComponentTable):
     computed again each time. 0: no cache."""
     head: HeadTable = HeadTable()
     stand_in: EncoderStandInTable | None = None
+
+
+class ProjectionTable(ComponentTable):
+    """`[projection]`: a linear layer between backbone and head, fitted in closed form before training.
+
+    With `train.epochs = 0` the fit is the whole training, and takes seconds: the layers of the head are then left out
+    unless they are set. Otherwise training starts from the fit. Without this table, no layer is fitted.
+    """
+
+    registry = PROJECTIONS
+    name: str
+    normalize_features: bool = True
+    """Whether the features are scaled to length 1 before the layer."""
 
 
 class DistanceTable(ComponentTable):
@@ -162,6 +215,9 @@ class SamplerTable(ComponentTable):
     name: str = "all-pairs"
     batch_size: Count = 128
     """Number of items of the sampler in a batch: triplets for `all-pairs`. `p-by-k` has options of its own instead."""
+    mirrored: Literal["none", "individuals"] = "none"
+    """`individuals`: each training photo also trains mirrored left to right, as a photo of another individual: that of
+    the mirrored photos. It doubles the individuals that train; it suits animals whose sides differ."""
 
 
 class MinerTable(ComponentTable):
@@ -179,9 +235,10 @@ class LossOptimizerTable(ComponentTable):
 
 
 class LossTable(ComponentTable):
-    """`[loss]`: what training minimises."""
+    """`[loss]`: what training minimises. `[[loss.terms]]` is the sum of several losses."""
 
     registry = LOSSES
+    named_by = {"terms": "sum"}
     name: str = "triplet"
     optimizer: LossOptimizerTable | None = None
 
@@ -208,8 +265,8 @@ class ScheduleTable(ComponentTable):
 class TrainTable(Table):
     """`[train]`: length of the training, and which weights are kept."""
 
-    epochs: Count = 60
-    """Number of passes over the training photos (or triplets)."""
+    epochs: Index = 60
+    """Number of passes over the training photos (or triplets). 0: no training beyond `[projection]`."""
     select: Literal["last", "validation"] = "last"
     """Epoch whose weights are kept: the last, or the best on the validation individuals, never on the test set."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
@@ -220,11 +277,21 @@ class TrainTable(Table):
 
 
 class EvaluationTable(Table):
-    """`[evaluation]`: confidence intervals and the threshold."""
+    """`[evaluation]`: who is searched among whom, confidence intervals, and the threshold."""
 
+    gallery: Literal["auto", "test", "train", "all"] = "auto"
+    """Photos among which each test photo is searched: the other test photos (`test`), all photos that do not test
+    (`train`), or both (`all`). `auto`: `test` for `split.by = "identity"`, else `train`."""
+    exclude: tuple[str, ...] = ()
+    """Columns such as `encounter`: a test photo is not compared with photos that share its values in all of them."""
+    groups: tuple[str, ...] = ("species", "side", "site")
+    """Columns whose values get figures of their own, if the photos have these columns."""
     bootstrap: Annotated[int, Ge(100), Le(100_000)] = 1000
     """Number of bootstrap samples of the individuals for each interval."""
     confidence: OpenFraction = 0.95
+    tta: tuple[Literal["mirror", "crops"], ...] = ()
+    """Views of which each test photo's embedding is the mean, in addition to the photo itself: mirrored, and five
+    crops. The saved model uses the same views, because its threshold is measured with them."""
     false_accept_rate: Fraction = 0.0
     """Share of different pairs that the threshold accepts. 0: threshold where same and different are equally likely."""
 
@@ -243,6 +310,7 @@ TABLES: dict[str, type[Table]] = {
     "split": SplitTable,
     "augmentation": AugmentationTable,
     "encoder": EncoderTable,
+    "projection": ProjectionTable,
     "distance": DistanceTable,
     "sampler": SamplerTable,
     "miner": MinerTable,
@@ -254,7 +322,7 @@ TABLES: dict[str, type[Table]] = {
     "save": SaveTable,
 }
 REQUIRED_TABLES = ("data", "encoder")
-OPTIONAL_TABLES = ("augmentation", "miner", "schedule")
+OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule")
 """Tables without which the stage is left out. If another table is absent, its defaults apply."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
@@ -278,6 +346,7 @@ class Config:
     split: SplitTable
     augmentation: AugmentationTable | None
     encoder: EncoderTable
+    projection: ProjectionTable | None
     distance: DistanceTable
     sampler: SamplerTable
     miner: MinerTable | None

@@ -1,4 +1,4 @@
-"""Read one photo: check the file, decode it, make it square.
+"""Read one photo: check the file, decode it, crop it to its box, make it square.
 
 Reading is thread-safe: it changes neither Python's warning filters nor any setting of Pillow. Pillow's warnings go
 where the program sends them; a program that turns warnings into errors still reads every sound photo.
@@ -27,16 +27,17 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from siamesekit.data.cropping import cropped, shortest_side
 from siamesekit.data.foreign_formats import refuse_foreign
 from siamesekit.data.photo_colours import Pixels as Pixels
 from siamesekit.data.photo_colours import to_rgb
 from siamesekit.data.photo_files import Room, check_length, content_of
 from siamesekit.data.photo_files import UnreadableError as UnreadableError  # for those who read photos
-from siamesekit.data.photo_geometry import Box, fitted, upright
+from siamesekit.data.photo_geometry import Edges, fitted, upright
 from siamesekit.data.photo_geometry import Fit as Fit
 from siamesekit.data.photo_geometry import square as square
 from siamesekit.data.photo_headers import check_size, check_structure, essential, orientation_in, orientation_of
-from siamesekit.data.records import Record
+from siamesekit.data.records import Box, Record
 from siamesekit.errors import SiamesekitError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 from siamesekit.hardware.allocator import return_freed_memory
@@ -67,13 +68,14 @@ _ORIENTATION = 274
 
 
 def read_square(record: Record, size: int, fit: Fit) -> Pixels:
-    """Read a record's photo as the network sees it, uint8 RGB `[size, size, 3]`.
+    """Read a record's photo as the network sees it, cropped to its box, uint8 RGB `[size, size, 3]`.
 
-    A JPEG whose sides are both at least `2 · DRAFT` = 8 times the wanted size is decoded at ½, ¼ or ⅛ of its size
-    (libjpeg scales while it decodes), never below `DRAFT` times the wanted size. This takes a third of the time. The
-    content does not shift: the scaled picture ends exactly where the photo ends, to a fraction of a pixel. On large
-    pictures of smooth colours, texture and edges, the values differ from those of full decoding by 0.12 of 255 in the
-    mean, by 0.34 on the worst picture, and by at most 5 in any pixel. All other photos are decoded in full.
+    A JPEG whose box has sides of at least `2 · DRAFT` = 8 times the wanted size is decoded at ½, ¼ or ⅛ of its size
+    (libjpeg scales while it decodes), with sides of the box never below `DRAFT` times the wanted size. Without a box,
+    these are the sides of the photo. This takes a third of the time. The content does not shift: the scaled picture
+    ends exactly where the photo ends, to a fraction of a pixel. On large pictures of smooth colours, texture and edges,
+    the values differ from those of full decoding by 0.12 of 255 in the mean, by 0.34 on the worst picture, and by at
+    most 5 in any pixel. All other photos are decoded in full.
 
     Raises:
         UnreadableError: the photo cannot be used.
@@ -81,19 +83,23 @@ def read_square(record: Record, size: int, fit: Fit) -> Pixels:
     if isinstance(record.source, Path):
         with content_of(record.source, record.root) as content:
             to_square = partial(fitted, size=size, fit=fit)
-            return _read(content, DRAFT * size, to_square, record.source.suffix)
+            return _read(content, DRAFT * size, to_square, record.source.suffix, record.box)
     return square(read_pixels(record), size, fit)
 
 
 def read_pixels(record: Record) -> Pixels:
-    """Read a record's photo at its full size, uint8 RGB `[height, width, 3]`, upright.
+    """Read a record's photo at its full size, uint8 RGB `[height, width, 3]`, upright and cropped to its box.
 
     Raises:
-        UnreadableError: the photo cannot be used.
+        UnreadableError: the photo cannot be used, or the box is outside it.
     """
     if isinstance(record.source, Path):
-        return decode(record.source, record.root)
-    return _given_by(record.source)
+        return decode(record.source, record.root, record.box)
+    pixels = _given_by(record.source)
+    if record.box is None:
+        return pixels
+    image = Image.fromarray(pixels)
+    return np.asarray(cropped(image, (0, 0, *image.size), record.box, image.size)[0])
 
 
 def _given_by(source: Callable[[], Pixels]) -> Pixels:
@@ -120,8 +126,8 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
     return pixels
 
 
-def decode(file: Path, root: Path | None = None) -> Pixels:
-    """Decode a photo file to uint8 RGB `[height, width, 3]`, turned upright by its EXIF orientation.
+def decode(file: Path, root: Path | None = None, box: Box | None = None) -> Pixels:
+    """Decode a photo file to uint8 RGB `[height, width, 3]`, turned upright by its EXIF orientation, cropped to a box.
 
     The size in pixels is checked against `MAX_PIXELS` and `MAX_SIDE` from the header alone; then the whole photo is
     decoded, so a truncated file is noticed. Animations give their first frame; transparency becomes black; 16-bit
@@ -132,12 +138,13 @@ def decode(file: Path, root: Path | None = None) -> Pixels:
     Args:
         file: file of the photo.
         root: folder that must contain the file after links are resolved; None: any folder.
+        box: the rectangle to return; None: the whole photo.
 
     Raises:
         UnreadableError: the photo cannot be used; the error has the reason and what to do.
     """
     with content_of(file, root) as content:
-        return _read(content, suffix=file.suffix)
+        return _read(content, suffix=file.suffix, box=box)
 
 
 def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:
@@ -170,8 +177,8 @@ def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:
         image.load()
         exif = image.info.get("exif")
         orientation = _orientation(image, lambda: orientation_of(exif) if isinstance(exif, bytes) else None)
-        turned, box = upright(image, (0, 0, *image.size), orientation)
-        return np.asarray(fitted(to_rgb(turned), box, size, fit))
+        turned, edges = upright(image, (0, 0, *image.size), orientation)
+        return np.asarray(fitted(to_rgb(turned), edges, size, fit))
 
 
 def _jpeg_behind(image: Image.Image) -> bytes | None:
@@ -202,47 +209,76 @@ def _looks(image: ImageFile.ImageFile) -> tuple[object, ...]:
 def _read(
     content: bytes,
     smallest: int | None = None,
-    use: Callable[[Image.Image, Box], Image.Image] = lambda image, _: image,
+    use: Callable[[Image.Image, Edges], Image.Image] = lambda image, _: image,
     suffix: str = "",
+    box: Box | None = None,
 ) -> Pixels:
-    """Decode a file's content to upright RGB and apply `use`; a JPEG may be scaled down to sides of `smallest`.
+    """Decode a file's content to upright RGB, crop it to the box and apply `use`.
+
+    A JPEG may be scaled down so far that the sides of the box are still at least `smallest`.
+
 
     If decoding fails, it is repeated without the metadata, because only the metadata may be damaged.
     """
     refuse_foreign(content, suffix, FORMATS)
     check_structure(content)
     try:
-        return _pixels(content, smallest, use)
+        return _pixels(content, smallest, use, box)
     except UnreadableError:
         pixels_alone = essential(content)
         if pixels_alone is None:
             raise
-        return _pixels(pixels_alone, smallest, use, orientation_in(content) or 1)
+        return _pixels(pixels_alone, smallest, use, box, orientation_in(content) or 1)
 
 
 def _pixels(
-    content: bytes, smallest: int | None, use: Callable[[Image.Image, Box], Image.Image], orientation: int | None = None
+    content: bytes,
+    smallest: int | None,
+    use: Callable[[Image.Image, Edges], Image.Image],
+    box: Box | None,
+    orientation: int | None = None,
 ) -> Pixels:
     try:
         with _pillow_errors():
             image = opened(content)
             check_size(*image.size)
-            full = image.width * image.height
-            drafted = None if smallest is None else image.draft(None, (smallest, smallest))  # None except for JPEG
-            wanted = _memory(image, full)
+            width, height = image.size
+            drafted = None if smallest is None else _draft(image, content, smallest, box)
+            wanted = _memory(image, width * height)
             with DECODING.take(wanted):
                 image.load()
-                box: Box = (0, 0, *image.size) if drafted is None else drafted[1]
+                edges: Edges = (0, 0, *image.size) if drafted is None else drafted
+                scale = 1 if drafted is None else width / (edges[2] - edges[0])
                 if orientation is None:
                     orientation = _orientation(image, lambda: orientation_in(content))
-                turned, box = upright(image, box, orientation)
-                pixels = np.asarray(use(to_rgb(turned), box))
+                turned, edges = upright(image, edges, orientation)
+                photo = to_rgb(turned)
+                if box is not None:
+                    full = (round((edges[2] - edges[0]) * scale), round((edges[3] - edges[1]) * scale))
+                    photo, edges = cropped(photo, edges, box, full)
+                pixels = np.asarray(use(photo, edges))
                 image.close()  # free its memory for the next photo
                 if wanted > LARGE:
                     return_freed_memory()
             return pixels
     except MemoryError:
         raise UnreadableError("does not fit into memory", "make it smaller") from None
+
+
+def _draft(image: ImageFile.ImageFile, content: bytes, smallest: int, box: Box | None) -> Edges | None:
+    """Let a JPEG be decoded at ½, ¼ or ⅛ of its size, so that the sides of the box are still at least `smallest`.
+
+    Returns:
+        The edges of the photo in the decoded image; None if the photo is not a JPEG.
+    """
+    wanted = (smallest, smallest)
+    if box is not None:
+        turned = (orientation_in(content) or 1) >= 5
+        shortest = shortest_side(box, image.size[::-1] if turned else image.size)
+        scale = max(1, int(shortest / smallest))
+        wanted = (max(1, image.width // scale), max(1, image.height // scale))
+    drafted = image.draft(None, wanted)
+    return None if drafted is None else drafted[1]
 
 
 def opened(content: bytes) -> ImageFile.ImageFile:

@@ -10,7 +10,7 @@ from PIL import Image
 from siamesekit.data.photo_colours import Pixels
 
 Fit = Literal["squash", "pad", "crop"]
-Box = tuple[float, float, float, float]
+Edges = tuple[float, float, float, float]
 """Left, top, right and bottom edge of a photo in a decoded image, in pixels; the image may be slightly larger."""
 
 _UPRIGHT = {
@@ -27,12 +27,12 @@ _FROM_RIGHT, _FROM_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)
 """Orientations that move the first stored column to the right, and the first stored row to the bottom."""
 
 
-def upright(image: Image.Image, box: Box, orientation: int | None) -> tuple[Image.Image, Box]:
-    """Turn an image and the photo's box in it upright, by an orientation (Pillow has already turned TIFF images)."""
+def upright(image: Image.Image, edges: Edges, orientation: int | None) -> tuple[Image.Image, Edges]:
+    """Turn an image and the photo's edges in it upright, by an orientation (Pillow has already turned TIFF images)."""
     if orientation not in _UPRIGHT:
-        return image, box
+        return image, edges
     turned = image.transpose(_UPRIGHT[orientation])
-    width, height = box[2] - box[0], box[3] - box[1]
+    width, height = edges[2] - edges[0], edges[3] - edges[1]
     if orientation >= 5:  # these exchange width and height
         width, height = height, width
     left = turned.width - width if orientation in _FROM_RIGHT else 0
@@ -48,22 +48,22 @@ def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
     return np.asarray(fitted(image, (0, 0, *image.size), size, fit))
 
 
-def fitted(image: Image.Image, box: Box, size: int, fit: Fit) -> Image.Image:
-    """Make the photo in a box of an image square."""
-    left, top, right, bottom = box
+def fitted(image: Image.Image, edges: Edges, size: int, fit: Fit) -> Image.Image:
+    """Make the photo between edges of an image square."""
+    left, top, right, bottom = edges
     width, height = right - left, bottom - top
     sides = (size, size)
     if fit == "crop":
         side = min(width, height)
         left, top = left + (width - side) / 2, top + (height - side) / 2
-        box = (left, top, min(left + side, right), min(top + side, bottom))
+        edges = (left, top, min(left + side, right), min(top + side, bottom))
     elif fit == "pad":  # a short side has at least one pixel
         sides = (
             (size, max(1, round(height / width * size)))
             if width > height
             else (max(1, round(width / height * size)), size)
         )
-    resized = image.resize(sides, Image.Resampling.BILINEAR, box)
+    resized = image.resize(sides, Image.Resampling.BILINEAR, edges)
     if sides == (size, size):
         return resized
     padded = Image.new("RGB", (size, size))

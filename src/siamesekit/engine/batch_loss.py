@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from siamesekit.components.losses.loss import Loss, LossValue, loss_value
+from siamesekit.components.losses.traits import traits
 from siamesekit.components.miners.miner import Miner
 from siamesekit.components.tuples import Triplets, Tuples
 from siamesekit.engine.faults import failing_as
@@ -26,8 +29,10 @@ class BatchLoss:
         self.tuples: Tuples | None = triplets and Triplets(*(index.to(individuals.device) for index in triplets))
         self.empty = False
 
-    def __call__(self, embeddings: Tensor) -> LossValue:
-        """The loss of embeddings `[n, D]`.
+    def __call__(self, embeddings: Tensor, before_neck: Tensor | None = None) -> LossValue:
+        """The loss of embeddings `[n, D]`, and of those before the neck `[n, D]` if the loss takes them.
+
+        The miner sees the embeddings.
 
         Raises:
             ComponentRunError: the loss or the miner failed.
@@ -39,4 +44,7 @@ class BatchLoss:
         if self.empty:
             return LossValue(*(embeddings.new_zeros(()) for _ in range(3)))
         with failing_as("loss"):
+            if traits(self.loss).takes_before_neck:
+                both: Any = self.loss
+                return loss_value(both(embeddings, self.individuals, self.tuples, before_neck=before_neck))
             return loss_value(self.loss(embeddings, self.individuals, self.tuples))

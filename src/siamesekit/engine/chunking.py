@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from siamesekit.components.encoders.head import BatchNormNeck
 from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.cost import Cost
 from siamesekit.engine.frozen.cutting import why_not_alone
@@ -48,6 +49,8 @@ def why_whole(encoder: Encoder, stored: Stored | None = None, compute: Compute |
     encoder.train()
     try:
         for name, module in encoder.named_modules():
+            if isinstance(module, BatchNormNeck):  # `Stepper` applies it to the whole batch
+                continue
             if (reason := why_not_alone(module)) is not None:
                 kind = "BatchNorm" if isinstance(module, _BatchNorm) else type(module).__name__
                 return f"{kind} {name} {reason}"

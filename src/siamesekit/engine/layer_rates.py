@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from siamesekit.components.encoders.pooling import GlobalPooling
 from siamesekit.model import Encoder
 
 
@@ -13,10 +14,14 @@ def distances_from_head(encoder: Encoder) -> dict[str, int]:
     """The distance of each trained parameter from the head, in blocks, by its name in the encoder.
 
     The distance is 0 in the head, 1 in the backbone's last block, and so on in the order of `layers_of`. Parameters
-    outside all blocks (a class token, a position embedding) are as far as the first block.
+    outside all blocks (a class token, a position embedding) are as far as the first block. A pooling layer of its own
+    (`encoder.pooling = "gem"`) counts as part of the head.
     """
-    blocks = layers_of(encoder.backbone.network)
-    distance = {f"backbone.network.{block}": len(blocks) - number for number, block in enumerate(blocks)}
+    network = encoder.backbone.network
+    layers = layers_of(network)
+    blocks = [name for name in layers if not isinstance(network.get_submodule(name), GlobalPooling)]
+    distance = dict.fromkeys((f"backbone.network.{layer}" for layer in layers), 0)
+    distance |= {f"backbone.network.{block}": len(blocks) - number for number, block in enumerate(blocks)}
 
     def of(name: str) -> int:
         if name.startswith("head."):

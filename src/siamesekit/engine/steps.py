@@ -9,6 +9,9 @@ the loss with respect to the image's embedding. Therefore:
 - activations are held for the backward pass only as far as memory allows. The other images, and those expected to get
   no gradient, are encoded again once their gradient is known (gradient caching: Gao et al. 2021, arXiv:2101.06983).
 
+The neck of a head, which normalizes by the batch's statistics, is applied to the outputs of the whole batch, as a part
+of the loss: chunks end before it.
+
 All of this is exact (`tests/engine/test_steps.py`). If an embedding depends on the batch (BatchNorm that trains) or on
 chance (dropout), the batch is encoded whole.
 """
@@ -21,6 +24,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from siamesekit.components.encoders.head import Head
 from siamesekit.components.losses.loss import LossValue
 from siamesekit.engine.chunking import Chunking, why_whole
 from siamesekit.engine.faults import failing_as
@@ -68,14 +72,15 @@ class Stepper:
         self.say = say
         self.expected = torch.ones(stored.images, dtype=torch.bool)
 
-    def __call__(self, images: Tensor, loss: Callable[[Tensor], LossValue], epoch: int = 0) -> tuple[LossValue, Tensor]:
+    def __call__(self, images: Tensor, loss: Callable[..., LossValue], epoch: int = 0) -> tuple[LossValue, Tensor]:
         """Compute the loss of a batch, add its gradient to the parameters, and return loss and embeddings `[n, D]`.
 
         The embeddings are detached. No gradient is added if the loss is not finite or depends on no trained parameter.
 
         Args:
             images: int64 `[n]`, distinct indices of stored images.
-            loss: the loss as a function of the embeddings `[n, D]`.
+            loss: the loss as a function of the embeddings `[n, D]` and, if the head has a neck, of those before it,
+                `[n, D]`.
             epoch: the epoch whose views of the images are used; 0 for the images as they are.
         """
 
@@ -85,8 +90,8 @@ class Stepper:
         if self.whole is not None:
             try:
                 with failing_as("encoder"):
-                    embeddings = self.stored.embeddings(images, self.compute, epoch)
-                value = loss(embeddings)
+                    before = self.stored.embeddings(images, self.compute, epoch)
+                value, embeddings = self._loss(loss, before)
                 with failing_as("loss"):
                     if _has_gradient(value):
                         value.objective.backward()
@@ -98,18 +103,27 @@ class Stepper:
                     f'{self.whole}: make batches smaller, or set encoder.batchnorm = "inference" and '
                     "encoder.head.dropout = 0.0"
                 ) from error
-            return value, embeddings.detach()
+            return value, embeddings
         with failing_as("encoder"):
-            embeddings, held = self._with_less(lambda: self._encode(images, encode))
-        value = loss(embeddings)
+            before, held = self._with_less(lambda: self._encode(images, encode))
+        value, embeddings = self._loss(loss, before)
         with failing_as("loss"):
             if moves := _has_gradient(value):
                 value.objective.backward()
         if moves:
-            gradient = embeddings.grad if embeddings.grad is not None else torch.zeros_like(embeddings)
+            gradient = before.grad if before.grad is not None else torch.zeros_like(before)
             with failing_as("encoder"):
                 self._backward(images, encode, gradient, held)
-        return value, embeddings.detach()
+        return value, embeddings
+
+    def _loss(self, loss: Callable[..., LossValue], before: Tensor) -> tuple[LossValue, Tensor]:
+        """The loss of a whole batch from its embeddings before the neck `[n, D]`, and the detached embeddings."""
+        head = self.encoder.head
+        if not isinstance(head, Head) or not head.has_neck:
+            return loss(before), before.detach()
+        with failing_as("encoder"):
+            embeddings = self.encoder.after_neck(before)
+        return loss(embeddings, head.scaled(before)), embeddings.detach()
 
     def _with_less(self, work: Callable[[], Result]) -> Result:
         """Run `work`; whenever it runs out of memory, run it again with chunks of half the size."""
@@ -132,7 +146,9 @@ class Stepper:
                 torch.cuda.empty_cache()
 
     def _encode(self, images: Tensor, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Held]:
-        """The embeddings `[n, D]` of a batch, as a leaf of the graph, and the chunks held for the backward pass."""
+        """The embeddings `[n, D]` of a batch before the neck, as a leaf of the graph, and the chunks that are held for
+        the backward pass.
+        """
         expected = self.expected[images]
         hold = expected.nonzero().flatten()[: self.chunking.held]
         rest = torch.ones(len(images), dtype=torch.bool)
@@ -147,7 +163,7 @@ class Stepper:
         return torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_(), held
 
     def _backward(self, images: Tensor, encode: Callable[[Tensor], Tensor], gradient: Tensor, held: Held) -> None:
-        """Run the encoder's backward pass for the gradient of the embeddings, `[n, D]`.
+        """Run the encoder's backward pass for the gradient of the embeddings before the neck, `[n, D]`.
 
         If memory runs out, it begins again with the gradients that the parameters had before.
         """

@@ -31,6 +31,11 @@ PHOTOS_IN_TRIPLETS = 10
 """Most photos of each test individual that are used in test triplets, the first ones."""
 
 
+def triplets_for_accuracy(labels: NDArray[np.int64], seed: int) -> Triplets:
+    """All pairs of each test individual's first photos, each with a random negative: labels int64 `[N]`."""
+    return all_pairs_triplets(labels, PHOTOS_IN_TRIPLETS, generator(seed, "test triplets"))
+
+
 @dataclass(frozen=True)
 class TestSet:
     """The test photos and the triplets that judge the network.
@@ -64,7 +69,7 @@ class TestSet:
             batches: batches of the test photos, for a loss that trains on more than a sampler's triplets.
         """
         test = labels[list(split.test)]
-        triplets = all_pairs_triplets(test, PHOTOS_IN_TRIPLETS, generator(seed, "test triplets"))
+        triplets = triplets_for_accuracy(test, seed)
         trained = np.unique(labels[list(split.train)])
         classes = np.searchsorted(trained, test) if np.isin(test, trained).all() else None
         return cls(torch.tensor(split.test), test, triplets, classes, None if batches is None else tuple(batches))
@@ -72,7 +77,7 @@ class TestSet:
     def loss_and_accuracy(
         self, embeddings: Tensor, loss: Loss, distance: Distance, miner: Miner | None = None
     ) -> dict[str, float | None]:
-        """Mean loss of embeddings `[N, D]`, and share of triplets with d_ap < d_an.
+        """Mean loss of embeddings `[N, D]`, and share of triplets with d_ap < d_an, None without triplets.
 
         The loss has the same kind of terms as in training: the test triplets if the sampler gives triplets; else the
         mean over batches of the tuples that the miner selects, or of all tuples of the batch. It is None if there are
@@ -81,25 +86,30 @@ class TestSet:
         Raises:
             ComponentRunError: loss, miner or distance failed.
         """
-        with failing_as("distance", "the test photos' triplets"):
-            d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
         return {
             "test_loss": self._loss(embeddings, loss, miner),
-            "test_accuracy": (d_ap < d_an).double().mean().item(),
+            "test_accuracy": self._accuracy(embeddings, distance),
         }
+
+    def _accuracy(self, embeddings: Tensor, distance: Distance) -> float | None:
+        if not len(self.triplets.anchor):
+            return None
+        with failing_as("distance", "the test photos' triplets"):
+            d_ap, d_an = triplet_distances(embeddings, self.triplets, distance)
+        return (d_ap < d_an).double().mean().item()
 
     @torch.no_grad()
     def _loss(self, embeddings: Tensor, loss: Loss, miner: Miner | None) -> float | None:
         by_class = traits(loss).by_class
         individuals = self.classes if by_class else self.labels
-        if individuals is None:
+        if individuals is None or (not by_class and self.batches is None and not len(self.triplets.anchor)):
             return None
         device = embeddings.device
         if isinstance(loss, nn.Module):
             loss.eval()
             device = next(chain(loss.parameters(), loss.buffers()), embeddings).device
         labels = torch.from_numpy(individuals).to(device)
-        if by_class or self.batches is None:
+        if self.batches is None:
             triplets = Triplets(*(index.to(device) for index in self.triplets))
             tuples = triplets if traits(loss).takes_tuples else None
             with failing_as("loss", "the test loss"):

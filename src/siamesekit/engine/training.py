@@ -231,5 +231,5 @@ def _overflow(what: str, size: float, epoch: int, number: int, photos: Sequence[
 def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, compute: Compute) -> Tensor:
     """Embeddings `[n, D]` of stored images in inference mode, on the CPU."""
     encoder.eval()
-    chunks = [stored.embeddings(chunk, compute).float().cpu() for chunk in images.split(EMBEDDED_CHUNK)]
-    return torch.cat(chunks)
+    chunks = (stored.embeddings(chunk, compute) for chunk in images.split(EMBEDDED_CHUNK))
+    return torch.cat([encoder.after_neck(chunk).float().cpu() for chunk in chunks])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from siamesekit.components.labels import Labels, label_array
 from siamesekit.errors import ComponentError
+from siamesekit.randomness import generator
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +21,26 @@ class Interval(NamedTuple):
     value: float
     low: float | None
     high: float | None
+
+
+class Bootstrap(NamedTuple):
+    """How intervals are computed; figures with the same bootstrap share their resamples, so they are comparable.
+
+    Attributes:
+        confidence: confidence of the intervals, such as 0.95.
+        resamples: number of bootstrap resamples.
+        seed: seed of the run.
+    """
+
+    confidence: float
+    resamples: int
+    seed: int
+
+    def mean(self, values: Floats, individuals: Labels) -> Interval:
+        """The mean of values `[N]` of individuals `[N]`, with its interval (`mean_with_interval`)."""
+        return mean_with_interval(
+            values, individuals, self.confidence, self.resamples, generator(self.seed, "bootstrap")
+        )
 
 
 def mean_with_interval(

@@ -1,10 +1,10 @@
 """Retrieval metrics of embeddings, one value per query; the caller takes means and intervals.
 
-Definitions, where usage differs: the gallery of a query are all other photos. The R relevant ones show the query's
-individual; a query without any is left out (NaN). At equal distances, the photo of lower index ranks first. If there
-are fewer than k other photos, the missing ranks count as misses. Infinite distances rank after all finite ones, and NaN
-distances last (`siamesekit.nearest`). A photo at a NaN distance is a miss; if the embedding of a query is NaN, all
-photos are misses.
+Definitions, where usage differs: the gallery of a query are all other photos, or those that a `Protocol` names. The R
+relevant ones show the query's individual; a query without any is left out (NaN). At equal distances, the photo of lower
+index ranks first. If there are fewer than k gallery photos, the missing ranks count as misses. Infinite distances rank
+after all finite ones, and NaN distances last (`siamesekit.nearest`). A photo at a NaN distance is a miss; if the
+embedding of a query is NaN, all photos are misses.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from siamesekit.components.distances.distance import DistanceLike, as_distance
-from siamesekit.components.distances.nearest import nearest
+from siamesekit.components.distances.distance import Distance, DistanceLike, as_distance
 from siamesekit.components.labels import Labels, labels_of
 from siamesekit.evaluation.intervals import Floats
+from siamesekit.evaluation.protocol import Protocol, ranked
 
 RANKS = (1, 5, 10)
 """Values of k for precision, recall and average precision."""
@@ -28,7 +28,7 @@ PER_QUERY = 1024
 
 
 class RetrievalMetrics(NamedTuple):
-    """Values per query, float64 `[N]`, NaN for a query without a relevant photo.
+    """Values per query, float64 `[Q]`, NaN for a query without a relevant photo.
 
     Attributes:
         precision_at_1: 1 if the nearest neighbour shows the same individual, else 0.
@@ -53,9 +53,13 @@ class RetrievalMetrics(NamedTuple):
 
 
 def retrieval_metrics(
-    embeddings: Tensor, labels: Labels, distance: DistanceLike, ranks: tuple[int, ...] = RANKS
+    embeddings: Tensor,
+    labels: Labels,
+    distance: DistanceLike,
+    ranks: tuple[int, ...] = RANKS,
+    protocol: Protocol | None = None,
 ) -> RetrievalMetrics:
-    """Compute retrieval metrics with each photo as the query: embeddings `[N, D]`, labels `[N]`, on one device or two.
+    """Compute retrieval metrics of queries: embeddings `[N, D]`, labels `[N]`, on one device or two.
 
     Only the first max(R, max k) ranks of a query are computed; memory does not grow with N².
 
@@ -64,6 +68,7 @@ def retrieval_metrics(
         labels: labels of all photos.
         distance: distance by which photos are ranked: a distance, its name, or a table with its name and options.
         ranks: values of k, each at least 1.
+        protocol: queries and gallery; by default each photo is searched among all others.
 
     >>> from siamesekit.components.distances.euclidean import euclidean
     >>> place = torch.tensor([[0.0], [1.0], [3.0], [3.5]])  # on a line
@@ -75,21 +80,35 @@ def retrieval_metrics(
     """
     distance = as_distance(distance)
     labels = labels_of(embeddings, labels)
-    _, individual, photos = labels.unique(return_inverse=True, return_counts=True)
-    relevant = photos[individual] - 1
-    table = torch.full((len(labels), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
+    protocol = protocol or Protocol.leave_one_out(len(labels))
+    relevant = protocol.relevant(labels)
+    table = torch.full((len(relevant), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
     needed = relevant.clamp_min(max(ranks))
     octave = needed.double().log2().ceil()  # rank queries together that need a similar number of ranks
     for group in octave[relevant > 0].unique().tolist():
         rows = ((octave == group) & (relevant > 0)).nonzero()[:, 0]
         most = int(needed[rows].max())
         for some in rows.split(max(1, NEIGHBOURS // most)):
-            found = nearest(embeddings[some], embeddings, most, distance, own=some)
-            hits = ((labels[found.index] == labels[some, None]) & ~found.distance.isnan()).cpu()
-            table[some.cpu()] = per_query(hits, relevant[some].cpu(), ranks)
+            table[some] = per_query(hits_of(embeddings, labels, protocol, some, most, distance), relevant[some], ranks)
     first, columns = table[:, :4].T.numpy(), table[:, 4:].T.numpy()
     by_k = (dict(zip(ranks, columns[i::3], strict=True)) for i in range(3))
     return RetrievalMetrics(*first, *by_k)
+
+
+def hits_of(embeddings: Tensor, labels: Tensor, protocol: Protocol, rows: Tensor, k: int, distance: Distance) -> Tensor:
+    """Whether each of the first k ranks shows the query's individual, bool `[q, k]` on the CPU, nearest first.
+
+    Args:
+        embeddings: embeddings `[N, D]` of all photos.
+        labels: int64 `[N]`, their labels, on the device of the embeddings.
+        protocol: queries and gallery.
+        rows: int64 `[q]`, the queries, as positions in `protocol.queries`.
+        k: number of ranks.
+        distance: distance by which photos are ranked.
+    """
+    found = ranked(embeddings, protocol, rows, k, distance)
+    asked = labels[protocol.queries[rows].to(labels.device), None]
+    return ((labels[found.photo] == asked) & found.valid & ~found.distance.isnan()).cpu()
 
 
 def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FIGURES = ("triplet_accuracy", "precision_at_1", "map_at_r")
-"""Figures that are compared; larger is better, 1 is perfect."""
+"""Figures that are compared, if there are triplets; larger is better, 1 is perfect."""
 BASELINES = {"raw_pixels": "comparing plain pixels", "untrained": "the same network before training"}
 ADVICE = (
     "Try: pretrained encoder.weights, more individuals, a smaller optimizer.lr or [augmentation]; and look for wrong "
@@ -21,7 +21,7 @@ class Worth:
 
     Attributes:
         helped: number of comparisons in which the trained network is better than a baseline.
-        comparisons: number of comparisons: three figures, two baselines.
+        comparisons: number of comparisons: three figures (two without triplets), two baselines.
         no_better_than: baselines that the trained network beats in fewer than half of the figures below 1.
     """
 
@@ -59,7 +59,11 @@ def worth_of_training(networks: Mapping[str, Any]) -> Worth:
     for name in BASELINES:
         if name not in networks:
             continue
-        values = [(networks["trained"][figure]["value"], networks[name][figure]["value"]) for figure in FIGURES]
+        values = [
+            (networks["trained"][figure]["value"], networks[name][figure]["value"])
+            for figure in FIGURES
+            if figure in networks["trained"]
+        ]
         ahead = sum(ours > theirs for ours, theirs in values)
         room = sum(not theirs >= 1 for _, theirs in values)
         helped, comparisons = helped + ahead, comparisons + len(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,12 +16,14 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.losses.loss import Loss
 from siamesekit.components.losses.traits import traits
 from siamesekit.components.miners.miner import Miner
+from siamesekit.components.projections.projection import Projection
 from siamesekit.components.samplers.accepted import PluginSampler, refuse_what_changes
 from siamesekit.components.samplers.batch import Batch, Sampler
 from siamesekit.components.schedules.schedule import Schedule
 from siamesekit.config import Config
 from siamesekit.data.pixel_store import GIB, cache_folder
 from siamesekit.engine.chunking import chunking, memory_budget, why_whole
+from siamesekit.engine.closed_form import fit_projection
 from siamesekit.engine.cost import measure_cost
 from siamesekit.engine.frozen.feature_cache import FeatureStore
 from siamesekit.engine.frozen.prefix import CacheLimit, Stored, Views, store
@@ -34,11 +37,12 @@ from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.training_photos import training_photos, with_mirrored
 from siamesekit.hardware.memory import memory_for
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
-from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES
+from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, PROJECTIONS, SAMPLERS, SCHEDULES
 
 PLANNED = 2048
 """Most batches of an epoch that are planned before training."""
@@ -85,6 +89,7 @@ def build_loss(setup: Setup, distance: Distance) -> Loss:
         UserError: `loss.optimizer` is set, but the loss has no parameters to train.
     """
     config = setup.config
+    counts = training_photos(config, setup.dataset).counts()
     what = f"loss {config.loss.component!r}"
     with drawing_from(torch_seed(config.seed, "loss")), memory_for(what, "lower its options"):
         loss: Loss = LOSSES.build_for_run(
@@ -92,7 +97,8 @@ def build_loss(setup: Setup, distance: Distance) -> Loss:
             config.loss.options,
             distance=distance,
             embedding_dim=setup.encoder.head.embedding_dim,
-            num_classes=int(setup.dataset.labels_in(setup.dataset.split.train).max()) + 1,
+            num_classes=len(counts),
+            class_counts=counts,
             seed=config.seed,
         )
         if isinstance(loss, nn.Module):
@@ -120,12 +126,17 @@ def build_sampler(setup: Setup, distance: Distance, part: Sequence[int] | None =
         ComponentError: the data lacks something that the sampler needs.
     """
     config, dataset = setup.config, setup.dataset
-    groups, part = dataset.groups(), list(dataset.split.train if part is None else part)
+    if part is None:
+        training = training_photos(config, dataset)
+        labels, groups = training.labels, training.groups
+    else:
+        labels, groups = dataset.labels_in(part), dataset.groups()
+        groups = None if groups is None else groups[list(part)]
     sampler: Sampler = SAMPLERS.build(
         config.sampler.component,
         config.sampler.options,
-        labels=dataset.labels_in(part),
-        groups=None if groups is None else groups[part],
+        labels=labels,
+        groups=groups,
         batch_size=config.sampler.batch_size,
         distance=distance,
         seed=config.seed,
@@ -141,7 +152,7 @@ def planned_batches(setup: Setup, distance: Distance, part: Sequence[int] | None
     sampler = build_sampler(setup, distance, part)
     if (mine := getattr(sampler, "mine", None)) is not None:
         random = torch.Generator().manual_seed(torch_seed(setup.config.seed, "planned embeddings"))
-        photos = len(setup.dataset.split.train if part is None else part)
+        photos = len(training_photos(setup.config, setup.dataset).images if part is None else part)
         shape = photos, cast(int, setup.encoder.head.embedding_dim)
         mine(1, lambda: torch.randn(shape, generator=random))
     batches = list(islice(sampler.epoch(1), PLANNED))
@@ -155,7 +166,7 @@ def build_test_set(setup: Setup, recipe: Recipe) -> TestSet:
     loss_traits = traits(recipe.loss)
     by_triplets = all(batch.triplets is not None for batch in recipe.batches) and loss_traits.takes_tuples
     batches: list[Batch] | None = None
-    if not loss_traits.by_class and (recipe.miner is not None or not by_triplets):
+    if (loss_traits.takes_tuples or not loss_traits.by_class) and (recipe.miner is not None or not by_triplets):
         try:
             batches, _ = planned_batches(setup, recipe.distance, setup.dataset.split.test)
         except (ComponentError, PluginError):  # no test loss, as with too few individuals for the sampler
@@ -214,8 +225,28 @@ def store_frozen_part(setup: Setup, progress: Progress) -> Stored:
             "This user has no home folder, so nothing is cached for later runs: set XDG_CACHE_HOME to a folder for it"
         )
     features = None if folder is None else FeatureStore(folder / FROZEN, limit)
-    images, views = setup.dataset.images, views_of(setup)
+    images, views = with_mirrored(setup.config, setup.dataset), views_of(setup)
     return store(setup.encoder, images, setup.compute, progress, views, features, CacheLimit(limit))
+
+
+def fit_in_closed_form(setup: Setup, stored: Stored, progress: Progress) -> None:
+    """Fit the config's projection to the training photos; does nothing without a projection.
+
+    Raises:
+        DataError: the projection cannot be fitted to these photos.
+        PluginError: a plugin's projection does not give a linear map of the right shape.
+    """
+    table, dataset = setup.config.projection, setup.dataset
+    if table is None:
+        return
+    begun = time.perf_counter()
+    photos = list(dataset.split.train)
+    projection: Projection = PROJECTIONS.build(table.component, table.options)
+    labels = torch.from_numpy(dataset.labels_in(photos))
+    fit_projection(setup.encoder, stored, setup.compute, projection, torch.tensor(photos), labels)
+    width = setup.prepared.architecture.head["projection"]
+    seconds = time.perf_counter() - begun
+    progress.say(f"{table.component} with {width} dimensions fitted to {len(photos)} photos in {seconds:.1f} s")
 
 
 def make_stepper(setup: Setup, batches: Sequence[Batch], stored: Stored, progress: Progress) -> Stepper:
@@ -238,7 +269,7 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
     Raises:
         UserError: a batch does not fit into memory and cannot be split into chunks.
     """
-    dataset, photos = setup.dataset, list(setup.dataset.split.train)
+    training = training_photos(setup.config, setup.dataset)
     sampler = build_sampler(setup, recipe.distance)
     return Trainer(
         stepper=make_stepper(setup, recipe.batches, stored, progress),
@@ -247,9 +278,9 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
         miner=recipe.miner,
         sampler=sampler,
         distance=recipe.distance,
-        images=torch.tensor(photos),
-        labels=torch.from_numpy(dataset.labels_in(photos)),
-        names=[dataset.records[photo].name for photo in photos],
+        images=training.images,
+        labels=torch.from_numpy(training.labels),
+        names=training.names,
     )
 
 
@@ -263,4 +294,4 @@ def views_of(setup: Setup) -> Views | None:
     def make(images: Tensor, photos: Tensor, epoch: int, view: int) -> Tensor:
         return augment(augmentation, images, photos, epoch, view, seed)
 
-    return Views(torch.tensor(setup.dataset.split.train), table.views, make)
+    return Views(training_photos(setup.config, setup.dataset).images, table.views, make)

@@ -63,7 +63,13 @@ def refuse_what_does_not_fit(config: Config) -> None:
         refuse_what_is_none(distance, component)
     with drawing_from(), _buildable("loss", name), memory_for(f"loss {name!r}", "lower its options"):
         loss: Loss = LOSSES.build_for_run(
-            name, config.loss.options, distance=distance, embedding_dim=DIMENSIONS, num_classes=4, seed=config.seed
+            name,
+            config.loss.options,
+            distance=distance,
+            embedding_dim=DIMENSIONS,
+            num_classes=4,
+            class_counts=[1, 2, 3, 4],
+            seed=config.seed,
         )
     if config.miner is not None:
         with drawing_from(), _buildable("miner", config.miner.component):
@@ -104,7 +110,8 @@ def _try_encoder(config: Config) -> None:
     A network that cannot be built this way is checked later, when the photos have been read.
     """
     table = config.encoder
-    architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
+    head = table.head.model_dump()
+    architecture = Architecture(table.name, table.options, head, table.batchnorm, table.pooling)
     try:
         ENCODERS.factory(table.name)  # imported outside the block: some imports of torch fail on the meta device
         with drawing_from(), torch.device("meta"):

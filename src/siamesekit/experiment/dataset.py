@@ -14,9 +14,10 @@ from siamesekit.config import Config
 from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
-from siamesekit.data.splits import Split, split_records
+from siamesekit.data.splits import Leaks, Split
 from siamesekit.errors import DataError, MissingDataError
-from siamesekit.experiment.left_out import passed_over_by, told_of_bad, without_singletons
+from siamesekit.experiment.left_out import passed_over_by, told_of_bad, without_singletons, without_unknown
+from siamesekit.experiment.splitting import leaks_of_run, split_of_run
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
 from siamesekit.report.content import StandIn
@@ -38,6 +39,9 @@ class Dataset:
         left_out: photos that cannot be used and were skipped (`skip_bad`).
         singletons: photos left out because their individuals have no other photo.
         passed_over: number of files in the individuals' folders that are not photos, by suffix.
+        unknown: names of the photos of unknown individuals, which are kept apart.
+        unmatched: test photos left out because no photo of their individuals is outside the test part.
+        leaks: what the test photos have in common with the other photos; None if not counted.
     """
 
     records: tuple[Record, ...]
@@ -51,6 +55,9 @@ class Dataset:
     left_out: tuple[UnusablePhoto, ...] = ()
     singletons: tuple[UnusablePhoto, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    unmatched: tuple[UnusablePhoto, ...] = ()
+    leaks: Leaks | None = None
 
     def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
         """The names of the individuals in each non-empty part of the split."""
@@ -58,6 +65,11 @@ class Dataset:
             name: tuple(self.individuals[label] for label in np.unique(self.labels[list(part)]))
             for name, part in self.split.parts().items()
         }
+
+    @property
+    def training_individuals(self) -> int:
+        """Number of individuals that train."""
+        return len(np.unique(self.labels[list(self.split.train)]))
 
     def labels_in(self, part: Sequence[int]) -> NDArray[np.int64]:
         """Labels of the n photos of a part of the data set, renumbered 0 … C − 1 without gaps: int64 `[n]`."""
@@ -91,15 +103,20 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
     Raises:
         DataError: the photos cannot be used as asked.
     """
-    records, reader, stand_in = _read(config)
+    records, reader, stand_in = read_records(config)
     if stand_in is not None:
         progress.warn(stand_in.warning)
     others = passed_over_by(config, reader, stand_in is not None)
+    records, unknown, told = without_unknown(records)
     records, singles, said = without_singletons(records, config.data.singletons)
-    notes = [*([] if others is None else others.sentences()), *said]
+    notes = [*([] if others is None else others.sentences()), *told, *said]
     for note in notes:
         progress.say(note)
-    split = _split(records, config)  # before decoding, so that an impossible split is refused at once
+    made = split_of_run(records, config)  # an impossible split is refused before decoding
+    records, unmatched = made.records, made.left_out
+    for note in made.notes:
+        progress.say(note)
+    notes += made.notes
     budget = int(config.data.memory_gib * GIB)
     images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
     if findings:
@@ -110,31 +127,46 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         notes.append(told_of_bad(findings, len(records)))
         usable = [records[number] for number in kept]
         records, more, said = without_singletons(usable, config.data.singletons)
-        for note in said:
+        made = split_of_run(records, config)
+        records = made.records
+        for note in (*said, *made.notes):
             progress.say(note)
-        singles, notes = [*singles, *more], [*notes, *said]
+        singles, unmatched, notes = [*singles, *more], [*unmatched, *made.left_out], [*notes, *said, *made.notes]
         names = {record.name for record in records}
         images = keep_only(images, [number for number, record in enumerate(usable) if record.name in names])
-        split = _split(records, config)
-    individuals = individuals_of(records)
-    number_of = {name: number for number, name in enumerate(individuals)}
-    labels = np.array([number_of[record.individual] for record in records], dtype=np.int64)
+    individuals, labels = labelled(records)
     return Dataset(
         tuple(records),
         images,
-        tuple(individuals),
+        individuals,
         labels,
-        split,
+        made.split,
         reader,
         stand_in,
         tuple(notes),
         findings,
         tuple(singles),
         {} if others is None else others.by_suffix,
+        unknown,
+        tuple(unmatched),
+        leaks_of_run(made, images),
     )
 
 
-def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
+def labelled(records: Sequence[Record]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names of the individuals of N records, by label, and the labels of the records, int64 `[N]`."""
+    individuals = individuals_of(records)
+    number_of = {name: number for number, name in enumerate(individuals)}
+    labels = np.fromiter((number_of[record.individual] for record in records), np.int64, len(records))
+    return tuple(individuals), labels
+
+
+def read_records(config: Config) -> tuple[list[Record], str, StandIn | None]:
+    """The records of a config's data, the reader that gave them, and the stand-in for missing data if one is in use.
+
+    Raises:
+        MissingDataError: the data are missing, and the config names no stand-in.
+    """
     table = config.data
     try:
         return READERS.build(table.reader, table.options, seed=config.seed), table.reader, None
@@ -147,11 +179,3 @@ def _read(config: Config) -> tuple[list[Record], str, StandIn | None]:
         why = str(error).partition(":")[0]
         stand_in = StandIn("data", wanted, f"reader {instead.reader!r}", why, hint)
         return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
-
-
-def _split(records: Sequence[Record], config: Config) -> Split:
-    individuals = individuals_of(records)
-    if len(individuals) < 2:
-        raise DataError(f"found {len(individuals)} individuals; training needs at least two")
-    wanted = config.split
-    return split_records(records, wanted.by, wanted.train, wanted.validation, wanted.test, config.seed)

@@ -56,6 +56,8 @@ def train_epochs(
     config, dataset, stop = setup.config, setup.dataset, stop or Stop()
     average = trainer.optimization.average
     log.begin()
+    if config.train.epochs == 0:  # the closed form is the whole training
+        log.folder.write_metrics([])
     selecting = config.train.select == "validation"
     margin = traits(trainer.loss).margin
     known = {finding.name for finding in diagnose(log.lines, margin)}

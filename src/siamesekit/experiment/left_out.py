@@ -33,8 +33,22 @@ def passed_over_by(config: Config, reader: str, stand_in: bool) -> PassedOver | 
     return passed_over(Path(options["root"]), options.get("groups", "none")) if reader == "folder" else None
 
 
+def without_unknown(records: list[Record]) -> tuple[list[Record], tuple[str, ...], list[str]]:
+    """Keep the photos of unknown individuals apart: they are no class, and in no part of the split.
+
+    Returns:
+        The remaining records, the names of the photos kept apart, and notes about them.
+    """
+    unknown = tuple(record.name for record in records if not record.individual)
+    if not unknown:
+        return records, (), []
+    note = f"{len(unknown)} photos of unknown individuals are kept apart, in no part of the split: "
+    known = [record for record in records if record.individual]
+    return known, unknown, [note + first_of(unknown, SHOWN_SINGLETONS)]
+
+
 def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], list[UnusablePhoto], list[str]]:
-    """Refuse or leave out individuals with a single photo.
+    """Refuse, leave out or keep individuals with a single photo.
 
     Args:
         records: all photos.
@@ -44,11 +58,11 @@ def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], 
         The remaining records, the photos left out, and notes about them.
 
     Raises:
-        DataError: individuals have a single photo, and `rule` does not leave them out.
+        DataError: individuals have a single photo, and `rule` neither leaves them out nor keeps them.
     """
     counts = Counter(record.individual for record in records)
     single = [record.name for record in records if counts[record.individual] == 1]
-    if not single:
+    if not single or rule == "keep":
         return records, [], []
     who = first_of(single, SHOWN_SINGLETONS)
     if rule == "leave-out":
@@ -57,7 +71,7 @@ def without_singletons(records: list[Record], rule: str) -> tuple[list[Record], 
         return kept, left_out, [f"{len(single)} individuals with a single photo were left out: {who}"]
     raise DataError(
         f"{len(single)} individuals have a single photo, which makes no positive pair: {who}; "
-        'add photos of them, or set data.singletons = "leave-out"'
+        'add photos of them, or set data.singletons = "leave-out", or "keep" to have them among the others'
     )
 
 

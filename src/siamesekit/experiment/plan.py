@@ -21,6 +21,7 @@ from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.training_photos import training_photos
 from siamesekit.hardware.memory import memory_for
 from siamesekit.wording import duration, first_of, size
 
@@ -60,6 +61,8 @@ class Plan:
         device: device and number format.
         test_individuals: names of the individuals in the test set.
         left_out: photos that will not be used, and why, one sentence each.
+        leaks: what the test photos have in common with the other photos, one sentence for each count.
+        mirrored: number of training photos that also train mirrored, as individuals of their own.
     """
 
     __module__ = "siamesekit"
@@ -80,6 +83,8 @@ class Plan:
     device: str
     test_individuals: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
+    mirrored: int = 0
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan as pairs of label and text."""
@@ -89,6 +94,8 @@ class Plan:
             ("individuals", ", ".join(f"{count} {part}" for part, count in self.individuals.items())),
             *([("kept for the test", f"{len(tested)}: {first_of(tested, SHOWN_NAMES)}")] if tested else []),
             ("photos", ", ".join(f"{count} {part}" for part, count in self.photos.items())),
+            *(("leak", leak.rstrip(".")) for leak in self.leaks),
+            *([("mirrored", f"{self.mirrored} train photos, as further individuals")] if self.mirrored else []),
             ("triplets an epoch", f"{chosen} in {self.batches} batches"),
             ("steps", str(self.steps)),
             ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
@@ -123,11 +130,12 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         UserError: the pass does not fit into memory.
     """
     config, data, encoder, compute = setup.config, setup.dataset, setup.encoder, setup.compute
-    labels = data.labels_in(data.split.train)
+    training = training_photos(config, data)
+    mirrored = len(training.images) - len(data.split.train)
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
-    photos, few = len(data.images), data.images[:MEASURED_IMAGES]
+    photos, few = len(data.images) + mirrored, data.images[:MEASURED_IMAGES]
     views = 0 if config.augmentation is None else config.augmentation.views
-    outputs = photos + views * len(data.split.train)
+    outputs = photos + views * len(training.images)
     start = time.perf_counter()
     with memory_for(f"a pass over {len(few)} photos", "lower data.size, or take a smaller encoder"):
         stored = store(encoder, few, compute, limit=CacheLimit(int(config.encoder.cache_gib * GIB), outputs))
@@ -143,7 +151,8 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
     active = min(max(distinct), chunks.held + chunks.size)
     matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
     moved = WEIGHT_BYTES + (AVERAGE_BYTES if config.train.average > 0 else 0)
-    held = data.images.numel() if data.images.numel() <= config.data.memory_gib * GIB else 0
+    pixels = data.images[:1].numel() * photos
+    held = pixels if pixels <= config.data.memory_gib * GIB else 0
     cache = stored.bytes // len(few) * (outputs if stored.cached else photos)
     tested = len(data.split.test)
     compared = COMPARED * pixel_bytes(tested, pixel_side(tested, data.images.shape[-1]))
@@ -152,7 +161,7 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
     return Plan(
         individuals={name: len(names) for name, names in who.items()},
         photos={name: len(part) for name, part in data.split.parts().items()},
-        triplets=None if config.miner else round(share * sum(_triplets(batch, labels) for batch in batches)),
+        triplets=None if config.miner else round(share * sum(_triplets(batch, training.labels) for batch in batches)),
         batches=steps,
         steps=steps * config.train.epochs,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
@@ -166,6 +175,8 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         device=f"{compute.device.type}, {compute.name}",
         test_individuals=who.get("test", ()),
         left_out=data.notes,
+        leaks=() if data.leaks is None else tuple(data.leaks.sentences()),
+        mirrored=mirrored,
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from siamesekit.components.encoders.accepted import refuse_wrong_features
+from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.weights import calibrate_batchnorm, load_weights
+from siamesekit.components.projections.projection import Projection
 from siamesekit.config import NAMED_WEIGHTS, Config
 from siamesekit.engine.doctor import above_random_layers
 from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK
@@ -22,7 +25,7 @@ from siamesekit.hardware.memory import memory_for
 from siamesekit.model import Architecture, Encoder, build
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
-from siamesekit.registry import ENCODERS
+from siamesekit.registry import ENCODERS, PROJECTIONS
 from siamesekit.registry.component_faults import is_own
 from siamesekit.report.content import StandIn
 
@@ -34,7 +37,7 @@ class PreparedEncoder:
     Attributes:
         encoder: the encoder on its device, channels last.
         architecture: description of the encoder.
-        weights: source of the weights, and their SHA-256 if they are a file.
+        weights: source of the weights, and their SHA-256 if they are a file of their own or of a package.
         stand_in: stand-in for the wanted weights, if one is in use.
     """
 
@@ -51,6 +54,7 @@ def prepare_encoder(
     progress: Progress,
     weights_needed: bool = True,
     training: Sequence[int] | None = None,
+    individuals: int = 0,
 ) -> PreparedEncoder:
     """Build the encoder with its weights, freeze what does not train, and move it to the device.
 
@@ -61,13 +65,15 @@ def prepare_encoder(
         progress: warns of stand-ins.
         weights_needed: whether to download or calibrate weights; False gives random weights unless they are a file.
         training: photos that train and calibrate, as indices into `images`; all by default.
+        individuals: number of individuals that train, on which the dimensions of a projection may depend.
 
     Raises:
         MissingWeightsError: the weights are missing and there is no stand-in.
         WeightsError: a weights file does not fit.
     """
     table = config.encoder
-    architecture = Architecture(table.name, table.options, table.head.model_dump(), table.batchnorm)
+    head = table.head.model_dump()
+    architecture = Architecture(table.name, table.options, head, table.batchnorm, table.pooling)
     seed = torch_seed(config.seed, "weights")
 
     def at_hand(weights: str | Path) -> str | Path:
@@ -94,13 +100,37 @@ def prepare_encoder(
     if not is_own(component):
         with memory_for("a pass over two photos", "lower data.size, or take a smaller encoder"):
             refuse_wrong_features(encoder.backbone, component, images[:2].to(compute.device))
+    if (options := projection_options(config, encoder.backbone.num_features, individuals)) is not None:
+        architecture = replace(architecture, head=options)
+        with drawing_from(torch_seed(config.seed, "projection")):
+            encoder.head = Head(encoder.backbone.num_features, **options).to(compute.device).eval()
     if weights == "calibrated":
         photos = torch.arange(len(images)) if training is None else torch.tensor(training)
         _calibrate(encoder, images, photos, compute, progress)
-    source = {"source": spell(weights)}
+    source = {"source": spell(weights), **encoder.backbone.origin}
     if weights not in NAMED_WEIGHTS:
         source["sha256"] = fingerprint(Path(weights))
     return PreparedEncoder(encoder, architecture, source, stand_in)
+
+
+def projection_options(config: Config, num_features: int, individuals: int) -> dict[str, Any] | None:
+    """The options of a head that begins with the config's projection; None without a projection.
+
+    Args:
+        config: config of the run.
+        num_features: number of the backbone's features.
+        individuals: number of individuals that train.
+    """
+    table = config.projection
+    if table is None:
+        return None
+    projection: Projection = PROJECTIONS.build(table.component, table.options)
+    width = projection.width(num_features, individuals)
+    return {
+        **config.encoder.head.model_dump(),
+        "projection": width,
+        "normalize_features": table.normalize_features,
+    }
 
 
 def _with_weights(architecture: Architecture, weights: str | Path, seed: int) -> Encoder:

@@ -15,17 +15,18 @@ from torch import Tensor
 
 from siamesekit._version import __version__
 from siamesekit.components.distances.distance import Distance
-from siamesekit.components.distances.nearest import nearest
 from siamesekit.components.losses.traits import traits
+from siamesekit.components.tuples import Triplets
 from siamesekit.data.images import read_pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.records import Record
 from siamesekit.engine.doctor import Finding, above_random_layers, diagnose
-from siamesekit.engine.test_set import TestSet
 from siamesekit.evaluation.pairs import pairs_of
+from siamesekit.evaluation.protocol import ranked
 from siamesekit.evaluation.ranking import triplet_distances
 from siamesekit.experiment.assembly import Recipe
 from siamesekit.experiment.dataset import Dataset
+from siamesekit.experiment.evaluation_set import EvaluationSet
 from siamesekit.experiment.report_facts import facts_of
 from siamesekit.experiment.run_log import RunLog
 from siamesekit.experiment.setup import Setup
@@ -42,7 +43,7 @@ MAX_DRAWN_PAIRS = 200_000
 def report_content(
     setup: Setup,
     recipe: Recipe,
-    test: TestSet,
+    judged: EvaluationSet,
     trained: Tensor,
     log: RunLog,
     evaluation: Mapping[str, Any],
@@ -53,20 +54,21 @@ def report_content(
     Args:
         setup: setup of the run.
         recipe: distance and loss.
-        test: the test photos.
-        trained: embeddings `[N, D]` of the test photos by the network that the run keeps.
+        judged: the test photos and the photos among which they are searched.
+        trained: embeddings `[N, D]` of these photos by the network that the run keeps.
         log: lines of metrics.jsonl, and the epoch whose weights are kept.
         evaluation: content of evaluation.json.
         findings: findings of the doctor in addition to those from the curves.
     """
     config, data, distance = setup.config, setup.dataset, recipe.distance
     loss_traits = traits(recipe.loss)
-    same, different = _pair_distances(test, trained, distance, config.seed)
+    tested = trained[: judged.tested]
+    same, different = _pair_distances(judged, tested, distance, config.seed)
     ranks = bool(trained.isfinite().all())  # NaN distances cannot be ranked
     random = None
     if setup.prepared.stand_in is not None:
         random = above_random_layers(setup.prepared.weights["source"], config.encoder.train_from, len(log.lines))
-    picture = cache(partial(_picture, data, test))  # a photo may appear several times
+    picture = cache(partial(_picture, data, judged))  # a photo may appear several times
     return ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -75,28 +77,30 @@ def report_content(
         facts=facts_of(setup),
         epochs=tuple(log.lines),
         kept_epoch=log.kept_epoch,
-        loss_by_class=loss_traits.by_class and test.classes is None,
+        loss_by_class=loss_traits.by_class and bool(judged.unseen.any()),
         findings=(*([] if random is None else [random]), *diagnose(log.lines, loss_traits.margin), *findings),
         evaluation=evaluation,
         same=same,
         different=different,
-        rankings=_rankings(picture, test, trained, distance) if ranks else (),
-        hardest=_hardest(picture, test, trained, distance) if ranks else (),
+        rankings=_rankings(picture, judged, trained, distance) if ranks else (),
+        hardest=_hardest(picture, judged.triplets, tested, distance) if ranks and len(judged.triplets.anchor) else (),
         parts=data.individuals_by_part(),
     )
 
 
 def _pair_distances(
-    test: TestSet, embeddings: Tensor, distance: Distance, seed: int
+    judged: EvaluationSet, embeddings: Tensor, distance: Distance, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    pairs = pairs_of(embeddings, test.labels, distance, generator(seed, "histogram"), MAX_DRAWN_PAIRS)
+    pairs = pairs_of(
+        embeddings, judged.labels[: judged.tested], distance, generator(seed, "histogram"), MAX_DRAWN_PAIRS
+    )
     distances = pairs.distance.astype(np.float32)
     return distances[pairs.same], distances[~pairs.same]
 
 
-def _picture(data: Dataset, test: TestSet, position: int) -> Picture:
-    """The test photo at a position in the test set."""
-    photo = int(test.photos[position])
+def _picture(data: Dataset, judged: EvaluationSet, position: int) -> Picture:
+    """The photo at a position in the evaluation set."""
+    photo = int(judged.photos[position])
     record = data.records[photo]
     return Picture(record.name, record.individual, data.images[photo].permute(1, 2, 0).numpy(), _whole(record))
 
@@ -112,32 +116,33 @@ def _whole(record: Record) -> NDArray[np.uint8] | None:
 
 
 def _rankings(
-    picture: Callable[[int], Picture], test: TestSet, embeddings: Tensor, distance: Distance
+    picture: Callable[[int], Picture], judged: EvaluationSet, embeddings: Tensor, distance: Distance
 ) -> tuple[Ranking, ...]:
     """The nearest neighbours of the first photos of some individuals, evenly chosen from all."""
-    _, first = np.unique(test.labels, return_index=True)
-    first = np.sort(first)
+    queries = np.flatnonzero(judged.answerable)
+    _, first = np.unique(judged.labels[queries], return_index=True)
+    first = queries[np.sort(first)]
     chosen = torch.from_numpy(first[np.linspace(0, len(first) - 1, min(RANKED, len(first))).round().astype(np.int64)])
-    found = nearest(embeddings[chosen], embeddings, NEAREST, distance, own=chosen)
+    found = ranked(embeddings, judged.protocol, chosen, NEAREST, distance)
     return tuple(
         Ranking(
             picture(query),
-            tuple((picture(index), value) for index, value in zip(indices, values, strict=True)),
+            tuple((picture(index), value) for index, value, there in zip(*row, strict=True) if there),
         )
-        for query, indices, values in zip(chosen.tolist(), found.index.tolist(), found.distance.tolist(), strict=True)
+        for query, *row in zip(chosen.tolist(), *(part.tolist() for part in found), strict=True)
     )
 
 
 def _hardest(
-    picture: Callable[[int], Picture], test: TestSet, embeddings: Tensor, distance: Distance
+    picture: Callable[[int], Picture], triplets: Triplets, embeddings: Tensor, distance: Distance
 ) -> tuple[HardTriplet, ...]:
     """The triplets with the largest d_ap − d_an."""
-    d_ap, d_an = triplet_distances(embeddings, test.triplets, distance)
+    d_ap, d_an = triplet_distances(embeddings, triplets, distance)
     return tuple(
         HardTriplet(
-            anchor=picture(int(test.triplets.anchor[t])),
-            positive=picture(int(test.triplets.positive[t])),
-            negative=picture(int(test.triplets.negative[t])),
+            anchor=picture(int(triplets.anchor[t])),
+            positive=picture(int(triplets.positive[t])),
+            negative=picture(int(triplets.negative[t])),
             d_ap=d_ap[t].item(),
             d_an=d_an[t].item(),
         )

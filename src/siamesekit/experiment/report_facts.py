@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from siamesekit.config import ComponentTable
 from siamesekit.experiment.setup import Setup
-from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS, SAMPLERS, SCHEDULES, Registry
+from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS, PROJECTIONS, SAMPLERS, SCHEDULES, Registry
 
-READ_FROM = {"folder": "a folder for each individual", "csv": "a table of photos and individuals"}
+READ_FROM = {
+    "folder": "a folder for each individual",
+    "csv": "a table of photos and individuals",
+    "parquet": "a table of photos and individuals",
+}
 """What the readers of a user's own photos read."""
 
 
@@ -19,13 +25,21 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
     trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    if config.train.epochs == 0:
+        trainable, trains = 0, "not trained"
     size, sampler = config.data.size, config.sampler
+
+    def in_short(value: Any) -> str:
+        """The value of an option; of a list of components, their names and weights."""
+        if isinstance(value, list) and value and all(isinstance(each, dict) and "name" in each for each in value):
+            return " + ".join((f"{each['weight']:g} " if "weight" in each else "") + each["name"] for each in value)
+        return str(value)
 
     def component(table: ComponentTable, registry: Registry) -> str:
         """A component with its numeric options, and with other options that differ from their defaults."""
         usual = {option.name: option.default for option in registry.get(table.component).options}
         options = [
-            key if value is True else f"{key} {value}"
+            key if value is True else f"{key} {in_short(value)}"
             for key, value in table.options.items()
             if (isinstance(value, int | float) and not isinstance(value, bool)) or usual.get(key, table) != value
         ]
@@ -34,6 +48,7 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
     batches = component(sampler, SAMPLERS)
     if any(parameter.name == "batch_size" for parameter in SAMPLERS.get(sampler.component).runtime):
         batches += f", batches of {sampler.batch_size}"
+    projection = () if config.projection is None else (("Projection", component(config.projection, PROJECTIONS)),)
     miner = () if config.miner is None else (("Miner", component(config.miner, MINERS)),)
     schedule = () if config.schedule is None else (("Schedule", component(config.schedule, SCHEDULES)),)
     own = (
@@ -48,6 +63,14 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
         optimizer += f", gradients clipped to {config.optimizer.clip_norm}"
     if config.train.average > 0:
         optimizer += f", weights averaged with decay {config.train.average}"
+    training = (
+        ("Sampler", batches),
+        *miner,
+        ("Loss", component(config.loss, LOSSES)),
+        ("Optimizer", optimizer),
+        *own,
+        *schedule,
+    )
     return (
         ("Photos", photos),
         ("Read from", READ_FROM.get(data.reader, f"reader {data.reader}")),
@@ -55,12 +78,8 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
         ("Encoder", f"{config.encoder.component}, {trains}; {setup.prepared.weights['source']} weights"),
         ("Parameters", f"{trainable:,} of {parameters:,} trained"),
         ("Embedding", f"{encoder.head.embedding_dim} dimensions, photos at {size} × {size}"),
+        *projection,
         ("Distance", component(config.distance, DISTANCES)),
-        ("Sampler", batches),
-        *miner,
-        ("Loss", component(config.loss, LOSSES)),
-        ("Optimizer", optimizer),
-        *own,
-        *schedule,
+        *(training if config.train.epochs > 0 else ()),
         ("Computed on", f"{setup.compute.device.type}, {setup.compute.name}; seed {config.seed}"),
     )

@@ -52,8 +52,8 @@ def same_surroundings(config: Config, folder: RunFolder, now: Mapping[str, Any],
 
 
 def _that_trains(entry: Any) -> Any:
-    """An entry of the manifest without the photos that were left out, which do not affect training."""
-    beside = {"left_out", "passed_over"}
+    """An entry of the manifest without what does not affect training: photos in no part of the split, and leaks."""
+    beside = {"left_out", "passed_over", "unknown", "leaks"}
     return {key: value for key, value in entry.items() if key not in beside} if isinstance(entry, dict) else entry
 
 

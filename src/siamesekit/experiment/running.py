@@ -11,15 +11,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from siamesekit.artifact.pickling import save_pickle
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.config import Config
+from siamesekit.engine.closed_form import unfitted
+from siamesekit.engine.frozen.prefix import Stored
 from siamesekit.engine.random_state import all_left_as_found
+from siamesekit.engine.test_time import embed_test
 from siamesekit.errors import OutputError, RunError
 from siamesekit.evaluation.pixel_baseline import raw_pixels
 from siamesekit.experiment.assembly import (
@@ -27,12 +32,14 @@ from siamesekit.experiment.assembly import (
     build_recipe,
     build_test_set,
     build_trainer,
+    fit_in_closed_form,
     store_frozen_part,
 )
 from siamesekit.experiment.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.experiment.epochs import train_epochs
-from siamesekit.experiment.judgement import judge, threshold
+from siamesekit.experiment.evaluation_set import evaluation_set
+from siamesekit.experiment.judgement import Network, judge, threshold
 from siamesekit.experiment.manifest import completed, manifest
 from siamesekit.experiment.not_numbers import broken_embeddings, broken_weights
 from siamesekit.experiment.plan import Plan, plan
@@ -47,6 +54,7 @@ from siamesekit.experiment.run_result import RunResult
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.split_file import split_of
 from siamesekit.experiment.stopping import Stop
+from siamesekit.experiment.training_photos import training_photos
 from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.run_files import EVALUATION, MODEL_FILES, PLUGINS, REPORT, SPLIT
 from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
@@ -85,9 +93,12 @@ def check(
         refuse_random_layers(config)
         dataset = prepare_dataset(config, progress, skip_bad)
         training = dataset.split.train
-        prepared = prepare_encoder(config, dataset.images, chosen, progress, weights_needed=False, training=training)
+        prepared = prepare_encoder(
+            config, dataset.images, chosen, progress, False, training, dataset.training_individuals
+        )
         plan_random_layers(config, prepared, progress)
         setup = Setup(config, dataset, prepared, chosen)
+        evaluation_set(config, dataset)
         recipe = _recipe(setup, progress)
         return plan(setup, recipe.batches, recipe.steps)
 
@@ -174,18 +185,23 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     refuse_what_does_not_fit(config)
     refuse_random_layers(config)
     dataset = prepare_dataset(config, progress, asked.skip_bad)
-    prepared = prepare_encoder(config, dataset.images, compute, progress, training=dataset.split.train)
+    prepared = prepare_encoder(
+        config, dataset.images, compute, progress, True, dataset.split.train, dataset.training_individuals
+    )
     tell_of_random_layers(config, prepared, progress)
     setup = Setup(config, dataset, prepared, compute)
     recipe = _recipe(setup, progress)
     clock.append(time.perf_counter())
 
-    # 2. the frozen part's output, and the untrained network's embeddings
+    # 2. the frozen part's output, the untrained network's embeddings, and the layer that is fitted in closed form
     stored = store_frozen_part(setup, progress)
     progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}); {stored.why}")
-    trainer = build_trainer(setup, recipe, stored, progress)
     test = build_test_set(setup, recipe)
-    untrained = trainer.embed(test.photos)
+    judged = evaluation_set(config, dataset)
+    with unfitted(setup.encoder):
+        untrained = _embed_test(setup, stored, judged.photos)
+    fit_in_closed_form(setup, stored, progress)
+    trainer = build_trainer(setup, recipe, stored, progress)
     clock.append(time.perf_counter())
 
     # 3. claim the folder; nothing has been written before
@@ -214,8 +230,8 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     findings = broken_weights(setup.encoder, log.kept_epoch)
     for finding in findings:
         progress.warn(str(finding))
-    trained = trainer.embed(test.photos)
-    point, notes = threshold(config, test, trained, recipe.distance)
+    trained = _embed_test(setup, stored, judged.photos)
+    point, notes = threshold(config, judged, trained, recipe.distance)
     save_model(
         folder.model,
         setup.encoder,
@@ -227,18 +243,24 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
             "run": config.name,
             "stand_ins": begun["stand_ins"],
             "no_threshold": " ".join(notes) if point is None else None,
+            **({"tta": list(config.evaluation.tta)} if config.evaluation.tta else {}),
         },
     )
     if config.save.pickle:
         save_pickle(folder.path / config.save.pickle, setup.encoder, recipe.distance)
 
     # 6. figures and report
-    pixels, averaged = raw_pixels(dataset.images, test.photos)
-    networks = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
-    notes = [*broken_embeddings(networks), *notes, *([] if averaged is None else [averaged])]
-    evaluation = judge(config, test, networks, recipe.distance, point, notes, dataset.notes)
+    pixels, averaged = raw_pixels(dataset.images, judged.photos)
+    embeddings = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
+    leaks = [] if dataset.leaks is None else dataset.leaks.sentences()
+    notes = [*broken_embeddings(embeddings), *notes, *leaks, *([] if averaged is None else [averaged])]
+    evaluation = judge(
+        config, judged, {name: Network(each, recipe.distance) for name, each in embeddings.items()}, point, notes
+    )
+    evaluation["left_out"] = list(dataset.notes)
     folder.write_evaluation(evaluation)
-    _write_report(folder, lambda: report_content(setup, recipe, test, trained, log, evaluation, findings), progress)
+    content = partial(report_content, setup, recipe, judged, trained, log, evaluation, findings)
+    _write_report(folder, content, progress)
     finished = completed(begun, log.kept_epoch, spent | {"evaluation": time.perf_counter() - clock[-1]})
     finished = folder.write_manifest(finished)
     try:
@@ -246,6 +268,12 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     except OutputError as error:
         progress.warn(str(error))
     return RunResult(folder.path, evaluation, finished)
+
+
+def _embed_test(setup: Setup, stored: Stored, photos: Tensor) -> Tensor:
+    """Embeddings `[n, D]` of the test photos by the network as it is, with the config's views of each photo."""
+    tta = setup.config.evaluation.tta
+    return embed_test(setup.encoder, stored, setup.dataset.images, photos, setup.compute, tta)
 
 
 def _write_report(folder: RunFolder, content: Callable[[], ReportData], progress: Progress) -> None:
@@ -272,6 +300,6 @@ def _recipe(setup: Setup, progress: Progress) -> Recipe:
         progress.warn(warning)
     if recipe.batches:
         dim = cast(int, setup.encoder.head.embedding_dim)
-        labels = torch.from_numpy(setup.dataset.labels_in(setup.dataset.split.train))
+        labels = torch.from_numpy(training_photos(config, setup.dataset).labels)
         try_on_batches(config, recipe.loss, recipe.miner, recipe.batches, labels, dim)
     return recipe

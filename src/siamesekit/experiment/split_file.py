@@ -1,4 +1,4 @@
-"""The content of a run's split.json: the individuals and photos of each part of the split."""
+"""The content of a run's split.json: the options of the split, and the individuals and photos of each part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORMAT = "siamesekit split 1"
 
 
 def split_of(config: Config, data: Dataset) -> dict[str, Any]:
-    """The content of split.json: individuals and photos of each part, and the photos that were left out."""
+    """The content of split.json: the options, the individuals and photos of each part, and photos in no part."""
     parts: dict[str, dict[str, list[str]]] = {}
     for part, photos in data.split.parts().items():
         parts[part] = {}
@@ -21,8 +21,11 @@ def split_of(config: Config, data: Dataset) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "by": config.split.by,
+        "options": config.split.model_dump(mode="json", exclude={"by"}),
         "parts": {part: dict(sorted(individuals.items())) for part, individuals in parts.items()},
         "left_out": [
-            {"photo": finding.name, "reason": finding.reason} for finding in (*data.left_out, *data.singletons)
+            {"photo": finding.name, "reason": finding.reason}
+            for finding in (*data.left_out, *data.singletons, *data.unmatched)
         ],
+        "unknown": list(data.unknown),
     }

@@ -139,3 +139,8 @@ def _is_pickle(folder: Path, name: str) -> bool:
         begins = file.read(256)
     start, module, kind = _PICKLE
     return begins.startswith(start) and module in begins and kind in begins
+
+
+def run_of(source: Path) -> Path:
+    """The folder of the run from whose folder, or from whose `model/` folder, a model was loaded."""
+    return source if (source / CONFIG).is_file() else source.parent

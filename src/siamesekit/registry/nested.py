@@ -5,10 +5,12 @@ In Python a name, a table with a name, or a built object is accepted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from siamesekit.errors import ComponentError
+from siamesekit.options import Weighted
 from siamesekit.registry.problems import shown
 from siamesekit.registry.signatures import REQUIRED, Parameter
 
@@ -75,25 +77,36 @@ def check_nested(
             return None, [(option.name, f"must be {wanted}, not {brief(value)}")]
         wanted = f"a list of tables, [[…{option.name}]]" if option.many else "a table"
         return None, [(option.name, f'must be {wanted} with name = "…", not {shown(value)}')]
-    resolved, problems = [], []
+    resolved: list[Any] = []
+    problems: list[Problem] = []
+    weighted = option.nested is not None and option.nested.weighted
     for number, table in enumerate(value if option.many else [value]):
         place = f"{option.name}.{number}" if option.many else option.name
+        weight: Any = 1.0
+        if weighted:
+            table, weight = _with_weight(table, in_python)
+            if wrong_weight := _problem_of_weight(weight):
+                problems.append((f"{place}.weight", wrong_weight))
         if in_python and isinstance(table, str):
             table = {"name": table}
         elif in_python and not isinstance(table, Mapping):
-            resolved.append(table)
+            resolved.append(Weighted(table, weight) if weighted else table)
             problems += [(place, wrong) for wrong in [what_is_wrong(table, registry.kind)] if wrong]
             continue
         if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
             problems.append((place, f"must be a table with a name; choices: {', '.join(registry.names())}"))
             continue
         try:
-            checked, wrong = registry.check(table["name"], _without_name(table), also=["name"], in_python=in_python)
+            own = ["name", "weight"] if weighted else ["name"]
+            checked, wrong = registry.check(table["name"], _without_name(table), also=own, in_python=in_python)
         except ComponentError as error:
             problems.append((f"{place}.name", str(error)))
             continue
-        resolved.append({"name": table["name"], **checked})
+        resolved.append({"name": table["name"], **({"weight": float(weight)} if weighted else {}), **checked})
         problems += [(f"{place}.{inner}", what) for inner, what in wrong]
+        if weighted and "weight" in checked:
+            hidden = f"{registry.kind} {table['name']!r} has an option 'weight', which is this table's own key"
+            problems.append((f"{place}.name", f"{hidden}: rename the option"))
     if problems:
         return None, problems
     return (resolved if option.many else resolved[0]), []
@@ -108,11 +121,35 @@ def build_nested(option: Parameter, tables: Any, registry: OfItsKind, offered: M
         registry: registry of the option's kind.
         offered: runtime values available to the outer component and to nested ones.
     """
-    built = [
-        registry.build_for_run(table["name"], _without_name(table), **offered) if isinstance(table, Mapping) else table
-        for table in (tables if option.many else [tables])
-    ]
-    return built if option.many else built[0]
+
+    def build(table: Any) -> Any:
+        if not isinstance(table, Mapping):
+            return table
+        return registry.build_for_run(table["name"], _without_name(table), **offered)
+
+    if option.nested is not None and option.nested.weighted:
+        parts = [_with_weight(table, in_python=True) for table in tables]
+        return [Weighted(build(table), weight) for table, weight in parts]
+    return [build(table) for table in tables] if option.many else build(tables)
+
+
+def _with_weight(value: Any, in_python: bool) -> tuple[Any, Any]:
+    """An item of a weighted list without its weight, and the weight, 1.0 by default.
+
+    The item is a table with a key `weight`; in Python also a pair of a component and a weight.
+    """
+    if isinstance(value, Mapping):
+        return {key: inner for key, inner in value.items() if key != "weight"}, value.get("weight", 1.0)
+    if in_python and isinstance(value, tuple) and len(value) == 2:
+        return value
+    return value, 1.0
+
+
+def _problem_of_weight(weight: Any) -> str:
+    """What is wrong with a weight; empty if it is valid."""
+    if isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < math.inf:
+        return ""
+    return f"must be a number above 0, not {shown(weight)}"
 
 
 def component_from(value: Any, registry: OfItsKind, what: str) -> Any:

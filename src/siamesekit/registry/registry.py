@@ -39,8 +39,8 @@ from siamesekit.registry.signatures import REQUIRED, Parameter, live_parameters,
 from siamesekit.wording import did_you_mean, near
 
 __all__ = [
-    "AUGMENTATIONS", "DISTANCES", "ENCODERS", "LOSSES", "MINERS", "OPTIMIZERS", "READERS", "REDUCERS", "REGISTRIES",
-    "REGULARIZERS", "SAMPLERS", "SCHEDULES", "Component", "Member", "Registry", "registry_of",
+    "AUGMENTATIONS", "DISTANCES", "ENCODERS", "LOSSES", "MINERS", "OPTIMIZERS", "PROJECTIONS", "READERS", "REDUCERS",
+    "REGISTRIES", "REGULARIZERS", "SAMPLERS", "SCHEDULES", "Component", "Member", "Registry", "registry_of",
 ]  # fmt: skip
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
@@ -439,6 +439,14 @@ ENCODERS = Registry(
     accept="siamesekit.components.encoders.accepted:accepted",
     adapters=ADAPTED,
 )
+PROJECTIONS = Registry(
+    "projection",
+    "projections",
+    "linear layer fitted in closed form",
+    "siamesekit.components.projections",
+    "PROJECTIONS",
+    frozenset(),
+)
 DISTANCES = Registry(
     "distance",
     "distances",
@@ -463,7 +471,7 @@ LOSSES = Registry(
     "what training minimises",
     "siamesekit.components.losses",
     "LOSSES",
-    frozenset({"distance", "embedding_dim", "num_classes"}),
+    frozenset({"distance", "embedding_dim", "num_classes", "class_counts"}),
     "siamesekit.components.losses.measure:refuse_another_measure",
     adapters=OF_PML,
 )
@@ -536,8 +544,8 @@ OPTIMIZERS = Registry(
 )
 
 REGISTRIES: tuple[Registry, ...] = (
-    READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS, OPTIMIZERS,
-    SCHEDULES,
+    READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, PROJECTIONS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS,
+    OPTIMIZERS, SCHEDULES,
 )  # fmt: skip
 """All registries, in the order in which a run uses them."""
 

@@ -23,10 +23,11 @@ def run_card(name: str, folder: Path, report: Path, evaluation: Mapping[str, Any
         manifest: content of manifest.json.
     """
     networks = evaluation["networks"]
-    head = "".join(f"<th>{escape(label)}</th>" for label in ("", *METRICS.values()))
+    metrics = [metric for metric in METRICS if metric in networks["trained"]]
+    head = "".join(f"<th>{escape(label)}</th>" for label in ("", *(METRICS[metric] for metric in metrics)))
     rows = "".join(
         f"<tr><th>{escape(NETWORKS.get(network, network))}</th>"
-        + "".join(f"<td>{escape(with_interval(figures[metric]))}</td>" for metric in METRICS)
+        + "".join(f"<td>{escape(with_interval(figures[metric]))}</td>" for metric in metrics)
         + "</tr>"
         for network, figures in networks.items()
     )

@@ -40,6 +40,9 @@ def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
     with _styled(narrow) as figure:
         panels = figure.subplots(*_grid(narrow), sharey=True, sharex=True)
         for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
+            if metric not in networks["trained"]:
+                panel.set_visible(False)  # no triplets
+                continue
             for row, name in enumerate(NETWORKS):
                 interval = networks[name][metric]
                 colour = BLUE if name == "trained" else GREY

@@ -17,6 +17,8 @@ from PIL import Image
 from siamesekit.evaluation.worth import worth_of_training
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
 from siamesekit.report.content import LARGEST, HardTriplet, Picture, Ranking, ReportData
+from siamesekit.report.further import figures_by_group, open_set_figures, searched
+from siamesekit.report.tables import interval_html, table
 from siamesekit.report.training import finding_html, training_summary, vital_signs
 from siamesekit.wording import apart, for_the_real_thing, with_interval
 
@@ -27,7 +29,8 @@ TINY = 160
 END = 8
 """Number of characters at the end of a file name that are always shown, because they tell photos apart."""
 MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
-        "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10"}  # fmt: skip
+        "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10",
+        "mean_average_precision": "mAP", "mrr": "MRR"}  # fmt: skip
 """Labels of the further figures, shown below the three main ones."""
 
 
@@ -37,6 +40,8 @@ def render(data: ReportData) -> str:
     sections = [
         ("", f"<p class=answer>{answer(data.evaluation)}</p>" + _warning(data.evaluation) + _stand_ins(data)),
         ("Did training help?", _figures(data, networks)),
+        ("By group and encounter", figures_by_group(data.evaluation)),
+        ("Known or new?", open_set_figures(data.evaluation)),
         ("Training", _training(data)),
         ("Same or different?", _operating_point(data)),
         ("Who is it?", _rankings(data.rankings)),
@@ -63,11 +68,16 @@ def answer(evaluation: Mapping[str, Any]) -> str:
     """The main result in two sentences, as HTML."""
     networks = evaluation["networks"]
     trained = networks["trained"]["precision_at_1"]
-    seen = "that it had never seen" if evaluation["split"] == "identity" else "that it knew from other photos"
+    of, new = evaluation["individuals"], evaluation.get("untrained_individuals")
+    if new is None:  # a run of an earlier version
+        new = of if evaluation["split"] == "identity" else 0
+    seen = "that it had never seen" if new == of else "that it knew from other photos"
+    seen = f"({new} of them new to it)" if 0 < new < of else seen
     between = "" if trained["low"] is None else f" ({trained['low']:.0%} to {trained['high']:.0%})"
     untrained, pixels = (networks[name]["precision_at_1"]["value"] for name in ("untrained", "raw_pixels"))
     return (
-        f"On {evaluation['photos']:,} photos of {evaluation['individuals']} individuals {seen}, the trained network "
+        f"On {evaluation.get('queries', evaluation['photos']):,} photos of {evaluation['individuals']} individuals "
+        f"{seen}, the trained network "
         f"ranked a photo of the right individual first in <strong>{trained['value']:.0%}</strong> of cases{between}. "
         f"The same network before training reached {untrained:.0%}, and comparing plain pixels {pixels:.0%}."
     )
@@ -77,6 +87,8 @@ def shortfalls(networks: Mapping[str, Any]) -> list[str]:
     """Figures in which the trained network is not better than a baseline: `MAP@R: trained 0.410, untrained 0.470`."""
     found = []
     for metric, label in METRICS.items():
+        if metric not in networks["trained"]:
+            continue
         value = networks["trained"][metric]["value"]
         for other in ("untrained", "raw_pixels"):
             baseline = networks[other][metric]["value"]
@@ -110,18 +122,23 @@ def _stand_ins(data: ReportData) -> str:
 
 
 def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
-    rows = [[NETWORKS[name], *(_interval(networks[name][metric]) for metric in METRICS)] for name in NETWORKS]
+    metrics = {metric: label for metric, label in METRICS.items() if metric in networks["trained"]}
+    rows = [[NETWORKS[name], *(interval_html(networks[name][metric]) for metric in metrics)] for name in NETWORKS]
     evaluation = data.evaluation
+    triplets = (
+        f"Triplet accuracy: share of the {evaluation['triplets']:,} triplets in which the photo of the same individual "
+        "is nearer than the photo of another one. "
+        if "triplet_accuracy" in metrics
+        else ""
+    )
     return (
         "<p>Results on the same test photos with the trained network, with the same network before training, and with "
-        "a comparison of plain pixels. No photo is compared with itself.</p>"
+        f"a comparison of plain pixels. {searched(evaluation)} No photo is compared with itself.</p>"
         + _chart("Figures of the three networks with intervals", comparison_chart, networks)
-        + _table(["", *METRICS.values()], rows)
+        + table(["", *metrics.values()], rows)
         + f"<p class=small>In brackets: {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
-        f"resamples of the {evaluation['individuals']} individuals. Triplet accuracy: share of the "
-        f"{evaluation['triplets']:,} triplets in which the photo of the same individual is nearer than the photo of "
-        "another one. MAP@R: how well the photos of an individual rank before all others; 1 is perfect.</p>"
-        + _more_figures(networks)
+        f"resamples of the {evaluation['individuals']} individuals. {triplets}MAP@R: how well the photos of an "
+        "individual rank before all others; 1 is perfect.</p>" + _more_figures(networks)
     )
 
 
@@ -130,22 +147,27 @@ def _more_figures(networks: Mapping[str, Any]) -> str:
     metrics = {metric: label for metric, label in MORE.items() if all(metric in networks[name] for name in NETWORKS)}
     if not metrics:
         return ""
-    rows = [[label, *(_interval(networks[name][metric]) for name in NETWORKS)] for metric, label in metrics.items()]
+    rows = [[label, *(interval_html(networks[name][metric]) for name in NETWORKS)] for metric, label in metrics.items()]
     return (
         "<details><summary>More figures</summary>"
-        + _table(["", *NETWORKS.values()], rows)
-        + "<p class=small>Each photo in turn is the query, and all other photos are ranked by their distance from it. "
-        "The R other photos of the query's individual are the hits. R-precision: share of hits among the first R. "
+        + table(["", *NETWORKS.values()], rows)
+        + "<p class=small>Each test photo in turn is the query, and the photos that are searched are ranked by their "
+        "distance from it. The R of them that show the query's individual are the hits. R-precision: share of hits "
+        "among the first R. "
         "MRR@10: 1 divided by the rank of the first hit, 0 beyond rank 10. Recall@k: 1 if there is a hit among the "
         "first k, else 0. P@k: share of hits among the first k. MAP@k: sum of the precisions at the hits among the "
-        "first k, divided by the smaller of R and k. All figures are means over the queries; 1 is perfect, except for "
+        "first k, divided by the smaller of R and k. mAP: mean of the precisions at all R hits. MRR: 1 divided by the "
+        "rank of the first hit, however late. All figures are means over the queries; 1 is perfect, except for "
         "P@k if R is less than k.</p></details>"
     )
 
 
 def _training(data: ReportData) -> str:
     if not data.epochs:
-        return ""
+        return (
+            "<p>There are no training curves, because train.epochs is 0: the projection was fitted to the training "
+            "photos in closed form.</p>"
+        )
     return (
         f"<p>{' '.join(training_summary(data))}</p>"
         + "".join(f"<div class='note warn'>{finding_html(finding)}</div>" for finding in data.findings)
@@ -233,7 +255,7 @@ def _rankings(rankings: Sequence[Ranking]) -> str:
     if not rows:
         return ""
     return (
-        "<p>Each row shows the first test photo of an individual on the left and, beside it, the test photos that the "
+        "<p>Each row shows the first test photo of an individual on the left and, beside it, the photos that the "
         "network finds nearest, with their distances: ✓ the same individual, ✗ another one.</p>"
         f"<div class=rankings>{rows}</div>"
     )
@@ -298,17 +320,5 @@ def _chart(label: str, draw: Callable[..., str], *shown: Any) -> str:
     )
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
 def _definition_list(facts: Iterable[tuple[str, str]]) -> str:
     return "<dl>" + "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in facts) + "</dl>"
-
-
-def _interval(interval: Mapping[str, float | None]) -> str:
-    if interval["low"] is None:
-        return f"<b>{interval['value']:.3f}</b>"
-    return f"<b>{interval['value']:.3f}</b> <span class=small>({interval['low']:.3f}–{interval['high']:.3f})</span>"

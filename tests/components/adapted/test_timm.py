@@ -63,6 +63,7 @@ def test_features_are_timms_on_timms_scaling(name: str) -> None:
     np.testing.assert_allclose(made(images).detach(), expected.detach(), rtol=1e-3, atol=1e-4)
     assert expected.shape == (2, made.num_features)
     assert expected.std() > 1e-3
+    assert made.default_size == config["input_size"][-1]
 
 
 @pytest.mark.slow

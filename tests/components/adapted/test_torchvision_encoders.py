@@ -216,7 +216,13 @@ def _scaled(name: str) -> Backbone:
     init = Backbone.__init__
 
     def note(
-        self: Backbone, network: nn.Module, num_features: int, mean: list[float], std: list[float], size: object
+        self: Backbone,
+        network: nn.Module,
+        num_features: int,
+        mean: list[float],
+        std: list[float],
+        *_: object,
+        **others: object,
     ) -> None:
         numbers.update(mean=mean, std=std)
         init(self, network, num_features, mean, std)
@@ -233,6 +239,14 @@ def test_a_tag_takes_that_weights_size() -> None:
     assert (plain.size, tagged.size) == (224, 384)
     assert plain.network.encoder.pos_embedding.shape[1] == 1 + (224 // 16) ** 2
     assert tagged.network.encoder.pos_embedding.shape[1] == 1 + (384 // 16) ** 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("shufflenet_v2_x0_5", 224), ("efficientnet_b1", 240), ("vit_b_16.IMAGENET1K_SWAG_E2E_V1", 384)]
+)
+def test_the_default_size_is_the_weights_own(name: str, size: int) -> None:
+    with torch.device("meta"):
+        assert built(name).default_size == size
 
 
 def test_a_size_that_the_model_does_not_take_is_refused() -> None:

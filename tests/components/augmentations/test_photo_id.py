@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from test_warp import look
 
-from siamesekit.components.augmentations.photo_id import GREY, PhotoId, erase, move_photos, relight
+from siamesekit.components.augmentations.light import GREY
+from siamesekit.components.augmentations.photo_id import PhotoId, move_photos
 from siamesekit.randomness import Streams
 
 Numbers = NDArray[np.float64]
@@ -66,32 +67,6 @@ def test_right_is_right_and_clockwise_is_clockwise() -> None:
     assert at(mirrored=1.0) == [4, 2]
     assert at(zoom=2.0) == [4, 8]
     assert at(zoom=2.0, right=-2 / 9) == [4, 6], "shifted after scaling"
-
-
-def test_colours_are_the_loop_s() -> None:
-    rng = np.random.default_rng(0)
-    images = rng.uniform(0, 255, (4, 3, 6, 6))
-    factors = rng.uniform(0.5, 1.5, (3, 4))
-    found = relight(torch.from_numpy(images), *map(torch.from_numpy, factors)).numpy()
-    for image, brightness, contrast, saturation, result in zip(images, *factors, found, strict=True):
-        values = image * brightness
-        mean = sum(weight * values[channel].mean() for channel, weight in enumerate(GREY))
-        values = mean + (values - mean) * contrast
-        for row in range(6):
-            for column in range(6):
-                grey = sum(weight * values[channel, row, column] for channel, weight in enumerate(GREY))
-                expected = [grey + (values[channel, row, column] - grey) * saturation for channel in range(3)]
-                np.testing.assert_allclose(result[:, row, column], expected, rtol=1e-10)
-
-
-def test_a_patch_is_covered_with_the_mean_colour() -> None:
-    images = torch.rand(3, 3, 8, 8, dtype=torch.float64)
-    patches = np.array([[2, 1, 3, 4], [0, 0, 8, 8], [5, 5, 0, 3]])
-    found = erase(images, *map(torch.from_numpy, patches.T))
-    for image, (top, left, height, width), result in zip(images, patches, found, strict=True):
-        expected = image.numpy().copy()
-        expected[:, top : top + height, left : left + width] = image.numpy().mean((1, 2))[:, None, None]
-        np.testing.assert_allclose(result.numpy(), expected)
 
 
 def test_a_view_applies_the_draws_in_the_order_that_is_documented() -> None:

@@ -11,7 +11,7 @@ from siamesekit.components.losses.triplet import TripletLoss
 
 
 def test_a_loss_without_attributes_has_the_defaults() -> None:
-    assert traits(object()) == LossTraits(False, True, None, None, False, None, None)
+    assert traits(object()) == LossTraits(False, True, None, None, False, True, None, None)
 
 
 def test_what_compares_with_classes_takes_no_tuples_unless_it_says_so() -> None:
@@ -19,7 +19,7 @@ def test_what_compares_with_classes_takes_no_tuples_unless_it_says_so() -> None:
         by_class = True
         margin = 0.5
 
-    assert traits(ByClass()) == LossTraits(True, False, None, None, False, None, None)
+    assert traits(ByClass()) == LossTraits(True, False, None, None, False, False, None, None)
     loss = ByClass()
     loss.takes_tuples = True  # type: ignore[attr-defined]
     assert traits(loss).takes_tuples
@@ -46,3 +46,11 @@ def test_the_margin_is_the_loss_where_both_distances_are_equal() -> None:
     assert traits(TripletLoss(1e200, hinge="squared", distance=distance)).margin == math.inf
     assert traits(ProxyAnchorLoss(embedding_dim=2, num_classes=2)).margin is None
     assert traits(object()).margin is None
+
+
+def test_a_loss_says_whether_it_takes_embeddings_before_the_neck() -> None:
+    class Both:
+        takes_before_neck = True
+
+    assert traits(Both()).takes_before_neck
+    assert not traits(TripletLoss(distance=SquaredEuclidean())).takes_before_neck

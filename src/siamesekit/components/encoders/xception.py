@@ -40,7 +40,7 @@ def xception(*, pretrained: bool = False) -> Backbone:
         for name, child in module.named_children():
             if isinstance(child, nn.MaxPool2d):
                 setattr(module, name, SameMaxPool2d())
-    return Backbone(network, 2048, mean=(127.5,) * 3, std=(127.5,) * 3)
+    return Backbone(network, 2048, mean=(127.5,) * 3, std=(127.5,) * 3, default_size=299)
 
 
 class SameMaxPool2d(nn.Module):

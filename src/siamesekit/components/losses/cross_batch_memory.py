@@ -58,10 +58,12 @@ class CrossBatchMemory(nn.Module):
         embedding_dim: supplied by the run.
 
     Raises:
-        ComponentError: the inner loss has parameters for each individual, or is itself a memory.
+        ComponentError: the inner loss has parameters for each individual, or is itself a memory or a sum.
     """
 
     __module__ = "siamesekit"
+
+    fits_into_memory = False
 
     embeddings: Tensor
     labels: Tensor
@@ -70,10 +72,11 @@ class CrossBatchMemory(nn.Module):
 
     def __init__(self, loss: ALoss, size: Limited = 1024, miner: AMiner | None = None, *, embedding_dim: Count) -> None:
         super().__init__()
-        if traits(loss).by_class or isinstance(loss, CrossBatchMemory):
+        if not traits(loss).fits_into_memory:
             raise ComponentError(
-                f"loss 'cross-batch-memory' cannot hold {type(loss).__name__}, which has a memory or parameters for "
-                "each individual: choose a loss that compares embeddings with each other, such as contrastive"
+                f"loss 'cross-batch-memory' cannot hold {type(loss).__name__}, which is a sum, or has a memory or "
+                "parameters for each individual: choose a loss that compares embeddings with each other, such as "
+                "contrastive; a sum may hold memories"
             )
         self.loss: Loss = loss
         self.size = size

@@ -243,6 +243,11 @@ class Loss(Protocol):
     - `out_of_reach(least, greatest)`: a message about a margin that no distance in this range reaches, or None.
     - `mean_over_photos = True`: even with tuples, the mean is over all N embeddings. `cross-batch-memory`, which
       passes more embeddings than anchors, rescales the loss.
+    - `takes_before_neck = True`: a call takes a fourth argument by name, `before_neck`: the embeddings `[N, D]` before
+      the neck of the head (`encoder.head.neck`), scaled to length 1 if embeddings are. It is None without a neck and
+      outside training; the loss then takes the embeddings in their place.
+    - `takes_tuples`: whether triplets or pairs of a sampler or a miner are used, if it does not follow from `by_class`.
+    - `fits_into_memory = False`: the loss cannot be the inner loss of `cross-batch-memory`.
     """
 
     def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None) -> LossValue:

@@ -17,8 +17,10 @@ class LossTraits:
         measures_by: the measure that the loss fixes itself, `"cosine"`; None if it takes the distance of the run.
         assumes_unit_length: the option whose default holds only for embeddings of length 1, or None.
         mean_over_photos: whether the mean is over all embeddings of the batch even with tuples.
+        fits_into_memory: whether the loss may be the inner loss of `cross-batch-memory`.
         margin: the loss of a triplet with d_ap = d_an, if the loss has a `margin` between distances; otherwise None.
         out_of_reach: function of `(least, greatest)` that names a margin no distance in the range reaches, or None.
+        takes_before_neck: whether a call takes `before_neck`, the embeddings before the neck of the head.
     """
 
     by_class: bool
@@ -26,8 +28,10 @@ class LossTraits:
     measures_by: str | None
     assumes_unit_length: str | None
     mean_over_photos: bool
+    fits_into_memory: bool
     margin: float | None
     out_of_reach: Callable[[float, float], str | None] | None
+    takes_before_neck: bool = False
 
 
 def traits(loss: object) -> LossTraits:
@@ -39,8 +43,10 @@ def traits(loss: object) -> LossTraits:
         measures_by=getattr(loss, "measures_by", None),
         assumes_unit_length=getattr(loss, "assumes_unit_length", None),
         mean_over_photos=bool(getattr(loss, "mean_over_photos", False)),
+        fits_into_memory=not by_class and bool(getattr(loss, "fits_into_memory", True)),
         margin=None if by_class else _margin(loss),
         out_of_reach=getattr(loss, "out_of_reach", None),
+        takes_before_neck=bool(getattr(loss, "takes_before_neck", False)),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from siamesekit.data.records import Record
+from siamesekit.data.records import Box, Record
 from siamesekit.errors import PluginError
 from siamesekit.registry.component import Component
 from siamesekit.registry.component_faults import called, given, naming
@@ -22,7 +23,8 @@ def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> lis
         runtime: not used.
 
     Raises:
-        PluginError: the reader fails, or gives something other than records, no record, or two of the same name.
+        PluginError: the reader fails, or gives something other than records, no record, or two of the same name. The
+            individual of a record may be empty: unknown.
     """
     if isinstance(made, str | bytes | Mapping | type) or not isinstance(made, Iterable):
         raise PluginError(f"{called(component)} gives {given(made)}; expected a list of Record, or a generator of them")
@@ -50,7 +52,7 @@ def _problems(record: Any) -> Iterator[str]:
         return
     for key in ("name", "individual"):
         value = getattr(record, key)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or (not value and key == "name"):
             problem = f"{given(value)} as its {key}" if value != "" else f"one whose {key} is empty"
             yield f"{problem}; expected text"
     if not isinstance(record.source, Path) and not callable(record.source):
@@ -58,3 +60,16 @@ def _problems(record: Any) -> Iterator[str]:
         yield f"one whose source is {given(record.source)}; expected a Path, or a function that gives the pixels{hint}"
     if not isinstance(record.group, str):
         yield f"one whose group is {given(record.group)}; expected text, empty for no group"
+    if record.box is not None and not _is_box(record.box):
+        yield f"one whose box is {given(record.box)}; expected Box(x, y, width, height) of finite numbers, or None"
+    if not isinstance(record.attributes, Mapping) or not all(
+        isinstance(text, str) for pair in record.attributes.items() for text in pair
+    ):
+        yield f"one whose attributes are {given(record.attributes)}; expected a dict of texts"
+
+
+def _is_box(box: Any) -> bool:
+    numbers = [box.x, box.y, box.width, box.height, box.rotation] if isinstance(box, Box) else [None]
+    return all(isinstance(number, int | float) and math.isfinite(number) for number in numbers) and (
+        box.width > 0 and box.height > 0
+    )

@@ -13,8 +13,9 @@ Members = list[NDArray[np.int64]]
 
 def several(labels: NDArray[np.int64]) -> Members:
     """The photos of each individual with at least two, by label: int64 `[N]` → I arrays of indices."""
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    return [photos for photos in members if len(photos) > 1]
+    order = np.argsort(labels, kind="stable")
+    ends = np.flatnonzero(np.diff(labels[order])) + 1
+    return [photos for photos in np.split(order, ends) if len(photos) > 1]
 
 
 def batches_of(members: Sequence[NDArray[np.int64]], individuals: int, photos: int) -> int:

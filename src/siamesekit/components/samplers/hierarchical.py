@@ -76,7 +76,7 @@ class HierarchicalSampler:
         if groups is None:
             raise ComponentError(
                 "sampler 'hierarchical' needs groups of photos, which the reader does not give: the "
-                "readers 'folder' (data.groups) and 'csv' (data.group) can"
+                "reader 'folder' (data.groups) and those of tables (data.group) can"
             )
         labels, groups = label_array(labels), label_array(groups)
         if len(labels) != len(groups):

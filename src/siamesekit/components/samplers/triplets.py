@@ -22,7 +22,8 @@ def all_pairs_triplets(labels: Labels, photos: int, rng: np.random.Generator) ->
         rng: generator of the negatives, then of the order.
     """
     labels = label_array(labels)
-    members = [np.flatnonzero(labels == label)[:photos] for label in np.unique(labels)]
+    order = np.argsort(labels, kind="stable")
+    members = [mine[:photos] for mine in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(mine)]
     rows = []
     for own, mine in enumerate(members if len(members) > 1 else []):
         for i in range(len(mine)):

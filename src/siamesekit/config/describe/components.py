@@ -189,7 +189,8 @@ def _nested_lines(component: Component, option: Parameter, place: str) -> list[s
     said = "required" if option.required else "the default" if default else "left out by default; one possible choice"
     mark = "" if option.required else "# "
     table = f"[[{place}.{option.name}]]" if option.many else f"[{place}.{option.name}]"
-    return [f"{mark}{table}  # {said}", *(f"{mark}{assigned(key, value)}" for key, value in shown.items())]
+    lines = [f"{mark}{table}  # {said}", *(f"{mark}{assigned(key, value)}" for key, value in shown.items())]
+    return [*lines, "# weight = 1.0"] if option.nested.weighted else lines
 
 
 def _usual(kind: str, around: Component) -> str:

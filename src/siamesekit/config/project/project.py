@@ -1,7 +1,8 @@
 """A new project: a survey of the photos, and a config that fits them, with a reason for each choice.
 
 ```
-photos ─ survey ─ Survey ─ choose ─ Choices ─ config_text ─ config.toml
+photos ─ survey ─ Survey ─ choose ─ Choices ─┬─ config_text ─ config.toml
+              choose_encoder ─ EncoderChoice ─┘
 ```
 """
 
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siamesekit.config.project.config_text import SCHEMA, choose, config_text
+from siamesekit.config.project.encoder_choice import choose_encoder
+from siamesekit.config.project.recipes import FINE_TUNE, Recipe
 from siamesekit.config.project.survey import is_table, locate, news, survey
 from siamesekit.config.schema import schema_text
 from siamesekit.errors import OutputError
@@ -41,6 +44,7 @@ class Project:
         photos: folder or table of the photos.
         files: files that were written.
         found: findings about the photos, one line each.
+        encoder: the encoder, and why it was chosen.
         commands: the next commands.
         run: folder that the run will create, relative to the current folder.
         later: commands for the finished run.
@@ -50,23 +54,31 @@ class Project:
     photos: Path
     files: tuple[Path, ...]
     found: tuple[str, ...]
+    encoder: str
     commands: tuple[str, ...]
     run: Path
     later: tuple[str, ...]
 
 
-def make_project(folder: Path, photos: Path | None = None) -> Project:
+def make_project(
+    folder: Path, photos: Path | None = None, encoder: str | None = None, recipe: Recipe = FINE_TUNE
+) -> Project:
     """Write `config.toml`, its schema and, if missing, a `.gitignore` for photos.
 
     Args:
         folder: folder of the project; created if missing.
         photos: folder with a sub-folder per individual, or `.csv` table of photos (reader `csv`). Default: the first
             of `folder`, `photos` in it and `data` in it that has such sub-folders.
+        encoder: name of the encoder. Default: `timm/resnet18` if the hub with its weights answers, else
+            `efficientnet-lite0`.
+        recipe: what is trained, and how (`siamesekit.config.project.recipes`).
 
     Raises:
+        ComponentError: no encoder has this name.
         OutputError: the config or its schema exists, or a file cannot be written; then no file is written.
         DataError: there are no photos, or too few photos or individuals to train.
     """
+    named = None if encoder is None else choose_encoder(encoder)
     try:
         real = resolved(folder)
     except OSError as error:
@@ -81,9 +93,9 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
             "and nothing is overwritten: choose another DIR, or move the existing files away"
         )
     found = survey(locate(folder) if photos is None else photos)
-    choices = choose(found)
+    choices, chosen = choose(found, recipe), named or choose_encoder()
     name = re.sub(r"[^\w.-]+", "-", real.name).strip("-.") or "project"
-    texts = {CONFIG: config_text(name, folder, found, choices), SCHEMA: schema_text()}
+    texts = {CONFIG: config_text(name, folder, found, choices, chosen, recipe), SCHEMA: schema_text()}
     notes = list(found.notes)
     if os.path.lexists(folder / IGNORE):
         notes.append(f"{folder / IGNORE} exists and is not changed: you may want to add the line runs/ to it")
@@ -97,6 +109,7 @@ def make_project(folder: Path, photos: Path | None = None) -> Project:
         photos=found.place,
         files=tuple(folder / name for name in texts),
         found=(*news(found), *notes),
+        encoder=f"{chosen.name}, {chosen.why}",
         commands=(f"siamesekit check {_quoted(config)}", f"siamesekit run {_quoted(config)}"),
         run=run,
         later=(

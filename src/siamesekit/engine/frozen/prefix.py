@@ -55,7 +55,7 @@ class Stored:
 
     Attributes:
         tensors: outputs of the frozen part, or the images themselves.
-        embed: function from rows of the tensors to embeddings `[n, D]`.
+        embed: function from rows of the tensors to embeddings `[n, D]` before the neck (`Encoder.before_neck`).
         why: what is stored and why, in words.
         cached: whether outputs of the frozen part are stored, not the images.
         images: number of images, N.
@@ -73,7 +73,9 @@ class Stored:
     by_mode: bool = False
 
     def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
-        """Embeddings `[n, D]` of the images with indices `[n]`, with gradient if enabled.
+        """Embeddings `[n, D]` before the neck of the images with indices `[n]`, with gradient if enabled.
+
+        Without a neck these are the embeddings; else they follow by `Encoder.after_neck`, for a whole batch at once.
 
         In an epoch from 1 on, that epoch's views of the images are embedded; in epoch 0 the images as they are.
         """
@@ -103,7 +105,7 @@ class FrozenPart(NamedTuple):
     Attributes:
         outputs: function from images uint8 `[n, 3, H, W]` to the tensors that cross the cut, each `[n, …]`.
         key: function from the pixels of all images, chunk by chunk, to the key of these tensors in the cache.
-        embed: function from these tensors to embeddings `[n, D]`, in the encoder's current mode.
+        embed: function from these tensors to embeddings `[n, D]` before the neck, in the encoder's current mode.
         by_mode: whether `embed` runs different code in training and in inference.
     """
 
@@ -131,7 +133,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
             found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(compute.device)))
         return found
 
-    return FrozenPart(outputs, key, lambda tensors: encoder.embed_features(run_tail(*tensors)), by_mode)
+    return FrozenPart(outputs, key, lambda tensors: encoder.before_neck(run_tail(*tensors)), by_mode)
 
 
 class CacheLimit(NamedTuple):
@@ -245,13 +247,16 @@ def _by_mode(
 
 
 def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
-    """A function from images to embeddings, folded if the network can be traced, and whether its code is by mode."""
+    """A function from images to embeddings before the neck, and whether its code is by mode.
+
+    It is folded if the network can be traced.
+    """
     try:
         training, resting = _in_both_modes(encoder, whole)
     except CannotCutError:
-        return lambda tensors: encoder(tensors[0]), False
+        return lambda tensors: encoder.before_neck(encoder.backbone(tensors[0])), False
     network, by_mode = _by_mode(encoder, training, resting, compute)
-    return lambda tensors: encoder.embed_features(network(encoder.backbone.scale(tensors[0]))), by_mode
+    return lambda tensors: encoder.before_neck(network(encoder.backbone.scale(tensors[0]))), by_mode
 
 
 def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:

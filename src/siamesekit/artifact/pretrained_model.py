@@ -1,0 +1,113 @@
+"""A model without training: an encoder with its pretrained weights, ready to embed photos and compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from siamesekit.artifact.description import MAX_SIZE
+from siamesekit.artifact.saving import Preprocessing
+from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.components.encoders.accepted import refuse_wrong_features
+from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.weights import load_weights
+from siamesekit.data.photo_geometry import Fit
+from siamesekit.engine.random_state import OwnRandomness
+from siamesekit.errors import UserError
+from siamesekit.files.untrusted import fingerprint
+from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
+from siamesekit.hardware.memory import memory_for
+from siamesekit.model import Architecture, build
+from siamesekit.registry import DISTANCES, ENCODERS
+from siamesekit.registry.component_faults import is_own
+
+IMAGENET = "imagenet"
+SMALLEST, DEFAULT = 8, 224
+"""Smallest side of the images in pixels, and the side for encoders that declare none."""
+DISTANCE = "cosine"
+NO_THRESHOLD = "a pretrained encoder has no threshold: no individuals have set one"
+
+
+def pretrained(
+    encoder: str,
+    weights: str | Path = IMAGENET,
+    *,
+    size: int | None = None,
+    fit: Fit = "squash",
+    options: Mapping[str, Any] | None = None,
+    device: DeviceChoice = "auto",
+    precision: PrecisionChoice = "fp32",
+) -> SimilarityModel:
+    """A pretrained encoder as a model, without a run: its features, scaled to length 1, are the embeddings.
+
+    The distance is `cosine`. The model has no threshold, so `compare` gives only a distance.
+
+    >>> model = pretrained("efficientnet-lite0", size=64)
+    >>> model.embed(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
+    torch.Size([2, 1280])
+
+    Args:
+        encoder: name of a registered encoder, such as `efficientnet-lite0` or `timm/resnet50`.
+        weights: `imagenet`, the encoder's pretrained weights, or a file of weights, as `encoder.weights` in a config.
+        size: side of the square images, in pixels. Default: the size of the encoder's pretrained weights, or 224 if it
+            declares none.
+        fit: how photos are made square.
+        options: options of the encoder.
+        device: device on which the model runs.
+        precision: `fp32` gives the same embeddings on all devices up to rounding; `auto` chooses bf16 on devices with
+            native bf16 products.
+
+    Raises:
+        ComponentError: no encoder has this name, or its options are wrong.
+        MissingWeightsError: the weights are missing and cannot be downloaded.
+        PluginError: a plugin's encoder fails.
+        UserError: the encoder does not take images of this size, or does not fit into memory.
+        WeightsError: the file of weights does not fit the encoder.
+    """
+    component = ENCODERS.get(encoder)
+    if weights in ("random", "calibrated"):
+        raise UserError(f'weights: {weights} weights have learnt nothing; expected "{IMAGENET}" or a file')
+    architecture = Architecture(encoder, dict(options or {}), {"layers": []}, "inference")
+    with OwnRandomness(), memory_for(f"encoder {encoder!r}", "take a smaller encoder"):
+        made = build(architecture, pretrained=weights == IMAGENET).eval()
+    side = _side(encoder, made.backbone, size)
+    source = {"source": str(weights), **made.backbone.origin}
+    if weights != IMAGENET:
+        load_weights(made.backbone, Path(weights))
+        source["sha256"] = fingerprint(Path(weights))
+    if not is_own(component):
+        refuse_wrong_features(made.backbone, component, torch.zeros(2, 3, side, side, dtype=torch.uint8))
+    description = {
+        "encoder": {"name": encoder, "options": architecture.options, "head": architecture.head},
+        "weights": source,
+        "input": {"size": side, "fit": fit},
+        "distance": {"name": DISTANCE, "options": {}},
+        "operating_point": None,
+        "no_threshold": NO_THRESHOLD,
+        "stand_ins": [],
+    }
+    return SimilarityModel(
+        made, DISTANCES.build(DISTANCE), Preprocessing(side, fit), None, description, device, precision
+    )
+
+
+def _side(encoder: str, backbone: Backbone, size: int | None) -> int:
+    """The side of the images: the wanted one if the encoder takes it, else its own.
+
+    Raises:
+        UserError: the encoder does not take images of the wanted size.
+    """
+    own = backbone.default_size or DEFAULT
+    if size is None:
+        return own
+    if not SMALLEST <= size <= MAX_SIZE:
+        raise UserError(f"size: must be {SMALLEST} to {MAX_SIZE} pixels, not {size}")
+    if size != own and not (backbone.takes(size, size) and (backbone.runs(size, size) or not backbone.runs(own, own))):
+        raise UserError(
+            f"size: encoder {encoder!r} does not take photos of {size} × {size} pixels; the size of its weights is "
+            f"{own}"
+        )
+    return size

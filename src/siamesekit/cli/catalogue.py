@@ -1,0 +1,482 @@
+"""The commands of a catalogue: enrol, add, match, decide, search, and what corrects it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from siamesekit.cli.command_options import Debug, Device, DeviceOption, Json, Plugin, RunArgument, SkipBad
+from siamesekit.cli.screen import news_only
+from siamesekit.cli.shell import Shell
+from siamesekit.cli.usage import Command
+from siamesekit.errors import UserError
+
+if TYPE_CHECKING:
+    from siamesekit.data.records import Record
+    from siamesekit.gallery.catalogue import Added, Catalogue
+    from siamesekit.gallery.matching import Matches
+    from siamesekit.gallery.search import Scoring
+
+CatalogueArgument = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")]
+InputArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INPUT", help="Folder of photos, INPUT/INDIVIDUAL/photo.jpg, or a table of photos (.csv, .parquet)."
+    ),
+]
+Reader = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Reader of INPUT, if not told by its kind: siamesekit list readers.")
+]
+Author = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who makes the change. Default: the user of the machine.")
+]
+SeasonArgument = Annotated[
+    Path, typer.Argument(metavar="INPUT", help="A photo, a folder of photos, or a table of photos (.csv, .parquet).")
+]
+Encounter = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Photos with the same value in this column show one individual.")
+]
+Candidates = Annotated[
+    int | None,
+    typer.Option("-k", metavar="K", min=1, help="Individuals per photo. Default: 12, or all if there are fewer."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(metavar="CONDITION", help="Search only photos that meet it: \"site = 'North' and side = 'left'\"."),
+]
+By = Annotated[
+    str,
+    typer.Option(
+        metavar="nearest|mean|M", help="Distance to an individual: nearest photo, mean of all, or of the M nearest."
+    ),
+]
+commands = typer.Typer()
+"""The commands of a catalogue, beside the others."""
+
+
+@commands.command(cls=Command, short_help="Make a catalogue of known individuals.")
+def enrol(
+    run: RunArgument,
+    photos: InputArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="CATALOGUE", help="Folder of the catalogue; it is created.")
+    ],
+    reader: Reader = None,
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006 - typer only reads it
+    device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a catalogue of known individuals for a run's model, and add photos to it.
+
+    The catalogue has a copy of the model, the embeddings and thumbnails; the photos stay where they are.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.require_files(run, photos)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import enrol as enrol_photos
+
+        if not as_json:
+            news_only()
+        catalogue, added = enrol_photos(run, _records(photos, reader), output, shell, skip_bad, device.value, author)
+        catalogue.close()
+        _tell_added(shell, added, output, as_json)
+
+
+@commands.command(cls=Command, short_help="Add photos to a catalogue.")
+def add(
+    path: CatalogueArgument,
+    photos: InputArgument,
+    reader: Reader = None,
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Add photos with their individuals to a catalogue. Photos that it has already are left as they are."""
+    with Shell(debug, quiet=as_json) as shell:
+        shell.require_files(photos)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+
+        if not as_json:
+            news_only()
+        with Catalogue(path, device.value, author) as catalogue:
+            _tell_added(shell, catalogue.add(_records(photos, reader), shell, skip_bad), path, as_json)
+
+
+@commands.command(cls=Command, short_help="Remove individuals or photos from a catalogue.")
+def remove(
+    path: CatalogueArgument,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Individuals, or names or paths of photos.")],
+    author: Author = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove individuals with their photos, or single photos, from a catalogue. The photo files stay."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path, author) as catalogue:
+            count = catalogue.remove(names)
+        _tell(shell, as_json, f"{count} photos removed", photos=count)
+
+
+@commands.command(cls=Command, short_help="Rename an individual of a catalogue.")
+def rename(
+    path: CatalogueArgument,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Name of the individual.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    author: Author = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Rename an individual of a catalogue."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path, author) as catalogue:
+            catalogue.rename(old, new)
+        _tell(shell, as_json, f"{old} is now {new}", old=old, new=new)
+
+
+@commands.command(cls=Command, short_help="Join two individuals that are one animal.")
+def merge(
+    path: CatalogueArgument,
+    kept: Annotated[str, typer.Argument(metavar="A", help="The individual that is kept.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The individual whose photos it gets.")],
+    author: Author = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give the photos of individual B to individual A, because both are one animal."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path, author) as catalogue:
+            count = catalogue.merge(kept, other)
+        _tell(shell, as_json, f"{kept} has the {count} photos of {other} now", kept=kept, photos=count)
+
+
+@commands.command(cls=Command, short_help="Give photos to another individual.")
+def split(
+    path: CatalogueArgument,
+    individual: Annotated[str, typer.Argument(metavar="NAME", help="The individual that gets them; it may be new.")],
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Names or paths of photos of the catalogue.")],
+    author: Author = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give photos of a catalogue to another individual, because they show another animal."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path, author) as catalogue:
+            count = catalogue.split(individual, photos)
+        _tell(shell, as_json, f"{individual} has {count} more photos now", individual=individual, photos=count)
+
+
+@commands.command(cls=Command, short_help="Undo the last change of a catalogue.")
+def undo(path: CatalogueArgument, author: Author = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Undo the last change of a catalogue that is not undone yet. Repeat it for earlier ones."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path, author) as catalogue:
+            change = catalogue.undo()
+        _tell(shell, as_json, f"undone: change {change.id}, {change.command}: {change.summary}", **vars(change))
+
+
+@commands.command(cls=Command, short_help="Show the changes of a catalogue.")
+def log(
+    path: CatalogueArgument,
+    most: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Only the last N changes.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show who changed what in a catalogue, the last change first."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path) as catalogue:
+            changes = catalogue.log(most)
+        if as_json:
+            return shell.json([vars(change) for change in changes])
+        for change in changes:
+            undone = " (undone)" if change.undone else ""
+            shell.say(f"{change.id}  {change.date}  {change.author}  {change.command}: {change.summary}{undone}")
+    return None
+
+
+@commands.command(cls=Command, short_help="Show what a catalogue holds.")
+def info(path: CatalogueArgument, as_json: Json = False, debug: Debug = False) -> None:
+    """Show what a catalogue holds: individuals, photos, its model, the columns that a condition can name."""
+    with Shell(debug, quiet=as_json) as shell:
+        with _opened(path) as catalogue:
+            facts = catalogue.info()
+        if as_json:
+            return shell.json(vars(facts))
+        shell.say(f"{facts.individuals} individuals, {facts.photos} photos; {facts.changes} changes")
+        if facts.kept:
+            shell.say(f"{facts.kept} known photos without an individual: removed, called bad, or open")
+        shell.say(f"model {facts.model[:12]}: encoder {facts.encoder}, {facts.dimensions} dimensions")
+        if facts.columns:
+            shell.say(f"columns: {', '.join(facts.columns)}")
+    return None
+
+
+@commands.command(cls=Command, short_help="Find the individual on a photo.")
+def search(
+    path: CatalogueArgument,
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, or folders of photos.")],
+    count: Candidates = None,
+    where: Where = None,
+    by: By = "nearest",
+    together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers to this table.")
+    ] = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the individuals of a catalogue that are most like the one on a photo.
+
+    Photos that cannot be read are named, and the others answered. Each candidate has a probability, and so has "new
+    individual", if the catalogue has at least ten individuals; they count a new individual in half of all photos.
+    Otherwise candidates have a similarity: the probability that two photos at this distance show one individual, if
+    same and different pairs were equally frequent.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        from siamesekit.artifact.embedding_files import photos_and_individuals
+        from siamesekit.gallery.answer_table import check_table, write_answers
+
+        if table is not None:
+            check_table(table)
+        files = [file for file, _ in photos_and_individuals(photos)]
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+
+        if not as_json:
+            news_only()
+        with Catalogue(path, device.value) as catalogue:
+            embedded = catalogue.model.embed_usable(files, shell)
+            names = [str(files[number]) for number in embedded.kept]
+            answers = catalogue.search_embeddings(names, embedded.embeddings, count, where, _scoring(by), together)
+            note = catalogue.identification(_scoring(by), len(names) if together else 1).note
+        for finding in embedded.left_out:
+            shell.warn(f"not searched: {finding}")
+        if table is not None:
+            write_answers(table, [(answer.query, answer) for answer in answers])
+        if as_json:
+            import dataclasses
+
+            left_out = [finding._asdict() for finding in embedded.left_out]
+            told = [dataclasses.asdict(each) for each in answers]
+            return shell.json({"answers": told, "left_out": left_out, "note": note})
+        from siamesekit.cli.rich_tables import answer_table
+
+        for answer in answers:
+            shell.out.print(answer_table(answer))
+        shell.say(note)
+    return None
+
+
+@commands.command(cls=Command, short_help="Match the photos of a season with a catalogue.")
+def match(
+    path: CatalogueArgument,
+    photos: SeasonArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the table and the page.")
+    ],
+    count: Candidates = None,
+    where: Where = None,
+    by: By = "nearest",
+    encounter: Encounter = None,
+    reader: Reader = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the candidates for each photo of a season, and write a page on which a person decides.
+
+    FOLDER gets matches.csv and index.html, which needs no server: open it in a browser, decide, save the decisions, and
+    give them to "siamesekit decide". The catalogue is not changed. Photos that it has already are left out.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.require_files(photos)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+        from siamesekit.gallery.match_folder import check_folder, write_match
+        from siamesekit.gallery.season import season
+
+        check_folder(output)
+        if not as_json:
+            news_only()
+        with Catalogue(path, device.value) as catalogue:
+            found = catalogue.match(season(photos, reader), count, where, _scoring(by), encounter, shell)
+            page = write_match(output, catalogue, found, shell)
+        facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
+        if as_json:
+            _warn_of(shell, found)
+            left_out = [finding._asdict() for finding in found.unusable]
+            return shell.json({**facts, "page": str(page), "left_out": left_out, "note": found.note})
+        _tell_matched(shell, found)
+        shell.say(f"open {page} in a browser")
+    return None
+
+
+@commands.command(cls=Command, short_help="Match a season, and write decisions into the catalogue at once.")
+def review(
+    path: CatalogueArgument,
+    photos: SeasonArgument,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any that is free.")] = 0,
+    count: Candidates = None,
+    where: Where = None,
+    by: By = "nearest",
+    encounter: Encounter = None,
+    reader: Reader = None,
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    debug: Debug = False,
+) -> None:
+    """Serve the page of a match to this machine only, and write each decision into the catalogue at once.
+
+    Open the address that is printed in a browser; several reviewers may use it. Ctrl-C ends the review. It needs: pip
+    install 'siamesekit[serve]'.
+    """
+    with Shell(debug, quiet=False) as shell:
+        shell.require_files(photos)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+        from siamesekit.gallery.review_server import require_server, review_season
+        from siamesekit.gallery.season import season
+
+        require_server()
+        news_only()
+        with Catalogue(path, device.value, author) as catalogue:
+            found = catalogue.match(season(photos, reader), count, where, _scoring(by), encounter, shell)
+            _tell_matched(shell, found)
+            review_season(catalogue, found, port, shell)
+
+
+@commands.command(cls=Command, short_help="Enrol what a person has decided.")
+def decide(
+    path: CatalogueArgument,
+    decisions: Annotated[
+        Path, typer.Argument(metavar="DECISIONS", help="Table of decisions that the page of a match has saved.")
+    ],
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Enrol the photos of a match as a person has decided, all or none; what was decided is kept in the journal.
+
+    Decisions that contradict each other or the catalogue are refused with their lines. A table can be given again:
+    decisions that have been applied are left.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.require_files(decisions)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+
+        if not as_json:
+            news_only()
+        with Catalogue(path, device.value, author) as catalogue:
+            done = catalogue.decide(decisions, shell)
+        text = (
+            f"{done.same} photos given to known individuals, {done.new} to {done.individuals} new ones; "
+            f"{done.unsure} unsure, {done.bad} bad"
+        )
+        _tell(shell, as_json, f"{text}; {done.there} applied before" if done.there else text, **vars(done))
+
+
+@commands.command("re-embed", cls=Command, short_help="Move a catalogue to another model.")
+def re_embed(
+    path: CatalogueArgument,
+    run: RunArgument,
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compute all embeddings of a catalogue anew with the model of a run; individuals and journal stay."""
+    with Shell(debug, quiet=as_json) as shell:
+        shell.require_files(run)
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.catalogue import Catalogue
+
+        if not as_json:
+            news_only()
+        with Catalogue(path, device.value, author) as catalogue:
+            count = catalogue.re_embed(run, shell)
+        _tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)
+
+
+def _opened(path: Path, author: str | None = None) -> Catalogue:
+    """A catalogue whose model is not used."""
+    from siamesekit.gallery.catalogue import Catalogue
+
+    return Catalogue(path, author=author)
+
+
+def _records(photos: Path, reader: str | None) -> list[Record]:
+    """The records of a folder or table, by a reader."""
+    from siamesekit.gallery.season import read
+
+    return read(photos, reader)
+
+
+def _scoring(by: str) -> Scoring:
+    words: dict[str, Scoring] = {"nearest": "nearest", "mean": "mean"}
+    if by in words:
+        return words[by]
+    if by.isascii() and by.isdigit() and int(by):
+        return int(by)
+    raise UserError(f"--by: expected nearest, mean or a number of photos, not {by!r}")
+
+
+def _warn_of(shell: Shell, found: Matches) -> None:
+    """Name the photos that cannot be read."""
+    for finding in found.unusable:
+        shell.warn(f"not matched: {finding}")
+
+
+def _tell_matched(shell: Shell, found: Matches) -> None:
+    """Report what was matched, all that was left out, and what the probabilities are worth."""
+    _warn_of(shell, found)
+    shell.say(f"{len(found.queries)} queries matched")
+    reasons = (
+        (found.enrolled, "are in the catalogue already"),
+        (found.bad, "were called bad"),
+        (found.copies, "are copies of others"),
+    )
+    for count, reason in reasons:
+        if count:
+            shell.say(f"{count} photos {reason}, and are left out")
+    shell.say(found.note)
+
+
+def _tell_added(shell: Shell, added: Added, path: Path, as_json: bool) -> None:
+    """Report what was added, and all that was left out."""
+    for finding in added.unusable:
+        shell.warn(f"left out: {finding}")
+    if as_json:
+        return shell.json({**vars(added), "unusable": [finding._asdict() for finding in added.unusable]})
+    shell.say(f"{added.photos} photos added, {added.individuals} new individuals: {path}")
+    reasons = (
+        (added.enrolled, "were there already"),
+        (added.copies, "are copies of others in the input"),
+        (added.unnamed, "have no individual and are left out"),
+    )
+    for count, reason in reasons:
+        if count:
+            shell.say(f"{count} photos {reason}")
+    return None
+
+
+def _tell(shell: Shell, as_json: bool, text: str, **facts: Any) -> None:
+    if as_json:
+        shell.json(facts)
+    else:
+        shell.say(text)

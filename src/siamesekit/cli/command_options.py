@@ -1,0 +1,57 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from siamesekit.cli.completion import keys
+
+
+class Device(StrEnum):
+    """`--device`."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class PrecisionName(StrEnum):
+    """`--precision`."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="Config of the run, a TOML file.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/.")]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="TABLE.KEY=VALUE", help="Override a key of the config. Repeatable.", autocompletion=keys
+    ),
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Device to compute on.")]
+PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Number format of the encoder.")]
+Plugin = Annotated[
+    list[Path], typer.Option("--plugin", metavar="FILE", help="Load this plugin file first; its code runs.")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip photos that cannot be used.")]
+Views = Annotated[
+    str | None,
+    typer.Option(
+        "--tta",
+        metavar="VIEWS",
+        help="Mean over views of each photo: mirror, crops, mirror,crops or none. Default: as the model was evaluated.",
+    ),
+]
+With = Annotated[
+    list[Path],
+    typer.Option("--with", metavar="RUN", help="Another run whose embeddings are joined to the first's. Repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]

@@ -1,0 +1,1 @@
+"""Projections: linear layers fitted in closed form, one file each, the function first."""

@@ -1,0 +1,122 @@
+"""Reader `camtrap-dp`: camera-trap data packages of the standard Camtrap DP 1.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from siamesekit.components.readers.columns import USUAL, Columns
+from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.components.readers.tables import Row, Table, csv_table, refuse
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.options import NonNegative
+from siamesekit.registry import READERS
+from siamesekit.wording import line_of_name
+
+Crop = Literal["box", "whole"]
+BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
+OWN = {"observations.csv": ("mediaID", "observationType"), "media.csv": ("mediaID", "deploymentID", "filePath"),
+       "deployments.csv": ("deploymentID",)}  # fmt: skip
+"""The tables of a package, with the columns that join them."""
+
+DEFAULTS = USUAL | {"date": "timestamp", "encounter": "eventID", "species": "scientificName", "site": "locationName"}
+
+
+@READERS.register("camtrap-dp")
+def read_camtrap_dp(
+    root: Path,
+    photos: Path | None = None,
+    crop: Crop = "box",
+    margin: NonNegative = 0.0,
+    group: str = "",
+    unknown: tuple[str, ...] = ("", "unknown"),
+    leave_out: tuple[str, ...] = (),
+    split: str = "split",
+    date: str = "timestamp",
+    encounter: str = "eventID",
+    side: str = "side",
+    species: str = "scientificName",
+    site: str = "locationName",
+) -> list[Record]:
+    """A camera-trap data package (Camtrap DP 1.0): one record per observation of an animal on a photo.
+
+    The folder holds `media.csv`, `observations.csv` and `deployments.csv`. Read are the observations of the type
+    `animal` that name a photo (`mediaID`); those of whole events name none, and are skipped. The box is `bboxX`,
+    `bboxY`, `bboxWidth`, `bboxHeight`, in shares of the photo. All columns of an observation, of its photo and of its
+    deployment become attributes. Observations without `individualID` are of unknown individuals, which are kept apart.
+
+    Args:
+        root: the folder of the package; relative to the config's file.
+        photos: the folder that `filePath` begins at; by default the folder of the package. Addresses on the web are not
+            read: download the photos, and write their paths.
+        crop: whether photos are cropped to the boxes, or used whole (`whole`).
+        margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
+        group: column of the groups, such as `deploymentID`, for the sampler `hierarchical`; empty for none.
+        unknown: texts that stand for an unknown individual.
+        leave_out: individuals whose observations are left out altogether.
+        split: column of the parts of the split; empty for none.
+        date: column of the dates; empty for none.
+        encounter: column of the encounters; empty for none.
+        side: column of the sides or views of the animals; empty for none.
+        species: column of the species; empty for none.
+        site: column of the sites, or `locationID`; empty for none.
+
+    Returns:
+        A list of N records, one per observation, in the order of `observations.csv`.
+
+    Raises:
+        MissingDataError: a table or the folder of photos does not exist.
+        DataError: a column is missing, an observation's photo or deployment is in no table, or the tables have the
+            faults that the reader `csv` names.
+    """
+    table = _joined(*(_rows_by_name(root / name, needed) for name, needed in OWN.items()))
+    attributes = dict(zip(DEFAULTS, (split, date, encounter, side, species, site), strict=True))
+    box = BOX if crop == "box" and set(BOX) <= set(table.header) else ()
+    columns = Columns("filePath", "individualID", group, box, "", attributes, DEFAULTS)
+    folder = folder_of_photos(root / "media.csv", photos)
+    return records_of(table, columns, folder, Rules(unknown, leave_out, relative=True, margin=margin))
+
+
+Rows = tuple[Table, list[tuple[int, dict[str, str]]]]
+"""A table, and its rows: the line, and column → cell."""
+
+
+def _rows_by_name(file: Path, needed: tuple[str, ...]) -> Rows:
+    table = csv_table(file)
+    lacking = [name for name in needed if name not in table.header]
+    if lacking:
+        raise DataError(f"{file}: no column {', '.join(map(repr, lacking))}; it is no table of Camtrap DP 1.0")
+    return table, [(number, dict(zip(table.header, cells, strict=False))) for number, cells in table.rows]
+
+
+def _joined(observations: Rows, media: Rows, deployments: Rows) -> Table:
+    """The observations of animals on photos, with the columns of their photos and deployments."""
+    photos = {cells.get("mediaID", ""): cells for _, cells in media[1]}
+    places = {cells.get("deploymentID", ""): cells for _, cells in deployments[1]}
+    header = list(dict.fromkeys(name for table, _ in (observations, media, deployments) for name in table.header))
+    rows: list[Row] = []
+    problems: list[str] = []
+    animals = [(number, own) for number, own in observations[1] if own.get("observationType") == "animal"]
+    for number, own in animals:
+        name = own.get("mediaID", "")
+        if not name:
+            continue
+        photo = photos.get(name, {})
+        place = places.get(photo.get("deploymentID", ""), {})
+        path = photo.get("filePath", "")
+        if not photo:
+            problems.append(f"line {number}: mediaID {name!r} is not in media.csv")
+        elif not place:
+            problems.append(f"line {number}: deploymentID {photo.get('deploymentID', '')!r} is not in deployments.csv")
+        elif "://" in path:
+            problems.append(f"line {number}: {line_of_name(path)} is on the web: download it, and write its path")
+        cells = {**place, **photo, **own}
+        rows.append(Row(number, [own.get(each) or photo.get(each) or cells.get(each, "") for each in header]))
+    refuse(problems, observations[0].name)
+    if not rows:
+        raise DataError(
+            f"{observations[0].name}: none of its {len(animals)} observations of animals names a photo (mediaID): "
+            "observations of whole events cannot be read"
+        )
+    return Table(observations[0].name, header, iter(rows))

@@ -1,0 +1,44 @@
+"""Reader `noaa-right-whale`: the right whales of a Kaggle competition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from siamesekit.components.readers.columns import Columns
+from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.components.readers.tables import csv_table
+from siamesekit.data.records import Record
+from siamesekit.registry import READERS
+
+
+@READERS.register("noaa-right-whale")
+def read_noaa_right_whale(
+    root: Path,
+    table: str = "train.csv",
+    photos: str = "imgs",
+    unknown: tuple[str, ...] = ("",),
+    leave_out: tuple[str, ...] = (),
+) -> list[Record]:
+    """The download of Kaggle's `noaa-right-whale-recognition`, as it is.
+
+    The folder holds `train.csv` with the columns `Image` and `whaleID`, and the photos of both competition parts in
+    `imgs`. Photos that the table does not name are of the competition's test, and are not read.
+
+    Args:
+        root: the folder of the download; relative to the config's file.
+        table: name of the table in it; cells are separated by commas.
+        photos: name of the folder of photos in it.
+        unknown: texts that stand for an unknown individual.
+        leave_out: individuals whose photos are left out altogether.
+
+    Returns:
+        A list of N records, one per row, in the order of the table.
+
+    Raises:
+        MissingDataError: the table or the folder of photos does not exist.
+        DataError: the table has the faults that the reader `csv` names.
+    """
+    file = root / table
+    return records_of(
+        csv_table(file), Columns("Image", "whaleID"), folder_of_photos(file, root / photos), Rules(unknown, leave_out)
+    )

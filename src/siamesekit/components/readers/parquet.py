@@ -1,0 +1,78 @@
+"""Reader `parquet`: a Parquet table of photos and individuals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from siamesekit.components.readers.columns import USUAL, Columns
+from siamesekit.components.readers.parquet_tables import parquet_table
+from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.data.records import Record
+from siamesekit.options import NonNegative
+from siamesekit.registry import READERS
+
+BoxColumns = str | tuple[str, str, str, str]
+BoxUnits = Literal["absolute", "relative"]
+
+
+@READERS.register("parquet")
+def read_parquet(
+    file: Path,
+    photo: str = "photo",
+    individual: str = "individual",
+    group: str = "",
+    root: Path | None = None,
+    leave_out: tuple[str, ...] = (),
+    unknown: tuple[str, ...] = ("", "unknown", "new_whale", "new_individual"),
+    box: BoxColumns = "",
+    box_units: BoxUnits = "absolute",
+    rotation: str = "",
+    margin: NonNegative = 0.0,
+    split: str = "split",
+    date: str = "date",
+    encounter: str = "encounter",
+    side: str = "side",
+    species: str = "species",
+    site: str = "site",
+) -> list[Record]:
+    """A Parquet table with one row per animal on a photo, with the columns and options of the reader `csv`.
+
+    All values become text: whole numbers have no point (`12`, also in a column of floats with gaps), dates and times
+    are in ISO form, and missing values are empty. A box may also be a list or a struct of four numbers. The reader
+    needs pyarrow: `pip install 'siamesekit[parquet]'`.
+
+    Args:
+        file: the table; relative to the config's file.
+        photo: column of the photo files, relative to `root`.
+        individual: column of the individuals; empty for none: all are unknown then.
+        group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
+        root: the folder of the photos; by default the folder of the table.
+        leave_out: individuals whose photos are left out altogether.
+        unknown: texts that stand for an unknown individual. Their photos are kept apart: they are no class, and in no
+            part of the split. Without the empty text, an empty cell is an error.
+        box: column of the boxes that the photos are cropped to, `x y w h`: left edge, upper edge, width and height; or
+            the list of four such columns. They count in the upright photo, after its EXIF orientation is applied. A row
+            without a box shows the whole photo. Empty for no boxes.
+        box_units: whether boxes are in pixels (`absolute`) or in shares of the photo's width and height (`relative`).
+        rotation: column of the degrees by which boxes are turned clockwise about their centres; empty for none.
+        margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
+        split: column of the parts of the split, as words; empty for none.
+        date: column of the dates, or dates with times; empty for none.
+        encounter: column of the encounters; empty for none.
+        side: column of the sides or views of the animals; empty for none.
+        species: column of the species; empty for none.
+        site: column of the sites; empty for none.
+
+    Returns:
+        A list of N records, one per row, in the order of the table. A record's name is its file's path below `root`.
+
+    Raises:
+        MissingDataError: the table or the folder of photos does not exist.
+        DataError: pyarrow is missing, the file is no Parquet table, or it has the faults that the reader `csv` names.
+    """
+    table = parquet_table(file)
+    attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
+    columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
+    rules = Rules(unknown, leave_out, box_units == "relative", margin)
+    return records_of(table, columns, folder_of_photos(file, root), rules)

@@ -1,0 +1,214 @@
+"""Records of the rows of a table, with all rows that cannot be used told together."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamesekit.components.readers.boxes import box_of
+from siamesekit.components.readers.columns import Columns
+from siamesekit.components.readers.tables import Table, refuse
+from siamesekit.data.dates import ACCEPTED_DATES, moment_of
+from siamesekit.data.photo_listing import PhotoListing
+from siamesekit.data.records import Attributes, Box, Record
+from siamesekit.errors import DataError, MissingDataError
+from siamesekit.wording import line_of_name, near
+
+_NO_DATE = frozenset(("NA", "N/A", "NaN", "nan", "NaT", "None", "null"))
+"""What programs write in place of a date that they do not know."""
+_SHOWN = 60
+"""Maximum number of characters of a cell that are shown."""
+_MOST_SHARED = 200_000
+"""Maximum number of different texts that are kept once for all rows."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the cells of a table are understood.
+
+    Attributes:
+        unknown: texts that stand for an unknown individual.
+        leave_out: individuals whose rows are left out.
+        relative: whether boxes are shares of the photo's sides, instead of pixels.
+        margin: share of a box's sides that is added on each side.
+    """
+
+    unknown: Sequence[str]
+    leave_out: Sequence[str] = ()
+    relative: bool = False
+    margin: float = 0.0
+
+
+def folder_of_photos(table: Path, root: Path | None) -> Path:
+    """The folder of a table's photos, by default the folder of the table.
+
+    Raises:
+        MissingDataError: there is no such folder.
+    """
+    folder = (table.parent if root is None else root).absolute()
+    folder = Path(os.path.normpath(folder))  # links stay links
+    if not folder.is_dir():
+        raise MissingDataError(f"there is no folder {folder}: put the photos of {table} there, or set data.root")
+    return folder
+
+
+def records_of(table: Table, columns: Columns, folder: Path, rules: Rules) -> list[Record]:
+    """One record per row of a table, in its order.
+
+    A record's name is its photo's path below the folder. If several rows have the same photo with different boxes, the
+    names of the second and further ones end in `#2`, `#3`, …, in the order of all rows of the table.
+
+    Raises:
+        DataError: a column is missing, there are no rows, an individual of `leave_out` is in no row, or rows are
+            invalid. The message counts all such rows and shows the first ones.
+    """
+    reading = _Reading(table, columns, folder, rules)
+    with _no_garbage():
+        for number, cells in table.rows:
+            reading.read(number, cells)
+    refuse(reading.problems, table.name)
+    for name in rules.leave_out:
+        if name not in reading.left_out:
+            known = near(name, reading.individuals)
+            raise DataError(f"leave_out: {table.name} has no individual {name!r}{known}")
+    if not reading.records:
+        raise DataError(f"{table.name} has a header but no photos")
+    return reading.records
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Pause the search for reference cycles, which takes a third of the time while millions of objects are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Reading:
+    """The records and problems of the rows that were read so far."""
+
+    def __init__(self, table: Table, columns: Columns, folder: Path, rules: Rules) -> None:
+        self.records: list[Record] = []
+        self.problems: list[str] = []
+        self.left_out: set[str] = set()
+        self.table, self.columns, self.folder, self.rules = table, columns, folder, rules
+        self.places = places = columns.in_table(table)
+        self.date = dict(zip(places.names, places.attributes, strict=True)).get("date")
+        self.unknown, self.leave_out = frozenset(rules.unknown), frozenset(rules.leave_out)
+        self.listing = PhotoListing(folder)
+        self.rows: dict[str | tuple[str | float, ...], int] = {}
+        self.animals: dict[str, int] = {}
+        self.individuals: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+        self.dates: set[str] = set()
+
+    def read(self, number: int, cells: list[str]) -> None:
+        """Read a row: one more record, or problems, or an individual that is left out."""
+        try:
+            record = self._record(number, cells)
+        except ValueError as error:
+            self.problems += [f"{self.table.row_name} {number}: {what}" for what in error.args]
+        else:
+            if record is not None:
+                self.records.append(record)
+
+    def _record(self, number: int, cells: list[str]) -> Record | None:
+        """The record of a row; None if its individual is left out.
+
+        Raises:
+            ValueError: what is wrong with the row, one argument per problem.
+        """
+        places, width = self.places, len(self.table.header)
+        if len(cells) > width:
+            raise ValueError(f"{len(cells)} cells under {width} columns: quote a cell that holds the delimiter")
+        cells += [""] * (width - len(cells))
+        photo = cells[places.photo]
+        individual = "" if places.individual is None else cells[places.individual]
+        group = "" if places.group is None else cells[places.group]
+        if not photo or not (group or places.group is None) or not (individual or "" in self.unknown):
+            raise ValueError(*self._missing(photo, individual, group))
+        try:
+            path, exists = self.listing.find(photo)
+        except ValueError:
+            raise ValueError(f"photo {line_of_name(photo)} is outside {self.folder}") from None
+        file = path[len(self.listing.inside) :].replace(os.sep, "/")
+        name = self._name(file) if places.box else file
+        individual = self.individuals.setdefault(individual, individual)
+        if individual in self.leave_out:
+            self.left_out.add(individual)
+            return None
+        box = self._box(cells)
+        first = self.rows.setdefault(file if box is None else (file, *_numbers(box)), number)
+        if first != number:
+            same = "" if box is None else " with this box"
+            raise ValueError(f"photo {line_of_name(file)}{same} is already on {self.table.row_name} {first}")
+        if self.date is not None:
+            self._check_date(cells, self.date)
+        if not exists:
+            raise ValueError(f"no such photo: {line_of_name(photo)}")
+        return Record(
+            name,
+            "" if individual in self.unknown else individual,
+            Path(path),
+            group,
+            self.folder,
+            box,
+            Attributes(places.names, self._shared([cells[place] for place in places.attributes])),
+        )
+
+    def _missing(self, photo: str, individual: str, group: str) -> list[str]:
+        columns, needs_name = self.columns, "" not in self.unknown
+        return [
+            *([] if photo else [f"no photo in column {columns.photo!r}"]),
+            *([] if individual or not needs_name else [f"no individual in column {columns.individual!r}"]),
+            *([] if group or self.places.group is None else [f"no group in column {columns.group!r}"]),
+        ]
+
+    def _box(self, cells: list[str]) -> Box | None:
+        places = self.places
+        if not places.box:
+            return None
+        rotation = "" if places.rotation is None else cells[places.rotation]
+        return box_of(
+            " ".join([cells[place] for place in places.box]), self.rules.relative, rotation, self.rules.margin
+        )
+
+    def _check_date(self, cells: list[str], place: int) -> None:
+        """Check the date of a row; a program's word for an unknown date is replaced by an empty cell."""
+        date = cells[place]
+        if date in _NO_DATE:
+            cells[place] = ""
+        elif date and date not in self.dates:
+            if moment_of(date) is None:
+                raise ValueError(f"date {date[:_SHOWN]!r} is none of the accepted forms ({ACCEPTED_DATES})")
+            if len(self.dates) < _MOST_SHARED:
+                self.dates.add(date)
+
+    def _name(self, photo: str) -> str:
+        """The name of the next animal on a photo."""
+        number = self.animals[photo] = self.animals.get(photo, 0) + 1
+        name = photo
+        while number > 1 and (name := f"{photo}#{number}") in self.animals:
+            number += 1
+        if name != photo:
+            self.animals[name] = 1
+        return name
+
+    def _shared(self, texts: list[str]) -> tuple[str, ...]:
+        """Texts as a tuple; equal texts of all rows are one object."""
+        seen = self.texts
+        if len(seen) < _MOST_SHARED:
+            return tuple([seen.setdefault(text, text) for text in texts])
+        return tuple([seen.get(text, text) for text in texts])
+
+
+def _numbers(box: Box) -> tuple[float, ...]:
+    return box.x, box.y, box.width, box.height, box.rotation

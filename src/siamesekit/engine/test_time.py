@@ -1,0 +1,39 @@
+"""The test photos' embeddings, with test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from siamesekit.components.encoders.views import embed_views, normalizes
+from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, Stored
+from siamesekit.engine.training import embed_stored
+from siamesekit.hardware.compute import Compute
+from siamesekit.model import Encoder
+
+
+@torch.no_grad()
+def embed_test(
+    encoder: Encoder, stored: Stored, images: Tensor, photos: Tensor, compute: Compute, tta: Sequence[str]
+) -> Tensor:
+    """Embeddings `[n, D]` of the test photos in inference mode, on the CPU.
+
+    Args:
+        encoder: the encoder, on the device of `compute`.
+        stored: the stored images, from which photos without further views are embedded.
+        images: all images, uint8 `[N, 3, S, S]`.
+        photos: the test photos, as indices into the images, int64 `[n]`.
+        compute: device and number format.
+        tta: views of each photo in addition to the photo itself.
+    """
+    if not tta:
+        return embed_stored(encoder, stored, photos, compute)
+    encoder.eval()
+    embedded = []
+    for chunk in photos.split(EMBEDDED_CHUNK):
+        pixels = images[chunk].to(compute.device).contiguous(memory_format=torch.channels_last)
+        with compute.autocast():
+            embedded.append(embed_views(encoder, pixels, tta, normalizes(encoder.head)).float().cpu())
+    return torch.cat(embedded)

@@ -1,0 +1,6 @@
+"""The catalogue of known individuals: photos are enrolled, corrected and searched.
+
+`catalogue` is the door. It keeps `database` (who is who, and a journal of every change) and `embedding_matrix` (one row
+per photo), both for one `bound_model`. `enrolling` sorts and embeds new photos, `conditions` chooses among the known
+ones, and `search` ranks them.
+"""

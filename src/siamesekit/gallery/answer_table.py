@@ -1,0 +1,69 @@
+"""A table of answers: one row per candidate."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamesekit.artifact.embedding_files import spreadsheet_cell
+from siamesekit.errors import OutputError
+from siamesekit.files.atomic import write_atomic
+from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.gallery.search import Answer
+
+COLUMNS = ("query", "rank", "individual", "distance", "similarity", "probability", "new", "best photo", "photos")
+"""Columns of a table of answers."""
+HEADER = ",".join(COLUMNS)
+
+
+def check_table(path: Path) -> None:
+    """Check, before any work, that a table of answers can be written.
+
+    Raises:
+        OutputError: the folder is missing, or the file holds something else.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+    refuse_what_is_not_ours(path, "answers of a search", _is_table)
+
+
+def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
+    """Write one row per candidate; names are escaped, so that no spreadsheet takes them for formulas.
+
+    Args:
+        path: the file.
+        answers: names of the queries, photos or encounters, with their answers.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    output = io.StringIO()
+    rows = csv.writer(output, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for query, answer in answers:
+        for rank, candidate in enumerate(answer.candidates, 1):
+            rows.writerow(
+                [
+                    spreadsheet_cell(query),
+                    rank,
+                    spreadsheet_cell(candidate.individual),
+                    f"{candidate.distance:.9g}",
+                    _cell(candidate.similarity),
+                    _cell(candidate.probability),
+                    _cell(answer.new),
+                    spreadsheet_cell(candidate.best.path),
+                    candidate.photos,
+                ]
+            )
+    write_atomic(path, output.getvalue())
+
+
+def _cell(probability: float | None) -> str:
+    return "" if probability is None else f"{probability:.6g}"
+
+
+def _is_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) == HEADER.encode()

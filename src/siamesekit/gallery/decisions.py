@@ -1,0 +1,144 @@
+"""A table of a person's decisions: who is on the photos of a season."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from siamesekit.artifact.embedding_files import text_of_cell
+from siamesekit.data.records import Box, Record
+from siamesekit.errors import DataError
+from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
+from siamesekit.gallery.enrolling import SHOWN, box_of
+from siamesekit.gallery.names import checked_name
+from siamesekit.wording import and_more, line_of_name, near
+
+Word = Literal["same", "new", "unsure", "bad"]
+"""A decision: the photo shows an individual of the catalogue, one that is new, or it stays open, or cannot be used."""
+COLUMNS = ("query", "name", "photo", "sha256", "box", "decision", "individual", "rejected", "attributes")
+"""Columns of the table."""
+_DIGEST = 64
+"""Digits of a fingerprint."""
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision on one photo.
+
+    Attributes:
+        record: record of the photo; its individual is the one decided on, empty for `unsure` and `bad`.
+        sha256: digest of the photo's file.
+        word: the decision.
+        rejected: names of individuals that the person has seen beside the photo and rejected.
+        place: where the decision stands, such as `line 3`, for messages.
+    """
+
+    record: Record
+    sha256: str
+    word: Word
+    rejected: tuple[str, ...]
+    place: str
+
+
+def read_decisions(file: Path) -> list[Decision]:
+    """Read a table of decisions, as the page of `siamesekit match` writes it.
+
+    Raises:
+        DataError: the file is no such table, or lines are wrong; it counts them and shows the first ones.
+    """
+    shown = line_of_name(str(file))
+    try:
+        text = read_plain(file, MAX_TABLE_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{shown} is not UTF-8; save it as CSV (UTF-8)") from None
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    decisions: list[Decision] = []
+    problems: list[str] = []
+    try:
+        header = next(rows, [])
+        missing = [column for column in COLUMNS if column not in header]
+        if missing:
+            raise DataError(
+                f"{shown} has no column {missing[0]!r}: expected the decisions that the page of siamesekit match saves"
+            )
+        for cells in rows:
+            if not any(cells):
+                continue
+            place = f"line {rows.line_num}"
+            if len(cells) != len(header):
+                problems.append(f"{place}: {len(cells)} cells, and the header has {len(header)}")
+                continue
+            row = {name: text_of_cell(cell) for name, cell in zip(header, cells, strict=True)}
+            try:
+                decisions.append(decision_of(row, place))
+            except DataError as error:
+                problems.append(f"{place}: {error}")
+    except csv.Error as error:
+        raise DataError(f"{shown}, line {rows.line_num}: {error}; save the decisions again") from None
+    refuse(problems, f"{shown}: {len(problems)} lines are wrong; nothing was changed:")
+    if not decisions:
+        raise DataError(f"{shown} has no decisions")
+    return decisions
+
+
+def decision_of(row: dict[str, str], place: str) -> Decision:
+    """A decision from its cells, by the names of the columns.
+
+    Raises:
+        DataError: a cell is wrong.
+    """
+    word, name = row["decision"], row["individual"]
+    if word not in get_args(Word):
+        raise DataError(f"the decision is {word!r}{near(word, get_args(Word))}; expected {', '.join(get_args(Word))}")
+    if word in ("same", "new"):
+        name = checked_name(name)
+    elif name:
+        raise DataError(f"the decision is {word}, so there is no individual, but {name!r} is named")
+    digest = row["sha256"]
+    if len(digest) != _DIGEST or not set(digest) <= set("0123456789abcdef"):
+        raise DataError(f"sha256 has {_DIGEST} digits 0 … f, not {digest[:80]!r}")
+    if not row["photo"]:
+        raise DataError("the photo is missing")
+    rejected = _json(row["rejected"] or "[]", "rejected", _texts)
+    attributes = _json(row["attributes"] or "{}", "attributes", _text_by_name)
+    box: Box | None = _json(row["box"], "box", lambda _: box_of(row["box"])) if row["box"] else None
+    record = Record(row["name"] or row["photo"], name, Path(row["photo"]), box=box, attributes=attributes)
+    return Decision(record, digest, word, tuple(rejected), place)  # type: ignore[arg-type]
+
+
+def refuse(problems: Sequence[str], message: str) -> None:
+    """Refuse a table with wrong lines.
+
+    Raises:
+        DataError: there are some; it shows the first ones.
+    """
+    if problems:
+        more = and_more(len(problems), SHOWN)
+        raise DataError(message, [*problems[:SHOWN], *([f"… {more}"] if more else [])])
+
+
+def _json(cell: str, column: str, read: Callable[[Any], Read]) -> Read:
+    with suppress(ValueError, TypeError, RecursionError):
+        return read(json.loads(cell))
+    raise DataError(f"{column} is damaged: {line_of_name(cell[:80])}")
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError("not a list of texts")
+    return value
+
+
+def _text_by_name(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("not texts by name")
+    return value

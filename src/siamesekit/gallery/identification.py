@@ -1,0 +1,206 @@
+"""Open-set identification: the probability of each candidate, and that the individual is new.
+
+For a query, let d₁ ≤ d₂ ≤ … be the distances to the nearest `NEAREST` of n individuals. With weights
+rⱼ = exp(−slope·dⱼ),
+
+    P(known)     = σ(offset + scale · log Σ rⱼ − growth · log n)
+    P(j | known) = rⱼ / Σ rⱼ
+
+If log-likelihood ratios of same against different are linear in the distance, then Bayes' rule gives this form with
+scale = growth = 1: the more individuals are searched, the nearer is the nearest by chance. The four numbers are fitted
+by maximum likelihood to queries whose individual is in the gallery and to queries whose individual is left out, in
+galleries of several sizes, known and new with equal weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from siamesekit.evaluation.intervals import Floats
+
+NEAREST = 12
+"""Individuals that get a probability: as many as an answer has by default."""
+FEWEST = 10
+"""Fewest individuals for a fit."""
+SIZES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000)
+"""Sizes of the galleries of a fit, as far as there are individuals, and all of them."""
+ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Queries in galleries, N together.
+
+    Attributes:
+        distances: distances to the nearest individuals of the gallery, ascending, `[N, NEAREST]`, ∞ where there are
+            fewer.
+        own: place of the query's own individual among them, int64 `[N]`; −1 if it is farther, −2 if it is new.
+        size: number of individuals in the gallery, int64 `[N]`.
+        individual: the query's own individual, int64 `[N]`.
+    """
+
+    distances: Floats
+    own: NDArray[np.int64]
+    size: NDArray[np.int64]
+    individual: NDArray[np.int64]
+
+    @property
+    def new(self) -> NDArray[np.bool_]:
+        """Which queries are of individuals that are not in the gallery."""
+        new: NDArray[np.bool_] = self.own == -2
+        return new
+
+
+@dataclass(frozen=True)
+class Identification:
+    """A fitted model of identification; see the module.
+
+    Attributes:
+        slope: decrease of the log weight per unit of distance, above 0.
+        scale: factor of the log of the summed weights.
+        offset: log-odds of "known" at sum 1 and size 1.
+        growth: factor of the log of the gallery's size.
+        individuals: number of individuals whose photos were queries of the fit.
+        largest: largest gallery of the fit; beyond it, probabilities are extrapolated.
+        limits: P(new) of queries of new individuals in the largest galleries: for each individual the smallest,
+            ascending. `limit` uses them.
+    """
+
+    slope: float
+    scale: float
+    offset: float
+    growth: float
+    individuals: int
+    largest: int
+    limits: tuple[float, ...]
+
+    def probabilities(
+        self, distances: Floats, size: int | NDArray[np.int64], new_share: float = 0.5
+    ) -> tuple[Floats, Floats]:
+        """Probability of each candidate `[N, m]`, and of a new individual `[N]`; together they are 1.
+
+        Args:
+            distances: distances to the nearest individuals, ascending, `[N, m]`; the first `NEAREST` count.
+            size: number of individuals that were searched.
+            new_share: share of new individuals among the queries that one expects, above 0 and below 1.
+        """
+        if not 0 < new_share < 1:
+            raise ValueError(f"new_share must be above 0 and below 1, not {new_share}")
+        weights = -self.slope * distances
+        weights[:, NEAREST:] = -np.inf
+        total = np.logaddexp.reduce(weights, axis=1)
+        odds = self.offset + self.scale * total - self.growth * np.log(size) - math.log(new_share / (1 - new_share))
+        known = 0.5 * (1 + np.tanh(odds / 2))
+        each: Floats = np.exp(weights - total[:, None]) * known[:, None]
+        return each, 1 - known
+
+    def limit(self, false_known_rate: float) -> float | None:
+        """The largest P(new) up to which a query may be called known, if at most this share of new ones may be.
+
+        For each individual the worst of its photos counts, and the share is bounded in the manner of conformal
+        prediction: for a further individual, the probability that any photo like those is called known is at most the
+        rate. The gallery must be as large as the largest of the fit.
+
+        Returns:
+            None if there are too few individuals to promise this: at least 1/rate − 1 are needed.
+        """
+        allowed = math.floor(false_known_rate * (len(self.limits) + 1) + 1e-9)
+        if allowed < 1:
+            return None
+        return float(np.nextafter(self.limits[allowed - 1], -np.inf))
+
+
+def trials(distances: Floats, own: NDArray[np.int64], rng: np.random.Generator, sizes: Sequence[int] = SIZES) -> Trials:
+    """Queries in random galleries of several sizes, each once with its own individual and once without.
+
+    Args:
+        distances: distance of each query to each of I individuals, `[Q, I]`; to its own without the query's own photo,
+            NaN if it has no other.
+        own: index of each query's individual, int64 `[Q]`, 0 … I − 1.
+        rng: draws the galleries.
+        sizes: numbers of individuals in the galleries; those beyond I − 1 become I − 1.
+    """
+    count = distances.shape[1]
+    rows, places, numbers, individuals = [], [], [], []
+    for size in sorted({min(size, count - 1) for size in sizes}):
+        for query, mine in enumerate(own):
+            others = np.delete(np.arange(count), mine)
+            chosen = others if size == count - 1 else rng.choice(others, size, replace=False)
+            strange = np.sort(distances[query, chosen])
+            for known in (False, True):
+                if known and np.isnan(distances[query, mine]):
+                    continue
+                row = strange[: size - known] if known and size > 1 else strange
+                place = -2
+                if known:
+                    place = int(np.searchsorted(row, distances[query, mine]))
+                    row = np.insert(row, place, distances[query, mine])
+                    place = place if place < NEAREST else -1
+                padded = np.full(NEAREST, np.inf)
+                padded[: min(len(row), NEAREST)] = row[:NEAREST]
+                rows.append(padded)
+                places.append(place)
+                numbers.append(len(row))
+                individuals.append(int(mine))
+    return Trials(np.array(rows), np.array(places), np.array(numbers), np.array(individuals))
+
+
+def fit(found: Trials) -> Identification | None:
+    """Fit to trials; None with fewer than `FEWEST` individuals, or if near ones are not likelier to be the same.
+
+    The weight of each individual is the same within the known and within the new trials. Targets are softened after
+    Platt (1999), so that the fit stays finite if the trials can be told apart perfectly.
+    """
+    individuals = len(np.unique(found.individual))
+    if individuals < FEWEST or found.new.all():
+        return None
+    finite = np.isfinite(found.distances)
+    middle, spread = found.distances[finite].mean(), found.distances[finite].std()
+    if not spread > 0:
+        return None
+    near = torch.from_numpy(np.where(finite, (found.distances - middle) / spread, np.inf))
+    size = torch.from_numpy(np.log(found.size))
+    new = torch.from_numpy(found.new)
+    place = torch.from_numpy(found.own)
+    weight = torch.zeros(len(new), dtype=torch.float64)
+    for kind in (found.new, ~found.new):
+        _, which, counts = np.unique(found.individual[kind], return_inverse=True, return_counts=True)
+        weight[torch.from_numpy(kind)] = torch.from_numpy(1 / counts[which] / len(counts))
+    soft = 1 / (individuals + 2)
+    target = torch.where(new, soft, 1 - soft).double()
+    listed = place >= 0
+    choices = place.clamp_min(0)[:, None]
+    theta = torch.tensor([0.0, 0.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)  # log slope, log scale, …
+    optimizer = torch.optim.LBFGS([theta], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+
+    def cost() -> torch.Tensor:
+        optimizer.zero_grad()
+        weights = torch.where(near.isinf(), -torch.inf, -theta[0].exp() * near.nan_to_num(posinf=0.0))
+        total = weights.logsumexp(1)
+        logit = theta[2] + theta[1].exp() * total - theta[3] * size
+        chosen = (total - weights.gather(1, choices)[:, 0]) * (1 - soft)
+        value = torch.nn.functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+        value = (weight * (value + torch.where(listed, chosen, 0.0))).sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(cost)
+    log_slope, log_scale, offset, growth = theta.detach().tolist()
+    slope, scale = math.exp(log_slope) / spread, math.exp(log_scale)
+    if not all(map(math.isfinite, (slope, scale, offset, growth))) or scale < 1e-6:
+        return None
+    offset += scale * slope * middle
+    fitted = Identification(slope, scale, offset, growth, individuals, int(found.size.max()), ())
+    strangers = found.new & (found.size == found.size[found.new].max())
+    _, chance = fitted.probabilities(found.distances[strangers], found.size[strangers])
+    worst = [chance[found.individual[strangers] == each].min() for each in np.unique(found.individual[strangers])]
+    return Identification(
+        slope, scale, offset, growth, individuals, int(found.size.max()), tuple(sorted(map(float, worst)))
+    )

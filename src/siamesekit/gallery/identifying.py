@@ -1,0 +1,133 @@
+"""Fit the model of identification to the photos of a catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from siamesekit.components.distances.distance import Distance, pairwise
+from siamesekit.errors import ArtifactError
+from siamesekit.evaluation.intervals import Floats
+from siamesekit.files.run_files import SPLIT, run_of
+from siamesekit.files.untrusted import MAX_TABLE_BYTES
+from siamesekit.files.untrusted_json import read_json
+from siamesekit.gallery.identification import FEWEST, Identification, fit, trials
+from siamesekit.gallery.names import composed
+from siamesekit.gallery.search import MEMORY, Gallery, Scoring, Segments
+from siamesekit.randomness import generator
+
+QUERIES, EACH = 1000, 5
+"""Most photos that are searched for a fit, and most photos of one individual among them."""
+
+
+@dataclass(frozen=True)
+class FittedIdentification:
+    """The model of identification of a catalogue, and what it is worth.
+
+    Attributes:
+        model: the fitted model, or None.
+        note: in words: which individuals it was fitted to, or why there is none.
+        trained: whether individuals that trained the network are among them, for which it may be too sure.
+    """
+
+    model: Identification | None
+    note: str
+    trained: bool
+
+
+def fit_identification(
+    gallery: Gallery,
+    distance: Distance,
+    trained: NDArray[np.bool_],
+    scoring: Scoring = "nearest",
+    together: int = 1,
+) -> FittedIdentification:
+    """Fit to the photos of individuals that did not train the network, or of all if there are fewer than `FEWEST`.
+
+    Args:
+        gallery: all photos of a catalogue.
+        distance: the model's distance.
+        trained: which individuals trained the network, `[I]`.
+        scoring: how the distance to an individual follows from those to its photos.
+        together: number of photos of one individual that are searched together. If fewer than `FEWEST` individuals have
+            more photos than that, fewer are taken: that is less sure.
+    """
+    strangers = np.flatnonzero(~trained)
+    biased = len(strangers) < FEWEST
+    chosen = np.arange(len(trained)) if biased else strangers
+    if len(chosen) < FEWEST:
+        return FittedIdentification(
+            None, f"no probabilities: the catalogue has {len(chosen)} individuals, and {FEWEST} are needed", biased
+        )
+    rng = generator(0, "identification")
+    sizes = np.sort(np.bincount(gallery.individuals, minlength=len(trained))[chosen])
+    together = max(1, min(together, int(sizes[-FEWEST]) - 1))
+    queries = _queries(gallery.individuals, chosen, together, rng)
+    own = gallery.individuals[queries[:, 0]]
+    model = fit(trials(_distances(queries, gallery, distance, len(trained), scoring), own, rng))
+    if model is None:
+        note = "no probabilities: photos of one individual are not nearer to each other than to others, or are missing"
+        return FittedIdentification(None, note, biased)
+    which = "some of which trained the network: they may be too sure" if biased else "which did not train the network"
+    what = "photos" if together == 1 else f"{together} photos at a time"
+    note = f"probabilities are fitted to {what} of {model.individuals} individuals, {which}"
+    return FittedIdentification(model, note, biased)
+
+
+def trained_individuals(run: Path) -> list[str]:
+    """Names of the individuals that trained a run's network; none if the folder does not tell.
+
+    Raises:
+        ArtifactError: the run's split cannot be read.
+    """
+    file = run_of(run) / SPLIT
+    if not file.is_file():
+        return []
+    parts = read_json(file, most=MAX_TABLE_BYTES).get("parts", {})
+    if not isinstance(parts, dict):
+        raise ArtifactError(f"{file} is altered: its parts are missing")
+    return sorted({composed(str(name)) for name in parts.get("train") or ()})
+
+
+def _queries(
+    individuals: NDArray[np.int64], chosen: NDArray[np.int64], together: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Photos to search, `[Q, together]`: at most `EACH` groups of an individual and `QUERIES` groups in all, ascending.
+
+    The groups of an individual share no photo.
+    """
+    order = rng.permutation(len(individuals))
+    order = order[np.isin(individuals[order], chosen)]
+    by_owner = order[np.argsort(individuals[order], kind="stable")]
+    owners = individuals[by_owner]
+    places = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    groups = np.bincount(owners)[owners] // together
+    kept = by_owner[(places // together < EACH) & (places // together < groups)].reshape(-1, together)
+    kept = rng.permutation(kept)[:QUERIES]
+    return kept[np.argsort(kept[:, 0])]
+
+
+def _distances(
+    queries: NDArray[np.int64], gallery: Gallery, distance: Distance, count: int, scoring: Scoring
+) -> Floats:
+    """Distance of each group of photos to each individual, without their own pairs, `[Q, I]`; NaN without others."""
+    groups, together = queries.shape
+    segments, rows = Segments(gallery.individuals, count), max(1, MEMORY // (8 * len(gallery) * together))
+    scores = np.empty((groups, count))
+    for start in range(0, groups, rows):
+        part = queries[start : start + rows]
+        far = pairwise(distance, gallery.embeddings[torch.from_numpy(part.ravel())], gallery.embeddings)
+        table = far.double().numpy()
+        each = segments.nearest(table)[0] if scoring == "nearest" else segments.mean(table, scoring)
+        scores[start : start + rows] = each.reshape(len(part), together, count).mean(1)
+        for row, photos in enumerate(part):
+            mine = gallery.individuals[photos[0]]
+            others = np.setdiff1d(np.flatnonzero(gallery.individuals == mine), photos)
+            left = np.sort(table[row * together : (row + 1) * together][:, others], axis=1)
+            most = len(others) if scoring == "mean" else 1 if scoring == "nearest" else scoring
+            scores[start + row, mine] = left[:, :most].mean() if len(others) else np.nan
+    return scores

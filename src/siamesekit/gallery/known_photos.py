@@ -1,0 +1,144 @@
+"""The photos of a catalogue: rows of the database and of the matrix, written and read together."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from siamesekit.data.records import Record
+from siamesekit.errors import UserError
+from siamesekit.gallery.conditions import parse
+from siamesekit.gallery.embedding_matrix import EmbeddingMatrix, RowBatch
+from siamesekit.gallery.enrolling import NewPhoto, box_of
+from siamesekit.gallery.search import Gallery, Names
+from siamesekit.wording import near
+
+INDIVIDUAL, PHOTO = "individual", "photo"
+"""Columns of a condition that every catalogue has."""
+
+
+@dataclass(frozen=True)
+class KnownPhoto:
+    """A photo of a catalogue.
+
+    Attributes:
+        number: its number.
+        record: its record, with its file as it was enrolled.
+        sha256: digest that the file had.
+        thumbnail: a small JPEG; empty if none could be made.
+    """
+
+    number: int
+    record: Record
+    sha256: str
+    thumbnail: bytes
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Number of known photos, those without an individual included."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0])
+
+
+def insert(connection: sqlite3.Connection, photos: Sequence[tuple[int, NewPhoto]], thumbnails: Sequence[bytes]) -> None:
+    """Insert photos by their numbers, with attributes and thumbnails, without an individual."""
+    connection.executemany(
+        "INSERT INTO photos VALUES (?, NULL, ?, ?, ?, ?, ?)",
+        (
+            (number, photo.record.name, str(Path(str(photo.record.source)).absolute()), photo.box, photo.sha256, small)
+            for (number, photo), small in zip(photos, thumbnails, strict=True)
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO attributes VALUES (?, ?, ?)",
+        ((name, number, value) for number, photo in photos for name, value in photo.record.attributes.items() if value),
+    )
+
+
+def facts(connection: sqlite3.Connection, number: int) -> KnownPhoto:
+    """What is known of a photo, by its number.
+
+    Raises:
+        UserError: there is no such photo.
+    """
+    row = connection.execute(
+        "SELECT p.name, p.path, p.box, p.sha256, p.thumbnail, i.name FROM photos p "
+        "LEFT JOIN individuals i ON i.id = p.individual WHERE p.id = ?",
+        (number,),
+    ).fetchone()
+    if row is None:
+        raise UserError(f"the catalogue has no photo {number}")
+    name, path, box, digest, thumbnail, individual = row
+    attributes = dict(connection.execute("SELECT name, value FROM attributes WHERE photo = ?", (number,)))
+    record = Record(name, individual or "", Path(path), box=box_of(box), attributes=attributes)
+    return KnownPhoto(number, record, digest, bytes(thumbnail))
+
+
+def batches(connection: sqlite3.Connection) -> list[RowBatch]:
+    """The batches of rows of the matrix."""
+    return [RowBatch(*row) for row in connection.execute("SELECT first, rows, checksum FROM batches ORDER BY first")]
+
+
+def note(connection: sqlite3.Connection, stored: Sequence[RowBatch]) -> None:
+    """Note batches of rows of the matrix."""
+    connection.executemany(
+        "INSERT INTO batches VALUES (?, ?, ?)", ((batch.first, batch.rows, batch.checksum) for batch in stored)
+    )
+
+
+def read(connection: sqlite3.Connection, matrix: EmbeddingMatrix) -> tuple[Gallery, Names]:
+    """All photos with an individual, which may be none, after comparing the matrix with its checksums.
+
+    Raises:
+        ArtifactError: the matrix is damaged.
+    """
+    rows = connection.execute(
+        "SELECT p.id, p.individual, i.name, p.name, p.path FROM photos p JOIN individuals i "
+        "ON i.id = p.individual ORDER BY p.id"
+    ).fetchall()
+    known = count(connection)
+    matrix.verify(batches(connection))
+    embeddings = torch.from_numpy(matrix.read(known))
+    photos = np.array([row[0] for row in rows], np.int64)
+    _, owner = np.unique(np.array([row[1] for row in rows], np.int64), return_inverse=True)
+    if len(rows) < known:
+        embeddings = embeddings[torch.from_numpy(photos - 1)]
+    names = {int(each): row[2] for each, row in zip(owner, rows, strict=True)}
+    gallery = Gallery(embeddings, photos, owner.astype(np.int64))
+    return gallery, Names([names[number] for number in range(len(names))], [(row[3], row[4]) for row in rows])
+
+
+def chosen(connection: sqlite3.Connection, gallery: Gallery, names: Names, where: str) -> tuple[Gallery, Names]:
+    """The photos that meet a condition.
+
+    Raises:
+        UserError: the text is no condition, a column is unknown, or no photo meets it.
+    """
+    kept = np.flatnonzero(parse(where).mask(lambda column: _values(connection, column, gallery, names)))
+    if not len(kept):
+        raise UserError(f"no photo of the catalogue meets the condition {where!r}")
+    left, owner = np.unique(gallery.individuals[kept], return_inverse=True)
+    part = Gallery(gallery.embeddings[torch.from_numpy(kept)], gallery.photos[kept], owner.astype(np.int64))
+    return part, Names([names.individuals[n] for n in left.tolist()], [names.photos[n] for n in kept.tolist()])
+
+
+def columns(connection: sqlite3.Connection) -> list[str]:
+    """Names of the attributes."""
+    return [row[0] for row in connection.execute("SELECT DISTINCT name FROM attributes ORDER BY name")]
+
+
+def _values(connection: sqlite3.Connection, column: str, gallery: Gallery, names: Names) -> list[str]:
+    """A column's value for each photo of the gallery, empty where unknown."""
+    if column == INDIVIDUAL:
+        return [names.individuals[number] for number in gallery.individuals.tolist()]
+    if column == PHOTO:
+        return [name for name, _ in names.photos]
+    known = [*columns(connection), INDIVIDUAL, PHOTO]
+    if column not in known:
+        raise UserError(f"the catalogue has no column {column!r}{near(column, known)}; columns: {', '.join(known)}")
+    values = dict(connection.execute("SELECT photo, value FROM attributes WHERE name = ?", (column,)))
+    return [values.get(photo, "") for photo in gallery.photos.tolist()]

@@ -1,0 +1,192 @@
+"""Match the photos of a season with a catalogue: candidates for each photo, or for each encounter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, UserError
+from siamesekit.gallery.enrolling import box_text, fingerprints
+from siamesekit.gallery.search import Answer, Scoring
+from siamesekit.progress import Progress
+from siamesekit.wording import near
+
+if TYPE_CHECKING:
+    from siamesekit.gallery.catalogue import Catalogue
+
+Status = Literal["enrolled", "bad"]
+"""Why a photo is not matched: the catalogue has it already, or a person has called it bad."""
+
+
+@dataclass(frozen=True)
+class QueryPhoto:
+    """A photo of a query.
+
+    Attributes:
+        record: its record; the source is a file.
+        sha256: digest of the file.
+    """
+
+    record: Record
+    sha256: str
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What makes it the same photo: the content of its file and the box."""
+        return self.sha256, box_text(self.record.box)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One photo, or the photos of one encounter, with its answer.
+
+    Attributes:
+        name: name of the photo or of the encounter.
+        photos: its photos.
+        answer: the candidates.
+    """
+
+    name: str
+    photos: tuple[QueryPhoto, ...]
+    answer: Answer
+
+    @property
+    def uncertainty(self) -> float:
+        """How open the answer is, 0 … 1: one minus the probability of the likeliest answer.
+
+        Without probabilities, the distance of the first candidate as a share of the second one's.
+        """
+        candidates = self.answer.candidates
+        if self.answer.new is not None:
+            return 1 - max(self.answer.new, *(each.probability or 0.0 for each in candidates))
+        if len(candidates) < 2 or candidates[1].distance <= 0:
+            return 0.0
+        return min(1.0, max(0.0, candidates[0].distance / candidates[1].distance))
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The queries of a season, and what was left out.
+
+    Attributes:
+        queries: the queries, in the order of the input.
+        unusable: photos that cannot be read.
+        enrolled: number of photos that the catalogue has already.
+        bad: number of photos that a person has called bad.
+        copies: number of photos that occur twice in the input.
+        note: what the probabilities are worth, in words, or why there are none.
+    """
+
+    queries: tuple[Query, ...]
+    unusable: tuple[UnusablePhoto, ...]
+    enrolled: int
+    bad: int
+    copies: int
+    note: str
+
+
+def match(
+    catalogue: Catalogue,
+    records: Sequence[Record],
+    k: int | None = None,
+    where: str | None = None,
+    scoring: Scoring = "nearest",
+    encounter: str | None = None,
+    progress: Progress | None = None,
+) -> Matches:
+    """Search the individuals that are most like the photos of a season; nothing is changed.
+
+    Photos that the catalogue has already, copies, and photos that were called bad are counted and left out.
+
+    Args:
+        catalogue: the catalogue.
+        records: records of the photos, such as a reader gives; the individuals' names are not used.
+        k: number of individuals in each answer, as for `Catalogue.search`.
+        where: condition on the photos that are searched, as for `Catalogue.search`.
+        scoring: distance to an individual, as for `Catalogue.search`.
+        encounter: attribute whose value photos of one encounter share: they are searched together. A photo without a
+            value is a query of its own.
+        progress: progress display.
+
+    Raises:
+        DataError: no photo is left to match, or a record's source is not a file.
+        UserError: no photo has the attribute, or the search cannot be made as asked.
+    """
+    progress = progress or Progress()
+    _check_attribute(records, encounter)
+    photos: dict[tuple[str, str], QueryPhoto] = {}
+    unusable: list[UnusablePhoto] = []
+    for record, digest in zip(records, fingerprints(records, progress), strict=True):
+        if isinstance(digest, UnusablePhoto):
+            unusable.append(digest)
+        else:
+            photo = QueryPhoto(record, digest)
+            photos.setdefault(photo.identity, photo)  # the first of copies
+    copies = len(records) - len(unusable) - len(photos)
+    status = catalogue.status(list(photos))
+    left = [photo for identity, photo in photos.items() if identity not in status]
+    bad: dict[int, UnusablePhoto] = {}
+    counts = {word: sum(each == word for each in status.values()) for word in ("enrolled", "bad")}
+    try:
+        embeddings = catalogue.model.embed_records([photo.record for photo in left], progress, bad)
+    except DataError:
+        if len(bad) < len(left):
+            raise
+    unusable += bad.values()
+    kept = [photo for number, photo in enumerate(left) if number not in bad]
+    if not kept:
+        raise DataError(
+            f"there is nothing to match: of {len(records)} photos, {counts['enrolled']} are in the catalogue already, "
+            f"{counts['bad']} were called bad, {len(unusable)} cannot be read, and {copies} are copies of others",
+            [str(finding) for finding in unusable[:10]],
+        )
+    groups: dict[str | int, list[int]] = {}
+    for number, photo in enumerate(kept):
+        value = photo.record.attributes.get(encounter, "") if encounter else ""
+        groups.setdefault(value or number, []).append(number)
+    answers = _search(catalogue, kept, embeddings, list(groups.values()), k, where, scoring)
+    queries = [
+        Query(str(value) if isinstance(value, str) else kept[members[0]].record.name,
+              tuple(kept[number] for number in members), answer)
+        for (value, members), answer in zip(groups.items(), answers, strict=True)
+    ]  # fmt: skip
+    note = catalogue.identification(scoring, max(len(query.photos) for query in queries)).note
+    return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
+
+
+def _search(
+    catalogue: Catalogue,
+    photos: Sequence[QueryPhoto],
+    embeddings: torch.Tensor,
+    groups: Sequence[list[int]],
+    k: int | None,
+    where: str | None,
+    scoring: Scoring,
+) -> list[Answer]:
+    """One answer for each group of photos; those of single photos are searched at once."""
+    answers: dict[int, Answer] = {}
+    single = [place for place, members in enumerate(groups) if len(members) == 1]
+    if single:
+        rows = [groups[place][0] for place in single]
+        names = [photos[row].record.name for row in rows]
+        found = catalogue.search_embeddings(names, embeddings[torch.tensor(rows)], k, where, scoring)
+        answers.update(zip(single, found, strict=True))
+    for place, members in enumerate(groups):
+        if len(members) > 1:
+            names = [photos[row].record.name for row in members]
+            chosen = embeddings[torch.tensor(members)]
+            (answers[place],) = catalogue.search_embeddings(names, chosen, k, where, scoring, together=True)
+    return [answers[place] for place in range(len(groups))]
+
+
+def _check_attribute(records: Sequence[Record], name: str | None) -> None:
+    """Refuse an attribute that no photo has."""
+    known = {each for record in records for each in record.attributes}
+    if name is not None and name not in known:
+        columns = f"; columns: {', '.join(sorted(known))}" if known else "; the photos have no further columns"
+        raise UserError(f"the photos have no column {name!r}{near(name, known)}{columns}")

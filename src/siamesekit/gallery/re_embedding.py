@@ -1,0 +1,79 @@
+"""Move a catalogue to another model."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.gallery import known_photos
+from siamesekit.gallery.bound_model import copy_model, model_digest, remove_model
+from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
+from siamesekit.gallery.enrolling import box_of, sort
+from siamesekit.gallery.identifying import trained_individuals
+from siamesekit.gallery.storage import BATCH, MATRICES, Storage, finite
+from siamesekit.progress import Progress
+from siamesekit.wording import line_of_name
+
+
+def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
+    """Compute the embeddings of all known photos with the model of a run; return their number.
+
+    Raises:
+        ArtifactError: the run has no model.
+        DataError: a photo's file is missing or has changed.
+    """
+    folder = model_folder(run)
+    digest = model_digest(folder)
+    with storage.writing():
+        old = storage.fact("model")
+        model = load(folder, storage.device)
+        rows = storage.connection.execute("SELECT name, path, box, sha256 FROM photos ORDER BY id").fetchall()
+        records = [Record(name, "x", Path(path), box=box_of(box)) for name, path, box, _ in rows]
+        found = sort(records, lambda identity: None, progress)
+        changed = [
+            f"{line_of_name(photo.record.name)}: its file has changed"
+            for photo, row in zip(found.new, rows, strict=False)
+            if photo.sha256 != row[3]
+        ]
+        problems = [*map(str, found.unusable), *(changed if not found.unusable else [])]
+        if problems:
+            raise DataError(
+                f"{len(problems)} of {len(rows)} photos are not there as they were enrolled; nothing was changed: "
+                "put the files back, or remove these photos",
+                problems[:10],
+            )
+        copy_model(folder, storage.path, digest)
+        facts = facts_of(model, run, digest, int(storage.fact("matrix").partition("-")[0]) + 1)
+        matrix = EmbeddingMatrix(storage.path / MATRICES / facts["matrix"], int(facts["dimensions"]))
+        former = storage.matrix.file
+        batches = []
+        for start in range(0, len(records), BATCH):
+            embedded = finite(model.embed_records(records[start : start + BATCH], progress))
+            batches.append(matrix.store(start, embedded.numpy()))
+        with storage.transaction():
+            storage.connection.execute("DELETE FROM batches")
+            known_photos.note(storage.connection, batches)
+            for key, value in facts.items():
+                storage.connection.execute("UPDATE facts SET value = ? WHERE key = ?", (value, key))
+            storage.change("re-embed", f"{len(records)} photos, from model {old[:12]} to {digest[:12]}")
+        with suppress(OSError):  # what nothing refers to any more
+            former.unlink()
+            if old != digest:
+                remove_model(storage.path, old)
+    return len(records)
+
+
+def facts_of(model: SimilarityModel, run: Path, digest: str, matrix: int = 1) -> dict[str, str]:
+    """What a catalogue's database says of its model."""
+    return {
+        "matrix": f"{matrix}-{digest[:16]}.f32",
+        "model": digest,
+        "dimensions": str(model.encoder.head.embedding_dim),
+        "encoder": str(model.description["encoder"]["name"]),
+        "trained": json.dumps(trained_individuals(run)),
+    }

@@ -1,0 +1,292 @@
+"""Search a catalogue: the individuals and photos that are most like a photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.components.distances.distance import Distance, pairwise
+from siamesekit.components.distances.nearest import nearest
+from siamesekit.evaluation.calibration import Calibration
+from siamesekit.evaluation.intervals import Floats
+
+Scoring = Literal["nearest", "mean"] | int
+"""How the distance to an individual follows from those to its photos: the nearest, the mean of all, or the mean of so
+many nearest ones."""
+MEMORY = 1 << 28
+"""Bytes of distances kept at a time when those to all photos are needed."""
+WIDER = 4
+"""Factor by which the search for k individuals widens while too few individuals are among the nearest photos."""
+
+
+@dataclass(frozen=True)
+class PhotoMatch:
+    """A photo of the catalogue that was found.
+
+    Attributes:
+        photo: number of the photo.
+        name: its name.
+        path: path of its file, which may have moved since it was enrolled.
+        individual: name of its individual.
+        distance: distance to the query.
+        similarity: probability 0 … 1 that both show one individual, if same and different pairs were equally frequent;
+            None if the model has no threshold.
+    """
+
+    photo: int
+    name: str
+    path: str
+    individual: str
+    distance: float
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An individual that was found.
+
+    Attributes:
+        individual: its name.
+        distance: its distance to the query, or the mean over the photos of the query.
+        similarity: probability 0 … 1 for a pair of photos at this distance, as for `PhotoMatch`; None if the model has
+            no threshold.
+        probability: probability 0 … 1 that the query shows this individual, among all that were searched and a new one;
+            None if it is unknown, see `Catalogue.identification`.
+        best: its nearest photo.
+        photos: number of its photos that were searched.
+    """
+
+    individual: str
+    distance: float
+    similarity: float | None
+    probability: float | None
+    best: PhotoMatch
+    photos: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one query.
+
+    Attributes:
+        query: name of the photo, or of the photos searched together.
+        new: probability 0 … 1 that the query shows an individual that was not searched; None if it is unknown.
+        candidates: individuals, the nearest first.
+        photos: photos, the nearest first.
+    """
+
+    query: str
+    new: float | None
+    candidates: tuple[Candidate, ...]
+    photos: tuple[PhotoMatch, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The photos that are searched.
+
+    Attributes:
+        embeddings: `[N, D]`.
+        photos: numbers of the photos, `[N]`, ascending.
+        individuals: index of each photo's individual, int64 `[N]`, 0 … I − 1; equal distances are ordered by it.
+    """
+
+    embeddings: Tensor
+    photos: NDArray[np.int64]
+    individuals: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The nearest individuals and photos of each query, by index in the gallery.
+
+    Attributes:
+        individuals: int64 `[Q, k]`.
+        distances: distance to each, `[Q, k]`.
+        best: index in the gallery of the nearest photo of each, int64 `[Q, k]`.
+        nearest: distance to that photo, `[Q, k]`.
+        photos: nearest photos, int64 `[Q, k']`.
+        photo_distances: distance to each, `[Q, k']`.
+    """
+
+    individuals: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    best: NDArray[np.int64]
+    nearest: NDArray[np.float64]
+    photos: NDArray[np.int64]
+    photo_distances: NDArray[np.float64]
+
+
+def rank(
+    queries: Tensor, gallery: Gallery, distance: Distance, k: int, scoring: Scoring = "nearest", together: bool = False
+) -> Ranking:
+    """Rank individuals and photos for each query, exactly.
+
+    Args:
+        queries: embeddings `[Q, D]`.
+        gallery: the photos that are searched, at least one.
+        distance: the model's distance.
+        k: number of individuals, and of photos.
+        scoring: how the distance to an individual follows from those to its photos.
+        together: whether all queries show one individual; there is one answer then, by the mean over the queries.
+    """
+    count = int(gallery.individuals.max()) + 1
+    if scoring == "nearest" and not together:
+        return _by_nearest(queries, gallery, distance, min(k, count))
+    photos = nearest(queries, gallery.embeddings, k, distance)
+    index, near = photos.index.numpy(), photos.distance.double().numpy()
+    segments = Segments(gallery.individuals, count)
+    score, smallest, best = (np.empty((len(queries), count)) for _ in range(3))
+    rows = max(1, MEMORY // (8 * len(gallery)))
+    for start in range(0, len(queries), rows):
+        part = slice(start, start + rows)
+        distances = pairwise(distance, queries[part], gallery.embeddings).double().numpy()
+        smallest[part], best[part] = segments.nearest(distances)
+        score[part] = smallest[part] if scoring == "nearest" else segments.mean(distances, scoring)
+    if together:
+        closest = smallest.argmin(0)[None]
+        best, smallest = np.take_along_axis(best, closest, 0), np.take_along_axis(smallest, closest, 0)
+        score = score.mean(0, keepdims=True)
+        index, near = _merged(index, near, k)
+    order = np.argsort(score, axis=1, kind="stable")[:, :k]
+    chosen, closest_photos, nearest_distances = (np.take_along_axis(each, order, 1) for each in (score, best, smallest))
+    return Ranking(order, chosen, closest_photos.astype(np.int64), nearest_distances, index, near)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of what was searched.
+
+    Attributes:
+        individuals: names of the I individuals.
+        photos: names and paths of the N photos.
+    """
+
+    individuals: Sequence[str]
+    photos: Sequence[tuple[str, str]]
+
+
+def answers(
+    names: Sequence[str],
+    ranking: Ranking,
+    gallery: Gallery,
+    found: Names,
+    calibration: Calibration | None,
+    probabilities: tuple[Floats, Floats] | None = None,
+) -> list[Answer]:
+    """A ranking in names.
+
+    Args:
+        names: names of the Q queries.
+        ranking: the ranking.
+        gallery: the N photos that were searched.
+        found: names of the individuals and photos.
+        calibration: the model's function from a distance to similarity, or None.
+        probabilities: of each candidate, `[Q, k]`, and of a new individual, `[Q]`; None if they are unknown.
+    """
+    sizes = np.bincount(gallery.individuals)
+
+    def match(index: int, distance: float) -> PhotoMatch:
+        owner = found.individuals[gallery.individuals[index]]
+        return PhotoMatch(int(gallery.photos[index]), *found.photos[index], owner, distance, similarity(distance))
+
+    def similarity(distance: float) -> float | None:
+        return None if calibration is None else calibration.similarity(distance)
+
+    told = []
+    for query, name in enumerate(names):
+        columns = ranking.individuals, ranking.distances, ranking.best, ranking.nearest
+        chances = None if probabilities is None else probabilities[0][query].tolist()
+        candidates = tuple(
+            Candidate(
+                found.individuals[each],
+                float(far),
+                similarity(float(far)),
+                None if chances is None else chances[place],
+                match(best, float(near)),
+                int(sizes[each]),
+            )
+            for place, (each, far, best, near) in enumerate(zip(*(column[query] for column in columns), strict=True))
+        )
+        seen = zip(ranking.photos[query], ranking.photo_distances[query], strict=True)
+        new = None if probabilities is None else float(probabilities[1][query])
+        told.append(Answer(name, new, candidates, tuple(match(index, float(far)) for index, far in seen)))
+    return told
+
+
+class Segments:
+    """The photos in order of their individuals, for figures over the photos of each.
+
+    Args:
+        individuals: index of each photo's individual, int64 `[N]`.
+        count: number of individuals, each with at least one photo.
+    """
+
+    def __init__(self, individuals: NDArray[np.int64], count: int) -> None:
+        self.order = np.argsort(individuals, kind="stable")
+        self.owner = individuals[self.order]
+        self.sizes = np.bincount(individuals, minlength=count)
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+
+    def nearest(self, distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The smallest distance to each individual, and the index of that photo, each `[Q, I]`."""
+        ordered = distances[:, self.order]
+        smallest = np.minimum.reduceat(ordered, self.starts, axis=1)
+        places = np.where(ordered == smallest[:, self.owner], np.arange(len(self.order)), len(self.order))
+        return smallest, self.order[np.minimum.reduceat(places, self.starts, axis=1)]
+
+    def mean(self, distances: NDArray[np.float64], scoring: Scoring) -> NDArray[np.float64]:
+        """The mean distance to each individual's photos, `[Q, I]`; for a number, to so many nearest ones."""
+        if scoring == "mean":
+            return np.add.reduceat(distances[:, self.order], self.starts, axis=1) / self.sizes
+        ranks = np.arange(len(self.order)) - self.starts[self.owner]
+        kept, among = ranks < int(scoring), np.minimum(self.sizes, int(scoring))
+        means = np.empty((len(distances), len(self.sizes)))
+        for row, ordered in zip(means, distances[:, self.order], strict=True):
+            ascending = ordered[np.lexsort((ordered, self.owner))]
+            row[:] = np.bincount(self.owner[kept], ascending[kept], len(self.sizes)) / among
+        return means
+
+
+def _by_nearest(queries: Tensor, gallery: Gallery, distance: Distance, k: int) -> Ranking:
+    """Rank individuals by their nearest photo: search more photos until each query has found k individuals."""
+    shape = len(queries), k
+    individuals, best, distances = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape)
+    left, wide = np.arange(len(queries)), k
+    first: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
+    while len(left):
+        found = nearest(queries[torch.from_numpy(left)], gallery.embeddings, wide, distance)
+        index, near = found.index.numpy(), found.distance.double().numpy()
+        if first is None:
+            first = index, near
+        short = []
+        for row, query in enumerate(left):
+            owners, places = np.unique(gallery.individuals[index[row]], return_index=True)
+            if len(owners) < k and wide < len(gallery):
+                short.append(query)
+                continue
+            order = np.sort(places)[:k]
+            individuals[query, : len(order)] = gallery.individuals[index[row, order]]
+            best[query, : len(order)], distances[query, : len(order)] = index[row, order], near[row, order]
+        left, wide = np.array(short, np.int64), min(wide * WIDER, len(gallery))
+    assert first is not None, "there is a query"
+    return Ranking(individuals, distances, best, distances, *first)
+
+
+def _merged(
+    index: NDArray[np.int64], near: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The k photos nearest to any query, as if for one query: `[1, k]` each."""
+    order = np.lexsort((index.ravel(), near.ravel()))
+    _, places = np.unique(index.ravel()[order], return_index=True)
+    chosen = np.sort(places)[:k]
+    return index.ravel()[order][chosen][None], near.ravel()[order][chosen][None]

@@ -1,0 +1,167 @@
+"""A catalogue's folder: its database, matrix of embeddings, model and lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.data.loading import UnusablePhoto
+from siamesekit.errors import DataError, RunError, UserError
+from siamesekit.files.writer_lock import user, writer
+from siamesekit.gallery import database, known_photos
+from siamesekit.gallery.bound_model import load_bound
+from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
+from siamesekit.gallery.enrolling import NewPhoto, thumbnails
+from siamesekit.hardware.compute import DeviceChoice
+from siamesekit.progress import Progress
+from siamesekit.wording import line_of_name
+
+DATABASE, LOCK, MATRICES = "catalogue.sqlite", "writer.lock", "embeddings"
+"""Files and folders of a catalogue, beside the models."""
+UNDOABLE = ("add", "decide", "remove", "rename", "merge", "split")
+"""Commands whose changes can be undone."""
+BATCH = 1024
+"""Photos that are embedded and stored at a time."""
+
+
+class Storage:
+    """The folder of a catalogue, opened.
+
+    Args:
+        path: the folder.
+        device: device on which the model runs.
+        author: who makes changes; by default the user of this process.
+
+    Attributes:
+        connection: connection to the database.
+
+    Raises:
+        ArtifactError: there is no catalogue, or it is damaged.
+    """
+
+    def __init__(self, path: Path, device: DeviceChoice = "auto", author: str | None = None) -> None:
+        self.path = path
+        self.device = device
+        self.author = author or user()
+        self.connection = database.connect(path / DATABASE)
+        self._model: tuple[str, SimilarityModel] | None = None
+
+    @property
+    def model(self) -> SimilarityModel:
+        """The model to which the catalogue is bound."""
+        with self.telling():
+            digest = self.fact("model")
+            if self._model is None or self._model[0] != digest:
+                self._model = digest, load_bound(self.path, digest, self.device)
+            return self._model[1]
+
+    @property
+    def matrix(self) -> EmbeddingMatrix:
+        """The embeddings of all known photos."""
+        return EmbeddingMatrix(self.path / MATRICES / self.fact("matrix"), int(self.fact("dimensions")))
+
+    def fact(self, key: str) -> str:
+        """One fact about the catalogue, such as the digest of its model."""
+        return database.fact(self.connection, key)
+
+    def change(self, command: str, summary: str, undoes: int | None = None) -> int:
+        """Write an entry of the journal, now and by the author; return its number."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return database.new_change(self.connection, now, self.author, command, summary, undoes)
+
+    def last_change(self) -> int:
+        """Number of the last entry of the journal; 0 without one."""
+        (last,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+        return int(last)
+
+    def undo(self, number: int | None = None) -> database.Change:
+        """Undo a change, by default the last one that is not undone yet; return it.
+
+        Raises:
+            UserError: there is nothing to undo, or the change is undone already.
+        """
+        with self.changing():
+            changes = database.changes(self.connection)
+            open_ones = (each for each in changes if each.command in UNDOABLE and not each.undone)
+            found = next((each for each in open_ones if number in (None, each.id)), None)
+            if found is None:
+                raise UserError("there is nothing to undo" if number is None else f"change {number} is undone already")
+            change = self.change("undo", f"change {found.id}: {found.command}, {found.summary}", found.id)
+            database.reverse(self.connection, found.id, change)
+        return found
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn SQLite's errors into words."""
+        with database.telling(line_of_name(str(self.path / DATABASE))):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only process that changes the catalogue."""
+        with writer(self.path / LOCK, f"the catalogue {line_of_name(str(self.path))}"), self.telling():
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements or none."""
+        with database.transaction(self.connection):
+            yield
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Be the only process that changes the catalogue, and change all or nothing."""
+        with self.writing(), self.transaction():
+            yield
+
+    def store(
+        self, new: list[NewPhoto], progress: Progress, unusable: list[UnusablePhoto]
+    ) -> list[tuple[int, NewPhoto]]:
+        """Embed photos and store them, `BATCH` at a time, without an individual; return them with their numbers.
+
+        Args:
+            new: photos that the catalogue does not know.
+            progress: progress display.
+            unusable: receives findings on photos that cannot be read; they are not stored.
+        """
+        matrix = self.matrix
+        stored: list[tuple[int, NewPhoto]] = []
+        for start in range(0, len(new), BATCH):
+            photos = new[start : start + BATCH]
+            bad: dict[int, UnusablePhoto] = {}
+            try:
+                embeddings = self.model.embed_records([photo.record for photo in photos], progress, bad)
+            except DataError:
+                if len(bad) < len(photos):
+                    raise
+                embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
+            unusable += bad.values()
+            photos = [photo for number, photo in enumerate(photos) if number not in bad]
+            if not photos:
+                continue
+            small = thumbnails(photos)
+            first = known_photos.count(self.connection)
+            batch = matrix.store(first, finite(embeddings).numpy())
+            with self.transaction():
+                known_photos.note(self.connection, [batch])
+                numbered = list(enumerate(photos, first + 1))
+                known_photos.insert(self.connection, numbered, small)
+            stored += numbered
+        return stored
+
+
+def finite(embeddings: Tensor) -> Tensor:
+    """The embeddings `[N, D]`, if all are finite.
+
+    Raises:
+        RunError: the model gives NaN or infinity.
+    """
+    if not bool(embeddings.isfinite().all()):
+        raise RunError("the model gives embeddings that are not finite: its weights are NaN, infinite or too large")
+    return embeddings

@@ -1,0 +1,198 @@
+"""The commands of a catalogue, as a person uses them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from conftest import draw_photo, write_photos
+from siamesekit.cli.app import app
+from siamesekit.gallery.decisions import COLUMNS
+
+
+def call(*arguments: object) -> Any:
+    """A command in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def document(*arguments: object) -> Any:
+    """The JSON of a command that went well."""
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Drawn photos of three individuals."""
+    return write_photos(tmp_path / "photos", ["Ann", "Bob", "Cy"])
+
+
+@pytest.fixture
+def place(telling: Path, photos: Path, tmp_path: Path) -> Path:
+    """A catalogue that a person has made."""
+    result = call("enrol", telling, photos, "-o", tmp_path / "c", "--device", "cpu", "--author", "Zoe")
+    assert result.exit_code == 0, result.output
+    count = sum(1 for file in photos.rglob("*") if file.is_file())
+    assert f"{count} photos added, 3 new individuals" in result.stdout
+    return tmp_path / "c"
+
+
+def test_a_person_enrols_searches_corrects_and_undoes(place: Path, photos: Path, tmp_path: Path) -> None:
+    photo = sorted((photos / "Bob").iterdir())[0]
+    found = document("search", place, photo, "--device", "cpu")
+    assert found["left_out"] == []
+    (answer,) = found["answers"]
+    assert answer["candidates"][0]["individual"] == "Bob" and len(answer["candidates"]) == 3
+    shown = call("search", place, photo, "-k", 2, "--device", "cpu").stdout
+    assert "Bob" in shown and "similarity" in shown
+    assert document("rename", place, "Bob", "Robert") == {"old": "Bob", "new": "Robert"}
+    assert "Ann has the" in call("merge", place, "Ann", "Robert").stdout
+    assert document("info", place)["individuals"] == 2
+    assert "undone: change 3, merge" in call("undo", place).stdout
+    assert document("info", place)["individuals"] == 3
+    assert call("split", place, "Dee", photo).stdout == "Dee has 1 more photos now\n"
+    assert document("remove", place, "Dee") == {"photos": 1}
+    commands = [change["command"] for change in document("log", place)]
+    assert commands == ["remove", "split", "undo", "merge", "rename", "add"]
+    lines = call("log", place, "-n", 4).stdout.splitlines()
+    assert len(lines) == 4 and lines[3].endswith("merge: Robert into Ann: 4 photos (undone)")
+    document("rename", place, "Robert", "Bob")
+    assert document("add", place, photos, "--device", "cpu")["photos"] == 1  # the removed one is Bob's again
+    assert "columns" not in call("info", place).stdout
+
+
+def test_a_table_brings_columns_that_conditions_name(telling: Path, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "photos.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["photo", "individual", "site"])
+        for each in sorted(photos.rglob("*.*")):
+            rows.writerow(
+                [each.relative_to(tmp_path), each.parent.name, "North" if each.parent.name < "B" else "South"]
+            )
+    place = tmp_path / "c"
+    assert document("enrol", telling, table, "-o", place, "--device", "cpu")["individuals"] == 3
+    assert "site" in document("info", place)["columns"]
+    query = sorted((photos / "Ann").iterdir())[0]
+    found = document("search", place, query, "--where", "site = 'South'", "--device", "cpu")
+    assert {each["individual"] for each in found["answers"][0]["candidates"]} == {"Bob", "Cy"}
+    refused = call("search", place, query, "--where", "site = 'South'; DROP TABLE photos", "--device", "cpu")
+    assert (refused.exit_code, refused.stdout) == (2, "") and "the condition" in refused.stderr
+
+
+def test_answers_are_a_table_that_no_spreadsheet_computes(place: Path, photos: Path, tmp_path: Path) -> None:
+    call("rename", place, "Bob", "=1+1")
+    query, table = sorted((photos / "Bob").iterdir())[0], tmp_path / "answers.csv"
+    for _ in range(2):  # its own table is replaced
+        assert call("search", place, query, "--csv", table, "--device", "cpu").exit_code == 0
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["individual"] == "'=1+1" and rows[0]["rank"] == "1" and rows[0]["query"] == str(query)
+    table.write_text("mine")
+    refused = call("search", place, query, "--csv", table, "--device", "cpu")
+    assert refused.exit_code == 2 and table.read_text() == "mine"
+
+
+def test_a_query_that_is_no_photo_is_named_and_the_others_are_answered(
+    place: Path, photos: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    good = sorted((photos / "Ann").iterdir())[0]
+    result = call("search", place, bad, good, "--device", "cpu", "--json")
+    assert result.exit_code == 0 and "not searched" in result.stderr and "bad.jpg" in result.stderr
+    told = json.loads(result.stdout)
+    assert [answer["query"] for answer in told["answers"]] == [str(good)]
+    assert [finding["name"] for finding in told["left_out"]] == [str(bad)]
+    assert call("search", place, bad, "--device", "cpu").exit_code == 2
+
+
+def test_all_photos_of_an_encounter_are_one_query(place: Path, photos: Path) -> None:
+    found = document("search", place, photos / "Cy", "--together", "--by", "2", "--device", "cpu")
+    (answer,) = found["answers"]
+    assert answer["candidates"][0]["individual"] == "Cy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "gone", "{photo}"], "there is no catalogue in gone"),
+        (["search", "{place}", "gone.jpg"], "no such file or folder: gone.jpg"),
+        (["search", "{place}", "{photo}", "-k", "9"], "k = 9, but 3 individuals are searched"),
+        (["search", "{place}", "{photo}", "--by", "median"], "--by: expected nearest, mean or a number"),
+        (["rename", "{place}", "Bobb", "x"], "did you mean 'Bob'?"),
+        (["remove", "{place}", "nobody"], "no individual or photo 'nobody'"),
+        (["info", "{place}/models"], "there is no catalogue"),
+        (["add", "{place}", "{photo}"], "name the reader: --reader NAME"),
+        (["enrol", "{place}", "{photos}", "-o", "x"], "there is no model in"),
+        (["match", "{place}", "{photo}", "-o", "{place}"], "holds something other than a match"),
+        (["match", "{place}", "{photo}", "-o", "{photo}"], "is not a folder"),
+        (["match", "{place}", "{photo}", "-o", "gone/m"], "there is no folder"),
+        (["match", "{place}", "{photo}", "-o", "m"], "nothing to match: of 1 photos, 1 are in the catalogue already"),
+        (["match", "{place}", "gone", "-o", "m"], "gone"),
+        (["decide", "{place}", "{photo}"], "is not UTF-8"),
+        (["decide", "{place}", "gone.csv"], "gone.csv"),
+    ],
+)
+def test_wrong_input_is_an_error_in_words(place: Path, photos: Path, arguments: list[str], message: str) -> None:
+    photo = sorted((photos / "Ann").iterdir())[0]
+    result = call(*(each.format(place=place, photo=photo, photos=photos) for each in arguments))
+    assert (result.exit_code, result.stdout) == (2, "") and message in result.stderr.replace("\n", " ")
+
+
+def test_bad_photos_are_left_out_if_asked(place: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    (more / "Dee").mkdir(parents=True)
+    Image.effect_noise((40, 40), 80).convert("RGB").save(more / "Dee" / "good.png")
+    (more / "Dee" / "bad.png").write_bytes(b"x")
+    refused = call("add", place, more, "--device", "cpu")
+    assert refused.exit_code == 2 and "nothing was added" in refused.stderr
+    told = document("add", place, more, "--skip-bad", "--device", "cpu")
+    assert told["individuals"] == 1 and [finding["name"] for finding in told["unusable"]] == ["Dee/bad.png"]
+
+
+def test_a_season_is_matched_and_decided(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    (folder / "day 1").mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(draw_photo(number, 50)).save(folder / "day 1" / f"{number}.png")
+    (folder / "bad.jpg").write_bytes(b"no photo")
+    result = call("match", place, folder, "-o", tmp_path / "match", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "3 queries matched\n" in result.stdout and "index.html in a browser" in result.stdout
+    assert "not matched: bad.jpg" in result.stderr
+    with (tmp_path / "match" / "matches.csv").open(newline="") as file:
+        assert [row["query"] for row in csv.DictReader(file)] == [f"day 1/{n}.png" for n in range(3) for _ in range(3)]
+    page = (tmp_path / "match" / "index.html").read_text(encoding="utf-8")
+    shown = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["queries"]
+    decisions = tmp_path / "decisions.csv"
+    with decisions.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for query, (word, name) in zip(shown, [("same", "Ann"), ("new", "Dee"), ("bad", "")], strict=True):
+            (photo,) = query["photos"]
+            cells = [photo["name"], photo["path"], photo["sha256"], photo["box"], word, name, "[]", "{}"]
+            rows.writerow([query["name"], *cells])
+    done = call("decide", place, decisions, "--author", "Yan", "--device", "cpu")
+    assert done.stdout == "1 photos given to known individuals, 1 to 1 new ones; 0 unsure, 1 bad\n"
+    assert call("decide", place, decisions, "--device", "cpu").stdout.endswith("3 applied before\n")
+    assert document("log", place)[0]["author"] == "Yan"
+    refused = call("match", place, folder, "-o", tmp_path / "match", "--device", "cpu")
+    assert refused.exit_code == 2 and "of 4 photos, 2 are in the catalogue already, 1 were called bad" in refused.stderr
+
+
+def test_a_table_of_a_season_needs_no_individuals(place: Path, tmp_path: Path) -> None:
+    Image.fromarray(draw_photo(1, 60)).save(tmp_path / "a.png")
+    Image.fromarray(draw_photo(1, 61)).save(tmp_path / "b.png")
+    (tmp_path / "new.csv").write_text("photo,sighting\na.png,7\nb.png,7\n")
+    told = document(
+        "match", place, tmp_path / "new.csv", "-o", tmp_path / "m", "--encounter", "sighting", "--device", "cpu"
+    )
+    assert told["queries"] == 1
