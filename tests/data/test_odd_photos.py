@@ -22,6 +22,7 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
+import peak_memory
 from helpers import chunk, encoded, png, written
 from siamesekit.components.readers.folder import read_folder
 from siamesekit.data.images import decode
@@ -289,14 +290,7 @@ def test_a_photo_between_pillows_limit_and_ours_is_read_where_warnings_are_error
     assert decode(file).shape == (40, 48, 3)
 
 
-PEAK = """
-import re
-from pathlib import Path
-
-def peak_memory():
-    # not ru_maxrss, which a process inherits from the one that started it
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-"""
+PEAK = Path(peak_memory.__file__).read_text()
 IN_LITTLE_MEMORY = """
 import json, resource, sys, time
 from pathlib import Path

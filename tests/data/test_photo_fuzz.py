@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import resource
 import sys
 import time
@@ -15,6 +14,7 @@ from PIL import Image
 
 from fuzzing import run_child
 from helpers import encoded
+from peak_memory import peak_memory
 from siamesekit.data.decoder_warnings import silence_decoders
 from siamesekit.data.images import read_square
 from siamesekit.data.photo_files import UnreadableError
@@ -99,13 +99,6 @@ def mutated(sound: list[bytes], number: int) -> bytes:
 def held() -> int:
     """Bytes of address space that this process has."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-
-
-def peak_memory() -> int:
-    """Bytes at the most so far; not `ru_maxrss`, which a process inherits from the one that started it."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
 
 
 def fuzz(folder: Path, numbers: range) -> dict[str, object]:

@@ -23,6 +23,7 @@ NEEDED: dict[str, str] = {
     "pml/multiple": 'losses = [{ name = "pml/contrastive" }, { name = "pml/nt-xent" }]',
     "pml/self-supervised": 'loss = { name = "pml/nt-xent" }',
     "pml/ranked-list": "margin = 0.4\nTn = 1.0",
+    "sum": 'terms = [{ name = "contrastive" }, { name = "triplet", weight = 0.5 }]',
 }
 """Options without a default."""
 REFUSALS = ("takes no triplets or pairs from a miner", "measures by the cosine", "refuses these options")
@@ -107,8 +108,8 @@ def test_a_sample_with_every_pair_runs_or_is_refused_by_name(tmp_path: Path) -> 
     assert counts["measures by the cosine"] > 0
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.huge
+@pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore::UserWarning:pytorch_metric_learning")
 def test_all_of_them_run_or_are_refused_by_name(tmp_path: Path) -> None:
     tally(tmp_path, list(itertools.product(LOSS_NAMES, MINER_NAMES, DISTANCE_NAMES)))

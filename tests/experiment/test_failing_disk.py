@@ -73,11 +73,11 @@ def fail_everywhere(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_after_faults_all_over_a_run_it_resumes_to_the_same_end(
     small_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_everywhere(small_config(*OVERRIDES), tmp_path, monkeypatch, every=17)
+    fail_everywhere(small_config(*OVERRIDES), tmp_path, monkeypatch, every=11)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.huge
+@pytest.mark.timeout(3600)
 def test_after_a_fault_at_every_change_of_the_disk_it_resumes_to_the_same_end(
     small_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,8 +97,8 @@ def test_killed_at_random_moments_a_run_ends_the_same(project: Path, tmp_path: P
     kill_at_random(project, tmp_path, 25, seed=1)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.huge
+@pytest.mark.timeout(3600)
 def test_killed_at_many_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
     kill_at_random(project, tmp_path, 200, seed=2)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import peak_memory
 from conftest import LoadConfig, write_photos
 from siamesekit.engine.cost import Cost
 from siamesekit.experiment import plan as planning
@@ -108,7 +109,9 @@ def test_nothing_is_written(small_config: LoadConfig, tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-MEASURE = """
+MEASURE = (
+    Path(peak_memory.__file__).read_text()
+    + """
 import json, sys, time
 from pathlib import Path
 from siamesekit import check, load_config, run
@@ -120,11 +123,9 @@ else:
     start = time.perf_counter()
     result = run(config, Path(sys.argv[2]), device="cpu", precision="fp32")
     seconds = result.manifest["seconds"]
-    # not ru_maxrss, which a process inherits from the one that started it
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    print(json.dumps([peak, seconds["frozen_part"] + seconds["training"]]))
+    print(json.dumps([peak_memory(), seconds["frozen_part"] + seconds["training"]]))
 """
+)
 
 
 @pytest.mark.slow

@@ -1,0 +1,60 @@
+"""A table of a million rows and a hundred thousand individuals: read in bounded time and memory, in a process alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import peak_memory
+
+ROWS, INDIVIDUALS, FOLDERS = 1_000_000, 100_000, 100
+SECONDS, GIB = 60, 1.2
+"""Limits of CPU time and memory; a quiet machine takes a third of the time."""
+READING = (
+    Path(peak_memory.__file__).read_text()
+    + """
+import json, sys, time
+from siamesekit.registry import READERS
+start = time.process_time()
+records = READERS.build("csv", {"file": sys.argv[1], "box": "box"}, seed=0)
+seconds = time.process_time() - start
+print(json.dumps({
+    "seconds": seconds,
+    "GiB": peak_memory() / 2**30,
+    "records": len(records),
+    "photos": len({str(record.source) for record in records[::1000]}),
+    "individuals": len({record.individual for record in records}),
+    "last": [records[-1].name, records[-1].individual, records[-1].box.x, dict(records[-1].attributes)],
+}))
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory")
+def test_a_million_rows_are_read_in_bounded_time_and_memory(tmp_path: Path) -> None:
+    """Each photo shows fifty animals, so that few files are made and no row is spared anything."""
+    photos = [f"f{number % FOLDERS:02}/{number}.jpg" for number in range(ROWS // 50)]
+    for folder in range(FOLDERS):
+        (tmp_path / f"f{folder:02}").mkdir()
+    for photo in photos:
+        (tmp_path / photo).touch()
+    with (tmp_path / "table.csv").open("w") as file:
+        file.write("photo,individual,box,split,encounter,side,species,site,date\n")
+        for row in range(ROWS):
+            photo, individual = photos[row % len(photos)], row % INDIVIDUALS
+            file.write(
+                f"{photo},{individual:06},{row // len(photos)} 0 40 30,{'test' if row % 5 else 'train'},e{row // 7},"
+                f"left,nyala,s{row % 40},2021-0{row % 9 + 1}-04 {row % 24:02}:15:{row % 60:02}\n"
+            )
+    command = [sys.executable, "-c", READING, str(tmp_path / "table.csv")]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert (found["records"], found["individuals"]) == (ROWS, INDIVIDUALS)
+    last = ROWS - 1
+    assert found["last"][:3] == [f"{photos[-1]}#50", f"{last % INDIVIDUALS:06}", 49]
+    assert found["last"][3]["encounter"] == f"e{last // 7}"
+    assert found["seconds"] < SECONDS
+    assert found["GiB"] < GIB
