@@ -63,6 +63,10 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.losses.proxy_anchor import ProxyAnchorLoss as ProxyAnchorLoss
     from siamesekit.components.losses.sum import SumOfLosses as SumOfLosses
     from siamesekit.components.losses.triplet import TripletLoss as TripletLoss
+    from siamesekit.components.matchers.matcher import Keypoints as Keypoints
+    from siamesekit.components.matchers.matcher import Matcher as Matcher
+    from siamesekit.components.matchers.matcher import PointMatches as PointMatches
+    from siamesekit.components.matchers.sift import Sift as Sift
     from siamesekit.components.miners.all import AllTripletsMiner as AllTripletsMiner
     from siamesekit.components.miners.batch_hard import BatchHardMiner as BatchHardMiner
     from siamesekit.components.miners.distance_weighted import DistanceWeightedMiner as DistanceWeightedMiner
@@ -134,6 +138,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.experiment.running import run as run
     from siamesekit.gallery.catalogue import Catalogue as Catalogue
     from siamesekit.gallery.catalogue import enrol as enrol
+    from siamesekit.gallery.second_look import SecondLook as SecondLook
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
     from siamesekit.model import SiameseNetwork as SiameseNetwork
@@ -143,6 +148,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.registry import DISTANCES as DISTANCES
     from siamesekit.registry import ENCODERS as ENCODERS
     from siamesekit.registry import LOSSES as LOSSES
+    from siamesekit.registry import MATCHERS as MATCHERS
     from siamesekit.registry import MINERS as MINERS
     from siamesekit.registry import OPTIMIZERS as OPTIMIZERS
     from siamesekit.registry import PROJECTIONS as PROJECTIONS
@@ -198,6 +204,7 @@ _PUBLIC = {
     "Head": "components.encoders.head",
     "HierarchicalSampler": "components.samplers.hierarchical",
     "InfoNCELoss": "components.losses.info_nce",
+    "Keypoints": "components.matchers.matcher",
     "KerasAdam": "components.optimizers.keras_adam",
     "L2Normalize": "components.encoders.head",
     "LOSSES": "registry",
@@ -205,7 +212,9 @@ _PUBLIC = {
     "LinearMap": "components.projections.projection",
     "Loss": "components.losses.loss",
     "LossValue": "components.losses.loss",
+    "MATCHERS": "registry",
     "MINERS": "registry",
+    "Matcher": "components.matchers.matcher",
     "Manhattan": "components.distances.manhattan",
     "MinedSampler": "components.samplers.mined",
     "Miner": "components.miners.miner",
@@ -218,6 +227,7 @@ _PUBLIC = {
     "PROJECTIONS": "registry",
     "PByKSampler": "components.samplers.p_by_k",
     "Pairs": "components.tuples",
+    "PointMatches": "components.matchers.matcher",
     "PhotoId": "components.augmentations.photo_id",
     "PhotoIdStrong": "components.augmentations.photo_id_strong",
     "Projection": "components.projections.projection",
@@ -241,6 +251,8 @@ _PUBLIC = {
     "Schedule": "components.schedules.schedule",
     "SemiHardMiner": "components.miners.semi_hard",
     "ShuffledSampler": "components.samplers.shuffled",
+    "SecondLook": "gallery.second_look",
+    "Sift": "components.matchers.sift",
     "SiameseNetwork": "model",
     "SiamesekitError": "errors",
     "SimilarityModel": "artifact.similarity_model",

@@ -155,7 +155,7 @@ def test_the_trials_are_searched_as_queries_are(scoring: Scoring, together: int)
     points = torch.from_numpy(rng.normal(size=(21, 3)))
     gallery = Gallery(points, np.arange(21), individuals)
     distance = DISTANCES.build("euclidean")
-    queries = _queries(individuals, np.arange(6), together, np.random.default_rng(8))
+    queries = _queries(gallery, np.arange(6), together, np.random.default_rng(8))
     assert len(set(queries.ravel())) == queries.size and queries.shape[1] == together
     assert all(len(set(individuals[group])) == 1 for group in queries)
     counts = np.bincount(individuals[queries[:, 0]], minlength=6)

@@ -122,6 +122,7 @@ ALLOWED = {
     "cli.screen.Screen._lost: os.open": "the null device",
     "components.encoders.downloads.from_url: write_atomic": "a file of the cache of weights that is not there yet",
     "components.encoders.downloads._download: open('wb')": "into the folder of our own from which it is renamed",
+    "gallery.shared_points._Cache.__init__: unlink": "a file of numbers in our own cache folder, when it is too large",
     "cli.app.schema: write_atomic": "`schema -o`: nothing but an earlier schema (`refuse_what_is_not_ours`)",
 }
 """By module, function and call: what is changed there, and why that is never a file of the user's."""

@@ -157,6 +157,7 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "Ensemble": lambda p: siamesekit.Ensemble([p.model]),
     "ensemble": lambda p: siamesekit.ensemble([p.model, p.model], [1, 2]).compare(p.photo, p.photo),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),
+    "SecondLook": lambda p: enrolled(p).search(p.photo, second_look=siamesekit.SecondLook()),
     "enrol": lambda p: enrolled(p).undo(),
     "load": lambda p: siamesekit.load(p.finished.folder, "cpu"),
     "load_config": lambda p: siamesekit.load_config(p.project / "config.toml"),

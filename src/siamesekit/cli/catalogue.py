@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from siamesekit.gallery.catalogue import Added, Catalogue
     from siamesekit.gallery.matching import Matches
     from siamesekit.gallery.search import Scoring
+    from siamesekit.gallery.second_look import SecondLook
 
 CatalogueArgument = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")]
 InputArgument = Annotated[
@@ -51,6 +52,15 @@ By = Annotated[
     typer.Option(
         metavar="nearest|mean|M", help="Distance to an individual: nearest photo, mean of all, or of the M nearest."
     ),
+]
+MatcherName = Annotated[
+    str | None,
+    typer.Option(
+        "--matcher", metavar="NAME", help="Look again at the best individuals: count points that photos share (sift)."
+    ),
+]
+LookAt = Annotated[
+    int, typer.Option("--look-at", metavar="B", min=1, help="With --matcher: individuals that are looked at again.")
 ]
 commands = typer.Typer()
 """The commands of a catalogue, beside the others."""
@@ -226,6 +236,8 @@ def search(
     count: Candidates = None,
     where: Where = None,
     by: By = "nearest",
+    matcher: MatcherName = None,
+    look_at: LookAt = 12,
     together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers to this table.")
@@ -244,6 +256,7 @@ def search(
     """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import photos_and_individuals
+        from siamesekit.data.records import Record
         from siamesekit.gallery.answer_table import check_table, write_answers
 
         if table is not None:
@@ -251,14 +264,19 @@ def search(
         files = [file for file, _ in photos_and_individuals(photos)]
         shell.load_plugins(plugin)
         from siamesekit.gallery.catalogue import Catalogue
+        from siamesekit.gallery.search_options import SearchOptions
+        from siamesekit.gallery.shared_points import sightings
 
         if not as_json:
             news_only()
+        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at))
         with Catalogue(path, device.value) as catalogue:
             embedded = catalogue.model.embed_usable(files, shell)
             names = [str(files[number]) for number in embedded.kept]
-            answers = catalogue.search_embeddings(names, embedded.embeddings, count, where, _scoring(by), together)
-            note = catalogue.identification(_scoring(by), len(names) if together else 1).note
+            kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
+            seen = sightings(kept) if options.second_look else []
+            answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
+            note = catalogue.identification(options.scoring, len(names) if together else 1, options.second_look).note
         for finding in embedded.left_out:
             shell.warn(f"not searched: {finding}")
         if table is not None:
@@ -287,6 +305,8 @@ def match(
     count: Candidates = None,
     where: Where = None,
     by: By = "nearest",
+    matcher: MatcherName = None,
+    look_at: LookAt = 12,
     encounter: Encounter = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006
@@ -309,8 +329,9 @@ def match(
         check_folder(output)
         if not as_json:
             news_only()
+        scoring, look = _scoring(by), _second_look(matcher, look_at)
         with Catalogue(path, device.value) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, _scoring(by), encounter, shell)
+            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if as_json:
@@ -330,6 +351,8 @@ def review(
     count: Candidates = None,
     where: Where = None,
     by: By = "nearest",
+    matcher: MatcherName = None,
+    look_at: LookAt = 12,
     encounter: Encounter = None,
     reader: Reader = None,
     author: Author = None,
@@ -351,8 +374,9 @@ def review(
 
         require_server()
         news_only()
+        scoring, look = _scoring(by), _second_look(matcher, look_at)
         with Catalogue(path, device.value, author) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, _scoring(by), encounter, shell)
+            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 
@@ -434,6 +458,15 @@ def _scoring(by: str) -> Scoring:
     if by.isascii() and by.isdigit() and int(by):
         return int(by)
     raise UserError(f"--by: expected nearest, mean or a number of photos, not {by!r}")
+
+
+def _second_look(matcher: str | None, look_at: int) -> SecondLook | None:
+    """A second look by a matcher of this name."""
+    if matcher is None:
+        return None
+    from siamesekit.gallery.second_look import SecondLook
+
+    return SecondLook(matcher, look_at)
 
 
 def _warn_of(shell: Shell, found: Matches) -> None:

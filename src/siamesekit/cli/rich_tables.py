@@ -70,18 +70,22 @@ def answer_table(answer: Answer) -> Table:
         "", "individual", "probability" if answer.new is not None else "similarity", "nearest photo", "photos"
     )
     table.add_column("distance", justify="right")
+    looked = any(each.points is not None for each in answer.candidates)
+    if looked:
+        table.add_column("points", justify="right")
     table.title = Text(printable(answer.query))
     new = answer.new
     for rank, each in enumerate(answer.candidates, 1):
         if new is not None and each.probability is not None and new >= each.probability:
-            table.add_row("", Text("new individual", style="italic"), f"{new:.3f}", "", "", "")
+            table.add_row("", Text("new individual", style="italic"), f"{new:.3f}")
             new = None
         chance = each.similarity if each.probability is None else each.probability
         shown = "–" if chance is None else f"{chance:.3f}"
         names = Text(printable(each.individual)), Text(printable(each.best.name))
-        table.add_row(str(rank), names[0], shown, names[1], str(each.photos), f"{each.distance:.4f}")
+        points = [] if not looked else ["–" if each.points is None else str(each.points)]
+        table.add_row(str(rank), names[0], shown, names[1], str(each.photos), f"{each.distance:.4f}", *points)
     if new is not None:
-        table.add_row("", Text("new individual", style="italic"), f"{new:.3f}", "", "", "")
+        table.add_row("", Text("new individual", style="italic"), f"{new:.3f}")
     return table
 
 

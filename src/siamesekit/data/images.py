@@ -147,6 +147,16 @@ def decode(file: Path, root: Path | None = None, box: Box | None = None) -> Pixe
         return _read(content, suffix=file.suffix, box=box)
 
 
+def pixels_of_content(content: bytes) -> Pixels:
+    """Decode the content of a photo file to `[height, width, 3]`, exactly as `decode` does with the file.
+
+    Raises:
+        UnreadableError: the photo cannot be used.
+    """
+    check_length(len(content))
+    return _read(content)
+
+
 def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:
     """Decode the content of a photo file to `[size, size, 3]`, exactly as `read_square` does with the file.
 
@@ -171,14 +181,29 @@ def square_of_image(image: Image.Image, size: int, fit: Fit) -> Pixels:
     if content is not None:
         return square_of_content(content, size, fit)
     with _pillow_errors():
-        if 0 in image.size:
-            raise UnreadableError(f"has no pixels ({image.width} × {image.height})", "choose another image")
-        check_size(*image.size)
-        image.load()
-        exif = image.info.get("exif")
-        orientation = _orientation(image, lambda: orientation_of(exif) if isinstance(exif, bytes) else None)
-        turned, edges = upright(image, (0, 0, *image.size), orientation)
+        turned, edges = _turned(image)
         return np.asarray(fitted(to_rgb(turned), edges, size, fit))
+
+
+def pixels_of_image(image: Image.Image) -> Pixels:
+    """Convert a Pillow image to `[height, width, 3]`, upright, without transparency; the image is not changed.
+
+    Raises:
+        UnreadableError: the photo cannot be used.
+    """
+    with _pillow_errors():
+        return np.asarray(to_rgb(_turned(image)[0]))
+
+
+def _turned(image: Image.Image) -> tuple[Image.Image, Edges]:
+    """A Pillow image turned upright by its EXIF orientation, with its edges."""
+    if 0 in image.size:
+        raise UnreadableError(f"has no pixels ({image.width} × {image.height})", "choose another image")
+    check_size(*image.size)
+    image.load()
+    exif = image.info.get("exif")
+    orientation = _orientation(image, lambda: orientation_of(exif) if isinstance(exif, bytes) else None)
+    return upright(image, (0, 0, *image.size), orientation)
 
 
 def _jpeg_behind(image: Image.Image) -> bytes | None:

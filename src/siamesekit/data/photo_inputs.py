@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from siamesekit.data.images import read_square, square_of_content, square_of_image
+from siamesekit.data.images import (
+    decode,
+    pixels_of_content,
+    pixels_of_image,
+    read_square,
+    square_of_content,
+    square_of_image,
+)
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit, square
@@ -50,6 +57,18 @@ def prepared(photo: Photo, size: int, fit: Fit) -> Pixels:
         raise DataError(f"{_called(photo)}: {'; '.join(error.args)}") from None
 
 
+def pixels_of(photo: Photo) -> Pixels:
+    """Read one photo at its full size, upright, uint8 RGB `[height, width, 3]`.
+
+    Raises:
+        DataError: the photo cannot be read, or the object is not a photo.
+    """
+    try:
+        return _whole(photo)
+    except UnreadableError as error:
+        raise DataError(f"{_called(photo)}: {'; '.join(error.args)}") from None
+
+
 def _square(photo: Any, size: int, fit: Fit) -> Pixels:
     if isinstance(photo, str | Path):
         _refuse_url(str(photo))
@@ -58,12 +77,30 @@ def _square(photo: Any, size: int, fit: Fit) -> Pixels:
         return square_of_image(photo, size, fit)
     if isinstance(photo, bytes | bytearray | memoryview):
         return square_of_content(bytes(photo), size, fit)
-    if isinstance(photo, np.ndarray):
-        return square(_of_array(photo), size, fit)
-    if isinstance(photo, Tensor):
-        return square(_of_tensor(photo), size, fit)
     if callable(getattr(photo, "read", None)):
         return square_of_content(_read(photo), size, fit)
+    return square(_of_numbers(photo), size, fit)
+
+
+def _whole(photo: Any) -> Pixels:
+    if isinstance(photo, str | Path):
+        _refuse_url(str(photo))
+        return decode(Path(photo))
+    if isinstance(photo, Image.Image):
+        return pixels_of_image(photo)
+    if isinstance(photo, bytes | bytearray | memoryview):
+        return pixels_of_content(bytes(photo))
+    if callable(getattr(photo, "read", None)):
+        return pixels_of_content(_read(photo))
+    return _of_numbers(photo)
+
+
+def _of_numbers(photo: Any) -> Pixels:
+    """The pixels of an array or tensor; anything else is refused."""
+    if isinstance(photo, np.ndarray):
+        return _of_array(photo)
+    if isinstance(photo, Tensor):
+        return _of_tensor(photo)
     if isinstance(photo, Sequence):
         raise DataError(f"expected one photo, not a {type(photo).__name__} of {len(photo)}; {EXPECTED}")
     raise DataError(f"{type(photo).__name__} is not a photo; {EXPECTED}")

@@ -13,9 +13,12 @@ from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_what_is_not_ours
 from siamesekit.gallery.search import Answer
 
-COLUMNS = ("query", "rank", "individual", "distance", "similarity", "probability", "new", "best photo", "photos")
+COLUMNS = (
+    "query", "rank", "individual", "distance", "similarity", "probability", "new", "best photo", "photos", "points",
+)  # fmt: skip
 """Columns of a table of answers."""
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(COLUMNS[:-1])
+"""How a table of answers begins, also one of before there were points."""
 
 
 def check_table(path: Path) -> None:
@@ -55,6 +58,7 @@ def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
                     _cell(answer.new),
                     spreadsheet_cell(candidate.best.path),
                     candidate.photos,
+                    "" if candidate.points is None else candidate.points,
                 ]
             )
     write_atomic(path, output.getvalue())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ from torch import Tensor
 from siamesekit.artifact.loading import load, model_folder
 from siamesekit.artifact.similarity_model import Photo, SimilarityModel
 from siamesekit.data.loading import UnusablePhoto, report
-from siamesekit.data.photo_inputs import one_by_one
+from siamesekit.data.photo_inputs import one_by_one, pixels_of
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
@@ -33,6 +34,9 @@ from siamesekit.gallery.matching import Matches, Status, match
 from siamesekit.gallery.names import checked_name
 from siamesekit.gallery.re_embedding import facts_of, re_embed
 from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
+from siamesekit.gallery.search_options import SearchOptions
+from siamesekit.gallery.second_look import Looker, SecondLook, look_again
+from siamesekit.gallery.shared_points import Sighting
 from siamesekit.gallery.storage import DATABASE, LOCK, MATRICES, Storage, finite
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress, progress_here
@@ -109,7 +113,7 @@ class Catalogue:
         self.path = Path(path)
         self._storage = Storage(self.path, device, author)
         self._searched: tuple[int, Gallery, Names] | None = None
-        self._fitted: tuple[Gallery, dict[tuple[Scoring, int], FittedIdentification]] | None = None
+        self._fitted: tuple[Gallery, dict[Hashable, FittedIdentification]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -334,10 +338,30 @@ class Catalogue:
         where: str | None = None,
         scoring: Scoring = "nearest",
         encounter: str | None = None,
+        second_look: SecondLook | None = None,
         progress: Progress | None = None,
     ) -> Matches:
-        """Search the individuals that are most like the photos of a season; see `siamesekit.gallery.matching.match`."""
-        return match(self, records, k, where, scoring, encounter, progress or progress_here())
+        """Search the individuals that are most like the photos of a season; nothing is changed.
+
+        Photos that the catalogue has already, copies, and photos that were called bad are counted and left out.
+
+        Args:
+            records: records of the photos, such as a reader gives; the individuals' names are not used.
+            k: number of individuals in each answer, as for `search`.
+            where: condition on the photos that are searched, as for `search`.
+            scoring: distance to an individual, as for `search`.
+            encounter: attribute whose value photos of one encounter share: they are searched together. A photo without
+                a value is a query of its own.
+            second_look: a second look at the best individuals, as for `search`.
+            progress: progress display.
+
+        Raises:
+            DataError: no photo is left to match, or a record's source is not a file.
+            UserError: no photo has the attribute, or the search cannot be made as asked.
+        """
+        return match(
+            self, records, SearchOptions(k, where, scoring, second_look), encounter, progress or progress_here()
+        )
 
     def decide(self, decisions: str | Path | Sequence[Decision], progress: Progress | None = None) -> Decided:
         """Apply a person's decisions, all or none: photos get their individuals, and what was decided is kept.
@@ -363,6 +387,7 @@ class Catalogue:
         where: str | None = None,
         scoring: Scoring = "nearest",
         together: bool = False,
+        second_look: SecondLook | None = None,
     ) -> list[Answer]:
         """Search the individuals that are most like photos.
 
@@ -373,47 +398,62 @@ class Catalogue:
             scoring: how the distance to an individual follows from those to its photos: `nearest`, `mean` of all, or a
                 number m for the mean of the m nearest.
             together: whether all photos show one individual, as those of one encounter; there is one answer then.
+            second_look: count the points that the photos share with those of the best individuals, and order these by
+                both; how much a point counts is fitted to the catalogue's own photos.
 
         Raises:
             DataError: a photo cannot be read.
             UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
         """
         several = one_by_one(photos)
-        names = [str(photo) if isinstance(photo, str | Path) else f"photo {n}" for n, photo in enumerate(several, 1)]
-        return self.search_embeddings(names, self.model.embed(several), k, where, scoring, together)
+        options = SearchOptions(k, where, scoring, second_look)
+        names, embeddings = _names(several), self.model.embed(several)
+        return self.search_embeddings(names, embeddings, options, together, _sightings(several, options))
 
     def search_embeddings(
         self,
         names: Sequence[str],
         embeddings: Tensor,
-        k: int | None = None,
-        where: str | None = None,
-        scoring: Scoring = "nearest",
+        options: SearchOptions = SearchOptions(),  # noqa: B008 - it cannot be changed
         together: bool = False,
+        photos: Sequence[Sighting] = (),
     ) -> list[Answer]:
-        """Search by embeddings `[Q, D]` of the catalogue's model; the other arguments are those of `search`.
+        """Search by embeddings of the catalogue's model.
+
+        Args:
+            names: names of the Q photos.
+            embeddings: their embeddings, `[Q, D]`.
+            options: what is searched, and how.
+            together: whether all photos show one individual.
+            photos: the photos, for a second look.
 
         Raises:
             RunError: an embedding is not finite.
-            UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
+            UserError: nothing can be searched, or k exceeds the individuals, or the condition is none.
         """
         finite(embeddings)
-        if not (scoring in ("nearest", "mean") or (isinstance(scoring, int) and scoring >= 1)):
-            raise UserError(f"scoring: expected nearest, mean or a number of photos, not {scoring!r}")
-        gallery, names_found = self._gallery(where)
+        gallery, names_found = self._gallery(options.where)
         count = len(names_found.individuals)
-        if k is not None and not 1 <= k <= count:
-            raise UserError(f"k = {k}, but {count} individuals are searched; choose a k from 1 to {count}")
-        wanted = min(CANDIDATES, count) if k is None else k
-        identification = self.identification(scoring, len(embeddings) if together else 1).model
-        wide = wanted if identification is None else max(wanted, min(NEAREST, count))
-        ranking = rank(embeddings, gallery, self.model.distance, wide, scoring, together)
-        chances = None if identification is None else identification.probabilities(ranking.distances, count)
+        if options.k is not None and not 1 <= options.k <= count:
+            raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
+        wanted = min(CANDIDATES, count) if options.k is None else options.k
+        look = options.second_look
+        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look)
+        looked_at = 0 if look is None else look.individuals
+        wide = min(count, max(wanted, looked_at, NEAREST if fitted.model else 0))
+        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together)
+        if look is not None:
+            groups = [(embeddings, photos)] if together else list(zip(embeddings[:, None], zip(photos), strict=True))
+            ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
+        far = ranking.distances if ranking.fused is None else ranking.fused
+        chances = None if fitted.model is None else fitted.model.probabilities(far, count)
         told = [", ".join(names)] if together else names
         found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
         return [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
 
-    def identification(self, scoring: Scoring = "nearest", together: int = 1) -> FittedIdentification:
+    def identification(
+        self, scoring: Scoring = "nearest", together: int = 1, second_look: SecondLook | None = None
+    ) -> FittedIdentification:
         """The model that gives candidates and "new" a probability, fitted to the catalogue's own photos.
 
         Each photo is searched among the others, in galleries of several sizes, once with its individual and once
@@ -422,16 +462,29 @@ class Catalogue:
         Args:
             scoring: how the distance to an individual follows from those to its photos, as for `search`.
             together: number of photos that are searched together.
+            second_look: a second look at the best individuals, as for `search`.
         """
         with self._storage.telling():
             gallery, names = self._gallery(None)
             if self._fitted is None or self._fitted[0] is not gallery:
                 self._fitted = gallery, {}
             fitted = self._fitted[1]
-            if (scoring, together) not in fitted:
+            key = scoring, together, second_look and second_look.key
+            if key not in fitted:
+                looker = None if second_look is None else self._looker(second_look, gallery)
                 trained = self._trained(names.individuals)
-                fitted[scoring, together] = fit_identification(gallery, self.model.distance, trained, scoring, together)
-            return fitted[scoring, together]
+                fitted[key] = fit_identification(gallery, self.model.distance, trained, scoring, together, looker)
+            return fitted[key]
+
+    def _looker(self, look: SecondLook, gallery: Gallery) -> Looker:
+        """Takes second looks at photos of the catalogue."""
+
+        @cache
+        def photo(index: int) -> Sighting:
+            known = self.photo(int(gallery.photos[index]))
+            return Sighting(known.record, known.sha256)
+
+        return Looker(look, gallery, self.model.distance, photo)
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.
@@ -513,6 +566,19 @@ def enrol(
     except BaseException:
         opened.close()
         raise
+
+
+def _sightings(photos: Sequence[Photo], options: SearchOptions) -> list[Sighting]:
+    """Photos for a second look; none without one."""
+    if options.second_look is None:
+        return []
+    named = zip(_names(photos), photos, strict=True)
+    return [Sighting(Record(name, "", partial(pixels_of, photo))) for name, photo in named]
+
+
+def _names(photos: Sequence[Photo]) -> list[str]:
+    """What photos are called in answers."""
+    return [str(photo) if isinstance(photo, str | Path) else f"photo {n}" for n, photo in enumerate(photos, 1)]
 
 
 def _create(target: Path, run: Path, digest: str, device: DeviceChoice) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from siamesekit.evaluation.intervals import Floats
 from siamesekit.files.run_files import SPLIT, run_of
 from siamesekit.files.untrusted import MAX_TABLE_BYTES
 from siamesekit.files.untrusted_json import read_json
+from siamesekit.gallery.fusion import Fusion, fit_fusion
 from siamesekit.gallery.identification import FEWEST, Identification, fit, trials
 from siamesekit.gallery.names import composed
 from siamesekit.gallery.search import MEMORY, Gallery, Scoring, Segments
+from siamesekit.gallery.second_look import Looker
 from siamesekit.randomness import generator
 
 QUERIES, EACH = 1000, 5
 """Most photos that are searched for a fit, and most photos of one individual among them."""
+LOOKED, FOLDS = 200, 5
+"""Most photos that are looked at again for a fit, and number of parts of the individuals in cross-fitting."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,13 @@ class FittedIdentification:
         model: the fitted model, or None.
         note: in words: which individuals it was fitted to, or why there is none.
         trained: whether individuals that trained the network are among them, for which it may be too sure.
+        fusion: how much shared points count in a second look; None without one, or if that cannot be said.
     """
 
     model: Identification | None
     note: str
     trained: bool
+    fusion: Fusion | None = None
 
 
 def fit_identification(
@@ -45,6 +52,7 @@ def fit_identification(
     trained: NDArray[np.bool_],
     scoring: Scoring = "nearest",
     together: int = 1,
+    looker: Looker | None = None,
 ) -> FittedIdentification:
     """Fit to the photos of individuals that did not train the network, or of all if there are fewer than `FEWEST`.
 
@@ -55,6 +63,7 @@ def fit_identification(
         scoring: how the distance to an individual follows from those to its photos.
         together: number of photos of one individual that are searched together. If fewer than `FEWEST` individuals have
             more photos than that, fewer are taken: that is less sure.
+        looker: takes second looks at the best individuals; distances are moved by shared points then.
     """
     strangers = np.flatnonzero(~trained)
     biased = len(strangers) < FEWEST
@@ -66,16 +75,22 @@ def fit_identification(
     rng = generator(0, "identification")
     sizes = np.sort(np.bincount(gallery.individuals, minlength=len(trained))[chosen])
     together = max(1, min(together, int(sizes[-FEWEST]) - 1))
-    queries = _queries(gallery.individuals, chosen, together, rng)
+    queries = _queries(gallery, chosen, together, rng if looker is None else None)
     own = gallery.individuals[queries[:, 0]]
-    model = fit(trials(_distances(queries, gallery, distance, len(trained), scoring), own, rng))
+    table = _distances(queries, gallery, distance, len(trained), scoring)
+    fusion = None
+    if looker is not None:
+        table, fusion = _looked_again(table, queries, own, looker)
+    model = fit(trials(table, own, rng))
     if model is None:
         note = "no probabilities: photos of one individual are not nearer to each other than to others, or are missing"
-        return FittedIdentification(None, note, biased)
+        return FittedIdentification(None, note, biased, fusion)
     which = "some of which trained the network: they may be too sure" if biased else "which did not train the network"
     what = "photos" if together == 1 else f"{together} photos at a time"
     note = f"probabilities are fitted to {what} of {model.individuals} individuals, {which}"
-    return FittedIdentification(model, note, biased)
+    if looker is not None:
+        note += f"; {_weighed(fusion)}"
+    return FittedIdentification(model, note, biased, fusion)
 
 
 def trained_individuals(run: Path) -> list[str]:
@@ -93,21 +108,72 @@ def trained_individuals(run: Path) -> list[str]:
     return sorted({composed(str(name)) for name in parts.get("train") or ()})
 
 
+def _looked_again(
+    table: Floats, queries: NDArray[np.int64], own: NDArray[np.int64], looker: Looker
+) -> tuple[Floats, Fusion | None]:
+    """Distances `[G, I]` moved by shared points, cross-fitted over individuals, and the weight fitted to all.
+
+    Args:
+        table: distance of each group of photos to each individual, `[G, I]`, NaN without other photos.
+        queries: the groups, `[G, together]`.
+        own: individual of each, `[G]`.
+        looker: takes the looks.
+    """
+    filled = np.where(np.isnan(table), np.inf, table)
+    nearest = np.argsort(filled, axis=1, kind="stable")[:, : looker.look.individuals]
+    groups = [
+        (looker.gallery.embeddings[torch.from_numpy(photos)], [looker.photo(int(photo)) for photo in photos])
+        for photos in queries
+    ]
+    points = looker(groups, nearest, queries).points
+    far = np.take_along_axis(filled, nearest, 1)
+    found = nearest == own[:, None]
+    place = np.where(found.any(1), found.argmax(1), -1)
+    moved = far.copy()
+    folds = own % FOLDS
+    for fold in range(FOLDS):
+        others, mine = folds != fold, folds == fold
+        fusion = fit_fusion(far[others], points[others], place[others], own[others])
+        if fusion is not None:
+            moved[mine] = fusion.fused(far[mine], points[mine])
+    result = table.copy()
+    np.put_along_axis(result, nearest, np.where(np.isinf(far), np.take_along_axis(table, nearest, 1), moved), 1)
+    return result, fit_fusion(far, points, place, own)
+
+
+def _weighed(fusion: Fusion | None) -> str:
+    """In words: what shared points count for."""
+    if fusion is None:
+        return "too few photos show how much shared points count, so they are counted and change nothing"
+    if fusion.weight == 0:
+        return "photos of one individual share no more points than others, so they change nothing"
+    return f"20 shared points count as much as {fusion.weight * math.log(21):.2g} of distance"
+
+
 def _queries(
-    individuals: NDArray[np.int64], chosen: NDArray[np.int64], together: int, rng: np.random.Generator
+    gallery: Gallery, chosen: NDArray[np.int64], together: int, rng: np.random.Generator | None
 ) -> NDArray[np.int64]:
     """Photos to search, `[Q, together]`: at most `EACH` groups of an individual and `QUERIES` groups in all, ascending.
 
     The groups of an individual share no photo.
+
+    Args:
+        gallery: all photos.
+        chosen: individuals whose photos are taken.
+        together: number of photos in a group.
+        rng: draws them. None: at most `LOOKED` groups, and most are the same again after photos have been added, so
+            that their shared points are known.
     """
-    order = rng.permutation(len(individuals))
+    individuals = gallery.individuals
+    steady = gallery.photos.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)  # Knuth's multiplicative hash
+    order = np.argsort(steady, kind="stable") if rng is None else rng.permutation(len(individuals))
     order = order[np.isin(individuals[order], chosen)]
     by_owner = order[np.argsort(individuals[order], kind="stable")]
     owners = individuals[by_owner]
     places = np.arange(len(owners)) - np.searchsorted(owners, owners)
     groups = np.bincount(owners)[owners] // together
     kept = by_owner[(places // together < EACH) & (places // together < groups)].reshape(-1, together)
-    kept = rng.permutation(kept)[:QUERIES]
+    kept = kept[np.argsort(steady[kept[:, 0]])][:LOOKED] if rng is None else rng.permutation(kept)[:QUERIES]
     return kept[np.argsort(kept[:, 0])]
 
 

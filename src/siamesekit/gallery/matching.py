@@ -12,7 +12,9 @@ from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
 from siamesekit.gallery.enrolling import box_text, fingerprints
-from siamesekit.gallery.search import Answer, Scoring
+from siamesekit.gallery.search import Answer
+from siamesekit.gallery.search_options import SearchOptions
+from siamesekit.gallery.shared_points import Sighting
 from siamesekit.progress import Progress
 from siamesekit.wording import near
 
@@ -93,9 +95,7 @@ class Matches:
 def match(
     catalogue: Catalogue,
     records: Sequence[Record],
-    k: int | None = None,
-    where: str | None = None,
-    scoring: Scoring = "nearest",
+    options: SearchOptions,
     encounter: str | None = None,
     progress: Progress | None = None,
 ) -> Matches:
@@ -106,9 +106,7 @@ def match(
     Args:
         catalogue: the catalogue.
         records: records of the photos, such as a reader gives; the individuals' names are not used.
-        k: number of individuals in each answer, as for `Catalogue.search`.
-        where: condition on the photos that are searched, as for `Catalogue.search`.
-        scoring: distance to an individual, as for `Catalogue.search`.
+        options: how they are searched.
         encounter: attribute whose value photos of one encounter share: they are searched together. A photo without a
             value is a query of its own.
         progress: progress display.
@@ -149,13 +147,14 @@ def match(
     for number, photo in enumerate(kept):
         value = photo.record.attributes.get(encounter, "") if encounter else ""
         groups.setdefault(value or number, []).append(number)
-    answers = _search(catalogue, kept, embeddings, list(groups.values()), k, where, scoring)
+    answers = _search(catalogue, kept, embeddings, list(groups.values()), options)
     queries = [
         Query(str(value) if isinstance(value, str) else kept[members[0]].record.name,
               tuple(kept[number] for number in members), answer)
         for (value, members), answer in zip(groups.items(), answers, strict=True)
     ]  # fmt: skip
-    note = catalogue.identification(scoring, max(len(query.photos) for query in queries)).note
+    together = max(len(query.photos) for query in queries)
+    note = catalogue.identification(options.scoring, together, options.second_look).note
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 
@@ -164,23 +163,22 @@ def _search(
     photos: Sequence[QueryPhoto],
     embeddings: torch.Tensor,
     groups: Sequence[list[int]],
-    k: int | None,
-    where: str | None,
-    scoring: Scoring,
+    options: SearchOptions,
 ) -> list[Answer]:
     """One answer for each group of photos; those of single photos are searched at once."""
+
+    def found(rows: list[int], together: bool = False) -> list[Answer]:
+        seen = [Sighting(photos[row].record, photos[row].sha256) for row in rows]
+        names = [photos[row].record.name for row in rows]
+        return catalogue.search_embeddings(names, embeddings[torch.tensor(rows)], options, together, seen)
+
     answers: dict[int, Answer] = {}
     single = [place for place, members in enumerate(groups) if len(members) == 1]
     if single:
-        rows = [groups[place][0] for place in single]
-        names = [photos[row].record.name for row in rows]
-        found = catalogue.search_embeddings(names, embeddings[torch.tensor(rows)], k, where, scoring)
-        answers.update(zip(single, found, strict=True))
+        answers.update(zip(single, found([groups[place][0] for place in single]), strict=True))
     for place, members in enumerate(groups):
         if len(members) > 1:
-            names = [photos[row].record.name for row in members]
-            chosen = embeddings[torch.tensor(members)]
-            (answers[place],) = catalogue.search_embeddings(names, chosen, k, where, scoring, together=True)
+            (answers[place],) = found(members, together=True)
     return [answers[place] for place in range(len(groups))]
 
 

@@ -58,8 +58,9 @@ class Candidate:
             no threshold.
         probability: probability 0 … 1 that the query shows this individual, among all that were searched and a new one;
             None if it is unknown, see `Catalogue.identification`.
-        best: its nearest photo.
+        best: its nearest photo; after a second look, the one that shares most points.
         photos: number of its photos that were searched.
+        points: number of points that the query shares with `best`; None without a second look at this individual.
     """
 
     individual: str
@@ -68,6 +69,7 @@ class Candidate:
     probability: float | None
     best: PhotoMatch
     photos: int
+    points: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Answer:
     Attributes:
         query: name of the photo, or of the photos searched together.
         new: probability 0 … 1 that the query shows an individual that was not searched; None if it is unknown.
-        candidates: individuals, the nearest first.
+        candidates: individuals, the nearest first; after a second look, those first that share most points for their
+            distance.
         photos: photos, the nearest first.
     """
 
@@ -116,6 +119,8 @@ class Ranking:
         nearest: distance to that photo, `[Q, k]`.
         photos: nearest photos, int64 `[Q, k']`.
         photo_distances: distance to each, `[Q, k']`.
+        points: number of shared points by a second look, int64 `[Q, k]`, −1 where there was none; None without one.
+        fused: the distances that give the order, `[Q, k]`: `distances` moved by the shared points; None without any.
     """
 
     individuals: NDArray[np.int64]
@@ -124,6 +129,8 @@ class Ranking:
     nearest: NDArray[np.float64]
     photos: NDArray[np.int64]
     photo_distances: NDArray[np.float64]
+    points: NDArray[np.int64] | None = None
+    fused: NDArray[np.float64] | None = None
 
 
 def rank(
@@ -203,8 +210,10 @@ def answers(
         return None if calibration is None else calibration.similarity(distance)
 
     told = []
+    shared = np.full(ranking.individuals.shape, -1) if ranking.points is None else ranking.points
     for query, name in enumerate(names):
-        columns = ranking.individuals, ranking.distances, ranking.best, ranking.nearest
+        columns = ranking.individuals, ranking.distances, ranking.best, ranking.nearest, shared
+        rows = zip(*(column[query] for column in columns), strict=True)
         chances = None if probabilities is None else probabilities[0][query].tolist()
         candidates = tuple(
             Candidate(
@@ -214,8 +223,9 @@ def answers(
                 None if chances is None else chances[place],
                 match(best, float(near)),
                 int(sizes[each]),
+                None if points < 0 else int(points),
             )
-            for place, (each, far, best, near) in enumerate(zip(*(column[query] for column in columns), strict=True))
+            for place, (each, far, best, near, points) in enumerate(rows)
         )
         seen = zip(ranking.photos[query], ranking.photo_distances[query], strict=True)
         new = None if probabilities is None else float(probabilities[1][query])

@@ -465,6 +465,15 @@ MINERS = Registry(
     frozenset({"distance", "seed"}),
     adapters=OF_PML,
 )
+MATCHERS = Registry(
+    "matcher",
+    "matchers",
+    "which points two photos share",
+    "siamesekit.components.matchers",
+    "MATCHERS",
+    frozenset(),
+    accept="siamesekit.components.matchers.accepted:accepted",
+)
 LOSSES = Registry(
     "loss",
     "losses",
@@ -545,9 +554,9 @@ OPTIMIZERS = Registry(
 
 REGISTRIES: tuple[Registry, ...] = (
     READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, PROJECTIONS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS,
-    OPTIMIZERS, SCHEDULES,
+    OPTIMIZERS, SCHEDULES, MATCHERS,
 )  # fmt: skip
-"""All registries, in the order in which a run uses them."""
+"""All registries, in the order in which a run uses them; a catalogue's second look uses matchers."""
 
 
 def _origin(factory: Callable[..., Any], registering: str) -> str:

@@ -1,0 +1,27 @@
+"""The options of a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from siamesekit.errors import UserError
+from siamesekit.gallery.search import Scoring
+from siamesekit.gallery.second_look import SecondLook
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is searched, and how; `Catalogue.search` explains each option.
+
+    Raises:
+        UserError: the scoring is none.
+    """
+
+    k: int | None = None
+    where: str | None = None
+    scoring: Scoring = "nearest"
+    second_look: SecondLook | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.scoring in ("nearest", "mean") or (isinstance(self.scoring, int) and self.scoring >= 1)):
+            raise UserError(f"scoring: expected nearest, mean or a number of photos, not {self.scoring!r}")

@@ -1,0 +1,176 @@
+"""Numbers of points that photos share, by a matcher; numbers that are known are not computed again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamesekit._version import __version__
+from siamesekit.components.matchers.matcher import NO_MATCHES, Keypoints, Matcher, PointMatches
+from siamesekit.data.images import read_pixels
+from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.pixel_store import cache_folder
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError
+from siamesekit.gallery.enrolling import box_text, fingerprints, in_threads
+from siamesekit.progress import Progress
+
+DESCRIBED = 512
+"""Photos whose keypoints are kept: about 0.5 MB each."""
+CACHE, CACHE_BYTES = "shared-points.sqlite", 1 << 28
+"""File in the user's cache folder that keeps numbers of shared points, and its largest size: it then starts anew."""
+BATCH = 512
+"""Pairs that are matched before their numbers are kept."""
+UNREADABLE = -1
+"""Number of shared points with a photo that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A photo to look at.
+
+    Attributes:
+        record: its record.
+        sha256: digest that its file must have; empty if it is no file, and any content is right.
+    """
+
+    record: Record
+    sha256: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What makes it the same photo; empty if it is no file."""
+        return f"{self.sha256} {box_text(self.record.box)}" if self.sha256 else ""
+
+
+Pair = tuple[Sighting, Sighting]
+
+
+class SharedPoints:
+    """Counts the points that pairs of photos share.
+
+    Args:
+        matcher: the matcher; its text form names all its options.
+
+    Attributes:
+        name: what decides the numbers, beside the photos.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        self.matcher = matcher
+        self.name = f"{__version__} {matcher!r}"
+        self._described: OrderedDict[Hashable, Keypoints | None] = OrderedDict()
+        self._lock = Lock()
+
+    def counts(self, pairs: Sequence[Pair], progress: Progress | None = None) -> NDArray[np.int64]:
+        """Number of points that each of P pairs shares, int64 `[P]`; `UNREADABLE` if a photo cannot be read."""
+        counts = np.full(len(pairs), UNREADABLE, np.int64)
+        progress = progress or Progress()
+        with closing(_Cache()) as cache:
+            keys = [self._key(pair) for pair in pairs]
+            known = cache.read([key for key in keys if key])
+            left = [number for number, key in enumerate(keys) if key not in known]
+            for number, key in enumerate(keys):
+                if key in known:
+                    counts[number] = known[key]
+            batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
+            for batch in progress.track(batches, len(batches), "Second look", f"times {BATCH} pairs of photos"):
+                counts[batch] = in_threads(lambda number: self._count(pairs[number]), batch)
+                cache.keep({keys[number]: int(counts[number]) for number in batch if keys[number]})
+        return counts
+
+    def matches(self, pair: Pair) -> PointMatches:
+        """The points that two photos share; none if one cannot be read."""
+        first, second = (self._keypoints(each) for each in pair)
+        return NO_MATCHES if first is None or second is None else self.matcher.match(first, second)
+
+    def _count(self, pair: Pair) -> int:
+        first, second = (self._keypoints(each) for each in pair)
+        return UNREADABLE if first is None or second is None else len(self.matcher.match(first, second))
+
+    def _keypoints(self, photo: Sighting) -> Keypoints | None:
+        """The keypoints of a photo; None if it cannot be read, or is not what it was."""
+        name: Hashable = photo.identity or photo.record.source  # a function is itself alone
+        with self._lock:
+            if name in self._described:
+                self._described.move_to_end(name)
+                return self._described[name]
+        found = None
+        with suppress(UnreadableError, DataError):
+            if not photo.sha256 or _unchanged(photo):
+                found = self.matcher.describe(read_pixels(photo.record))
+        with self._lock:
+            self._described[name] = found
+            if len(self._described) > DESCRIBED:
+                self._described.popitem(last=False)
+        return found
+
+    def _key(self, pair: Pair) -> bytes:
+        """Key of a pair in the cache; empty if a photo is no file."""
+        first, second = pair[0].identity, pair[1].identity
+        return sha256(f"{self.name}\n{first}\n{second}".encode()).digest()[:16] if first and second else b""
+
+
+def sightings(records: Sequence[Record]) -> list[Sighting]:
+    """Records of files, with the files' digests; without one where a file cannot be read."""
+    pairs = zip(records, fingerprints(records, Progress()), strict=True)
+    return [Sighting(record, digest if isinstance(digest, str) else "") for record, digest in pairs]
+
+
+def _unchanged(photo: Sighting) -> bool:
+    source = photo.record.source
+    with suppress(OSError):
+        return isinstance(source, Path) and sha256(source.read_bytes()).hexdigest() == photo.sha256
+    return False
+
+
+class _Cache:
+    """Numbers by key in the user's cache folder; without one, or where it cannot be used, nothing is kept."""
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        folder = cache_folder()
+        if folder is None:
+            return
+        with suppress(OSError, sqlite3.Error):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / CACHE
+            if file.exists() and file.stat().st_size > CACHE_BYTES:
+                file.unlink()
+            connection = sqlite3.connect(file, timeout=5)
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS counts (pair BLOB PRIMARY KEY, points INTEGER) WITHOUT ROWID"
+            )
+            self._connection = connection
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """The numbers that are known."""
+        known: dict[bytes, int] = {}
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                for key in keys:
+                    row = self._connection.execute("SELECT points FROM counts WHERE pair = ?", (key,)).fetchone()
+                    if row is not None and isinstance(row[0], int):
+                        known[key] = row[0]
+        return known
+
+    def keep(self, numbers: dict[bytes, int]) -> None:
+        """Keep numbers; those of photos that cannot be read are not kept."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error), self._connection:
+                kept = [(key, points) for key, points in numbers.items() if points >= 0]
+                self._connection.executemany("INSERT OR REPLACE INTO counts VALUES (?, ?)", kept)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
