@@ -255,9 +255,11 @@ def search(
         if not as_json:
             news_only()
         with Catalogue(path, device.value) as catalogue:
-            embedded = catalogue.model.embed_usable(files, shell)
-            names = [str(files[number]) for number in embedded.kept]
-            answers = catalogue.search_embeddings(names, embedded.embeddings, count, where, _scoring(by), together)
+            catalogue.require_search(count, where, _scoring(by))
+            with catalogue.same_model() as model:
+                embedded = model.embed_usable(files, shell)
+                names = [str(files[number]) for number in embedded.kept]
+                answers = catalogue.search_embeddings(names, embedded.embeddings, count, where, _scoring(by), together)
             note = catalogue.identification(_scoring(by), len(names) if together else 1).note
         for finding in embedded.left_out:
             shell.warn(f"not searched: {finding}")

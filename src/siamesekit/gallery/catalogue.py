@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -315,6 +316,11 @@ class Catalogue:
             number = who.individual_of(individual, who.individuals(self._storage.connection))
             return who.photos_of(self._storage.connection, number)
 
+    def photos_by_individual(self) -> dict[str, list[int]]:
+        """Numbers of the photos of each individual, ascending, by its name."""
+        with self._storage.telling():
+            return who.photos_by_individual(self._storage.connection)
+
     def status(self, identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Status]:
         """Which photos, by digest of the file and box, are enrolled already, or have been called bad."""
         found: dict[tuple[str, str], Status] = {}
@@ -354,7 +360,7 @@ class Catalogue:
         """
         if isinstance(decisions, str | Path):
             decisions = read_decisions(Path(decisions))
-        return decide(self._storage, decisions, progress or progress_here())
+        return decide(self._storage, decisions, progress or progress_here())[0]
 
     def search(
         self,
@@ -380,7 +386,9 @@ class Catalogue:
         """
         several = one_by_one(photos)
         names = [str(photo) if isinstance(photo, str | Path) else f"photo {n}" for n, photo in enumerate(several, 1)]
-        return self.search_embeddings(names, self.model.embed(several), k, where, scoring, together)
+        self.require_search(k, where, scoring)
+        with self.same_model() as model:
+            return self.search_embeddings(names, model.embed(several), k, where, scoring, together)
 
     def search_embeddings(
         self,
@@ -398,12 +406,8 @@ class Catalogue:
             UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
         """
         finite(embeddings)
-        if not (scoring in ("nearest", "mean") or (isinstance(scoring, int) and scoring >= 1)):
-            raise UserError(f"scoring: expected nearest, mean or a number of photos, not {scoring!r}")
-        gallery, names_found = self._gallery(where)
+        gallery, names_found = self.require_search(k, where, scoring)
         count = len(names_found.individuals)
-        if k is not None and not 1 <= k <= count:
-            raise UserError(f"k = {k}, but {count} individuals are searched; choose a k from 1 to {count}")
         wanted = min(CANDIDATES, count) if k is None else k
         identification = self.identification(scoring, len(embeddings) if together else 1).model
         wide = wanted if identification is None else max(wanted, min(NEAREST, count))
@@ -412,6 +416,37 @@ class Catalogue:
         told = [", ".join(names)] if together else names
         found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
         return [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
+
+    def require_search(
+        self, k: int | None = None, where: str | None = None, scoring: Scoring = "nearest"
+    ) -> tuple[Gallery, Names]:
+        """Check, before any work, that a search can be made as asked; return what it searches.
+
+        Raises:
+            UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
+        """
+        if not (scoring in ("nearest", "mean") or (isinstance(scoring, int) and scoring >= 1)):
+            raise UserError(f"scoring: expected nearest, mean or a number of photos, not {scoring!r}")
+        gallery, names = self._gallery(where)
+        count = len(names.individuals)
+        if k is not None and not 1 <= k <= count:
+            raise UserError(f"k = {k}, but {count} individuals are searched; choose a k from 1 to {count}")
+        return gallery, names
+
+    @contextmanager
+    def same_model(self) -> Iterator[SimilarityModel]:
+        """The model, for embeddings that are searched for in the block.
+
+        Raises:
+            OutputError: another process has moved the catalogue to another model meanwhile, so that they do not fit.
+        """
+        model = self.model
+        try:
+            yield model
+        finally:  # also in place of the errors that follow from it
+            if self.model is not model:
+                shown = line_of_name(str(self.path))
+                raise OutputError(f"{shown} was moved to another model meanwhile; try again")
 
     def identification(self, scoring: Scoring = "nearest", together: int = 1) -> FittedIdentification:
         """The model that gives candidates and "new" a probability, fitted to the catalogue's own photos.
@@ -449,7 +484,7 @@ class Catalogue:
         Raises:
             UserError: there are none.
         """
-        with self._storage.telling():
+        with self._storage.reading():
             last = self._storage.last_change()
             if self._searched is None or self._searched[0] != last:
                 self._searched = last, *known_photos.read(self._storage.connection, self._storage.matrix)
