@@ -276,6 +276,7 @@ WRONG: list[tuple[Callable[[list[Record]], list[list[str]]], str]] = [
     (lambda s: [row(s[0], "bad", box="[1]")], "line 2: box is damaged"),
     (lambda s: [row(s[0], "bad", box='{"x": "0", "y": 0, "width": 1, "height": 1}')], "line 2: box is damaged"),
     (lambda s: [row(s[0], "bad", box='{"x": 0, "y": 0, "width": NaN, "height": 1}')], "line 2: box is damaged"),
+    (lambda s: [row(s[0], "bad", attributes='{"a": "\\ud800"}')], "line 2: attributes is damaged"),
     (lambda s: [row(s[0], "bad", photo="a\0b")], "line 2: 'a..00b'"),
     (lambda s: [row(s[0], "bad")[:-1]], "line 2: 8 cells, and the header has 9"),
     (lambda s: [], "has no decisions"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from siamesekit.files.writer_lock import writer
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.decisions import Decision
 from siamesekit.gallery.reviewing import DecidedMeanwhileError, Review
+from siamesekit.gallery.season import season
 from siamesekit.gallery.storage import LOCK
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
@@ -187,3 +189,21 @@ def test_decisions_and_names_that_do_not_belong_together_are_refused(review: Rev
             Decision(replace(record, individual=name), "0" * 64, "same", (), "here")
     review.put(0, "new", "Dee", ["Ann", "\ud800"], None)
     assert review.said()[0]["rejected"] == ["Ann"]  # only names that there are
+
+
+def test_a_photo_whose_name_is_not_text_is_left_out_in_words(
+    catalogue: Catalogue, review: Review, tmp_path: Path
+) -> None:
+    odd = os.fsencode(str(tmp_path / "new")) + b"/caf\xe9.png"
+    shutil.copy(tmp_path / "new" / "1.png", odd)
+    records = season(tmp_path / "new")
+    found = catalogue.match(records)
+    assert len(found.queries) == 4 and [photo.reason for photo in found.unusable] == [
+        "its path is not UTF-8, and a catalogue keeps text"
+    ]
+    with pytest.raises(DataError, match="nothing was added"):
+        catalogue.add([replace(record, individual="Ann") for record in records], Progress())
+    assert catalogue.individuals() == BEFORE
+    with Catalogue(catalogue.path, author="Zo\udce9") as odd:
+        odd.rename("Ann", "Anna")
+    assert catalogue.log()[0].author == "Zo\\udce9"

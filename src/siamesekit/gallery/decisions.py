@@ -153,7 +153,9 @@ def refuse(problems: Sequence[str], message: str) -> None:
 
 def _json(cell: str, column: str, read: Callable[[Any], Read]) -> Read:
     with suppress(ValueError, TypeError, RecursionError):
-        return read(json.loads(cell))
+        value = json.loads(cell)
+        json.dumps(value, ensure_ascii=False).encode()  # no halves of characters, which are no text
+        return read(value)
     raise DataError(f"{column} is damaged: {line_of_name(cell[:80])}")
 
 

@@ -25,10 +25,12 @@ const warn = (text) => {
 // In the browser: other windows with this page keep their decisions in the same place
 
 let unkept = false; // whether the browser has refused to keep them
+let last = null; // what it keeps, as this window knows it
 
 const store = () => {
   try {
-    localStorage.setItem(KEY, JSON.stringify({ decisions, history }));
+    last = JSON.stringify({ decisions, history });
+    localStorage.setItem(KEY, last);
     unkept = false;
     warn("");
   } catch {
@@ -43,8 +45,10 @@ const isDecision = (number, each) => Number.isInteger(Number(number)) && data.qu
 const recall = () => {
   if (data.serve || unkept) return;
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
-    if (!kept) return;
+    const text = localStorage.getItem(KEY);
+    if (text === null || text === last) return;
+    last = text;
+    const kept = JSON.parse(text);
     const own = Object.entries(kept.decisions).filter(([number, each]) => isDecision(number, each));
     history = kept.history.filter(({ query: number, before }) => data.queries[number] && (!before || isDecision(number, before)));
     decisions = Object.fromEntries(own);

@@ -48,7 +48,7 @@ class Storage:
     def __init__(self, path: Path, device: DeviceChoice = "auto", author: str | None = None) -> None:
         self.path = path
         self.device = device
-        self.author = author or user()
+        self.author = (author or user()).encode(errors="backslashreplace").decode()
         self.connection = database.connect(path / DATABASE)
         self._model: tuple[str, SimilarityModel] | None = None
 
