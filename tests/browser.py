@@ -80,12 +80,13 @@ class Browser:
         """The text of the first element."""
         return str(self.value(f"document.querySelector({json.dumps(selector)}).innerText"))
 
-    def press(self, key: str) -> None:
-        """Press and release a key, as a person does."""
+    def press(self, key: str, place: str = "") -> None:
+        """Press and release a key, as a person does; `place` is its `code`, where the layout gives it another sign."""
         code = CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
         text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
-        self._call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
-        self._call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+        told = {"key": key, "code": place, "windowsVirtualKeyCode": code}
+        self._call("Input.dispatchKeyEvent", type="keyDown", **told, **text)
+        self._call("Input.dispatchKeyEvent", type="keyUp", **told)
 
     def type(self, text: str) -> None:
         """Insert a text where the cursor is."""

@@ -470,6 +470,11 @@ def test_re_embedding_refuses_photos_that_are_gone_or_changed(
     Image.effect_noise((40, 40), 60).convert("RGB").save(victim)
     with pytest.raises(DataError, match="its file has changed"):
         new.re_embed(telling, Progress())
+    last, first = sorted((moved / "Cy").iterdir())[-1], sorted((moved / "Ann").iterdir())[0]
+    shutil.copy(first, last)  # now the same as another one
+    with pytest.raises(DataError, match=r"2 of .* photos are not there") as caught:
+        new.re_embed(telling, Progress())
+    assert f"Cy/{last.name}: its file has changed" in caught.value.details
     victim.unlink()
     with pytest.raises(DataError, match="not there as they were enrolled"):
         new.re_embed(telling, Progress())

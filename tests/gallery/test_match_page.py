@@ -173,3 +173,91 @@ def test_the_page_fits_its_window_and_moves_both_photos_in_step(catalogue: Path,
         assert SPITEFUL in browser.value("data.individuals") and browser.value("window.hit") is None
         assert browser.errors == []
     document("undo", catalogue)
+
+
+def test_decisions_of_two_windows_are_kept_both(catalogue: Path, tmp_path: Path) -> None:
+    season(tmp_path / "new", 400)
+    document("match", catalogue, tmp_path / "new", "-o", tmp_path / "match", "--device", "cpu")
+    page = (tmp_path / "match" / "index.html").as_uri()
+    other = """(() => {{ const kept = JSON.parse(localStorage.getItem(KEY));
+        kept.decisions[{query}] = {{ decision: "{word}", individual: "", rejected: [] }};
+        kept.history.push({{ query: {query}, before: null }});
+        localStorage.setItem(KEY, JSON.stringify(kept)); }})()"""
+    words = "Object.fromEntries(Object.entries(JSON.parse(localStorage.getItem(KEY)).decisions)"
+    words += ".map(([number, each]) => [number, each.decision]))"
+    with Browser(tmp_path / "browser") as browser:
+        browser.open(page)
+        browser.press("u")
+        browser.value(other.format(query=7, word="bad"))  # as another window of this browser does
+        browser.press("x")
+        assert browser.value(words) == {"0": "unsure", "1": "bad", "7": "bad"}
+        assert browser.text("#count") == "3 of 30 decided"
+        browser.value(other.format(query=9, word="unsure"))
+        browser.value("window.dispatchEvent(new StorageEvent('storage', { key: KEY }))")
+        assert browser.text("#count") == "4 of 30 decided"
+        browser.press("z")  # the last of all, whichever window it was
+        assert browser.value(words) == {"0": "unsure", "1": "bad", "7": "bad"} and browser.value("query") == 9
+        # a browser that refuses to keep anything loses nothing that the page has
+        browser.value("Storage.prototype.setItem = () => { throw new Error('full') }")
+        browser.press("u")
+        browser.press("x")
+        assert browser.text("#count") == "5 of 30 decided" and "keeps nothing" in browser.text("#warning")
+        browser.value("unkept = false")  # else the browser would ask before the page is left
+        # what another page has left there does no harm
+        one = '{"3": {"decision": "bad", "individual": "", "rejected": []}}'
+        wrong = '{"99": {}, "length": 1, "3": {"decision": "eat"}}'
+        for left in (
+            "{",
+            "5",
+            f'{{"decisions": {wrong}, "history": [null]}}',
+            f'{{"decisions": {one}, "history": []}}',
+        ):
+            browser.open(page)
+            browser.value(f"localStorage.setItem(KEY, {json.dumps(left)})")
+            browser.open(page)
+            assert browser.text("#count") == f"{int('bad' in left)} of 30 decided"
+        browser.press("u")
+        assert browser.value(words) == {"0": "unsure", "3": "bad"}
+        assert browser.errors == []
+
+
+def test_keys_decide_wherever_the_focus_is_and_whatever_the_layout(catalogue: Path, tmp_path: Path) -> None:
+    season(tmp_path / "new", 500)
+    document("match", catalogue, tmp_path / "new", "-o", tmp_path / "match", "--device", "cpu")
+    last = "decisions[history.at(-1).query].decision"
+    with Browser(tmp_path / "browser") as browser:
+        browser.look(1400, 1000)
+        browser.open((tmp_path / "match" / "index.html").as_uri())
+        browser.click("#unsure")
+        browser.press("Enter")  # as the candidate shown, not once more what was clicked
+        assert browser.value(last) == "same" and browser.value("decisions[0].decision") == "unsure"
+        # a person without a mouse stays where he is among the candidates
+        browser.value("document.querySelectorAll('#candidates button')[3].focus()")
+        browser.press("Enter")
+        assert browser.value("candidate") == 3
+        assert (
+            browser.value("[...document.querySelectorAll('#candidates button')].indexOf(document.activeElement)") == 3
+        )
+        browser.value("document.activeElement.blur()")
+        for key, place, word in (("т", "KeyN", "new"), ("ч", "KeyX", "bad"), ("U", "KeyU", "unsure"),
+                                 ("٢", "Digit2", "same"), ("2", "Numpad2", "same")):  # fmt: skip
+            browser.press(key, place)
+            assert browser.value(last) == word
+        count = browser.text("#count")
+        for key, place in (("é", "Digit2"), ("ö", "Semicolon"), ("q", "KeyQ"), ("Process", "KeyN")):
+            browser.press(key, place)
+        assert browser.text("#count") == count
+        browser.press("я", "KeyZ")
+        assert browser.text("#count") != count
+        # names
+        for name, told in (("a\u200bb", True), ("x" * 201, True), ("  Zoe\u0301 ", False)):
+            browser.press("/")
+            browser.type(name)
+            browser.value(
+                "part('name').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true }))"
+            )
+            browser.press("Enter")
+            assert browser.text("#warning").startswith("A name has at most 200") == told
+        assert browser.value("Object.values(decisions).filter((each) => each.individual === 'Zo\\u00e9').length") == 1
+        assert browser.value("part('warning').getAttribute('role')") == "alert"
+        assert browser.errors == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -81,7 +82,7 @@ def table(file: Path, *rows: list[str]) -> Path:
 
 def test_what_the_page_saves_is_what_is_read() -> None:
     assert ",".join(COLUMNS) == SAVED
-    script = Path(match_folder.__file__).with_name("match_page.js").read_text(encoding="utf-8")
+    script = Path(match_folder.__file__).with_name("match_decisions.js").read_text(encoding="utf-8")
     assert json.loads(re.search(r"COLUMNS = (\[.*?\])", script)[1]) == list(COLUMNS)  # type: ignore[index]
 
 
@@ -178,19 +179,25 @@ def test_the_folder_has_a_table_and_a_page_with_its_pictures(place: Path, season
         first = data["queries"][0]
         assert [each["sha256"] for each in first["photos"]] == [photo.sha256 for photo in found.queries[0].photos]
         assert first["photos"][0]["attributes"] == {"encounter": "dawn", "site": "=North"}
-        assert first["candidates"][0]["moved"] and not first["candidates"][1]["moved"]
+        known, further = data["known"], data["further"]
+        assert known[str(first["candidates"][0]["best"])]["moved"]
+        assert "moved" not in known[str(first["candidates"][1]["best"])]
         pictures = {file.name for file in (tmp_path / "match" / PICTURES).iterdir()}
         for query in data["queries"]:
-            shown = [query["photos"][0]["image"], *(each["image"] for each in query["candidates"])]
-            shown += [each["small"] for candidate in query["candidates"] for each in candidate["more"]]
+            best = [known[str(each["best"])] for each in query["candidates"]]
+            shown = [query["photos"][0]["image"], *(each.get("image", each["small"]) for each in best)]
+            numbers = [number for each in query["candidates"] for number in further[each["individual"]]]
+            shown += [known[str(number)]["small"] for number in numbers]
             assert {Path(each).name for each in shown} <= pictures
-        assert len(first["candidates"][0]["more"]) == first["candidates"][0]["photos"] - 1
+        assert len(further[first["candidates"][0]["individual"]]) == first["candidates"][0]["photos"]
         text = page.read_text(encoding="utf-8")
-        assert "alert" not in text.replace(json.dumps("<script>alert('</script>')")[1:-1].replace("<", "\\u003c"), "")
+        assert "alert(" not in text.replace(json.dumps("<script>alert('</script>')")[1:-1].replace("<", "\\u003c"), "")
         # again, with less: what is not shown any more goes, and nothing else
         write_match(tmp_path / "match", catalogue, catalogue.match(season[5:], k=1), Progress())
         left = {file.name for file in (tmp_path / "match" / PICTURES).iterdir()}
-        assert left < pictures and "query-1.jpg" in left
+        assert left < pictures and {Path(data_of(page)["queries"][0]["photos"][0]["image"]).name} == {
+            name for name in left if name.startswith("query")
+        }
         (tmp_path / "match" / "mine.txt").write_text("mine")
         with pytest.raises(OutputError, match=r"holds something other than a match: mine\.txt"):
             write_match(tmp_path / "match", catalogue, found, Progress())
@@ -267,6 +274,10 @@ WRONG: list[tuple[Callable[[list[Record]], list[list[str]]], str]] = [
     (lambda s: [row(s[0], "bad", rejected="{}")], "line 2: rejected is damaged"),
     (lambda s: [row(s[0], "bad", attributes='{"a": 1}')], "line 2: attributes is damaged"),
     (lambda s: [row(s[0], "bad", box="[1]")], "line 2: box is damaged"),
+    (lambda s: [row(s[0], "bad", box='{"x": "0", "y": 0, "width": 1, "height": 1}')], "line 2: box is damaged"),
+    (lambda s: [row(s[0], "bad", box='{"x": 0, "y": 0, "width": NaN, "height": 1}')], "line 2: box is damaged"),
+    (lambda s: [row(s[0], "bad", attributes='{"a": "\\ud800"}')], "line 2: attributes is damaged"),
+    (lambda s: [row(s[0], "bad", photo="a\0b")], "line 2: 'a..00b'"),
     (lambda s: [row(s[0], "bad")[:-1]], "line 2: 8 cells, and the header has 9"),
     (lambda s: [], "has no decisions"),
 ]  # fmt: skip
@@ -303,10 +314,28 @@ def test_a_changed_file_is_refused(place: Path, season: list[Record], tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("separator", "mark", "end"), [(";", "\ufeff", "\r\n"), ("\t", "", "\n"), (",", "\ufeff", "\n")]
+)
+def test_a_table_that_a_spreadsheet_has_saved_is_read(
+    season: list[Record], tmp_path: Path, separator: str, mark: str, end: str
+) -> None:
+    name = '\'=Dee; "the" \xe9, 1'
+    rows = [row(season[0], "new", name, ("-Ann", "@B")), row(season[4], "bad")]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator, lineterminator=end).writerows([list(COLUMNS), *rows])
+    (tmp_path / "d.csv").write_text(mark + text.getvalue(), "utf-8", newline="")
+    first, second = read_decisions(tmp_path / "d.csv")
+    assert (first.word, first.record.individual, first.rejected) == ("new", name, ("-Ann", "@B"))
+    assert first.record.attributes == {"encounter": "dawn", "site": "=North"}
+    assert (second.word, second.record.source) == ("bad", season[4].source)
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         (b"a,b\n1,2\n", "has no column 'query': expected the decisions that the page"),
         (b"\xff\xfe", "is not UTF-8"),
+        (f"{SAVED},individual\n".encode(), "has several columns 'individual'"),
         (SAVED.encode() + b'\n"a', "line 2: unexpected end of data"),
         (b"", "has no column"),
     ],
@@ -317,3 +346,47 @@ def test_what_is_no_table_of_decisions_is_refused(tmp_path: Path, content: bytes
         read_decisions(tmp_path / "d.csv")
     with pytest.raises(DataError, match="cannot be read"):
         read_decisions(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"k": 9}, "k = 9, but 3 individuals"),
+        ({"where": "sitte = 'a'"}, "no column 'sitte'"),
+        ({"scoring": 0}, "scoring"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_photos_are_read(
+    enrolled: Path, season: list[Record], monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], expected: str
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("photos were read")
+
+    with Catalogue(enrolled) as catalogue:
+        monkeypatch.setattr(type(catalogue.model), "embed_records", never)
+        monkeypatch.setattr(type(catalogue.model), "embed", never)
+        with pytest.raises(UserError, match=expected):
+            catalogue.match(season, **asked)
+        with pytest.raises(UserError, match=expected):
+            catalogue.search([Path(str(season[0].source))], **asked)
+
+
+def test_a_model_that_changes_while_photos_are_embedded_is_noticed(
+    place: Path, telling: Path, season: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(shutil.copytree(telling, tmp_path / "other"))
+    description = (other / "model" / "model.json").read_text("utf-8")
+    (other / "model" / "model.json").write_text(description + " ", "utf-8")  # another digest
+    with Catalogue(place) as catalogue:
+        embed = type(catalogue.model).embed_records
+
+        def meanwhile(self: Any, *arguments: Any) -> Any:
+            monkeypatch.undo()
+            with Catalogue(place) as elsewhere:
+                elsewhere.re_embed(other, Progress())
+            return embed(self, *arguments)
+
+        monkeypatch.setattr(type(catalogue.model), "embed_records", meanwhile)
+        with pytest.raises(OutputError, match="was moved to another model meanwhile; try again"):
+            catalogue.match(season)
+        assert len(catalogue.match(season).queries) == 6

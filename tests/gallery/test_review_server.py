@@ -76,14 +76,14 @@ def test_each_decision_is_in_the_catalogue_at_once_and_can_be_taken_back(place: 
         with pytest.raises(DecidedMeanwhileError, match=r"0\.png"):
             review.put(0, "same", "Bob", [], None)
         assert individuals(place)["Ann"] == 5
-        review.put(0, "same", "Bob", [], review.said[0]["change"])
+        review.put(0, "same", "Bob", [], review.said()[0]["change"])
         assert individuals(place) == {"Ann": 4, "Bob": 5, "Cy": 4, "Dee": 2}
         # a decision that contradicts the catalogue leaves the one before
         with pytest.raises(DataError):
-            review.put(0, "same", "Nobody", [], review.said[0]["change"])
-        assert individuals(place)["Bob"] == 5 and review.said[0]["individual"] == "Bob"
-        review.put(0, "open", "", [], review.said[0]["change"])
-        assert individuals(place) == {"Ann": 4, "Bob": 4, "Cy": 4, "Dee": 2} and 0 not in review.said
+            review.put(0, "same", "Nobody", [], review.said()[0]["change"])
+        assert individuals(place)["Bob"] == 5 and review.said()[0]["individual"] == "Bob"
+        review.put(0, "open", "", [], review.said()[0]["change"])
+        assert individuals(place) == {"Ann": 4, "Bob": 4, "Cy": 4, "Dee": 2} and 0 not in review.said()
         for number, word in ((9, "bad"), (-1, "bad"), (1, "maybe")):
             with pytest.raises(DataError, match=r"there is no query|the decision is 'maybe'"):
                 review.put(number, word, "", [], None)
@@ -131,7 +131,7 @@ class Served:
             connection.close()
 
     def decide(self, **told: Any) -> tuple[int, Any]:
-        body = {"individual": "", "rejected": [], "seen": None} | told
+        body = {"individual": "", "rejected": [], "seen": None, "fresh": False} | told
         status, content = self.ask(f"{self.path}decide", json.dumps(body).encode(), **{"X-Token": self.secret})
         return status, json.loads(content)
 
@@ -149,7 +149,7 @@ def served(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.slow
 def test_only_the_page_itself_is_answered(served: Served) -> None:
     assert served.ask(served.path)[0] == 200
-    picture = re.search(rb"pictures/query-1\.jpg", served.ask(served.path)[1])
+    picture = re.search(rb"pictures/query-\w+\.jpg", served.ask(served.path)[1])
     assert picture is not None and served.ask(served.path + picture[0].decode())[0] == 200
     for path in ("/", "/decide", "/pictures/query-1.jpg", f"/{served.secret[:-1]}x/"):
         assert served.ask(path)[0] == 404  # without the secret
@@ -158,7 +158,8 @@ def test_only_the_page_itself_is_answered(served: Served) -> None:
     for headers in ({"Host": "example.org"}, {"Host": f"example.org:{served.port}"}, {"Origin": "http://example.org"},
                     {"Origin": "null"}):  # fmt: skip
         assert served.ask(served.path, **headers)[0] == 403
-    body = json.dumps({"query": 0, "decision": "bad", "individual": "", "rejected": [], "seen": None}).encode()
+    body = json.dumps({"query": 0, "decision": "bad", "individual": "", "rejected": [], "seen": None})
+    body = body[:-1].encode() + b', "fresh": false}'
     assert served.ask(f"{served.path}decide", body)[0] == 403  # without the token in a header of its own
     assert served.ask(f"{served.path}decide", body, **{"X-Token": "guess"})[0] == 403
     assert served.ask(f"{served.path}decide", body, **{"X-Token": served.secret, "Origin": "http://evil.org"})[0] == 403
@@ -222,6 +223,123 @@ def test_decisions_in_two_browsers_meet_in_the_catalogue(served: Served, tmp_pat
         two.until(lambda: two.value("data.decisions[1] === undefined"))
         assert two.errors == []
         assert len([error for error in one.errors if "409" not in error]) == 0
+
+
+SLOWLY = """window.fetch = ((plain, held) => Object.assign(async (address, options) => {
+    if (address === "decide") await new Promise((go) => held.push(go));
+    return plain(address, options);
+}, { held }))(window.fetch, [])"""
+"""Decisions wait on their way to the program until the test lets them go: `fetch.held.shift()()`."""
+
+
+@pytest.fixture
+def open_again(served: Served) -> Iterator[None]:
+    """Take back what a test has decided."""
+    yield
+    left = json.loads(served.ask(f"{served.path}decisions")[1])["decisions"]
+    for number, each in left.items():
+        assert served.decide(query=int(number), decision="open", seen=each["change"])[0] == 200
+
+
+def said(served: Served) -> dict[str, str]:
+    told = json.loads(served.ask(f"{served.path}decisions")[1])["decisions"]
+    return {number: each["individual"] or each["decision"] for number, each in told.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
+@pytest.mark.usefixtures("open_again")
+def test_a_slow_decision_never_overwrites_what_another_reviewer_has_decided(served: Served, tmp_path: Path) -> None:
+    with Browser(tmp_path / "browser") as page:
+        page.open(served.address)
+        page.value(f"{SLOWLY}; 0")
+        page.press("u")  # on 0, while another reviewer decides on 0 and on 1
+        assert served.decide(query=0, decision="same", individual="Ann")[0] == 200
+        page.press("u")  # on 1
+        assert served.decide(query=1, decision="same", individual="Bob")[0] == 200
+        page.press("z")  # at once, before there is an answer
+        for _ in range(2):
+            page.until(lambda: page.value("fetch.held.length") == 1)
+            page.value("fetch.held.shift()(); 0")
+            page.until(lambda: page.value("fetch.held.length || !waiting.size"))
+        page.until(lambda: not page.value("waiting.size"))
+        assert said(served) == {"0": "Ann", "1": "Bob"}
+        assert page.value("Object.values(decisions).map((each) => each.individual)") == ["Ann", "Bob"]
+        assert "another reviewer has decided meanwhile" in page.text("#warning")
+        assert page.value("history.length") == 0
+        # what another one has replaced is not undone by this one
+        page.value("go(2); 0")
+        page.press("u")
+        page.until(lambda: page.value("fetch.held.length") == 1)
+        page.value("fetch.held.shift()(); 0")
+        page.until(lambda: not page.value("waiting.size"))
+        change = page.value("data.decisions[2].change")
+        assert served.decide(query=2, decision="same", individual="Cy", seen=change)[0] == 200
+        page.until(lambda: page.value("decisions[2].individual") == "Cy")  # looked up by itself
+        page.press("z")
+        assert "another reviewer has decided since" in page.text("#warning")
+        assert said(served)["2"] == "Cy" and not page.value("waiting.size")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
+@pytest.mark.usefixtures("open_again")
+def test_a_decision_that_does_not_arrive_is_open_again_and_named(served: Served, tmp_path: Path) -> None:
+    with Browser(tmp_path / "browser") as page:
+        page.open(served.address)
+        page.value("window.plain = window.fetch; window.fetch = () => Promise.reject(new Error('gone')); 0")
+        page.press("u")
+        page.until(lambda: "Not kept: 0.png. The program" in page.text("#warning"))
+        assert page.text("#count") == "0 of 5 decided" and page.value("history.length") == 0
+        page.value("window.fetch = window.plain; 0")
+        page.press("x")  # on 1; the warning stays until 0 is decided
+        page.until(lambda: said(served) == {"1": "bad"})
+        page.until(lambda: not page.value("waiting.size"))
+        assert "Not kept: 0.png" in page.text("#warning") and page.text("#count") == "1 of 5 decided"
+        page.value("go(0); 0")
+        page.press("u")
+        page.until(lambda: said(served) == {"0": "unsure", "1": "bad"} and not page.value("waiting.size"))
+        assert page.value("part('warning').hidden")
+        # undone one by one, also what was decided anew in between
+        page.value("go(0); 0")
+        page.press("1")
+        page.press("z")
+        page.press("z")
+        page.press("z")
+        page.until(lambda: not page.value("waiting.size"))
+        assert said(served) == {} and page.value("part('warning').hidden")
+        page.press("z")
+        assert page.value("part('undo').disabled")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
+@pytest.mark.usefixtures("open_again")
+def test_two_reviewers_name_two_strangers_at_once(served: Served, tmp_path: Path) -> None:
+    with Browser(tmp_path / "one") as one, Browser(tmp_path / "two") as two:
+        for number, page in enumerate((one, two)):
+            page.open(served.address)
+            page.value(f"{SLOWLY}; go({number}); 0")
+            page.press("n")
+        for page in (one, two):
+            page.value("fetch.held.shift()(); 0")
+            page.until(lambda page=page: not page.value("waiting.size"))
+        names = said(served)
+        assert len(set(names.values())) == 2 and set(names) == {"0", "1"}
+        assert two.value("decisions[1].individual") == names["1"]
+
+
+@pytest.mark.slow
+def test_a_request_that_is_odd_is_answered_in_words(served: Served) -> None:
+    for told in (
+        {"query": 0, "decision": "unsure", "individual": "Ann"},
+        {"query": 0, "decision": "new", "individual": "\ud800"},
+        {"query": 0, "decision": "same", "individual": "Nobody", "rejected": ["\ud800"]},
+    ):
+        status, answer = served.decide(**told)
+        assert status == 422 and answer["error"] and answer["decisions"] == {}
+    assert served.ask(f"{served.path}decide", b"{}", **{"X-Token": "\xe9"})[0] == 403
+    assert served.ask(served.path.rstrip("/"))[0] == served.ask("/guess/decisions")[0] == 404
 
 
 def test_without_the_server_it_says_what_to_install(

@@ -114,9 +114,9 @@ ALLOWED = {
     "gallery.embedding_matrix.EmbeddingMatrix.store: os.open": "the matrix that the database names, or a new one",
     "gallery.embedding_matrix.EmbeddingMatrix.store: truncate": "rows after the last one that counts",
     # a match: a folder that holds nothing else (`check_folder`)
-    "gallery.match_folder.write_match: write_atomic": "index.html of a match",
-    "gallery.match_folder.write_pictures: write_atomic": "pictures of a match, named by the photos' numbers",
-    "gallery.match_folder._remove_others: unlink": "pictures of an earlier match, .jpg in its folder of pictures",
+    "gallery.match_folder.write_match: write_atomic": "nothing but an earlier page (`refuse_what_is_not_ours`)",
+    "gallery.match_folder.write_pictures: write_atomic": "pictures of a match, named by the photos' content (`OWN`)",
+    "gallery.match_folder._remove_others: unlink": "pictures of an earlier match, by their exact form (`OWN`)",
     "cli.screen.open_screens: os.open": "the null device",
     "cli.screen.open_screens: open('w')": "a descriptor that is open already: stdout or stderr",
     "cli.screen.Screen._lost: os.open": "the null device",

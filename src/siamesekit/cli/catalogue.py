@@ -271,11 +271,13 @@ def search(
             news_only()
         options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at))
         with Catalogue(path, device.value) as catalogue:
-            embedded = catalogue.model.embed_usable(files, shell)
-            names = [str(files[number]) for number in embedded.kept]
-            kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
-            seen = sightings(kept) if options.second_look else []
-            answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
+            catalogue.require_search(options)
+            with catalogue.same_model() as model:
+                embedded = model.embed_usable(files, shell)
+                names = [str(files[number]) for number in embedded.kept]
+                kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
+                seen = sightings(kept) if options.second_look else []
+                answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
             note = catalogue.identification(options.scoring, len(names) if together else 1, options.second_look).note
         for finding in embedded.left_out:
             shell.warn(f"not searched: {finding}")

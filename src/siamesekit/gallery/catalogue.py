@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -319,6 +320,11 @@ class Catalogue:
             number = who.individual_of(individual, who.individuals(self._storage.connection))
             return who.photos_of(self._storage.connection, number)
 
+    def photos_by_individual(self) -> dict[str, list[int]]:
+        """Numbers of the photos of each individual, ascending, by its name."""
+        with self._storage.telling():
+            return who.photos_by_individual(self._storage.connection)
+
     def status(self, identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Status]:
         """Which photos, by digest of the file and box, are enrolled already, or have been called bad."""
         found: dict[tuple[str, str], Status] = {}
@@ -378,7 +384,7 @@ class Catalogue:
         """
         if isinstance(decisions, str | Path):
             decisions = read_decisions(Path(decisions))
-        return decide(self._storage, decisions, progress or progress_here())
+        return decide(self._storage, decisions, progress or progress_here())[0]
 
     def search(
         self,
@@ -407,8 +413,10 @@ class Catalogue:
         """
         several = one_by_one(photos)
         options = SearchOptions(k, where, scoring, second_look)
-        names, embeddings = _names(several), self.model.embed(several)
-        return self.search_embeddings(names, embeddings, options, together, _sightings(several, options))
+        self.require_search(options)
+        with self.same_model() as model:
+            names, embeddings = _names(several), model.embed(several)
+            return self.search_embeddings(names, embeddings, options, together, _sightings(several, options))
 
     def search_embeddings(
         self,
@@ -432,10 +440,8 @@ class Catalogue:
             UserError: nothing can be searched, or k exceeds the individuals, or the condition is none.
         """
         finite(embeddings)
-        gallery, names_found = self._gallery(options.where)
+        gallery, names_found = self.require_search(options)
         count = len(names_found.individuals)
-        if options.k is not None and not 1 <= options.k <= count:
-            raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
         wanted = min(CANDIDATES, count) if options.k is None else options.k
         look = options.second_look
         fitted = self.identification(options.scoring, len(embeddings) if together else 1, look)
@@ -450,6 +456,33 @@ class Catalogue:
         told = [", ".join(names)] if together else names
         found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
         return [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
+
+    def require_search(self, options: SearchOptions) -> tuple[Gallery, Names]:
+        """Check, before any work, that a search can be made as asked; return what it searches.
+
+        Raises:
+            UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
+        """
+        gallery, names = self._gallery(options.where)
+        count = len(names.individuals)
+        if options.k is not None and not 1 <= options.k <= count:
+            raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
+        return gallery, names
+
+    @contextmanager
+    def same_model(self) -> Iterator[SimilarityModel]:
+        """The model, for embeddings that are searched for in the block.
+
+        Raises:
+            OutputError: another process has moved the catalogue to another model meanwhile, so that they do not fit.
+        """
+        model = self.model
+        try:
+            yield model
+        finally:  # also in place of the errors that follow from it
+            if self.model is not model:
+                shown = line_of_name(str(self.path))
+                raise OutputError(f"{shown} was moved to another model meanwhile; try again")
 
     def identification(
         self, scoring: Scoring = "nearest", together: int = 1, second_look: SecondLook | None = None
@@ -502,7 +535,7 @@ class Catalogue:
         Raises:
             UserError: there are none.
         """
-        with self._storage.telling():
+        with self._storage.reading():
             last = self._storage.last_change()
             if self._searched is None or self._searched[0] != last:
                 self._searched = last, *known_photos.read(self._storage.connection, self._storage.matrix)

@@ -160,6 +160,31 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read one state of the database, whatever other processes write meanwhile; within a transaction, that one's."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def rehearsal(connection: sqlite3.Connection) -> Iterator[None]:
+    """Statements that are taken back at the end."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
 def fact(connection: sqlite3.Connection, key: str) -> str:
     """One fact about the catalogue, such as the digest of its model.
 
@@ -228,8 +253,15 @@ def keep_decisions(
 
 
 def reverse(connection: sqlite3.Connection, undone: int, change: int) -> int:
-    """Undo the moves and renames of a change, as a change of its own; return the number of photos moved back."""
-    back = connection.execute("SELECT photo, before FROM moves WHERE change = ?", (undone,)).fetchall()
+    """Undo the moves and renames of a change, as a change of its own; return the number of photos moved back.
+
+    A photo that another change has moved since stays where it is.
+    """
+    back = connection.execute(
+        "SELECT m.photo, m.before FROM moves m JOIN photos p ON p.id = m.photo "
+        "WHERE m.change = ? AND p.individual IS m.after",
+        (undone,),
+    ).fetchall()
     assign(connection, change, back)
     set_names(
         connection,
@@ -237,6 +269,21 @@ def reverse(connection: sqlite3.Connection, undone: int, change: int) -> int:
         dict(connection.execute("SELECT individual, before FROM renames WHERE change = ?", (undone,))),
     )
     return len(back)
+
+
+def moved_since(connection: sqlite3.Connection, change: int) -> int:
+    """Number of photos of a change that are not any more where it has moved them."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM moves m JOIN photos p ON p.id = m.photo "
+        "WHERE m.change = ? AND p.individual IS NOT m.after",
+        (change,),
+    ).fetchone()
+    return int(count)
+
+
+def undone_since(connection: sqlite3.Connection, change: int) -> set[int]:
+    """Numbers of the changes that changes after this one have undone."""
+    return {row[0] for row in connection.execute("SELECT undoes FROM changes WHERE id > ? AND undoes > 0", (change,))}
 
 
 def changes(connection: sqlite3.Connection, most: int | None = None) -> list[Change]:

@@ -36,21 +36,39 @@ class Decided:
     there: int
 
 
-def decide(storage: Storage, decisions: Sequence[Decision], progress: Progress) -> Decided:
+def decide(
+    storage: Storage, decisions: Sequence[Decision], progress: Progress, instead_of: int | None = None
+) -> tuple[Decided, int]:
     """Apply decisions; photos that the catalogue does not know are embedded and stored first.
+
+    Args:
+        storage: the catalogue.
+        decisions: the decisions.
+        progress: progress display.
+        instead_of: a change that is undone in the same step.
+
+    Returns:
+        What was done, and the number of its change; 0 if all had been applied before.
 
     Raises:
         DataError: decisions contradict each other or the catalogue, or photos are not there; nothing is changed.
         OutputError: another process changes the catalogue, or the disk refuses.
+        UserError: the other change cannot be undone any more.
     """
     with storage.writing():
-        todo, there = _checked(storage, decisions, progress)
+        with storage.rehearsal(instead_of):
+            todo, there, problems = _compared(storage, decisions)
+        _refuse(storage, todo, problems, progress)
         numbers = _stored(storage, todo, progress)
         counts = {word: sum(decision.word == word for decision in todo) for word in ("same", "new", "unsure", "bad")}
         created = {decision.record.individual for decision in todo if decision.word == "new"}
-        if not todo:
-            return Decided(0, 0, 0, 0, 0, there)
+        if not todo and instead_of is None:
+            return Decided(0, 0, 0, 0, 0, there), 0
         with storage.transaction():
+            if instead_of is not None:
+                storage.reverse(instead_of)
+            if not todo:
+                return Decided(0, 0, 0, 0, 0, there), 0
             placed = [decision for decision in todo if decision.record.individual]
             individuals = who.numbers_of(storage.connection, {decision.record.individual for decision in placed})
             summary = (
@@ -66,15 +84,11 @@ def decide(storage: Storage, decisions: Sequence[Decision], progress: Progress) 
             }
             words = {numbers[_identity(each)]: each.word for each in todo}
             database.keep_decisions(storage.connection, change, words, rejected)
-    return Decided(counts["same"], counts["new"], len(created), counts["unsure"], counts["bad"], there)
+    return Decided(counts["same"], counts["new"], len(created), counts["unsure"], counts["bad"], there), change
 
 
-def _checked(storage: Storage, decisions: Sequence[Decision], progress: Progress) -> tuple[list[Decision], int]:
-    """The decisions to apply, each once, and the number of those that the catalogue has already.
-
-    Raises:
-        DataError: decisions contradict each other or the catalogue, or files are not as they were.
-    """
+def _compared(storage: Storage, decisions: Sequence[Decision]) -> tuple[list[Decision], int, list[str]]:
+    """The decisions to apply, each once; the number of those that the catalogue has already; and contradictions."""
     individuals = who.individuals(storage.connection)
     first: dict[tuple[str, str], Decision] = {}
     problems: list[str] = []
@@ -100,7 +114,16 @@ def _checked(storage: Storage, decisions: Sequence[Decision], progress: Progress
             problems.append(f"{shown}: the catalogue has no individual {name!r}{near(name, individuals)}")
         elif decision.word == "new" and name in individuals:
             problems.append(f"{shown} is called new, and the catalogue has an individual {name!r}: choose another name")
-    unknown = [each for each in first.values() if who.known_photo(storage.connection, _identity(each)) is None]
+    return list(first.values()), there, problems
+
+
+def _refuse(storage: Storage, decisions: Sequence[Decision], problems: list[str], progress: Progress) -> None:
+    """Refuse decisions that contradict something, or on photos that are not there as they were.
+
+    Raises:
+        DataError: there are some.
+    """
+    unknown = [each for each in decisions if who.known_photo(storage.connection, _identity(each)) is None]
     digests = fingerprints([decision.record for decision in unknown], progress)
     for decision, digest in zip(unknown, digests, strict=True):
         where = f"{decision.place}: {line_of_name(str(decision.record.source))}"
@@ -109,7 +132,6 @@ def _checked(storage: Storage, decisions: Sequence[Decision], progress: Progress
         elif digest != decision.sha256:
             problems.append(f"{where} is not the photo that was decided on: its file has changed")
     refuse(problems, f"{len(problems)} decisions cannot be applied; nothing was changed:")
-    return list(first.values()), there
 
 
 def _stored(storage: Storage, decisions: Sequence[Decision], progress: Progress) -> dict[tuple[str, str], int]:

@@ -174,6 +174,10 @@ def _digest(record: Record) -> str | UnusablePhoto:
             f"{line_of_name(record.name)} is not a file: a catalogue refers to files, so save the photo to one first"
         )
     try:
+        f"{record.name}{record.source.absolute()}".encode()
+    except UnicodeEncodeError:
+        return UnusablePhoto(record.name, "its path is not UTF-8, and a catalogue keeps text", "rename it")
+    try:
         with content_of(record.source, record.root) as content:
             return sha256(content).hexdigest()
     except UnreadableError as error:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -13,11 +17,12 @@ from siamesekit.data.images import UnreadableError, read_pixels
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
-from siamesekit.files.atomic import write_atomic
-from siamesekit.files.paths import is_plain
-from siamesekit.gallery.answer_table import write_answers
-from siamesekit.gallery.enrolling import fingerprints, in_threads
-from siamesekit.gallery.match_page import page, page_facts
+from siamesekit.files.atomic import sweep, write_atomic
+from siamesekit.files.paths import is_own_folder, is_plain, is_there
+from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.gallery.answer_table import check_table, write_answers
+from siamesekit.gallery.enrolling import box_text, fingerprints, in_threads
+from siamesekit.gallery.match_page import Pictures, is_page, page, page_facts
 from siamesekit.gallery.matching import Matches, Query
 from siamesekit.progress import Progress
 from siamesekit.wording import line_of_name
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 TABLE, PAGE, PICTURES = "matches.csv", "index.html", "pictures"
 """Files and folder of a match."""
+OWN = re.compile(r"(query|known)-[0-9a-f]{16}(-small)?\.jpg")
+"""Names of pictures: what a photo shows is never under another photo's name, also where a match was interrupted."""
 SIDE, QUALITY = 1400, 85
 """Longer side of a picture in pixels, and quality of its JPEG: stripes and scars can be seen."""
 FURTHER = 6
@@ -45,9 +52,21 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"{shown}: there is no folder {line_of_name(str(folder.absolute().parent))}")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{shown} is not a folder; choose another name")
-    others = {entry.name for entry in folder.iterdir()} - {TABLE, PAGE, PICTURES} if folder.exists() else set()
+    if not folder.exists():
+        return
+    pictures = folder / PICTURES
+    if is_there(pictures) and not is_own_folder(pictures):
+        raise OutputError(f"{line_of_name(str(pictures))} is not a folder of a match; choose another folder")
+    sweep(folder)  # what an interrupted match has left
+    others = {entry.name for entry in folder.iterdir()} - {TABLE, PAGE, PICTURES}
+    if pictures.exists():
+        sweep(pictures)
+        others |= {f"{PICTURES}/{entry.name}" for entry in pictures.iterdir() if not OWN.fullmatch(entry.name)}
     if others:
-        raise OutputError(f"{shown} holds something other than a match: {sorted(others)[0]}; choose another folder")
+        other = line_of_name(min(others))
+        raise OutputError(f"{shown} holds something other than a match: {other}; choose another folder")
+    check_table(folder / TABLE)
+    refuse_what_is_not_ours(folder / PAGE, "the page of a match", is_page)
 
 
 def write_match(folder: Path, catalogue: Catalogue, matches: Matches, progress: Progress) -> Path:
@@ -61,11 +80,11 @@ def write_match(folder: Path, catalogue: Catalogue, matches: Matches, progress: 
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{line_of_name(str(folder))} cannot be created: {error.strerror}") from error
-    images = write_pictures(folder / PICTURES, catalogue, matches.queries, progress)
+    pictures = write_pictures(folder / PICTURES, catalogue, matches.queries, progress)
     write_answers(folder / TABLE, [(query.name, query.answer) for query in matches.queries])
-    facts = page_facts(matches.queries, list(catalogue.individuals()), images)
+    facts = page_facts(catalogue.path, matches.queries, list(catalogue.individuals()), pictures)
     write_atomic(folder / PAGE, page(title_of(catalogue), facts, note_of(matches)))
-    _remove_others(folder / PICTURES, images)
+    _remove_others(folder / PICTURES, pictures)
     return folder / PAGE
 
 
@@ -97,55 +116,59 @@ def picture_of_known(photo: KnownPhoto) -> bytes:
     return b"" if isinstance(digest, UnusablePhoto) or digest != photo.sha256 else picture(photo.record)
 
 
-def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], progress: Progress) -> dict[Any, Any]:
-    """Write the pictures of queries and candidates into a folder named `PICTURES`.
-
-    Returns:
-        Their addresses, as `page_facts` takes them.
-    """
-    images: dict[Any, Any] = {}
-    photos = [photo for query in queries for photo in query.photos]
+def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], progress: Progress) -> Pictures:
+    """Write the pictures of queries and candidates into a folder named `PICTURES`; return their addresses."""
     candidates = [each for query in queries for each in query.answer.candidates]
-    best = sorted({each.best.photo for each in candidates})
-    names = sorted({each.individual for each in candidates})
-    further = {name: catalogue.photos_of(name)[: FURTHER + 1] for name in names}
-    known = {
-        number: catalogue.photo(number) for number in sorted({*best, *(n for one in further.values() for n in one)})
-    }
-    small = {number: f"{PICTURES}/{number}-small.jpg" for number in known}
-    for number, photo in known.items():
-        write_atomic(place / f"{number}-small.jpg", photo.thumbnail)
+    best = {each.best.photo for each in candidates}
+    names = {each.individual for each in candidates}
+    photos_of = catalogue.photos_by_individual()
+    further = {name: photos_of.get(name, [])[: FURTHER + 1] for name in sorted(names)}
+    known: dict[int, dict[str, Any]] = {}
+    photos: dict[int, KnownPhoto] = {}
+    for number in sorted(best.union(*further.values())):
+        photo = catalogue.photo(number)
+        small = picture_name("known", (photo.sha256, box_text(photo.record.box)), small=True)
+        write_atomic(place / small, photo.thumbnail)
+        known[number] = {"name": photo.record.name, "small": f"{PICTURES}/{small}"}
+        if number in best:
+            photos[number] = replace(photo, thumbnail=b"")  # many of them would fill the memory
 
-    def write(task: tuple[Any, str]) -> bool:
-        key, name = task
-        content = picture_of_known(known[key]) if isinstance(key, int) else picture(by_identity[key].record)
+    def write(task: Task) -> bool:
+        content = task.picture()
         if content:
-            write_atomic(place / name, content)
+            write_atomic(place / task.file, content)
         return bool(content)
 
-    by_identity = {photo.identity: photo for photo in photos}
-    tasks: list[tuple[Any, str]] = [(number, f"{number}.jpg") for number in best]
-    tasks += [(identity, f"query-{place}.jpg") for place, identity in enumerate(by_identity, 1)]
+    asked = {photo.identity: photo.record for query in queries for photo in query.photos}
+    tasks = [
+        Task(picture_name("known", (photo.sha256, box_text(photo.record.box))), partial(picture_of_known, photo))
+        for photo in photos.values()
+    ]
+    tasks += [Task(picture_name("query", identity), partial(picture, record)) for identity, record in asked.items()]
     written = in_threads(write, tasks, progress, "Writing pictures")
-    for (key, name), there in zip(tasks, written, strict=True):
-        if isinstance(key, int):
-            image = f"{PICTURES}/{name}" if there else small[key]
-            images[key] = {"image": image, "small": small[key], "moved": not there}
-        else:
-            images[key] = {"image": f"{PICTURES}/{name}"}
-    for name, numbers in further.items():
-        images[name] = [
-            {"image": small[number], "small": small[number], "name": known[number].record.name} for number in numbers
-        ]
-    return images
+    for number, task, there in zip(photos, tasks, written, strict=False):
+        known[number] |= {"image": f"{PICTURES}/{task.file}"} if there else {"moved": True}
+    return Pictures({identity: f"{PICTURES}/{picture_name('query', identity)}" for identity in asked}, known, further)
 
 
-def _remove_others(place: Path, images: dict[Any, Any]) -> None:
+class Task(NamedTuple):
+    """A picture to be written: the name of its file, and what makes it, empty if it cannot be made."""
+
+    file: str
+    picture: Callable[[], bytes]
+
+
+def picture_name(kind: str, identity: tuple[str, str], small: bool = False) -> str:
+    """The name of a picture's file, as `OWN` has it: by the photo's content and box."""
+    digest = sha256("\n".join(identity).encode()).hexdigest()
+    return f"{kind}-{digest[:16]}{'-small' if small else ''}.jpg"
+
+
+def _remove_others(place: Path, pictures: Pictures) -> None:
     """Remove pictures of an earlier match that the page does not show."""
-    shown: set[str] = set()
-    for value in images.values():
-        for each in value if isinstance(value, list) else [value]:
-            shown |= {Path(each[kind]).name for kind in ("image", "small") if kind in each}
+    addresses = [*pictures.queries.values(), *(each["small"] for each in pictures.known.values())]
+    addresses += [each["image"] for each in pictures.known.values() if "image" in each]
+    shown = {Path(address).name for address in addresses}
     for file in place.iterdir():
-        if file.name not in shown and file.suffix == ".jpg" and is_plain(file):
+        if file.name not in shown and OWN.fullmatch(file.name) and is_plain(file):
             file.unlink(missing_ok=True)

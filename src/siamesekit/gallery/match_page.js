@@ -1,169 +1,11 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const part = (id) => document.getElementById(id);
-const KEY = `siamesekit-decisions-${data.id}`;
-const FORMULA = /^[=+\-@\t\r\n']/;
-const COLUMNS = ["query", "name", "photo", "sha256", "box", "decision", "individual", "rejected", "attributes"];
-const SAID = { same: "Same as", new: "New individual", unsure: "Unsure", bad: "Bad photo" };
-const known = new Set(data.individuals);
+// What is shown, and how the photos are looked at; match_decisions.js comes before it
+
 const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : share > 0.99 && share < 1 ? "> 99 %" : `${Math.round(100 * share)} %`);
 
-let decisions = {}; // by the number of the query: { decision, individual, rejected }
-let history = []; // what undo brings back: { query, before }
-let order = data.queries.map((_, number) => number);
-let query = 0;
 let candidate = 0;
 let photo = 0;
 let mirrored = false;
 let zoom = { scale: 1, x: 0, y: 0 }; // shifts in shares of a stage's width and height
-
-// Decisions are kept in the browser, or by the program that serves the page.
-
-const warn = (text) => {
-  part("warning").textContent = text;
-  part("warning").hidden = !text;
-};
-
-const keep = (changed) => {
-  if (data.serve) return send(changed);
-  try {
-    localStorage.setItem(KEY, JSON.stringify({ decisions, history }));
-  } catch {
-    warn("This browser keeps nothing between visits. Save your decisions before you close the page.");
-  }
-};
-
-const recall = () => {
-  if (data.serve) return void (decisions = { ...data.decisions });
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
-    if (kept) ({ decisions, history } = kept);
-  } catch {
-    warn("What this browser has kept cannot be read; it begins anew.");
-  }
-};
-
-let sent = Promise.resolve(); // decisions reach the program one after the other
-const waiting = new Map(); // how many decisions on each query are on their way
-
-const send = (number) => {
-  waiting.set(number, (waiting.get(number) ?? 0) + 1);
-  const { decision, individual, rejected } = decisions[number] ?? { decision: "open", individual: "", rejected: [] };
-  sent = sent.then(() => tell({ query: number, decision, individual, rejected })).then(() => {
-    waiting.set(number, waiting.get(number) - 1);
-  });
-};
-
-const tell = async (message) => {
-  const headers = { "X-Token": data.token, "Content-Type": "application/json" };
-  const body = JSON.stringify({ ...message, seen: data.decisions[message.query]?.change ?? null });
-  try {
-    const answer = await fetch("decide", { method: "POST", body, headers });
-    const told = await answer.json();
-    warn(answer.ok ? "" : told.error);
-    const refused = answer.ok ? -1 : history.findLastIndex((each) => each.query === message.query);
-    if (refused >= 0) history.splice(refused, 1); // it has not happened, so it cannot be undone
-    if (told.decisions) take(told.decisions, message.query);
-  } catch {
-    warn("The program that serves this page does not answer: the last decision is not kept. Is it still running?");
-  }
-};
-
-const take = (told, own) => {
-  data.decisions = told;
-  const coming = (number) => (waiting.get(Number(number)) ?? 0) > (Number(number) === own ? 1 : 0);
-  const kept = Object.entries(decisions).filter(([number]) => coming(number));
-  const others = Object.entries(told).filter(([number]) => !coming(number));
-  decisions = Object.fromEntries([...others, ...kept]);
-  show();
-};
-
-const look = async () => {
-  try {
-    const answer = await fetch("decisions");
-    const told = answer.ok ? (await answer.json()).decisions : data.decisions;
-    if (JSON.stringify(told) !== JSON.stringify(data.decisions)) take(told, null);
-  } catch {
-    // said when something is decided
-  }
-  setTimeout(look, 5000);
-};
-
-const set = (number, decision) => {
-  if (decision) decisions[number] = decision;
-  else delete decisions[number];
-};
-
-const decide = (decision, individual = "") => {
-  if (!order.length) return;
-  const shown = data.queries[query].candidates.map((each) => each.individual);
-  const rejected = decision === "new" ? shown : [];
-  history.push({ query, before: decisions[query] ?? null });
-  set(query, { decision, individual, rejected });
-  const decided = query;
-  const place = order.indexOf(query);
-  const open = (each) => !decisions[each];
-  const next = order.slice(place + 1).find(open) ?? order.find(open);
-  if (next !== undefined) go(next);
-  else arrange();
-  keep(decided);
-  part("state").textContent = `${name(decided)}: ${said(decided)}`;
-};
-
-const undo = () => {
-  const last = history.pop();
-  if (!last) return;
-  set(last.query, last.before);
-  order = arranged();
-  if (!order.includes(last.query)) part("filter").value = "all";
-  order = arranged();
-  go(last.query);
-  keep(last.query);
-};
-
-const same = (place) => {
-  const chosen = data.queries[query].candidates[place];
-  if (chosen) decide("same", chosen.individual);
-};
-
-const fresh = () => {
-  const others = Object.entries(decisions).filter(([number]) => Number(number) !== query);
-  const taken = new Set(others.map(([, each]) => each.individual));
-  let number = 1;
-  while (taken.has(`${data.prefix}${number}`) || known.has(`${data.prefix}${number}`)) number += 1;
-  return `${data.prefix}${number}`;
-};
-
-const byName = (text) => {
-  const individual = text.normalize("NFC").trim();
-  if (individual) decide(known.has(individual) ? "same" : "new", individual);
-};
-
-// The table of decisions
-
-const cell = (text) => `"${(FORMULA.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
-
-const table = () => {
-  const lines = [COLUMNS.join(",")];
-  for (const [number, { decision, individual, rejected }] of Object.entries(decisions)) {
-    const { name: title, photos } = data.queries[number];
-    for (const each of photos) {
-      const cells = [title, each.name, each.path, each.sha256, each.box, decision, individual, JSON.stringify(rejected), JSON.stringify(each.attributes)];
-      lines.push(cells.map(cell).join(","));
-    }
-  }
-  return `${lines.join("\r\n")}\r\n`;
-};
-
-const save = () => {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([table()], { type: "text/csv" }));
-  link.download = "decisions.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-};
-
-// What is shown
 
 const name = (number) => data.queries[number].name;
 const said = (number) => {
@@ -199,6 +41,7 @@ const arrange = () => {
 
 const go = (number) => {
   query = number;
+  if (failed.get(number) !== SILENT) failed.delete(number); // it is looked at again
   candidate = photo = 0;
   zoom = { scale: 1, x: 0, y: 0 };
   show();
@@ -232,12 +75,19 @@ const small = (image, title, chosen) => {
   return button;
 };
 
+// Replaces buttons; the focus stays at its place.
+const fill = (id, ...children) => {
+  const at = [...part(id).querySelectorAll("button")].indexOf(document.activeElement);
+  part(id).replaceChildren(...children);
+  if (at >= 0) part(id).querySelectorAll("button")[at]?.focus();
+};
+
 const card = (each, place) => {
   const share = each.probability ?? each.similarity ?? 0;
   const bar = made("i", {});
   bar.style.width = `${100 * share}%`;
   const button = made("button", { type: "button", title: each.individual },
-    made("img", { src: each.small, alt: "", loading: "lazy" }),
+    made("img", { src: data.known[each.best].small, alt: "", loading: "lazy" }),
     made("b", { textContent: `${place + 1} ${each.individual}` }),
     made("small", { textContent: chance(each) }),
     made("span", { className: "bar" }, bar));
@@ -254,7 +104,7 @@ const nobody = (probability) => {
   const button = made("button", { type: "button", className: "nobody", title: "Key n" },
     made("b", { textContent: "New individual" }), made("small", { textContent: percent(probability) }),
     made("span", { className: "bar" }, bar));
-  button.addEventListener("click", () => decide("new", fresh()));
+  button.addEventListener("click", stranger);
   return made("li", {}, button);
 };
 
@@ -287,19 +137,21 @@ const show = () => {
   if (!order.length) return;
   const asked = data.queries[query];
   const chosen = asked.candidates[candidate];
+  const best = data.known[chosen.best];
   const seen = asked.photos[photo];
   picture("query", seen.image, `Photo ${seen.name}`);
   part("query-name").textContent = asked.name;
   const place = `${order.indexOf(query) + 1} of ${order.length}`;
   part("query-facts").textContent = [place, asked.photos.length > 1 ? seen.name : "", facts(seen.attributes)].filter(Boolean).join(" · ");
   const others = asked.photos.length > 1 ? asked.photos : [];
-  part("query-more").replaceChildren(...others.map((each, at) => small(each.image, each.name, () => { photo = at; show(); })));
-  picture("candidate", chosen.image, `${chosen.individual}, photo ${chosen.name}`);
+  fill("query-more", ...others.map((each, at) => small(each.image, each.name, () => { photo = at; show(); })));
+  picture("candidate", best.image ?? best.small, `${chosen.individual}, photo ${best.name}`);
   part("candidate-name").textContent = `${candidate + 1} ${chosen.individual}`;
   const photos = chosen.photos === 1 ? "1 photo" : `${chosen.photos} photos`;
-  part("candidate-facts").textContent = [chance(chosen), photos, chosen.name, chosen.moved ? "a thumbnail: its file has moved or changed" : ""].filter(Boolean).join(" · ");
-  const views = chosen.more.length ? [{ image: chosen.image, small: chosen.small, name: chosen.name }, ...chosen.more] : [];
-  part("candidate-more").replaceChildren(...views.map((each) => small(each.small, each.name, () => picture("candidate", each.image, each.name))));
+  part("candidate-facts").textContent = [chance(chosen), photos, best.name, best.moved ? "a thumbnail: its file has moved or changed" : ""].filter(Boolean).join(" · ");
+  const further = data.further[chosen.individual].filter((number) => number !== chosen.best);
+  const views = further.length ? [chosen.best, ...further].map((number) => data.known[number]) : [];
+  fill("candidate-more", ...views.map((each) => small(each.small, each.name, () => picture("candidate", each.image ?? each.small, each.name))));
   part("same").textContent = `Same as ${chosen.individual}`;
   const decision = decisions[query];
   for (const word of ["same", "new", "unsure", "bad"]) part(word).classList.toggle("chosen", decision?.decision === word && (word !== "same" || decision.individual === chosen.individual));
@@ -308,7 +160,7 @@ const show = () => {
   part("before").disabled = query === order[0];
   part("after").disabled = query === order.at(-1);
   const cards = asked.candidates.map(card);
-  part("candidates").replaceChildren(...cards, ...(asked.new === null ? [] : [nobody(asked.new)]));
+  fill("candidates", ...cards, ...(asked.new === null ? [] : [nobody(asked.new)]));
   move();
 };
 
@@ -367,14 +219,18 @@ const help = () => {
   part("keys").setAttribute("aria-expanded", String(!part("help").hidden));
 };
 const clicks = {
-  undo, save, mirror, keys: help, same: () => same(candidate), new: () => decide("new", fresh()), unsure: () => decide("unsure"),
+  undo, save, mirror, keys: help, same: () => same(candidate), new: stranger, unsure: () => decide("unsure"),
   bad: () => decide("bad"), before: () => step(-1), after: () => step(1),
 };
 for (const [id, action] of Object.entries(clicks)) part(id).addEventListener("click", action);
 part("filter").addEventListener("change", arrange);
 part("sort").addEventListener("change", arrange);
 part("name").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") part("name").blur();
+  if (event.isComposing) return; // Enter ends a character here
+  if (event.key === "Escape") {
+    part("name").blur();
+    show();
+  }
   if (event.key !== "Enter") return;
   event.preventDefault();
   const text = part("name").value;
@@ -387,20 +243,30 @@ const keys = {
   ArrowUp: () => compare(candidate - 1), ArrowDown: () => compare(candidate + 1), "/": () => part("name").select(),
 };
 for (let digit = 1; digit <= 9; digit += 1) keys[digit] = () => same(digit - 1);
+
+// Letters count with Shift and Caps Lock, too; those of other alphabets, and their digits, by the place of the key.
+const keyOf = ({ key, code }) => {
+  if (/^\P{ASCII}$/u.test(key) && (/^Key[A-Z]$/.test(code) || /^\p{Nd}$/u.test(key))) return code.at(-1).toLowerCase();
+  return key.length === 1 ? key.toLowerCase() : key;
+};
+
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("input, select, textarea") || event.altKey || event.repeat && !event.key.startsWith("Arrow")) return;
+  if (event.target.closest("input, select, textarea") || event.altKey || event.isComposing) return;
+  if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (event.key === "Enter" && event.target.closest("button")) return;
-  if ((event.ctrlKey || event.metaKey) && event.key !== "z") return;
-  const action = keys[event.key];
+  const key = keyOf(event);
+  if ((event.ctrlKey || event.metaKey) && (key !== "z" || event.shiftKey)) return;
+  const action = keys[key];
   if (!action) return;
   event.preventDefault();
   action();
 });
-window.addEventListener("beforeunload", (event) => {
-  if (!data.serve && !part("warning").hidden && Object.keys(decisions).length) event.preventDefault();
+document.addEventListener("click", (event) => {
+  if (event.detail && document.activeElement?.closest("button")) document.activeElement.blur(); // Enter is for the page again
 });
 
 part("individuals").append(...data.individuals.slice(0, 5000).map((each) => made("option", { value: each })));
-recall();
+if (data.serve) decisions = { ...data.decisions };
+else recall();
 arrange();
 if (data.serve) setTimeout(look, 5000);

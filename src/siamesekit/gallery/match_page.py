@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from siamesekit.files.paths import resolved
 from siamesekit.gallery.enrolling import box_text
 from siamesekit.gallery.matching import Query
 from siamesekit.gallery.search import Candidate
 
 _HERE = Path(__file__).parent
-_PARTS = {part: _HERE / f"match_page.{part}" for part in ("html", "css", "js")}
+_TEMPLATE, _STYLE = _HERE / "match_page.html", _HERE / "match_page.css"
+_SCRIPTS = _HERE / "match_decisions.js", _HERE / "match_page.js"
 IDENTIFIER, PREFIX = 16, 4
 """Digits of the digest that names a page's decisions, and of the names that it gives to new individuals."""
 
@@ -30,34 +33,59 @@ def page(title: str, facts: Mapping[str, Any], note: str, connect: str = "'none'
         note: what the probabilities are worth.
         connect: where the script may send decisions, as a source of Content-Security-Policy.
     """
-    script, style = (f"\n{_PARTS[part].read_text(encoding='utf-8')}" for part in ("js", "css"))
+    script, style = ("\n" + "\n".join(file.read_text("utf-8") for file in files) for files in (_SCRIPTS, [_STYLE]))
     policy = (
         f"default-src 'none'; img-src 'self' file: data:; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(facts, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    template = Template(_PARTS["html"].read_text(encoding="utf-8"))
-    return template.substitute(
-        policy=escape(policy), title=escape(title), style=style, script=script, data=data, note=escape(note)
-    )
+    template = Template(_TEMPLATE.read_text(encoding="utf-8"))
+    title, note = (escape(text.encode(errors="backslashreplace").decode()) for text in (title, note))
+    return template.substitute(policy=escape(policy), title=title, style=style, script=script, data=data, note=note)
 
 
-def page_facts(queries: Sequence[Query], individuals: Sequence[str], images: Mapping[Any, Mapping[str, Any]]) -> Any:
+def is_page(file: Path) -> bool:
+    """Whether a file begins as pages of a match do."""
+    beginning = _TEMPLATE.read_bytes().partition(b"$policy")[0] + escape("default-src 'none'; img-src").encode()
+    with file.open("rb") as opened:
+        return opened.read(len(beginning)) == beginning
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Addresses of pictures, relative to the page.
+
+    Attributes:
+        queries: those of the queries' photos, by the photos' identities.
+        known: facts about photos of the catalogue, by their numbers: `name`, `small`, the address of the thumbnail,
+            and, if there is a large picture, `image`, its address; `moved` for a candidate's photo without one.
+        further: photos of each individual, by its name.
+    """
+
+    queries: Mapping[tuple[str, str], str]
+    known: Mapping[int, Mapping[str, Any]]
+    further: Mapping[str, Sequence[int]]
+
+
+def page_facts(
+    catalogue: Path, queries: Sequence[Query], individuals: Sequence[str], pictures: Pictures
+) -> dict[str, Any]:
     """What the script of the page shows, as JSON.
 
     Args:
+        catalogue: the catalogue's folder; decisions on another catalogue are kept apart.
         queries: the queries.
         individuals: names of all individuals of the catalogue.
-        images: facts about the pictures: `image` and `small`, addresses relative to the page, and what else is to be
-            said; by the identity of a query's photo, by the number of a candidate's best photo, and, as a list, by the
-            name of an individual for its further photos.
+        pictures: the pictures.
     """
-    told = json.dumps([[photo.identity for photo in query.photos] for query in queries])
+    told = json.dumps([str(resolved(catalogue)), [[photo.identity for photo in query.photos] for query in queries]])
     digest = sha256(told.encode()).hexdigest()
     return {
         "id": digest[:IDENTIFIER],
         "prefix": f"new-{digest[:PREFIX]}-",
         "individuals": list(individuals),
+        "known": pictures.known,
+        "further": pictures.further,
         "queries": [
             {
                 "name": query.name,
@@ -70,27 +98,25 @@ def page_facts(queries: Sequence[Query], individuals: Sequence[str], images: Map
                         "sha256": photo.sha256,
                         "box": box_text(photo.record.box),
                         "attributes": {name: text for name, text in photo.record.attributes.items() if text},
-                        **images[photo.identity],
+                        "image": pictures.queries[photo.identity],
                     }
                     for photo in query.photos
                 ],
-                "candidates": [_candidate(each, images) for each in query.answer.candidates],
+                "candidates": [_candidate(each) for each in query.answer.candidates],
             }
             for query in queries
         ],
     }
 
 
-def _candidate(found: Candidate, images: Mapping[Any, Any]) -> dict[str, Any]:
+def _candidate(found: Candidate) -> dict[str, Any]:
     return {
         "individual": found.individual,
         "distance": found.distance,
         "similarity": found.similarity,
         "probability": found.probability,
         "photos": found.photos,
-        "name": found.best.name,
-        **images[found.best.photo],
-        "more": [each for each in images[found.individual] if each["name"] != found.best.name],
+        "best": found.best.photo,
     }
 
 

@@ -65,7 +65,7 @@ class Query:
         """
         candidates = self.answer.candidates
         if self.answer.new is not None:
-            return 1 - max(self.answer.new, *(each.probability or 0.0 for each in candidates))
+            return 1 - max([self.answer.new, *(each.probability or 0.0 for each in candidates)])
         if len(candidates) < 2 or candidates[1].distance <= 0:
             return 0.0
         return min(1.0, max(0.0, candidates[0].distance / candidates[1].distance))
@@ -117,6 +117,7 @@ def match(
     """
     progress = progress or Progress()
     _check_attribute(records, encounter)
+    catalogue.require_search(options)
     photos: dict[tuple[str, str], QueryPhoto] = {}
     unusable: list[UnusablePhoto] = []
     for record, digest in zip(records, fingerprints(records, progress), strict=True):
@@ -130,31 +131,33 @@ def match(
     left = [photo for identity, photo in photos.items() if identity not in status]
     bad: dict[int, UnusablePhoto] = {}
     counts = {word: sum(each == word for each in status.values()) for word in ("enrolled", "bad")}
-    try:
-        embeddings = catalogue.model.embed_records([photo.record for photo in left], progress, bad)
-    except DataError:
-        if len(bad) < len(left):
-            raise
-    unusable += bad.values()
-    kept = [photo for number, photo in enumerate(left) if number not in bad]
-    if not kept:
-        raise DataError(
-            f"there is nothing to match: of {len(records)} photos, {counts['enrolled']} are in the catalogue already, "
-            f"{counts['bad']} were called bad, {len(unusable)} cannot be read, and {copies} are copies of others",
-            [str(finding) for finding in unusable[:10]],
-        )
-    groups: dict[str | int, list[int]] = {}
-    for number, photo in enumerate(kept):
-        value = photo.record.attributes.get(encounter, "") if encounter else ""
-        groups.setdefault(value or number, []).append(number)
-    answers = _search(catalogue, kept, embeddings, list(groups.values()), options)
-    queries = [
-        Query(str(value) if isinstance(value, str) else kept[members[0]].record.name,
-              tuple(kept[number] for number in members), answer)
-        for (value, members), answer in zip(groups.items(), answers, strict=True)
-    ]  # fmt: skip
-    together = max(len(query.photos) for query in queries)
-    note = catalogue.identification(options.scoring, together, options.second_look).note
+    with catalogue.same_model() as model:
+        try:
+            embeddings = model.embed_records([photo.record for photo in left], progress, bad)
+        except DataError:
+            if len(bad) < len(left):
+                raise
+        unusable += bad.values()
+        kept = [photo for number, photo in enumerate(left) if number not in bad]
+        if not kept:
+            left_out = f"{counts['enrolled']} are in the catalogue already, {counts['bad']} were called bad"
+            raise DataError(
+                f"there is nothing to match: of {len(records)} photos, {left_out}, {len(unusable)} cannot be read, and "
+                f"{copies} are copies of others",
+                [str(finding) for finding in unusable[:10]],
+            )
+        groups: dict[str | int, list[int]] = {}
+        for number, photo in enumerate(kept):
+            value = photo.record.attributes.get(encounter, "") if encounter else ""
+            groups.setdefault(value or number, []).append(number)
+        answers = _search(catalogue, kept, embeddings, list(groups.values()), options)
+        queries = [
+            Query(str(value) if isinstance(value, str) else kept[members[0]].record.name,
+                  tuple(kept[number] for number in members), answer)
+            for (value, members), answer in zip(groups.items(), answers, strict=True)
+        ]  # fmt: skip
+        together = max(len(query.photos) for query in queries)
+        note = catalogue.identification(options.scoring, together, options.second_look).note
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 

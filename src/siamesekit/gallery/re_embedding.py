@@ -8,12 +8,13 @@ from pathlib import Path
 
 from siamesekit.artifact.loading import load, model_folder
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.gallery import known_photos
 from siamesekit.gallery.bound_model import copy_model, model_digest, remove_model
 from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
-from siamesekit.gallery.enrolling import box_of, sort
+from siamesekit.gallery.enrolling import box_of, fingerprints
 from siamesekit.gallery.identifying import trained_individuals
 from siamesekit.gallery.storage import BATCH, MATRICES, Storage, finite
 from siamesekit.progress import Progress
@@ -33,14 +34,12 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
         old = storage.fact("model")
         model = load(folder, storage.device)
         rows = storage.connection.execute("SELECT name, path, box, sha256 FROM photos ORDER BY id").fetchall()
-        records = [Record(name, "x", Path(path), box=box_of(box)) for name, path, box, _ in rows]
-        found = sort(records, lambda identity: None, progress)
-        changed = [
-            f"{line_of_name(photo.record.name)}: its file has changed"
-            for photo, row in zip(found.new, rows, strict=False)
-            if photo.sha256 != row[3]
+        records = [Record(name, "", Path(path), box=box_of(box)) for name, path, box, _ in rows]
+        problems = [
+            str(digest) if isinstance(digest, UnusablePhoto) else f"{line_of_name(name)}: its file has changed"
+            for digest, (name, _, _, enrolled) in zip(fingerprints(records, progress), rows, strict=True)
+            if digest != enrolled
         ]
-        problems = [*map(str, found.unusable), *(changed if not found.unusable else [])]
         if problems:
             raise DataError(
                 f"{len(problems)} of {len(rows)} photos are not there as they were enrolled; nothing was changed: "

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import compare_digest, token_urlsafe
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     from siamesekit.gallery.matching import Matches
     from siamesekit.progress import Progress
 
-LARGEST = 64 << 10
-"""Most bytes of a request's body."""
+LARGEST = 1 << 20
+"""Most bytes of a request's body: a decision, with the names of all candidates that it rejects."""
+PATIENCE = 30
+"""Seconds to wait for a request's body."""
 HOSTS = ("127.0.0.1", "localhost")
 """Names by which this machine may be asked."""
+HTTP = 80
+"""The port that browsers leave out of an address."""
 SECRET = 24
 """Random bytes in the secret part of the address."""
 
@@ -68,8 +72,8 @@ def review_season(catalogue: Catalogue, matches: Matches, port: int, progress: P
     with TemporaryDirectory(prefix="siamesekit-review-") as folder:
         pictures = Path(folder, PICTURES)
         pictures.mkdir()
-        images = write_pictures(pictures, catalogue, matches.queries, progress)
-        facts = page_facts(matches.queries, list(catalogue.individuals()), images)
+        written = write_pictures(pictures, catalogue, matches.queries, progress)
+        facts = page_facts(catalogue.path, matches.queries, list(catalogue.individuals()), written)
 
         def make(secret: str, port: int) -> Starlette:
             def shown(said: Mapping[int, Any]) -> str:
@@ -97,11 +101,12 @@ def application(
         port: the port that is asked.
     """
     from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     shown = {file.name for file in pictures.iterdir() if file.suffix == ".jpg"}
-    addresses = {f"{host}:{port}" for host in HOSTS}
+    addresses = {f"{host}:{port}" for host in HOSTS} | ({*HOSTS} if port == HTTP else set())
     thread = ThreadPoolExecutor(1)  # the catalogue's only user here
     opened: list[Review] = []
 
@@ -122,6 +127,8 @@ def application(
                 return PlainTextResponse("unknown host", 403)
             if origin is not None and origin.removeprefix("http://") not in addresses:
                 return PlainTextResponse("another page's request", 403)
+            if not _is(request.path_params["secret"], secret):
+                return PlainTextResponse("no such page", 404)
             response = await answer(request)
             response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
                                      "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"})  # fmt: skip
@@ -129,8 +136,16 @@ def application(
 
         return checked
 
+    async def said() -> dict[int, Any]:
+        """What is decided; read in the catalogue's thread, which may be changing it."""
+        found: dict[int, Any] = await in_thread(opened[0].said)
+        return found
+
     async def show(_: Request) -> Response:
-        return HTMLResponse(page(opened[0].said))
+        try:
+            return HTMLResponse(page(await said()))
+        except SiamesekitError as error:
+            return PlainTextResponse(str(error), 503)
 
     async def picture(request: Request) -> Response:
         name = request.path_params["name"]
@@ -139,19 +154,26 @@ def application(
         return Response((pictures / name).read_bytes(), media_type="image/jpeg")
 
     async def told(_: Request) -> Response:
-        return JSONResponse({"decisions": opened[0].said})
+        try:
+            return JSONResponse({"decisions": await said()})
+        except SiamesekitError as error:
+            return JSONResponse({"error": str(error)}, 503)
 
     async def put(request: Request) -> Response:
-        if request.headers.get("x-token") != secret:
+        if not _is(request.headers.get("x-token", ""), secret):
             return PlainTextResponse("the token is missing", 403)
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST:
-                return PlainTextResponse("too large", 413)
+        too_large = JSONResponse({"error": "this is too large for a decision"}, 413)
+        if int(request.headers.get("content-length", 0)) > LARGEST:
+            return too_large
+        body = bytearray()
         try:
+            async with asyncio.timeout(PATIENCE):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > LARGEST:
+                        return too_large
             arguments = _arguments(json.loads(body))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, TimeoutError, ClientDisconnect):
             return JSONResponse({"error": "this is no decision"}, 400)
         error, status = "", 200
         try:
@@ -160,15 +182,20 @@ def application(
             error, status = f"{meanwhile}: another reviewer has decided meanwhile; look again", 409
         except SiamesekitError as refused:
             error, status = " ".join([str(refused), *getattr(refused, "details", ())]), 422
-        return JSONResponse({"error": error, "decisions": opened[0].said}, status)
+        try:
+            return JSONResponse({"error": error, "decisions": await said()}, status)
+        except SiamesekitError as unreadable:
+            return JSONResponse({"error": error or str(unreadable)}, status)
 
     routes = [
-        Route(f"/{secret}/", guarded(show)),
-        Route(f"/{secret}/pictures/{{name}}", guarded(picture)),
-        Route(f"/{secret}/decisions", guarded(told)),
-        Route(f"/{secret}/decide", guarded(put), methods=["POST"]),
+        Route("/{secret}/", guarded(show)),
+        Route("/{secret}/pictures/{name}", guarded(picture)),
+        Route("/{secret}/decisions", guarded(told)),
+        Route("/{secret}/decide", guarded(put), methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    answering = Starlette(routes=routes, lifespan=lifespan)
+    answering.router.redirect_slashes = False  # nothing is answered without the secret
+    return answering
 
 
 def serve(make: Callable[[str, int], Starlette], port: int, ready: Callable[[str], None]) -> None:
@@ -198,7 +225,12 @@ def serve(make: Callable[[str, int], Starlette], port: int, ready: Callable[[str
         uvicorn.Server(configuration).run(sockets=[listening])
 
 
-def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None]:
+def _is(given: str, secret: str) -> bool:
+    """Whether this is the secret; the time that it takes does not tell how much of it is right."""
+    return compare_digest(given.encode(errors="replace"), secret.encode())
+
+
+def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None, bool]:
     """The arguments of `Review.put`.
 
     Raises:
@@ -211,6 +243,7 @@ def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None]:
             "individual": str(individual),
             "rejected": [*rejected],
             "seen": int() | None as seen,
+            "fresh": bool(fresh),
         } if all(isinstance(each, str) for each in rejected) and not isinstance(number, bool):
-            return number, word, individual, rejected, seen
+            return number, word, individual, rejected, seen, fresh
     raise ValueError("not a decision")

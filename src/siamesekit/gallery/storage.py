@@ -48,7 +48,7 @@ class Storage:
     def __init__(self, path: Path, device: DeviceChoice = "auto", author: str | None = None) -> None:
         self.path = path
         self.device = device
-        self.author = author or user()
+        self.author = (author or user()).encode(errors="backslashreplace").decode()
         self.connection = database.connect(path / DATABASE)
         self._model: tuple[str, SimilarityModel] | None = None
 
@@ -84,16 +84,24 @@ class Storage:
         """Undo a change, by default the last one that is not undone yet; return it.
 
         Raises:
-            UserError: there is nothing to undo, or the change is undone already.
+            UserError: there is nothing to undo, or the change is undone already, or its photos have been moved since.
         """
         with self.changing():
-            changes = database.changes(self.connection)
-            open_ones = (each for each in changes if each.command in UNDOABLE and not each.undone)
-            found = next((each for each in open_ones if number in (None, each.id)), None)
-            if found is None:
-                raise UserError("there is nothing to undo" if number is None else f"change {number} is undone already")
-            change = self.change("undo", f"change {found.id}: {found.command}, {found.summary}", found.id)
-            database.reverse(self.connection, found.id, change)
+            return self.reverse(number)
+
+    def reverse(self, number: int | None = None) -> database.Change:
+        """What `undo` does, within a transaction."""
+        changes = database.changes(self.connection)
+        open_ones = (each for each in changes if each.command in UNDOABLE and not each.undone)
+        found = next((each for each in open_ones if number in (None, each.id)), None)
+        if found is None:
+            raise UserError("there is nothing to undo" if number is None else f"change {number} is undone already")
+        if number is not None and database.moved_since(self.connection, number):
+            raise UserError(
+                f"change {number} cannot be undone: its photos have been moved since; undo the later changes first"
+            )
+        change = self.change("undo", f"change {found.id}: {found.command}, {found.summary}", found.id)
+        database.reverse(self.connection, found.id, change)
         return found
 
     @contextmanager
@@ -112,6 +120,22 @@ class Storage:
     def transaction(self) -> Iterator[None]:
         """All statements or none."""
         with database.transaction(self.connection):
+            yield
+
+    @contextmanager
+    def rehearsal(self, undone: int | None) -> Iterator[None]:
+        """See the catalogue as if a change were undone; nothing that is written here stays."""
+        if undone is None:
+            yield
+            return
+        with database.rehearsal(self.connection):
+            self.reverse(undone)
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read one state of the catalogue, whatever other processes change meanwhile."""
+        with self.telling(), database.reading(self.connection):
             yield
 
     @contextmanager

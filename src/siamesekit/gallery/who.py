@@ -9,10 +9,19 @@ from siamesekit.errors import UserError
 from siamesekit.wording import line_of_name, near
 
 
-def individuals(connection: sqlite3.Connection) -> dict[str, int]:
-    """Numbers of the individuals that have photos, by name."""
+def individuals(connection: sqlite3.Connection, without: int | None = None) -> dict[str, int]:
+    """Numbers of the individuals that have photos, by name.
+
+    Args:
+        connection: the database.
+        without: a change; photos that it has moved do not count.
+    """
     return dict(
-        connection.execute("SELECT name, id FROM individuals WHERE id IN (SELECT DISTINCT individual FROM photos)")
+        connection.execute(
+            "SELECT name, id FROM individuals WHERE id IN (SELECT individual FROM photos WHERE id NOT IN "
+            "(SELECT photo FROM moves WHERE change = ?))",
+            (without,),
+        )
     )
 
 
@@ -63,6 +72,17 @@ def photos_of(connection: sqlite3.Connection, individual: int) -> list[int]:
     return [
         row[0] for row in connection.execute("SELECT id FROM photos WHERE individual = ? ORDER BY id", (individual,))
     ]
+
+
+def photos_by_individual(connection: sqlite3.Connection) -> dict[str, list[int]]:
+    """Numbers of each individual's photos, ascending, by its name."""
+    found: dict[str, list[int]] = {}
+    rows = connection.execute(
+        "SELECT i.name, p.id FROM photos p JOIN individuals i ON i.id = p.individual ORDER BY i.name, p.id"
+    )
+    for name, number in rows:
+        found.setdefault(name, []).append(number)
+    return found
 
 
 def known_photo(connection: sqlite3.Connection, identity: tuple[str, str]) -> tuple[int, str | None] | None:

@@ -60,7 +60,7 @@ def _problems(record: Any) -> Iterator[str]:
         yield f"one whose source is {given(record.source)}; expected a Path, or a function that gives the pixels{hint}"
     if not isinstance(record.group, str):
         yield f"one whose group is {given(record.group)}; expected text, empty for no group"
-    if record.box is not None and not _is_box(record.box):
+    if record.box is not None and not is_box(record.box):
         yield f"one whose box is {given(record.box)}; expected Box(x, y, width, height) of finite numbers, or None"
     if not isinstance(record.attributes, Mapping) or not all(
         isinstance(text, str) for pair in record.attributes.items() for text in pair
@@ -68,7 +68,8 @@ def _problems(record: Any) -> Iterator[str]:
         yield f"one whose attributes are {given(record.attributes)}; expected a dict of texts"
 
 
-def _is_box(box: Any) -> bool:
+def is_box(box: Any) -> bool:
+    """Whether this is a box of finite numbers with an area."""
     numbers = [box.x, box.y, box.width, box.height, box.rotation] if isinstance(box, Box) else [None]
     return all(isinstance(number, int | float) and math.isfinite(number) for number in numbers) and (
         box.width > 0 and box.height > 0

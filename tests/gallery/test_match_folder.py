@@ -1,0 +1,142 @@
+"""The folder of a match: nothing of the user's is replaced, and no photo is ever shown as another one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from conftest import draw_photo, write_photos
+from siamesekit.data.images import read_pixels
+from siamesekit.data.records import Record
+from siamesekit.errors import OutputError
+from siamesekit.files import atomic
+from siamesekit.gallery import match_folder
+from siamesekit.gallery.catalogue import Catalogue, enrol
+from siamesekit.gallery.match_folder import OWN, PAGE, PICTURES, TABLE, check_folder, write_match
+from siamesekit.gallery.match_page import Pictures, page_facts
+from siamesekit.progress import Progress
+from siamesekit.registry import READERS
+
+
+@pytest.fixture(scope="module")
+def enrolled(telling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of two individuals; not to be written to."""
+    folder = tmp_path_factory.mktemp("folder")
+    photos = write_photos(folder / "photos", ["Ann", "Bob"])
+    records: list[Record] = READERS.build("folder", {"root": str(photos)}, seed=0)
+    catalogue, _ = enrol(telling, records, folder / "catalogue", Progress())
+    catalogue.close()
+    return folder / "catalogue"
+
+
+def season_in(folder: Path, *individuals: int) -> list[Record]:
+    folder.mkdir(parents=True)
+    records = []
+    for individual in individuals:
+        file = folder / f"{individual}.png"
+        Image.fromarray(draw_photo(individual, 80)).save(file)
+        records.append(Record(file.name, "", file))
+    return records
+
+
+def data_of(page: Path) -> Any:
+    """What the script of a page shows."""
+    text = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert text is not None
+    return json.loads(text[1])
+
+
+def own_photos(match: Path) -> Path:
+    (match / PICTURES).mkdir(parents=True)
+    Image.fromarray(draw_photo(1, 1)).save(match / PICTURES / "IMG_0001.jpg")
+    return match / PICTURES / "IMG_0001.jpg"
+
+
+def linked_photos(match: Path) -> Path:
+    file = own_photos(match.parent / "mine")
+    match.mkdir()
+    (match / PICTURES).symlink_to(file.parent)
+    return file
+
+
+def written(name: str, text: str) -> Callable[[Path], Path]:
+    def write(match: Path) -> Path:
+        match.mkdir()
+        (match / name).write_text(text, "utf-8")
+        return match / name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        own_photos,
+        linked_photos,
+        written(PAGE, "<!doctype html>\n<html lang='en'>my site</html>\n"),
+        written(TABLE, "query,rank\nmine,1\n"),
+    ],
+)
+def test_files_of_the_user_are_refused_and_stay(enrolled: Path, tmp_path: Path, own: Callable[[Path], Path]) -> None:
+    file = own(tmp_path / "match")
+    before = file.read_bytes()
+    with Catalogue(enrolled) as catalogue:
+        found = catalogue.match(season_in(tmp_path / "new", 0, 1))
+        with pytest.raises(OutputError, match=r"something other than|is not a folder of a match"):
+            write_match(tmp_path / "match", catalogue, found, Progress())
+    assert file.read_bytes() == before
+
+
+def test_an_interrupted_match_leaves_the_earlier_page_with_its_own_pictures(
+    enrolled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "match"
+    with Catalogue(enrolled) as catalogue:
+        page = write_match(folder, catalogue, catalogue.match(season_in(tmp_path / "new", 0, 1)), Progress())
+        data = data_of(page)
+        before = {file.name: file.read_bytes() for file in (folder / PICTURES).iterdir()}
+        with monkeypatch.context() as patch:
+            patch.setattr(match_folder, "write_answers", lambda *_: 1 / 0)
+            other = catalogue.match(season_in(tmp_path / "other", 7, 8))
+            with pytest.raises(ZeroDivisionError):
+                write_match(folder, catalogue, other, Progress())
+        assert data_of(page) == data
+        for query in data["queries"]:
+            (photo,) = query["photos"]
+            name = Path(photo["image"]).name
+            assert (folder / PICTURES / name).read_bytes() == before[name]
+            shown = Image.open(folder / PICTURES / name).convert("L").resize((8, 8))
+            true = Image.fromarray(read_pixels(Record("a", "", Path(photo["path"])))).convert("L").resize((8, 8))
+            assert max(abs(a - b) for a, b in zip(shown.tobytes(), true.tobytes(), strict=True)) < 24
+        # what a process that was killed has left does not stand in the way
+        for place in (folder, folder / PICTURES):
+            atomic.create(place, PAGE)
+        write_match(folder, catalogue, other, Progress())
+    assert {entry.name for entry in folder.iterdir()} == {PAGE, TABLE, PICTURES}
+    assert all(OWN.fullmatch(file.name) for file in (folder / PICTURES).iterdir())
+    assert sum(file.name.startswith("query") for file in (folder / PICTURES).iterdir()) == 2
+    check_folder(folder)
+
+
+def test_decisions_on_two_catalogues_are_kept_apart(enrolled: Path, tmp_path: Path) -> None:
+    with Catalogue(enrolled) as catalogue:
+        queries = catalogue.match(season_in(tmp_path / "new", 0, 1), k=1).queries
+        again = catalogue.match([photo.record for query in queries for photo in query.photos], k=2).queries
+    pictures = Pictures({photo.identity: "" for query in queries for photo in query.photos}, {}, {})
+    left, right = (page_facts(tmp_path / name, queries, [], pictures) for name in ("left", "right"))
+    assert left["id"] != right["id"] and left["prefix"] != right["prefix"]
+    assert page_facts(tmp_path / "new" / ".." / "left", again, ["Ann"], pictures)["id"] == left["id"]
+
+
+def test_a_page_says_each_photo_of_the_catalogue_once(enrolled: Path, tmp_path: Path) -> None:
+    with Catalogue(enrolled) as catalogue:
+        found = catalogue.match(season_in(tmp_path / "new", *range(4)))
+        page = write_match(tmp_path / "match", catalogue, found, Progress())
+        photos = [catalogue.photo(number) for number in range(1, 9)]
+    assert [page.read_text("utf-8").count(f'"{photo.record.name}"') for photo in photos] == [1] * 8
