@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from siamesekit.cli.catalogue import Reader, Where
+from siamesekit.cli.catalogue import Reader
 from siamesekit.cli.command_options import Debug, Device, DeviceOption, Json, Plugin
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
@@ -54,7 +54,10 @@ def cluster(
     questions: Annotated[
         int, typer.Option(metavar="N", min=0, max=10_000, help="Most pairs to ask about for the number of individuals.")
     ] = 100,
-    where: Where = None,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help="Only photos of the catalogue that meet it: \"site = 'North'\"."),
+    ] = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006 - typer only reads it
     device: DeviceOption = Device.auto,

@@ -89,7 +89,7 @@ def require_hdbscan() -> None:
     try:
         from sklearn.cluster import HDBSCAN  # noqa: F401
     except ImportError:
-        raise UserError("--method hdbscan needs scikit-learn 1.3: pip install 'siamesekit[cluster]'") from None
+        raise UserError("--method hdbscan needs scikit-learn: pip install 'siamesekit[cluster]'") from None
 
 
 def hdbscan(distances: Matrix, links: Links | None = None) -> NDArray[np.int64]:
