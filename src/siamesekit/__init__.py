@@ -135,7 +135,6 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.gallery.catalogue import Catalogue as Catalogue
     from siamesekit.gallery.catalogue import enrol as enrol
     from siamesekit.gallery.discovering import cluster as cluster
-    from siamesekit.gallery.discovery import Discovery as Discovery
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
     from siamesekit.model import SiameseNetwork as SiameseNetwork
@@ -174,7 +173,6 @@ _PUBLIC = {
     "CircleLoss": "components.losses.circle",
     "Ensemble": "artifact.ensemble",
     "cluster": "gallery.discovering",
-    "Discovery": "gallery.discovery",
     "enrol": "gallery.catalogue",
     "ensemble": "artifact.ensemble",
     "Comparison": "artifact.similarity_model",

@@ -56,7 +56,7 @@ def cluster(
     ] = 100,
     where: Annotated[
         str | None,
-        typer.Option(metavar="CONDITION", help="Only photos of the catalogue that meet it: \"site = 'North'\"."),
+        typer.Option(metavar="CONDITION", help="Only photos that meet it: \"side = 'left'\"."),
     ] = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006 - typer only reads it

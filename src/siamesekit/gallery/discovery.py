@@ -77,8 +77,6 @@ class Discovery:
         notes: what else to know, as sentences.
     """
 
-    __module__ = "siamesekit"
-
     photos: tuple[str, ...]
     individuals: tuple[str, ...]
     clusters: NDArray[np.int64]
