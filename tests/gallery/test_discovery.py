@@ -5,22 +5,25 @@ from __future__ import annotations
 import csv
 import sqlite3
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.cluster  # noqa: F401 - importing takes a second, which is not to be the first test's
 import torch
+from PIL import Image
 from torch import Tensor
 
 import siamesekit
-from conftest import write_photos
+from conftest import draw_photo, write_photos
 from siamesekit.artifact.loading import load
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.gallery.catalogue import DATABASE, Catalogue, enrol
 from siamesekit.gallery.cluster_folder import PAIRS, check_cluster_folder, write_discovery
+from siamesekit.gallery.decisions import Decision, Word
 from siamesekit.gallery.discovering import cluster
 from siamesekit.gallery.discovery import Discovery, PhotoSet, discover
 from siamesekit.gallery.links import Links
@@ -96,6 +99,15 @@ def test_labelled_individuals_that_trained_the_network_are_counted(model: Simila
     links = Links(len(LABELS))
     photos = PhotoSet(names_of(np.arange(45)), names_of(LABELS), embeddings(0.1), links, frozenset({"animal 3", "Zoe"}))
     assert discover(photos, model).notes == ("1 of 15 labelled individuals trained the network: the index is too good",)
+
+
+def test_photos_that_are_all_alone_are_told(model: SimilarityModel) -> None:
+    found = cluster(torch.eye(8) * 100, model)
+    assert found.clusters.tolist() == [1, 2, 3, 4, 5, 6, 7, 8] and found.merges == () and found.splits == ()
+    assert found.notes == (
+        "no two photos are like enough to be one individual: the model may be too weak for these photos",
+    )
+    assert found.asked  # the model may be wrong
 
 
 def test_wrong_requests_are_refused(model: SimilarityModel) -> None:
@@ -198,6 +210,28 @@ def test_what_people_have_done_to_a_catalogue_links_its_photos(place: Path) -> N
         catalogue.merge("Bob", "Eve")  # after all
         must, cannot = links_of(catalogue)
         assert not cannot and must and all(moved in pair for pair in must)
+
+
+def test_what_people_have_decided_and_rejected_links_photos(place: Path, tmp_path: Path) -> None:
+    def decision(photo: str, individual: str, word: Word, *rejected: str) -> Decision:
+        file = tmp_path / photo
+        digest = sha256(file.read_bytes()).hexdigest()
+        return Decision(Record(photo, individual, file), digest, word, rejected, "line 2")
+
+    files = [f"new-{number}.png" for number in range(4)]
+    for number, name in enumerate(files):
+        Image.fromarray(draw_photo(9, number)).save(tmp_path / name)
+    with Catalogue(place, "cpu") as catalogue:
+        ann = {frozenset((files[0], catalogue.photo(number).record.name)) for number in catalogue.photos_of("Ann")}
+        catalogue.decide([decision(files[0], "Fay", "new", "Ann"), decision(files[1], "Fay", "new")], Progress())
+        assert links_of(catalogue) == ({frozenset(files[:2])}, ann)
+        catalogue.decide([decision(files[2], "Cy", "same"), decision(files[3], "", "unsure", "Dee")], Progress())
+        must, cannot = links_of(catalogue)
+        (new,) = must - {frozenset(files[:2])}
+        assert cannot == ann and files[2] in new and any(name.startswith("Cy/") for name in new)
+        catalogue.undo()
+        catalogue.merge("Ann", "Fay")  # what was rejected is overruled
+        assert links_of(catalogue)[1] == set()
 
 
 def test_a_catalogue_is_clustered_with_its_links_and_left_as_it_is(place: Path) -> None:

@@ -178,7 +178,7 @@ def discover(
         adjusted_rand_index(of_labelled, labels, BOOTSTRAP) if len(set(labels)) > 1 else None,
         found_count(of_labelled, labels, BOOTSTRAP) if labels else None,
         len(set(labels)),
-        (*count.notes, *_notes(labels, photos.trained)),
+        (*count.notes, *_notes(clusters, labels, photos.trained)),
     )
 
 
@@ -210,9 +210,12 @@ def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbered
 
 
-def _notes(labels: Sequence[str], trained: frozenset[str]) -> list[str]:
-    """A sentence on individuals that trained the network, if there are any."""
+def _notes(clusters: NDArray[np.int64], labels: Sequence[str], trained: frozenset[str]) -> list[str]:
+    """Sentences on photos that are all alone, and on individuals that trained the network, if there are any."""
     known = set(labels)
-    if not known & trained:
-        return []
-    return [f"{len(known & trained)} of {len(known)} labelled individuals trained the network: the index is too good"]
+    notes = []
+    if clusters.max() == len(clusters):
+        notes.append("no two photos are like enough to be one individual: the model may be too weak for these photos")
+    if several := len(known & trained):
+        notes.append(f"{several} of {len(known)} labelled individuals trained the network: the index is too good")
+    return notes

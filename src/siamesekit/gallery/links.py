@@ -41,6 +41,14 @@ class Links:
         found = self.components
         return frozenset(ordered(int(found[a]), int(found[b])) for a, b in self.cannot)
 
+    @cached_property
+    def _apart_from(self) -> dict[int, list[int]]:
+        """Of each component, those of larger index that are apart from it."""
+        found: dict[int, list[int]] = {}
+        for a, b in self.apart:
+            found.setdefault(a, []).append(b)
+        return found
+
     def same(self, a: int, b: int) -> bool | None:
         """Whether two photos show one individual; None if the links do not tell."""
         first, second = int(self.components[a]), int(self.components[b])
@@ -54,11 +62,11 @@ class Links:
 
     def among(self, photos: NDArray[np.int64]) -> Links:
         """The links among some photos, int64 `[n]`, with what follows from links to others; indices count in them."""
-        own = self.components[photos]
-        first = {component: place for place, component in reversed(list(enumerate(own.tolist())))}
-        must = tuple((first[component], place) for place, component in enumerate(own.tolist()))
-        cannot = tuple((first[a], first[b]) for a, b in sorted(self.apart) if a in first and b in first)
-        return Links(len(photos), tuple((a, b) for a, b in must if a != b), cannot)
+        own = self.components[photos].tolist()
+        first = {component: place for place, component in reversed(list(enumerate(own)))}
+        must = tuple((first[component], place) for place, component in enumerate(own) if first[component] != place)
+        cannot = [(first[a], first[b]) for a in first for b in self._apart_from.get(a, ()) if b in first]
+        return Links(len(photos), must, tuple(sorted(cannot)))
 
     def members(self) -> list[NDArray[np.int64]]:
         """Photos of each component with more than one, ascending."""
