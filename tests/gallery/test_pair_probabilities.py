@@ -12,7 +12,7 @@ from siamesekit.errors import UserError
 from siamesekit.evaluation.calibration import Calibration
 from siamesekit.gallery import pair_probabilities
 from siamesekit.gallery.clustering import average_linkage
-from siamesekit.gallery.pair_probabilities import check_size, correct, separated, silhouette, similarities
+from siamesekit.gallery.pair_probabilities import check_size, correct, separated, silhouette, similarities, together
 
 CALIBRATION = Calibration(slope=2.0, intercept=-3.0, threshold=1.5)
 
@@ -51,6 +51,9 @@ def test_the_share_separates_clusters_that_the_threshold_joins() -> None:
     assert len(np.unique(tree.labels)) < 8
     share = separated(similarity, tree)
     assert len(np.unique(tree.cut(share))) == 8 and share < 0.3
+    assert together(tree.cut(share)) == pytest.approx(8 * 10 / 780)
+    assert (together(np.arange(40)), together(np.zeros(40, np.int64))) == pytest.approx((1 / 780, 779 / 780))
+    assert together(np.arange(2)) == 0.5
 
 
 def test_too_many_photos_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

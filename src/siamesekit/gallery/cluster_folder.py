@@ -86,6 +86,7 @@ def facts_of(found: Discovery) -> dict[str, Any]:
         "photos": len(names),
         "clusters": int(found.clusters.max()),
         "same_share": found.same_share,
+        "cut": found.cut,
         "adjusted_rand_index": _fields(found.rand_index),
         "individuals": {"found": _fields(found.found), "labelled": found.labelled},
         "count": None if found.count is None else vars(found.count),

@@ -55,7 +55,12 @@ class Counted:
 
 
 def counted(
-    probabilities: Matrix, photos: Mapping[str, int], links: Links, answers: Sequence[PairAnswer], asked: int
+    probabilities: Matrix,
+    photos: Mapping[str, int],
+    links: Links,
+    answers: Sequence[PairAnswer],
+    asked: int,
+    odds: float = 1.0,
 ) -> Counted:
     """The number of individuals from the answers, and the next questions.
 
@@ -65,6 +70,7 @@ def counted(
         links: the links, with those of the answers.
         answers: the answers.
         asked: most questions; those of a draw are asked together.
+        odds: factor by which the odds of the probabilities are corrected before pairs are drawn.
     """
     given: dict[int, set[Pair]] = {}
     for each in answers:
@@ -76,7 +82,7 @@ def counted(
     complete: list[Draw] = []
     open_pairs: dict[Pair, CountQuestion] = {}
     whole = True
-    for number, draw in enumerate(draws(probabilities), 1):
+    for number, draw in enumerate(draws(probabilities, odds), 1):
         pairs = {ordered(draw.photo, int(partner)) for partner in draw.partners}
         if not given.get(number, set()) <= pairs:
             return Counted((), None, (OTHERS,))

@@ -74,20 +74,21 @@ class CountEstimate:
     pairs: int
 
 
-def draws(probabilities: Matrix, seed: int = 0) -> Iterator[Draw]:
+def draws(probabilities: Matrix, odds: float = 1.0, seed: int = 0) -> Iterator[Draw]:
     """Photos with partners, one draw after the other; the first draws do not depend on how many are taken.
 
     Args:
         probabilities: probabilities of "same", `[N, N]`, 0 on the diagonal.
+        odds: factor by which their odds are corrected first.
         seed: seed of the draws.
     """
     count = len(probabilities)
     rng = generator(seed, "count of individuals")
-    chance = 1 / (1 + probabilities.sum(1, dtype=np.float64))
+    chance = 1 / (1 + np.array([_with_odds(row, odds).sum() for row in probabilities]))
     chance /= chance.sum()
     for _ in range(MOST_DRAWS):
         photo = int(rng.choice(count, p=chance))
-        others = probabilities[photo].astype(np.float64)
+        others = _with_odds(probabilities[photo], odds)
         others[photo] = 0
         total = others.sum()
         partner = others / total if total > 0 else np.zeros(count)
@@ -98,6 +99,13 @@ def draws(probabilities: Matrix, seed: int = 0) -> Iterator[Draw]:
         several = int(np.clip(np.exp(-(likely * np.log(likely)).sum()), *PARTNERS))
         chosen = rng.choice(count, several, p=partner)
         yield Draw(photo, float(chance[photo]), chosen, partner[chosen])
+
+
+def _with_odds(probabilities: Matrix, factor: float) -> Floats:
+    """Probabilities `[N]` whose odds are multiplied by a factor."""
+    same = probabilities.astype(np.float64) * factor
+    corrected: Floats = same / (same + (1 - probabilities))
+    return corrected
 
 
 def estimate(

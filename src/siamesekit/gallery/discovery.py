@@ -20,7 +20,7 @@ from siamesekit.gallery.count_questions import CountQuestion, counted
 from siamesekit.gallery.counting import CountEstimate
 from siamesekit.gallery.links import Links, groups_of
 from siamesekit.gallery.pair_answers import PairAnswer, linked, read_answers
-from siamesekit.gallery.pair_probabilities import check_size, correct, separated, similarities
+from siamesekit.gallery.pair_probabilities import check_size, correct, separated, similarities, together
 from siamesekit.gallery.storage import finite
 from siamesekit.gallery.suggestions import Merge, Question, Split, merges, named, questions, splits
 from siamesekit.wording import near
@@ -62,7 +62,8 @@ class Discovery:
         photos: names of the photos.
         individuals: known individual of each photo, empty where unknown.
         clusters: cluster of each photo, int64 `[N]`, from 1 on; the largest cluster is the first.
-        same_share: share of same pairs for which the model's similarity was corrected.
+        same_share: estimated share of pairs of photos that show one individual, from the model alone.
+        cut: mean similarity from which on average linkage joins clusters; its probability is 0.5.
         groups: names of the groups of photos that suggestions are about: individuals and, of unlabelled photos,
             clusters.
         merges: groups that may be one individual, the likeliest first.
@@ -81,6 +82,7 @@ class Discovery:
     individuals: tuple[str, ...]
     clusters: NDArray[np.int64]
     same_share: float
+    cut: float
     groups: tuple[str, ...]
     merges: tuple[Merge, ...]
     splits: tuple[Split, ...]
@@ -153,10 +155,13 @@ def discover(
     links = linked(places, photos.links, given)
     assert model.calibration is not None, "checked above"
     chances = similarities(finite(photos.embeddings), model.distance, model.calibration)
-    share = separated(chances, average_linkage(1 - chances))  # without links, so that the same pairs are drawn again
+    tree = average_linkage(1 - chances)  # without links, so that the same pairs are drawn again
+    share = separated(chances, tree)
+    same_share = together(tree.cut(share))
     found = average_linkage(1 - chances, links, share).labels if method == "average" else None
     correct(chances, share)
-    count = counted(chances, places, links, given, asked)
+    odds = same_share / (1 - same_share) * (1 - share) / share
+    count = counted(chances, places, links, given, asked, odds)
     with_links(chances, links, same=1, different=0)
     np.fill_diagonal(chances, 0)
     clusters = _by_size(hdbscan(1 - chances, links) if found is None else found)
@@ -167,7 +172,8 @@ def discover(
         tuple(photos.names),
         tuple(photos.individuals),
         clusters,
-        share,
+        same_share,
+        1 - share,
         tuple(names),
         tuple(merges(chances, groups, links)[:SUGGESTED]),
         tuple(splits(chances, groups, links, CUT if labels else DOUBTFUL)[:SUGGESTED]),

@@ -1,9 +1,10 @@
 """The probability that two photos show one individual, for all pairs of many photos.
 
 The model's similarity assumes that half of all pairs show one individual. Among the pairs of many photos, few do. So
-the similarity is corrected for a smaller share. The share is chosen among `SHARES`: that for which average linkage
-finds the best separated clusters. (The likeliest share would be another choice, but it follows the similarity of far
-pairs, where a fit to few individuals is least exact.)
+the similarity is corrected as if a smaller share did. That share is chosen among `SHARES`: average linkage up to its
+probability of 0.5 finds the best separated clusters. (The likeliest share would be another choice, but it follows the
+similarity of far pairs, where a fit to few individuals is least exact.) The share of pairs in those clusters is then
+an estimate of the true share.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def correct(similarity: Matrix, share: float) -> None:
 
 
 def separated(similarity: Matrix, tree: Agglomeration) -> float:
-    """The share of same pairs for which clusters are separated best, by the largest mean silhouette (Rousseeuw 1987).
+    """The share among `SHARES` whose clusters are separated best, by the largest mean silhouette (Rousseeuw 1987).
 
     A share s cuts the tree where the mean similarity is 1 − s, whose probability is 0.5.
 
@@ -108,6 +109,13 @@ def separated(similarity: Matrix, tree: Agglomeration) -> float:
         if quality > best:
             best, chosen = quality, share
     return chosen
+
+
+def together(labels: NDArray[np.int64]) -> float:
+    """The share of pairs of photos that are in one cluster, at least that of a single pair; clusters int64 `[N]`."""
+    sizes = np.unique(labels, return_counts=True)[1]
+    pairs = len(labels) * (len(labels) - 1)
+    return float(np.clip((sizes * (sizes - 1)).sum(), 2, max(pairs - 2, 2)) / max(pairs, 4))
 
 
 def silhouette(similarity: Matrix, labels: NDArray[np.int64]) -> float:
