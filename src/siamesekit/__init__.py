@@ -138,6 +138,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.experiment.running import run as run
     from siamesekit.gallery.catalogue import Catalogue as Catalogue
     from siamesekit.gallery.catalogue import enrol as enrol
+    from siamesekit.gallery.discovering import cluster as cluster
     from siamesekit.gallery.second_look import SecondLook as SecondLook
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
@@ -177,6 +178,7 @@ _PUBLIC = {
     "CircleClassesLoss": "components.losses.circle_classes",
     "CircleLoss": "components.losses.circle",
     "Ensemble": "artifact.ensemble",
+    "cluster": "gallery.discovering",
     "enrol": "gallery.catalogue",
     "ensemble": "artifact.ensemble",
     "Comparison": "artifact.similarity_model",

@@ -117,6 +117,8 @@ ALLOWED = {
     "gallery.match_folder.write_match: write_atomic": "nothing but an earlier page (`refuse_what_is_not_ours`)",
     "gallery.match_folder.write_pictures: write_atomic": "pictures of a match, named by the photos' content (`OWN`)",
     "gallery.match_folder._remove_others: unlink": "pictures of an earlier match, by their exact form (`OWN`)",
+    # a discovery: a folder that holds nothing else, and no answers that are not given (`check_cluster_folder`)
+    "gallery.cluster_folder.write_discovery: write_atomic": "clusters.csv, suggestions.csv and pairs.csv",
     "cli.screen.open_screens: os.open": "the null device",
     "cli.screen.open_screens: open('w')": "a descriptor that is open already: stdout or stderr",
     "cli.screen.Screen._lost: os.open": "the null device",

@@ -30,6 +30,7 @@ import siamesekit
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config import Config
 from siamesekit.errors import SiamesekitError
+from siamesekit.evaluation.calibration import Calibration
 from siamesekit.experiment.run_result import RunResult
 from siamesekit.model import Architecture, build
 from siamesekit.registry import DISTANCES, LOSSES, REGISTRIES
@@ -158,6 +159,12 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "ensemble": lambda p: siamesekit.ensemble([p.model, p.model], [1, 2]).compare(p.photo, p.photo),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),
     "SecondLook": lambda p: enrolled(p).search(p.photo, second_look=siamesekit.SecondLook()),
+    "cluster": lambda p: siamesekit.cluster(
+        torch.randn(9, 5, generator=torch.Generator()),
+        SimilarityModel(
+            p.encoder, DISTANCES.build("dot"), siamesekit.Preprocessing(32, "pad"), Calibration(1, 0, 0), {}, "cpu"
+        ),
+    ),
     "enrol": lambda p: enrolled(p).undo(),
     "load": lambda p: siamesekit.load(p.finished.folder, "cpu"),
     "load_config": lambda p: siamesekit.load_config(p.project / "config.toml"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli.catalogue import commands
+from siamesekit.cli import catalogue, clustering
 from siamesekit.cli.command_options import (
     ConfigFile,
     Debug,
@@ -509,7 +509,8 @@ def schema(
             write_atomic(output, schema_text())
 
 
-app.add_typer(commands)
+app.add_typer(catalogue.commands)
+app.add_typer(clustering.commands)
 
 
 def _registry(kind: str) -> Registry:

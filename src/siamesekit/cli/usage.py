@@ -25,6 +25,7 @@ OTHER_NAMES = {
     "identify-all": "match", "season": "match", "batch": "match", "review": "match", "confirm": "decide",
     "accept": "decide", "nearest": "search", "query": "search", "delete": "remove", "history": "log", "join": "merge",
     "encode": "embed", "extract": "embed", "features": "embed", "embeddings": "embed",
+    "clusters": "cluster", "discover": "cluster", "hdbscan": "cluster", "count": "cluster", "group": "cluster",
     "inference": "embed", "infer": "embed", "export": "embed", "ls": "list",
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
     "describe": "show", "options": "show", "version": "--version",
@@ -44,6 +45,7 @@ DOES = {
     "remove": "removes individuals or photos from a catalogue",
     "log": "shows the changes of a catalogue",
     "merge": "joins two individuals of a catalogue",
+    "cluster": "finds individuals among unlabelled photos",
 }
 OTHER_OPTIONS = {
     "output": "--out", "output-dir": "--out", "out-dir": "--out", "outdir": "--out", "save-dir": "--out",

@@ -27,13 +27,15 @@ from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
+from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
 from siamesekit.gallery.enrolling import refuse_contradictions, sort
 from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.matching import Matches, Status, match
-from siamesekit.gallery.names import checked_name
+from siamesekit.gallery.names import checked_name, unique_names
 from siamesekit.gallery.re_embedding import facts_of, re_embed
+from siamesekit.gallery.recorded_links import recorded_links
 from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
@@ -518,6 +520,41 @@ class Catalogue:
             return Sighting(known.record, known.sha256)
 
         return Looker(look, gallery, self.model.distance, photo)
+
+    def cluster(
+        self,
+        method: Method = "average",
+        where: str | None = None,
+        answers: Answers = (),
+        questions: int = QUESTIONS,
+    ) -> Discovery:
+        """Cluster the photos without their individuals' names, and compare; nothing is changed.
+
+        What people have decided links photos: see `siamesekit.gallery.recorded_links`.
+
+        Args:
+            method: `average` (linkage) or `hdbscan`.
+            where: condition on the photos, as for `search`.
+            answers: a person's answers on pairs of photos, or a table of them.
+            questions: most pairs to ask about for the number of individuals.
+
+        Raises:
+            UserError: the photos cannot be clustered as asked.
+            DataError: answers are wrong, or contradict each other or the catalogue.
+        """
+        with self._storage.telling():
+            gallery, names = self._gallery(where)
+            check_discovery(self.model, len(gallery), method)
+            links = recorded_links(self._storage.connection, gallery, self.model.distance)
+            trained = self._trained(names.individuals)
+        photos = PhotoSet(
+            unique_names(names.photos, gallery.photos.tolist()),
+            [names.individuals[number] for number in gallery.individuals.tolist()],
+            gallery.embeddings,
+            links,
+            frozenset(name for name, each in zip(names.individuals, trained, strict=True) if each),
+        )
+        return discover(photos, self.model, method, answers, questions)
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.

@@ -1,0 +1,103 @@
+"""Discover individuals among photos or embeddings that no catalogue has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from siamesekit.artifact.loading import load
+from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.data.loading import UnusablePhoto, report
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, UserError
+from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
+from siamesekit.gallery.identifying import trained_individuals
+from siamesekit.gallery.links import Links
+from siamesekit.gallery.names import composed
+from siamesekit.gallery.pair_answers import read_answers
+from siamesekit.hardware.compute import DeviceChoice
+from siamesekit.progress import Progress
+
+
+def cluster(
+    embeddings: Tensor,
+    model: SimilarityModel,
+    names: Sequence[str] | None = None,
+    individuals: Sequence[str] | None = None,
+    method: Method = "average",
+    answers: Answers = (),
+    questions: int = QUESTIONS,
+) -> Discovery:
+    """Find individuals among the embeddings of photos.
+
+    Args:
+        embeddings: embeddings `[N, D]` of the model.
+        model: the model; it must have a threshold.
+        names: names of the N photos, all different; by default their numbers from 1 on.
+        individuals: known individual of each photo, empty where unknown; they only measure the clusters.
+        method: `average` (linkage) or `hdbscan`.
+        answers: a person's answers on pairs of photos, or a table of them.
+        questions: most pairs to ask about for the number of individuals.
+
+    Raises:
+        UserError: the photos cannot be clustered as asked.
+        DataError: answers are wrong, or contradict each other.
+    """
+    count = len(embeddings)
+    names = [str(number) for number in range(1, count + 1)] if names is None else names
+    individuals = [""] * count if individuals is None else individuals
+    if not len(names) == len(individuals) == count:
+        raise UserError(f"{count} embeddings, {len(names)} names and {len(individuals)} individuals: expected as many")
+    return discover(PhotoSet(names, individuals, embeddings, Links(count)), model, method, answers, questions)
+
+
+cluster.__module__ = "siamesekit"
+
+
+def cluster_records(
+    run: str | Path,
+    records: Sequence[Record],
+    method: Method = "average",
+    answers: Answers = (),
+    questions: int = QUESTIONS,
+    device: DeviceChoice = "auto",
+    progress: Progress | None = None,
+) -> tuple[Discovery, tuple[UnusablePhoto, ...]]:
+    """Find individuals among photos by a run's model; return also findings on photos that cannot be read.
+
+    Args:
+        run: folder of a finished run.
+        records: records of the photos, such as a reader gives; known individuals only measure the clusters.
+        method: `average` (linkage) or `hdbscan`.
+        answers: a person's answers on pairs of photos, or a table of them.
+        questions: most pairs to ask about for the number of individuals.
+        device: device on which the model runs.
+        progress: progress display.
+
+    Raises:
+        ArtifactError: the run has no model.
+        UserError: the photos cannot be clustered as asked.
+        DataError: no photo can be read, or answers are wrong or contradict each other.
+    """
+    model = load(run, device)
+    check_discovery(model, len(records), method)
+    given = read_answers(Path(answers)) if isinstance(answers, str | Path) else answers
+    bad: dict[int, UnusablePhoto] = {}
+    try:
+        embeddings = model.embed_records(records, progress, bad)
+    except DataError:
+        if len(bad) < len(records) or not bad:
+            raise
+        raise DataError(*report(tuple(bad.values()), len(records))) from None
+    kept = [record for number, record in enumerate(records) if number not in bad]
+    check_discovery(model, len(kept), method)
+    photos = PhotoSet(
+        [record.name for record in kept],
+        [composed(record.individual) for record in kept],
+        embeddings,
+        Links(len(kept)),
+        frozenset(trained_individuals(Path(run))),
+    )
+    return discover(photos, model, method, given, questions), tuple(bad.values())
