@@ -95,9 +95,7 @@ def reliability(pairs: ScoredPairs, bootstrap: Bootstrap, bins: int = BINS) -> R
                 low=bin_ / bins,
                 high=(bin_ + 1) / bins,
                 similarity=float(mean[row]),
-                same_share=interval(
-                    share[row], lambda of=bin_: resampled[:, of], len(individuals), bootstrap.confidence
-                ),
+                same_share=interval(share[row], resampled[:, bin_].copy, len(individuals), bootstrap.confidence),
                 same_pairs=int(counts[0][bin_]),
                 different_pairs=int(counts[1][bin_]),
             )

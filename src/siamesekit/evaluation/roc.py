@@ -103,7 +103,9 @@ def roc_figures(pairs: ScoredPairs, bootstrap: Bootstrap) -> RocFigures:
     The resamples order the pairs by at most `LEVELS` distances, so that the limits of the intervals are rounded.
     """
     individuals = np.unique(np.concatenate([pairs.first, pairs.second]))
-    levels = np.unique(np.quantile(pairs.distance, np.linspace(0, 1, LEVELS), method="inverted_cdf"))
+    levels = np.unique(pairs.distance)
+    if len(levels) > LEVELS:
+        levels = np.unique(np.quantile(pairs.distance, np.linspace(0, 1, LEVELS), method="inverted_cdf"))
     level = np.searchsorted(levels, pairs.distance)
     first, second = (np.searchsorted(individuals, labels) for labels in (pairs.first, pairs.second))
     drawn = drawn_counts(generator(bootstrap.seed, "roc"), len(individuals), bootstrap.resamples)

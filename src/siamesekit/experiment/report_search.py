@@ -22,7 +22,7 @@ from siamesekit.registry.component_faults import told
 from siamesekit.report.content import EmbeddingMap, Example, MapPhoto, Picture
 from siamesekit.report.embedding_map import THUMBNAIL
 
-CONFUSED, HUBS = 8, 6
+CONFUSED, HUBS = 6, 6
 """Most pairs of confused individuals, and most hubs, that are shown with photos."""
 MISLED = 2
 """Fewest queries of other individuals whose nearest photo a hub is."""
@@ -34,7 +34,7 @@ INSTALL = {"t-SNE": "pip install scikit-learn", "UMAP": "pip install umap-learn"
 def confused_photos(
     picture: Callable[[int], Picture], judged: EvaluationSet, evaluation: Mapping[str, Any]
 ) -> tuple[Example, ...]:
-    """The photos of the most frequent confusions.
+    """The photos of the most frequent confusions, each pair of individuals once.
 
     Args:
         picture: the photo at a position in the evaluation set.
@@ -42,8 +42,12 @@ def confused_photos(
         evaluation: content of evaluation.json.
     """
     place = {name: position for position, name in enumerate(judged.names)}
-    pairs = (evaluation["confused"] or [])[:CONFUSED]
-    return tuple(Example(picture(place[pair["photo"]]), picture(place[pair["nearest"]])) for pair in pairs)
+    examples: dict[frozenset[str], Example] = {}
+    for pair in evaluation["confused"] or []:
+        both = frozenset((pair["individual"], pair["taken_for"]))
+        if both not in examples and len(examples) < CONFUSED:
+            examples[both] = Example(picture(place[pair["photo"]]), picture(place[pair["nearest"]]))
+    return tuple(examples.values())
 
 
 def hub_pictures(

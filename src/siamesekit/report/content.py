@@ -141,7 +141,7 @@ class ReportData:
         rankings: nearest neighbours of one test photo of each of a few individuals.
         hardest: hardest test triplets, hardest first.
         parts: names of the individuals in each part of the split.
-        confused: photos for the first entries of `confused` in evaluation.json.
+        confused: photos for the first entries of `confused` in evaluation.json, each pair of individuals once.
         hubs: the first photos of `hubs` in evaluation.json.
         embedding_map: the test photos on a plane; None if there are too few.
     """

@@ -30,7 +30,7 @@ def gallery_sizes(evaluation: Mapping[str, Any]) -> str:
         return f"<p>{sizes['individuals']:,} individuals are too few for figures by their number.</p>"
     last = right[-1]
     text = (
-        "<p>The more individuals are searched, the likelier is another one nearer by chance. Of "
+        "<p>The more individuals are searched, the likelier it is that another one is nearer by chance. Of "
         f"{right[0]['individuals']:,} individuals, the right one is the nearest in "
         f"<strong>{with_interval(right[0], '.1%')}</strong> of cases; of all {last['individuals']:,}, in "
         f"<strong>{with_interval(last, '.1%')}</strong>. Means over all galleries of so many individuals, with the "
@@ -60,10 +60,7 @@ def confused_individuals(data: ReportData) -> str:
     if not pairs:
         return "<p>The nearest photo shows the right individual for each query.</p>"
     counts = {(pair["individual"], pair["taken_for"]): pair for pair in pairs}
-    cards = "".join(
-        _confusion(pair, counts.get((pair["taken_for"], pair["individual"])), example)
-        for pair, example in zip(pairs, data.confused, strict=False)
-    )
+    cards = "".join(_confusion(example, counts) for example in data.confused)
     rows = [
         [escape(pair["individual"]), escape(pair["taken_for"]), f"{pair['count']:,} of {pair['queries']:,}"]
         for pair in pairs
@@ -93,28 +90,32 @@ def hub_photos(data: ReportData) -> str:
         "<p>A hub is a photo that is near to many others, whoever they show. A photo is among the "
         f"{found['k']} nearest of {found['mean']:.1f} queries on average, and of {found['largest']:,} at most{skew} "
         "(0 for a symmetric distribution; above 1, a few hubs stand out). "
-        f"{found['never']:.0%} of the photos are among the nearest of no query.</p>"
+        f"{found['never']:.0%} of the photos are not among the nearest of any query.</p>"
     )
     if not data.hubs:
         return text + "<p>No photo is the nearest of two or more queries of other individuals.</p>"
     cards = "".join(_hub(hub, photo, found["k"]) for hub, photo in zip(found["photos"], data.hubs, strict=False))
     return (
-        text
-        + "<p>The photos that are most often the nearest of queries of other individuals. They are often blurred, dark "
-        f"or empty: look whether they should be in the catalogue.</p><div class=hubs>{cards}</div>"
+        text + "<p>The photos that are most often the nearest of queries of other individuals. Check whether they are "
+        f"blurred, dark or empty.</p><div class=hubs>{cards}</div>"
     )
 
 
-def _confusion(pair: Mapping[str, Any], back: Mapping[str, Any] | None, example: Example) -> str:
+def _confusion(example: Example, pairs: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+    """Two photos, and how often their individuals are taken for one another."""
+    first, second = example.query.individual, example.nearest.individual
+    pair, back = pairs[first, second], pairs.get((second, first))
     other_way = "" if back is None else f"; the other way round, {back['count']:,} of {back['queries']:,}"
     return (
-        f"<div class=pair>{figure(example.query, pair['individual'], longest=SHOWN)}"
-        f"{figure(example.nearest, pair['taken_for'], longest=SHOWN)}"
+        f"<div class=pair>{figure(example.query, first, longest=SHOWN)}"
+        f"{figure(example.nearest, second, longest=SHOWN)}"
         f"<div class=verdict>{pair['count']:,} of {pair['queries']:,} photos of the first are taken for the second"
         f"{other_way}</div></div>"
     )
 
 
 def _hub(hub: Mapping[str, Any], photo: Picture, k: int) -> str:
-    role = f"nearest of {hub['misled']:,} of other individuals"
-    return figure(photo, f"{photo.individual}: {role}; {k} nearest of {hub['occurrences']:,}", longest=SHOWN)
+    return (
+        f"<div class=hub>{figure(photo, photo.individual, longest=SHOWN)}<p class=small>Nearest of {hub['misled']:,} "
+        f"queries of other individuals; among the {k} nearest of {hub['occurrences']:,}.</p></div>"
+    )

@@ -41,8 +41,8 @@ def _roc(roc: Mapping[str, Any]) -> str:
         )
     )
     return (
-        "<p>The ROC curve shows all thresholds: which share of different pairs is called same, and which share of same "
-        f"pairs. A same pair is nearer than a different pair in <strong>{with_interval(roc['auc'], '.1%')}</strong> of "
+        "<p>The ROC curve shows, for all thresholds, the shares of different and of same pairs that are called same. "
+        f"A same pair is nearer than a different pair in <strong>{with_interval(roc['auc'], '.1%')}</strong> of "
         "cases (AUC, the area under the curve; 50% is guessing). Where both kinds of errors are equally frequent, they "
         f"have a rate of <strong>{with_interval(roc['equal_error_rate'], '.1%')}</strong> (equal error rate).{marked} "
         f"From {which} of photos of {roc['individuals']:,} individuals, {who}.</p>"
