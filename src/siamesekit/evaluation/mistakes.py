@@ -135,7 +135,9 @@ def confusions(found: Neighbourhoods, labels: NDArray[np.int64]) -> list[Confusi
 def hubs(found: Neighbourhoods, labels: NDArray[np.int64]) -> list[Hub]:
     """Gallery photos that are the nearest of queries of other individuals, the most frequent first.
 
-    Arguments are those of `confusions`.
+    Args:
+        found: neighbours of the queries.
+        labels: int64 `[N]`, labels of all photos.
     """
     misled: dict[int, int] = {}
     for row in _wrong(found, labels):
