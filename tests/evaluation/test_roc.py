@@ -9,8 +9,10 @@ from sklearn import metrics
 
 from scored_pairs import case
 from siamesekit.evaluation.calibration import calibrate
+from siamesekit.evaluation.intervals import Bootstrap, drawn_counts
 from siamesekit.evaluation.pairs import ScoredPairs
-from siamesekit.evaluation.roc import equal_error_rate, roc_auc, roc_curve, true_accept_rate
+from siamesekit.evaluation.roc import equal_error_rate, roc_auc, roc_curve, roc_figures, thinned, true_accept_rate
+from siamesekit.randomness import generator
 
 
 def scores(seed: int, coarse: bool) -> ScoredPairs:
@@ -80,3 +82,46 @@ def test_without_both_kinds_of_pairs_there_is_no_curve(distance: list[float], se
     for figure in (roc_curve, roc_auc, equal_error_rate, lambda some: true_accept_rate(some, 0.1)):
         with pytest.raises(ValueError, match="needs same and different pairs"):
             figure(pairs)
+
+
+def test_intervals_of_area_and_equal_error_rate_resample_whole_individuals() -> None:
+    pairs = scores(1, coarse=True)
+    found = roc_figures(pairs, Bootstrap(0.9, 30, 7))
+    assert found.area.value == roc_auc(pairs)
+    assert found.equal_error_rate.value == equal_error_rate(pairs)
+    individuals = np.unique(pairs.first)
+    areas, errors = [], []
+    for counts in drawn_counts(generator(7, "roc"), 5, 30):
+        copies = dict(zip(individuals.tolist(), counts.astype(int).tolist(), strict=True))
+        rows = [
+            (distance, first, second)
+            for distance, first, second in zip(pairs.distance, pairs.first, pairs.second, strict=True)
+            for _ in range(copies[first] if first == second else copies[first] * copies[second])
+        ]
+        drawn = ScoredPairs(*(np.array(column) for column in zip(*rows, strict=True)))
+        areas.append(roc_auc(drawn))
+        errors.append(equal_error_rate(drawn))
+    np.testing.assert_allclose(found.area[1:], np.quantile(areas, [0.05, 0.95]), atol=1e-12)
+    np.testing.assert_allclose(found.equal_error_rate[1:], np.quantile(errors, [0.05, 0.95]), atol=1e-12)
+
+
+def test_many_distances_are_rounded_to_levels_within_the_resamples_only() -> None:
+    pairs = case(2, individuals=8, photos=6)
+    exact = roc_figures(pairs, Bootstrap(0.95, 200, 0))
+    assert len(np.unique(pairs.distance)) > 1000
+    assert exact.area.value == roc_auc(pairs)
+    assert exact.area.low is not None and exact.area.high is not None
+    assert exact.area.low < exact.area.value < exact.area.high
+
+
+def test_a_thinned_curve_keeps_both_ends_and_lies_on_the_curve() -> None:
+    curve = roc_curve(case(2, individuals=8, photos=6))
+    thin = thinned(curve, 50)
+    assert 40 <= len(thin.threshold) <= 50 < len(curve.threshold)
+    assert (thin.false_accept_rate[0], thin.true_accept_rate[0]) == (0, 0)
+    assert (thin.false_accept_rate[-1], thin.true_accept_rate[-1]) == (1, 1)
+    assert set(zip(*(part.tolist() for part in thin), strict=True)) <= set(
+        zip(*(part.tolist() for part in curve), strict=True)
+    )
+    along = thin.false_accept_rate + thin.true_accept_rate
+    assert np.diff(along).max() < 3 * 2 / 49

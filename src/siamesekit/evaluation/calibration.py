@@ -27,7 +27,11 @@ class Calibration:
         """Probability that two photos at this distance show one individual, 0 … 1, for equally many same and different
         pairs.
         """
-        return float(_sigmoid(np.array(-self.slope * distance - self.intercept)))
+        return float(self.similarities(np.array(distance)))
+
+    def similarities(self, distances: Floats) -> Floats:
+        """The similarity at each distance, `[...]`."""
+        return _sigmoid(-self.slope * distances - self.intercept)
 
     def same(self, distance: float) -> bool:
         """Verdict: whether two photos at this distance are called the same individual."""

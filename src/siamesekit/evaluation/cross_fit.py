@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from siamesekit.evaluation.calibration import calibrate
+from siamesekit.evaluation.calibration import Calibration, calibrate
 from siamesekit.evaluation.intervals import Floats, Interval, interval
 from siamesekit.evaluation.pairs import ScoredPairs
 
@@ -70,11 +70,7 @@ def cross_fit(
     accepted = np.zeros(len(pairs.distance))
     judged = np.zeros(len(pairs.distance))
     folds = 0
-    for held_out in _folds(individuals, rng):
-        calibration = calibrate(pairs.among(np.setdiff1d(individuals, held_out)), false_accept_rate)
-        if calibration is None:
-            continue
-        inside = np.isin(pairs.first, held_out) & np.isin(pairs.second, held_out)
+    for calibration, inside in fitted_folds(pairs, false_accept_rate, rng):
         judged += inside
         accepted += inside & (pairs.distance <= calibration.threshold)
         folds += 1
@@ -120,6 +116,20 @@ def cross_fit(
             confidence,
         ),
     )
+
+
+def fitted_folds(
+    pairs: ScoredPairs, false_accept_rate: float, rng: np.random.Generator
+) -> Iterator[tuple[Calibration, NDArray[np.bool_]]]:
+    """For each fold, a calibration fitted on the pairs among all other individuals, and the pairs `[P]` that it judges.
+
+    Folds whose calibration cannot be fitted are left out.
+    """
+    individuals = np.unique(np.concatenate([pairs.first, pairs.second]))
+    for held_out in _folds(individuals, rng):
+        calibration = calibrate(pairs.among(np.setdiff1d(individuals, held_out)), false_accept_rate)
+        if calibration is not None:
+            yield calibration, np.isin(pairs.first, held_out) & np.isin(pairs.second, held_out)
 
 
 def includes_guessing(accuracy: Interval) -> bool:

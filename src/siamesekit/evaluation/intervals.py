@@ -77,9 +77,20 @@ def mean_with_interval(
 
 
 def interval(value: float, resample: Callable[[], Floats], individuals: int, confidence: float) -> Interval:
-    """Percentile interval of resampled figures `[resamples]` without NaN; no bounds with fewer than two individuals."""
-    if individuals < 2:
+    """Percentile interval of resampled figures `[resamples]` without NaN.
+
+    There are no bounds with fewer than two individuals, or if all resampled figures are NaN.
+    """
+    resampled = resample() if individuals > 1 else np.array([np.nan])
+    if np.isnan(resampled).all():
         return Interval(float(value), None, None)
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(resample(), [tail, 1 - tail])
+    low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return Interval(float(value), float(low), float(high))
+
+
+def drawn_counts(rng: np.random.Generator, individuals: int, resamples: int) -> Floats:
+    """How often each individual is drawn in each bootstrap resample, float64 `[resamples, individuals]`."""
+    drawn = rng.integers(individuals, size=(resamples, individuals))
+    flat = np.bincount((drawn + individuals * np.arange(resamples)[:, None]).ravel(), minlength=resamples * individuals)
+    return flat.reshape(resamples, individuals).astype(np.float64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.components.distances.distance import Distance
-from siamesekit.evaluation.intervals import Floats, Interval, interval
+from siamesekit.evaluation.intervals import Floats, Interval, drawn_counts, interval
 from siamesekit.evaluation.protocol import Protocol, ranked
 
 QUERIES = 4096
@@ -98,8 +98,8 @@ def open_set(
     _, owner_new = np.unique(labels[~known], return_inverse=True)
     count_known, count_new = np.bincount(owner_known), np.bincount(owner_new)
     wins = _wins(found.distance[known], owner_known, found.distance[~known], owner_new)
-    drawn_known = _weights(rng, len(count_known), resamples)
-    drawn_new = _weights(rng, len(count_new), resamples)
+    drawn_known = drawn_counts(rng, len(count_known), resamples)
+    drawn_new = drawn_counts(rng, len(count_new), resamples)
 
     def between(value: float, resampled: Floats) -> Interval:
         return interval(value, lambda: resampled, min(len(count_known), len(count_new)), confidence)
@@ -138,10 +138,3 @@ def _wins(known: Floats, owner_known: NDArray[np.int64], new: Floats, owner_new:
     wins = np.zeros((below.shape[1], owner_new.max() + 1))
     np.add.at(wins.T, owner_new, below)
     return wins
-
-
-def _weights(rng: np.random.Generator, individuals: int, resamples: int) -> Floats:
-    """How often each individual is drawn in each bootstrap resample, float64 `[resamples, individuals]`."""
-    drawn = rng.integers(individuals, size=(resamples, individuals))
-    flat = np.bincount((drawn + individuals * np.arange(resamples)[:, None]).ravel(), minlength=resamples * individuals)
-    return flat.reshape(resamples, individuals).astype(np.float64)

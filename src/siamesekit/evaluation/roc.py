@@ -6,8 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siamesekit.evaluation.intervals import Floats
+from siamesekit.evaluation.intervals import Bootstrap, Floats, Interval, drawn_counts, interval
+from siamesekit.evaluation.pair_resamples import resampled_pairs
 from siamesekit.evaluation.pairs import ScoredPairs
+from siamesekit.randomness import generator
+
+LEVELS = 128
+"""Most distances by which pairs are ordered in the resamples of a bootstrap."""
+POINTS = 200
+"""Most points of a curve that is drawn or written."""
 
 
 class RocCurve(NamedTuple):
@@ -22,6 +29,18 @@ class RocCurve(NamedTuple):
     threshold: Floats
     false_accept_rate: Floats
     true_accept_rate: Floats
+
+
+class RocFigures(NamedTuple):
+    """Figures of a ROC curve with intervals over individuals.
+
+    Attributes:
+        area: area under the curve (`roc_auc`).
+        equal_error_rate: equal error rate (`equal_error_rate`).
+    """
+
+    area: Interval
+    equal_error_rate: Interval
 
 
 def roc_curve(pairs: ScoredPairs) -> RocCurve:
@@ -76,3 +95,47 @@ def true_accept_rate(pairs: ScoredPairs, false_accept_rate: float) -> float:
     """
     _, false, true = roc_curve(pairs)
     return float(true[false <= false_accept_rate].max())
+
+
+def roc_figures(pairs: ScoredPairs, bootstrap: Bootstrap) -> RocFigures:
+    """Area and equal error rate with bootstrap intervals over individuals; errors are those of `roc_curve`.
+
+    The resamples order the pairs by at most `LEVELS` distances, so that the limits of the intervals are rounded.
+    """
+    individuals = np.unique(np.concatenate([pairs.first, pairs.second]))
+    levels = np.unique(pairs.distance)
+    if len(levels) > LEVELS:
+        levels = np.unique(np.quantile(pairs.distance, np.linspace(0, 1, LEVELS), method="inverted_cdf"))
+    level = np.searchsorted(levels, pairs.distance)
+    first, second = (np.searchsorted(individuals, labels) for labels in (pairs.first, pairs.second))
+    drawn = drawn_counts(generator(bootstrap.seed, "roc"), len(individuals), bootstrap.resamples)
+    true, false = (
+        _cumulative_shares(resampled_pairs(first[kind], second[kind], level[kind], len(levels), drawn))
+        for kind in (pairs.same, ~pairs.same)
+    )
+    areas = (np.diff(false) * (true[:, 1:] + true[:, :-1]) / 2).sum(axis=1)
+    excess = false - (1 - true)
+    after = np.argmax(excess >= 0, axis=1)  # 0 only if a resample has no pair: NaN below
+    rows = np.arange(len(excess))
+    before, above = excess[rows, after - 1], excess[rows, after]
+    share = -before / (above - before)
+    errors = false[rows, after - 1] + share * (false[rows, after] - false[rows, after - 1])
+    count, confidence = len(individuals), bootstrap.confidence
+    return RocFigures(
+        interval(roc_auc(pairs), lambda: areas, count, confidence),
+        interval(equal_error_rate(pairs), lambda: errors, count, confidence),
+    )
+
+
+def thinned(curve: RocCurve, points: int = POINTS) -> RocCurve:
+    """At most so many points of the curve, both ends among them, at about equal distances along it."""
+    along = curve.false_accept_rate + curve.true_accept_rate  # 0 … 2
+    kept = np.unique(np.searchsorted(along, np.linspace(0, 2, points)).clip(max=len(along) - 1))
+    return RocCurve(*(values[kept] for values in curve))
+
+
+def _cumulative_shares(counts: Floats) -> Floats:
+    """Shares of pairs up to each level, from 0: numbers of pairs `[R, L]` → `[R, L + 1]`, NaN without pairs."""
+    with np.errstate(invalid="ignore"):
+        shares = counts.cumsum(axis=1) / counts.sum(axis=1, keepdims=True)
+    return np.concatenate([0 * shares[:, :1], shares], axis=1)

@@ -40,6 +40,7 @@ class EvaluationSet:
         photos: the photos as indices into the data set, int64 `[N]`.
         labels: labels of the photos, int64 `[N]`.
         names: names of the photos.
+        individuals: names of the photos' individuals.
         tested: number of test photos; they come first.
         triplets: triplets of the test photos for the triplet accuracy, as for each epoch (`TestSet`).
         unseen: bool `[tested]`, whether a test photo shows an individual that did not train.
@@ -54,6 +55,7 @@ class EvaluationSet:
     photos: Tensor
     labels: NDArray[np.int64]
     names: tuple[str, ...]
+    individuals: tuple[str, ...]
     tested: int
     triplets: Triplets
     unseen: NDArray[np.bool_]
@@ -129,6 +131,7 @@ def evaluation_set_of(
         photos=torch.tensor(photos),
         labels=labels,
         names=tuple(record.name for record in records),
+        individuals=tuple(record.individual for record in records),
         tested=len(test),
         triplets=triplets_for_accuracy(labels[: len(test)], config.seed),
         unseen=~np.isin(labels[: len(test)], trained),

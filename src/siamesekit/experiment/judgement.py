@@ -20,6 +20,8 @@ from siamesekit.evaluation.protocol import Protocol
 from siamesekit.evaluation.retrieval import RetrievalMetrics, retrieval_metrics
 from siamesekit.evaluation.worth import worth_of_training
 from siamesekit.experiment.evaluation_set import EvaluationSet
+from siamesekit.experiment.pair_figures import pair_figures
+from siamesekit.experiment.search_figures import search_figures
 from siamesekit.randomness import generator
 
 MOST_GROUPS = 30
@@ -115,6 +117,8 @@ def judge(
         "other_encounters": _other_encounters(config, judged, networks),
         "groups": _groups(config, judged, figures[main].per_query),
         "open_set": _open_set(config, judged, networks[main], point),
+        **pair_figures(judged, networks[main].embeddings, networks[main].distance, point, bootstrap),
+        **search_figures(judged, networks[main].embeddings, networks[main].distance, bootstrap),
         "training": worth_of_training(written).as_json() if main == "trained" else None,
         "threshold": None if point is None else point.as_json(),
         "notes": [*notes, *judged.notes()],

@@ -28,6 +28,7 @@ from siamesekit.experiment.assembly import Recipe
 from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.evaluation_set import EvaluationSet
 from siamesekit.experiment.report_facts import facts_of
+from siamesekit.experiment.report_search import confused_photos, embedding_map, hub_pictures
 from siamesekit.experiment.run_log import RunLog
 from siamesekit.experiment.setup import Setup
 from siamesekit.randomness import generator
@@ -85,6 +86,9 @@ def report_content(
         rankings=_rankings(picture, judged, trained, distance) if ranks else (),
         hardest=_hardest(picture, judged.triplets, tested, distance) if ranks and len(judged.triplets.anchor) else (),
         parts=data.individuals_by_part(),
+        confused=confused_photos(picture, judged, evaluation),
+        hubs=hub_pictures(picture, judged, evaluation),
+        embedding_map=embedding_map(setup, judged, trained, distance),
     )
 
 

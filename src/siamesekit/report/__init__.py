@@ -1,5 +1,6 @@
 """One self-contained page of a run, with pictures.
 
-`content` defines the page's data, `charts` draws the figures, `training` writes the sentences on the epochs, and `html`
-puts all three together; `card` is the short form for a notebook.
+`content` defines the page's data, `charts` and `evaluation_charts` draw the figures, and `pictures` and `tables` write
+photos and tables. `training`, `further`, `verdicts`, `search` and `embedding_map` write sections, and `html` puts the
+page together; `card` is the short form for a notebook.
 """

@@ -37,7 +37,7 @@ Curve = tuple[str, str] | tuple[str, str, str]
 
 def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
     """Draw the figures of the three networks as dots with intervals, one panel per metric, stacked if `narrow`."""
-    with _styled(narrow) as figure:
+    with styled(narrow) as figure:
         panels = figure.subplots(*_grid(narrow), sharey=True, sharex=True)
         for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
             if metric not in networks["trained"]:
@@ -69,12 +69,12 @@ def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
             panel.title.set_size(10)
             panel.grid(axis="x", alpha=0.25)
             panel.tick_params(axis="y", length=0)
-        return _svg(figure, *((NARROW, 5.2) if narrow else (8.4, 2.3)))
+        return svg_of(figure, *((NARROW, 5.2) if narrow else (8.4, 2.3)))
 
 
 def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
     """Draw loss, accuracy with validation MAP@R, and mean distances over the epochs."""
-    with _styled(narrow) as figure:
+    with styled(narrow) as figure:
         panels = figure.subplots(*_grid(narrow))
         _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Mean loss")
         shares: dict[str, Curve] = {
@@ -94,7 +94,7 @@ def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) ->
             "Mean distance, training",
         )
         panels[1].set_ylim(-0.03, 1.03)
-        return _svg(figure, *((NARROW, 7.2) if narrow else (8.4, 2.9)))
+        return svg_of(figure, *((NARROW, 7.2) if narrow else (8.4, 2.9)))
 
 
 def distance_chart(
@@ -107,7 +107,7 @@ def distance_chart(
 
     NaN and infinite distances are left out.
     """
-    with _styled(narrow) as figure:
+    with styled(narrow) as figure:
         panel = figure.subplots()
         same, different = same[np.isfinite(same)], different[np.isfinite(different)]
         bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 only for `dot`
@@ -132,7 +132,7 @@ def distance_chart(
             twin.set(ylim=(0, 1.02), ylabel="similarity")
             twin.spines["right"].set_visible(True)
         figure.legend(handles, labels, loc="outside upper center", ncols=1 if narrow else 2, frameon=False)
-        return _svg(figure, *((NARROW, 4.0) if narrow else (8.4, 3.6)))
+        return svg_of(figure, *((NARROW, 4.0) if narrow else (8.4, 3.6)))
 
 
 def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, Curve], title: str) -> None:
@@ -157,7 +157,7 @@ def _grid(narrow: bool) -> tuple[int, int]:
     return (3, 1) if narrow else (1, 3)
 
 
-class _styled:  # noqa: N801 - used like a function
+class styled:  # noqa: N801 - used like a function
     """Context manager: a figure in the report's style, without pyplot's global state."""
 
     def __init__(self, narrow: bool) -> None:
@@ -175,7 +175,7 @@ class _styled:  # noqa: N801 - used like a function
         self.context.__exit__(None, None, None)
 
 
-def _svg(figure: Figure, width: float, height: float) -> str:
+def svg_of(figure: Figure, width: float, height: float) -> str:
     """Return the figure as an `<svg>` element that scales with the page; width and height are in inches."""
     figure.set_size_inches(width, height)
     buffer = io.StringIO()

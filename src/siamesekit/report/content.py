@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamesekit.engine.doctor import Finding
+from siamesekit.evaluation.embedding_map import PlanarMap
 from siamesekit.wording import for_the_real_thing, in_place_of
 
 LARGEST = 512
@@ -78,6 +79,48 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A photo that is taken for another individual, and the photo of that individual that is nearest to it."""
+
+    query: Picture
+    nearest: Picture
+
+
+@dataclass(frozen=True)
+class MapPhoto:
+    """A photo on the map of the embeddings.
+
+    Attributes:
+        name: name of the record.
+        individual: name of the individual.
+        thumbnail: small photo, uint8 RGB `[height, width, 3]`.
+        wrong: whether the nearest photo shows another individual.
+    """
+
+    name: str
+    individual: str
+    thumbnail: NDArray[np.uint8]
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class EmbeddingMap:
+    """Test photos on a plane.
+
+    Attributes:
+        maps: the places of the photos by each method.
+        photos: the photos, N together.
+        tested: number of test photos, N or more.
+        missing: sentences on methods that are not shown.
+    """
+
+    maps: tuple[PlanarMap, ...]
+    photos: tuple[MapPhoto, ...]
+    tested: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ReportData:
     """All data of a report.
 
@@ -98,6 +141,9 @@ class ReportData:
         rankings: nearest neighbours of one test photo of each of a few individuals.
         hardest: hardest test triplets, hardest first.
         parts: names of the individuals in each part of the split.
+        confused: photos for the first entries of `confused` in evaluation.json, each pair of individuals once.
+        hubs: the first photos of `hubs` in evaluation.json.
+        embedding_map: the test photos on a plane; None if there are too few.
     """
 
     name: str
@@ -115,3 +161,6 @@ class ReportData:
     rankings: tuple[Ranking, ...]
     hardest: tuple[HardTriplet, ...]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    confused: tuple[Example, ...] = ()
+    hubs: tuple[Picture, ...] = ()
+    embedding_map: EmbeddingMap | None = None

@@ -7,6 +7,8 @@ from html import escape
 from typing import Any
 
 from siamesekit.report.charts import NETWORKS
+from siamesekit.report.evaluation_charts import group_chart
+from siamesekit.report.pictures import chart
 from siamesekit.report.tables import interval_html, table
 from siamesekit.wording import with_interval
 
@@ -50,6 +52,7 @@ def figures_by_group(evaluation: Mapping[str, Any]) -> str:
         ]
         parts.append(
             f"<p>The trained network by {escape(column)} of the query:</p>"
+            + (chart(f"Figures by {column}", group_chart, groups) if len(groups) > 1 else "")
             + table([column, "queries", "individuals", *COLUMNS.values()], rows)
         )
     return "".join(parts)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from siamesekit.evaluation.worth import worth_of_training
 from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distance_chart, training_chart
-from siamesekit.report.content import LARGEST, HardTriplet, Picture, Ranking, ReportData
+from siamesekit.report.content import HardTriplet, Ranking, ReportData
+from siamesekit.report.embedding_map import map_section
 from siamesekit.report.further import figures_by_group, open_set_figures, searched
+from siamesekit.report.pictures import chart, figure
+from siamesekit.report.search import confused_individuals, gallery_sizes, hub_photos
 from siamesekit.report.tables import interval_html, table
 from siamesekit.report.training import finding_html, training_summary, vital_signs
+from siamesekit.report.verdicts import verdicts
 from siamesekit.wording import apart, for_the_real_thing, with_interval
 
 _PAGE = Path(__file__).with_name("page.html")
 PARTS = {"train": "trained", "validation": "chose the epoch (validation)", "test": "tested"}
-TINY = 160
-"""Pictures whose longer side has fewer pixels are enlarged without smoothing."""
-END = 8
-"""Number of characters at the end of a file name that are always shown, because they tell photos apart."""
 MORE = {"r_precision": "R-precision", "mrr_at_10": "MRR@10", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10",
         "precision_at_5": "P@5", "precision_at_10": "P@10", "map_at_5": "MAP@5", "map_at_10": "MAP@10",
         "mean_average_precision": "mAP", "mrr": "MRR"}  # fmt: skip
@@ -42,9 +36,13 @@ def render(data: ReportData) -> str:
         ("Did training help?", _figures(data, networks)),
         ("By group and encounter", figures_by_group(data.evaluation)),
         ("Known or new?", open_set_figures(data.evaluation)),
+        ("How many individuals?", gallery_sizes(data.evaluation)),
         ("Training", _training(data)),
-        ("Same or different?", _operating_point(data)),
+        ("Same or different?", _operating_point(data) + verdicts(data.evaluation)),
         ("Who is it?", _rankings(data.rankings)),
+        ("Confused individuals", confused_individuals(data)),
+        ("Hubs", hub_photos(data)),
+        ("Map of the embeddings", map_section(data.embedding_map) if "hubs" in data.evaluation else ""),
         ("The hardest test triplets", _hardest(data.hardest)),
         ("What was done", _definition_list(data.facts) + _parts(data.parts)),
         ("What to do next", _next(data)),
@@ -134,7 +132,7 @@ def _figures(data: ReportData, networks: Mapping[str, Any]) -> str:
     return (
         "<p>Results on the same test photos with the trained network, with the same network before training, and with "
         f"a comparison of plain pixels. {searched(evaluation)} No photo is compared with itself.</p>"
-        + _chart("Figures of the three networks with intervals", comparison_chart, networks)
+        + chart("Figures of the three networks with intervals", comparison_chart, networks)
         + table(["", *metrics.values()], rows)
         + f"<p class=small>In brackets: {evaluation['confidence']:.0%} intervals, from {evaluation['bootstrap']} "
         f"resamples of the {evaluation['individuals']} individuals. {triplets}MAP@R: how well the photos of an "
@@ -171,16 +169,16 @@ def _training(data: ReportData) -> str:
     return (
         f"<p>{' '.join(training_summary(data))}</p>"
         + "".join(f"<div class='note warn'>{finding_html(finding)}</div>" for finding in data.findings)
-        + _chart("Loss, accuracy and distances over the epochs", training_chart, data.epochs)
+        + chart("Loss, accuracy and distances over the epochs", training_chart, data.epochs)
         + f"<p class=small>{' '.join(vital_signs(data))}</p>"
     )
 
 
 def _operating_point(data: ReportData) -> str:
     point = data.evaluation["threshold"]
-    chart = _chart("Distances of same and of different pairs", distance_chart, data.same, data.different, point)
+    drawn = chart("Distances of same and of different pairs", distance_chart, data.same, data.different, point)
     if point is None:
-        return chart + "<p>This model ships no threshold; the notes below say why.</p>"
+        return drawn + "<p>This model ships no threshold; the notes below say why.</p>"
     [threshold] = apart(point["threshold"])
     text = (
         f"<p>Two photos are called the same individual up to a distance of <strong>{threshold}</strong> "
@@ -202,7 +200,7 @@ def _operating_point(data: ReportData) -> str:
             f"<strong>{with_interval(worth['false_reject_rate'], '.1%')}</strong> of {worth['same_pairs']:,} pairs of "
             "one individual are called different (false rejects).</p>"
         )
-    return chart + text
+    return drawn + text
 
 
 def _parts(parts: Mapping[str, Sequence[str]]) -> str:
@@ -240,9 +238,9 @@ def _next(data: ReportData) -> str:
 
 def _rankings(rankings: Sequence[Ranking]) -> str:
     rows = "".join(
-        f"<div class=ranking>{_figure(ranking.query, ranking.query.individual)}"
+        f"<div class=ranking>{figure(ranking.query, ranking.query.individual)}"
         + "".join(
-            _figure(picture, f"{'✓' if right else '✗'} {shown}", "right" if right else "wrong")
+            figure(picture, f"{'✓' if right else '✗'} {shown}", "right" if right else "wrong")
             for (picture, _), shown in zip(
                 ranking.found, apart(*(each[1] for each in ranking.found), decimals=3), strict=True
             )
@@ -263,8 +261,8 @@ def _rankings(rankings: Sequence[Ranking]) -> str:
 
 def _hardest(triplets: Iterable[HardTriplet]) -> str:
     rows = "".join(
-        f"<div class='triplet'>{_figure(t.anchor, 'anchor')}{_figure(t.positive, f'same, {d_ap}')}"
-        f"{_figure(t.negative, f'different, {d_an}')}"
+        f"<div class='triplet'>{figure(t.anchor, 'anchor')}{figure(t.positive, f'same, {d_ap}')}"
+        f"{figure(t.negative, f'different, {d_an}')}"
         f"<div class='verdict {'wrong' if t.d_ap >= t.d_an else 'right'}'>"
         f"{'✗ wrong one nearer' if t.d_ap >= t.d_an else '✓ right one nearer'}</div></div>"
         for t in triplets
@@ -276,47 +274,6 @@ def _hardest(triplets: Iterable[HardTriplet]) -> str:
         "<p>The triplets on which the network does worst. Each shows an anchor, another photo of the same individual "
         "and a photo of a different individual, with their distances from the anchor.</p>"
         f"<div class=triplets>{rows}</div>"
-    )
-
-
-def _figure(picture: Picture, role: str, kind: str = "") -> str:
-    """A photo that a click or a key enlarges. It is a `<details>` element, because the page may not run scripts."""
-    pixels = picture.pixels if picture.photo is None else picture.photo
-    title, tag = escape(f"{picture.individual}, {picture.name}"), f"figure class={kind}" if kind else "figure"
-    tiny = " class=tiny" if max(pixels.shape[:2]) < TINY else ""
-    return (
-        f"<{tag}><details class=photo name=photo><summary title='{title}'><img{tiny} src='{_data_uri(pixels)}' "
-        f"alt='{title}'></summary></details><figcaption><b>{escape(role)}</b>{_name(picture.name)}</figcaption>"
-        "</figure>"
-    )
-
-
-def _name(name: str) -> str:
-    """A photo's name as HTML: it breaks only between folder and file, and a long file name loses its middle.
-
-    The parts are marked by elements and not by characters, so that copying the text gives the exact name.
-    """
-    folder, slash, file = name.rpartition("/")
-    start, end = file[:-END], file[-END:]
-    return (
-        f"<span class=name><span class=folder>{escape(folder + slash)}</span><span class=file>"
-        f"<span class=start>{escape(start)}</span><span>{escape(end)}</span></span></span>"
-    )
-
-
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((LARGEST, LARGEST))
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _chart(label: str, draw: Callable[..., str], *shown: Any) -> str:
-    """A chart in two forms, with panels side by side and stacked; the page shows the one that fits its width."""
-    return (
-        f"<div class=chart role=img aria-label='{escape(label)}'><div class=broad>{draw(*shown)}</div>"
-        f"<div class=narrow>{draw(*shown, narrow=True)}</div></div>"
     )
 
 
