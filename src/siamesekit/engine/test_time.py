@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.components.encoders.views import embed_views, normalizes
-from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, Stored
+from siamesekit.engine.frozen.prefix import Stored, pixel_chunk
 from siamesekit.engine.training import embed_stored
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
@@ -32,7 +32,7 @@ def embed_test(
         return embed_stored(encoder, stored, photos, compute)
     encoder.eval()
     embedded = []
-    for chunk in photos.split(EMBEDDED_CHUNK):
+    for chunk in photos.split(pixel_chunk(images)):
         pixels = images[chunk].to(compute.device).contiguous(memory_format=torch.channels_last)
         with compute.autocast():
             embedded.append(embed_views(encoder, pixels, tta, normalizes(encoder.head)).float().cpu())

@@ -18,7 +18,7 @@ from siamesekit.components.tuples import Triplets
 from siamesekit.engine.frozen import cache_key as prefix_key
 from siamesekit.engine.frozen.cutting import CannotCutError, cut
 from siamesekit.engine.frozen.feature_cache import FeatureStore
-from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, CacheLimit, Stored, Views, store
+from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, CacheLimit, Stored, Views, pixel_chunk, store
 from siamesekit.hardware.compute import choose_compute
 from siamesekit.model import Architecture, Encoder, SiameseNetwork, build
 
@@ -490,3 +490,8 @@ def test_a_network_of_two_codes_gives_in_each_mode_what_it_gives_itself() -> Non
         for mode in (True, False):
             encoder.train(mode)
             torch.testing.assert_close(stored.embeddings(torch.arange(2), FP32), encoder(images), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "chunk"), [(32, 64), (224, 64), (256, 49), (448, 16), (2000, 1)])
+def test_as_many_pixels_are_encoded_at_a_time_of_large_images(side: int, chunk: int) -> None:
+    assert pixel_chunk(torch.empty(1, 3, side, side, device="meta")) == chunk

@@ -26,7 +26,8 @@ from siamesekit.progress import Progress
 from siamesekit.wording import gibibytes
 
 EMBEDDED_CHUNK = 64
-"""Images encoded at a time without gradient."""
+"""Images encoded at a time without gradient, if they have at most `CHUNK_SIDE` pixels a side."""
+CHUNK_SIDE = 224
 Made = TypeVar("Made")
 Part = Callable[..., Tensor]
 """A function from stored tensors to features `[n, F]`."""
@@ -275,12 +276,18 @@ def _resident(tensors: tuple[Tensor, ...], compute: Compute) -> tuple[Tensor, ..
     return tuple(tensor.to(compute.device) for tensor in tensors) if size < RESIDENT * free else tensors
 
 
+def pixel_chunk(images: Tensor) -> int:
+    """Number of images `[N, 3, S, S]` encoded at a time: fewer of large ones, for the same memory."""
+    return max(1, EMBEDDED_CHUNK * CHUNK_SIDE**2 // max(CHUNK_SIDE, images.shape[-1]) ** 2)
+
+
 def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
     """All images in chunks, then the views of the training photos, view by view."""
-    yield from images.split(EMBEDDED_CHUNK)
+    chunk = pixel_chunk(images)
+    yield from images.split(chunk)
     if views is not None:
         for number in range(views.each):
-            for photos in views.photos.split(EMBEDDED_CHUNK):
+            for photos in views.photos.split(chunk):
                 pixels = views.make(images[photos], photos, 0, number)
                 yield pixels.contiguous(memory_format=torch.channels_last)
 
