@@ -120,6 +120,21 @@ def test_all_photos_of_an_encounter_are_one_query(place: Path, photos: Path) -> 
     assert answer["candidates"][0]["individual"] == "Cy"
 
 
+def test_a_second_look_counts_shared_points(
+    place: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    query = sorted((photos / "Cy").iterdir())[0]
+    found = document("search", place, query, "--matcher", "sift", "--look-at", "2", "--device", "cpu")
+    counts = [each["points"] for each in found["answers"][0]["candidates"]]
+    assert sum(count is not None for count in counts) == 2
+    told = call("search", place, query, "--matcher", "sift", "--device", "cpu").stdout
+    assert "points" in told
+    refused = call("search", place, query, "--matcher", "sif", "--device", "cpu")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "unknown matcher 'sif' (did you mean 'sift'?)" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -21,6 +21,7 @@ from siamesekit.errors import UserError
 from siamesekit.gallery import shared_points
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.fusion import Fusion
+from siamesekit.gallery.match_folder import write_match
 from siamesekit.gallery.search import Gallery, rank
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
 from siamesekit.gallery.shared_points import CACHE, UNREADABLE, SharedPoints, Sighting, sightings
@@ -64,10 +65,10 @@ def test_numbers_that_are_known_are_not_computed_again(tmp_path: Path) -> None:
     pairs = [(seen[0], seen[1]), (seen[1], seen[2]), (seen[0], seen[2])]
     matcher = Counting()
     assert SharedPoints(matcher).counts(pairs).tolist() == [3, 5, 3]
-    assert (matcher.described, matcher.matched) == (3, 3)
+    assert matcher.matched == 3 <= matcher.described  # two threads may describe a photo at once
     again = Counting()
     assert SharedPoints(again).counts([*pairs, (seen[2], seen[1])]).tolist() == [3, 5, 3, 5]
-    assert (again.described, again.matched) == (2, 1)
+    assert again.matched == 1
     boxed = replace(seen[0], record=replace(seen[0].record, box=Box(0, 0, 4, 4)))
     other = Counting()
     assert SharedPoints(other).counts([(boxed, seen[1])]).tolist() == [3]
@@ -245,6 +246,11 @@ def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path,
         assert [(each.individual, each.points) for each in given.candidates] == expected
         matches = catalogue.match(new, second_look=look)
         assert [query.answer.candidates for query in matches.queries] == [answer.candidates for answer in found]
+        page = write_match(tmp_path / "match", catalogue, matches, Progress()).read_text()
+        first = found[0].candidates[0]
+        assert f'"individual":"{first.individual}"' in page and f'"points":{first.points},' in page
+        table = (tmp_path / "match" / "matches.csv").read_text().splitlines()
+        assert table[0].endswith(",photos,points") and table[1].endswith(f",{first.photos},{first.points}")
         (both,) = catalogue.search([files[0], files[0]], together=True, second_look=look)
         assert both.candidates[0].individual == new[0].individual
         bad = catalogue.search(files, second_look=SecondLook(individuals=1))

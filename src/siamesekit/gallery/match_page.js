@@ -148,7 +148,8 @@ const show = () => {
   picture("candidate", best.image ?? best.small, `${chosen.individual}, photo ${best.name}`);
   part("candidate-name").textContent = `${candidate + 1} ${chosen.individual}`;
   const photos = chosen.photos === 1 ? "1 photo" : `${chosen.photos} photos`;
-  part("candidate-facts").textContent = [chance(chosen), photos, best.name, best.moved ? "a thumbnail: its file has moved or changed" : ""].filter(Boolean).join(" · ");
+  const shared = chosen.points === null ? "" : chosen.points === 1 ? "1 shared point" : `${chosen.points} shared points`;
+  part("candidate-facts").textContent = [chance(chosen), photos, shared, best.name, best.moved ? "a thumbnail: its file has moved or changed" : ""].filter(Boolean).join(" · ");
   const further = data.further[chosen.individual].filter((number) => number !== chosen.best);
   const views = further.length ? [chosen.best, ...further].map((number) => data.known[number]) : [];
   fill("candidate-more", ...views.map((each) => small(each.small, each.name, () => picture("candidate", each.image ?? each.small, each.name))));

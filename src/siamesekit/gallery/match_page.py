@@ -116,6 +116,7 @@ def _candidate(found: Candidate) -> dict[str, Any]:
         "similarity": found.similarity,
         "probability": found.probability,
         "photos": found.photos,
+        "points": found.points,
         "best": found.best.photo,
     }
 
