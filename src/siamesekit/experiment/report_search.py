@@ -43,7 +43,7 @@ def confused_photos(
     """
     place = {name: position for position, name in enumerate(judged.names)}
     examples: dict[frozenset[str], Example] = {}
-    for pair in evaluation["confused"] or []:
+    for pair in evaluation.get("confused") or []:
         both = frozenset((pair["individual"], pair["taken_for"]))
         if both not in examples and len(examples) < CONFUSED:
             examples[both] = Example(picture(place[pair["photo"]]), picture(place[pair["nearest"]]))
@@ -55,7 +55,7 @@ def hub_pictures(
 ) -> tuple[Picture, ...]:
     """The photos that are the nearest of most queries of other individuals; arguments as of `confused_photos`."""
     place = {name: position for position, name in enumerate(judged.names)}
-    listed = [] if evaluation["hubs"] is None else evaluation["hubs"]["photos"]
+    listed = [] if evaluation.get("hubs") is None else evaluation["hubs"]["photos"]
     return tuple(picture(place[hub["photo"]]) for hub in listed[:HUBS] if hub["misled"] >= MISLED)
 
 
