@@ -189,15 +189,22 @@ def test_what_an_extra_names_can_be_imported(extra: str, tmp_path: Path) -> None
         called(sys.executable, "-c", f"import {public[0]}", cwd=tmp_path)
 
 
+USERS = ("parquet", "serve", "matchers", "cluster", "umap")
+"""Extras of what the library imports."""
+
+
 def test_every_package_that_the_sources_import_is_declared() -> None:
-    part_of = {"PIL": "pillow", "annotated_types": "pydantic", "pydantic_core": "pydantic"}
+    part_of = {
+        "PIL": "pillow", "annotated_types": "pydantic", "pydantic_core": "pydantic", "cv2": "opencv_python_headless",
+        "sklearn": "scikit_learn", "umap": "umap_learn",
+    }  # fmt: skip
     nodes = [node for file in (ROOT / "src").rglob("*.py") for node in ast.walk(ast.parse(file.read_text("utf-8")))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
     roots = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"siamesekit"}
     declared = {
         Requirement(each).name.replace("-", "_")
-        for each in [*PROJECT["dependencies"], *EXTRAS["parquet"], *EXTRAS["serve"]]
+        for each in [*PROJECT["dependencies"], *(each for extra in USERS for each in EXTRAS[extra])]
     }
     assert {"torch", "annotated_types", "PIL"} <= roots
     assert {part_of.get(root, root) for root in roots} <= declared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from siamesekit.registry import MATCHERS
 
 NEEDED = {"similarity": 2, "affine": 3, "homography": 4}
 """Pairs of points that determine a transformation."""
+CHANGED = "LD_LIBRARY_PATH"
+"""Environment variable that OpenCV changes when it is imported; programs that are started later would inherit it."""
 LARGEST = 10.0
 """A transformation that scales a photo by more than this in any direction, up or down, shows no animal."""
 
@@ -115,8 +118,13 @@ def _opencv() -> ModuleType | Any:
     Raises:
         UserError: it is not installed.
     """
+    before = os.environ.get(CHANGED)
     try:
         import cv2
     except ImportError:
         raise UserError("matcher 'sift' needs OpenCV: pip install 'siamesekit[matchers]'") from None
+    if os.environ.get(CHANGED) != before:
+        os.environ.pop(CHANGED)
+        if before is not None:
+            os.environ[CHANGED] = before
     return cv2
