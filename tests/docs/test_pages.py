@@ -319,6 +319,7 @@ def test_an_error_that_is_raised_links_to_its_entry() -> None:
     assert '<a href="#siamesekit.errors.UserError">' in with_linked_errors(html, "errors")
 
 
+@pytest.mark.slow
 def test_the_reference_s_contents_lead_to_every_entry() -> None:
     pages = reference_pages()
     assert len(pages) >= 7

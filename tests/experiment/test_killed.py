@@ -94,7 +94,7 @@ def kill_at_random(project: Path, tmp_path: Path, kills: int, seed: int) -> None
 
 @pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
-    kill_at_random(project, tmp_path, 25, seed=1)
+    kill_at_random(project, tmp_path, 15, seed=1)
 
 
 @pytest.mark.huge

@@ -31,6 +31,7 @@ def test_it_finds_the_weights_that_made_the_data() -> None:
     assert against is not None and against.weight == 0
 
 
+@pytest.mark.slow
 def test_it_is_the_best_on_a_grid() -> None:
     """By the likelihood written out in loops, each individual with the same weight."""
     distances, points, own, individual = drawn(60, 3)

@@ -218,6 +218,7 @@ def records(folder: Path) -> list[Record]:
     return [Record(f"{f.parent.name}/{f.name}", f.parent.name, f) for f in sorted(folder.glob("*/*.png"))]
 
 
+@pytest.mark.slow
 def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path, tmp_path: Path) -> None:
     new = [record for record in records(skins / "new") if record.individual < f"p{PEOPLE:02}"]
     strangers = [record for record in records(skins / "new") if record.individual >= f"p{PEOPLE:02}"]
@@ -257,6 +258,7 @@ def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path,
         assert all(answer.candidates[1].points is None for answer in bad)
 
 
+@pytest.mark.slow
 def test_without_the_photos_nothing_moves(telling: Path, skins: Path, tmp_path: Path) -> None:
     """The catalogue's photos have been moved: no points can be counted, and the note says so."""
     known = tmp_path / "known"
@@ -278,6 +280,7 @@ def test_without_the_photos_nothing_moves(telling: Path, skins: Path, tmp_path: 
         assert "counted and change nothing" in catalogue.identification(second_look=SecondLook()).note
 
 
+@pytest.mark.slow
 def test_a_catalogue_can_be_opened_anew_with_the_same_answers(telling: Path, skins: Path, tmp_path: Path) -> None:
     catalogue, _ = enrol(telling, records(skins / "known")[: 10 * VIEWS], tmp_path / "catalogue", Progress())
     query = Path(str(records(skins / "new")[0].source))
