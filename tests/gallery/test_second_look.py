@@ -24,7 +24,8 @@ from siamesekit.gallery.fusion import Fusion
 from siamesekit.gallery.match_folder import write_match
 from siamesekit.gallery.search import Gallery, rank
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
-from siamesekit.gallery.shared_points import CACHE, UNREADABLE, SharedPoints, Sighting, sightings
+from siamesekit.gallery.shared_points import CACHE, UNREADABLE, SharedPoints, sightings
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 
 PEOPLE, VIEWS = 12, 4

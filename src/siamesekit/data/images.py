@@ -144,17 +144,22 @@ def decode(file: Path, root: Path | None = None, box: Box | None = None) -> Pixe
         UnreadableError: the photo cannot be used; the error has the reason and what to do.
     """
     with content_of(file, root) as content:
-        return _read(content, suffix=file.suffix, box=box)
+        return pixels_of_content(content, file.suffix, box)
 
 
-def pixels_of_content(content: bytes) -> Pixels:
+def pixels_of_content(content: bytes, suffix: str = "", box: Box | None = None) -> Pixels:
     """Decode the content of a photo file to `[height, width, 3]`, exactly as `decode` does with the file.
+
+    Args:
+        content: the content.
+        suffix: suffix of the file's name.
+        box: the rectangle to return; None: the whole photo.
 
     Raises:
         UnreadableError: the photo cannot be used.
     """
     check_length(len(content))
-    return _read(content)
+    return _read(content, suffix=suffix, box=box)
 
 
 def square_of_content(content: bytes, size: int, fit: Fit) -> Pixels:

@@ -39,7 +39,7 @@ from siamesekit.gallery.recorded_links import recorded_links
 from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
-from siamesekit.gallery.shared_points import Sighting
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.gallery.storage import DATABASE, LOCK, MATRICES, Storage, finite
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress, progress_here

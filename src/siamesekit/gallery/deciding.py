@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.errors import DataError
 from siamesekit.gallery import database, who
-from siamesekit.gallery.decisions import Decision, refuse
+from siamesekit.gallery.decisions import Decision
 from siamesekit.gallery.enrolling import NewPhoto, box_text, fingerprints
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.gallery.storage import Storage
+from siamesekit.gallery.table_lines import refuse
 from siamesekit.progress import Progress
 from siamesekit.wording import line_of_name, near
 
@@ -153,7 +155,7 @@ def _stored(storage: Storage, decisions: Sequence[Decision], progress: Progress)
 
 
 def _identity(decision: Decision) -> tuple[str, str]:
-    return decision.sha256, box_text(decision.record.box)
+    return Sighting(decision.record, decision.sha256).identity
 
 
 def _what(decision: Decision) -> tuple[str, str]:

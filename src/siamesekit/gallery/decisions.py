@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +13,22 @@ from siamesekit.artifact.embedding_files import text_of_cell
 from siamesekit.components.readers.accepted import is_box
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import DataError
-from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
-from siamesekit.gallery.enrolling import SHOWN
 from siamesekit.gallery.names import checked_name
-from siamesekit.wording import and_more, line_of_name, near
+from siamesekit.gallery.table_lines import TableForm, read_lines
+from siamesekit.wording import line_of_name, near
 
 Word = Literal["same", "new", "unsure", "bad"]
 """A decision: the photo shows an individual of the catalogue, one that is new, or it stays open, or cannot be used."""
 COLUMNS = ("query", "name", "photo", "sha256", "box", "decision", "individual", "rejected", "attributes")
 """Columns of the table."""
-DELIMITERS = (",", ";", "\t")
-"""Characters that may separate the cells; the page writes commas."""
+FORM = TableForm(
+    COLUMNS,
+    "the decisions that the page of siamesekit match saves",
+    "save the decisions again",
+    "nothing was changed",
+    (",", ";", "\t"),
+)
+"""The table; the page writes commas, and spreadsheets of many countries semicolons."""
 _DIGEST = 64
 """Digits of a fingerprint."""
 Read = TypeVar("Read")
@@ -78,45 +81,9 @@ def read_decisions(file: Path) -> list[Decision]:
     Raises:
         DataError: the file is no such table, or lines are wrong; it counts them and shows the first ones.
     """
-    shown = line_of_name(str(file))
-    try:
-        text = read_plain(file, MAX_TABLE_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{shown} is not UTF-8; save it as CSV (UTF-8)") from None
-    line = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=line.count)  # spreadsheets of many countries write semicolons
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
-    decisions: list[Decision] = []
-    problems: list[str] = []
-    try:
-        header = next(rows, [])
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            raise DataError(
-                f"{shown} has no column {missing[0]!r}: expected the decisions that the page of siamesekit match saves"
-            )
-        twice = [column for column in COLUMNS if header.count(column) > 1]
-        if twice:
-            raise DataError(f"{shown} has several columns {twice[0]!r}: keep one of them")
-        for cells in rows:
-            if not any(cells):
-                continue
-            place = f"line {rows.line_num}"
-            if len(cells) != len(header):
-                problems.append(f"{place}: {len(cells)} cells, and the header has {len(header)}")
-                continue
-            row = {name: text_of_cell(cell) for name, cell in zip(header, cells, strict=True)}
-            try:
-                decisions.append(decision_of(row, place))
-            except DataError as error:
-                problems.append(f"{place}: {error}")
-    except csv.Error as error:
-        raise DataError(f"{shown}, line {rows.line_num}: {error}; save the decisions again") from None
-    refuse(problems, f"{shown}: {len(problems)} lines are wrong; nothing was changed:")
+    decisions = read_lines(file, FORM, lambda row, place: decision_of(_plain(row), place))
     if not decisions:
-        raise DataError(f"{shown} has no decisions")
+        raise DataError(f"{line_of_name(str(file))} has no decisions")
     return decisions
 
 
@@ -140,15 +107,9 @@ def decision_of(row: dict[str, str], place: str) -> Decision:
     return Decision(record, digest, word, tuple(rejected), place)
 
 
-def refuse(problems: Sequence[str], message: str) -> None:
-    """Refuse a table with wrong lines.
-
-    Raises:
-        DataError: there are some; it shows the first ones.
-    """
-    if problems:
-        more = and_more(len(problems), SHOWN)
-        raise DataError(message, [*problems[:SHOWN], *([f"… {more}"] if more else [])])
+def _plain(row: dict[str, str]) -> dict[str, str]:
+    """The cells as they were before they were made safe for spreadsheets."""
+    return {name: text_of_cell(cell) for name, cell in row.items()}
 
 
 def _json(cell: str, column: str, read: Callable[[Any], Read]) -> Read:

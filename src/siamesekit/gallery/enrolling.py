@@ -21,13 +21,12 @@ from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import DataError
 from siamesekit.gallery.names import checked_name
+from siamesekit.gallery.table_lines import refuse
 from siamesekit.progress import Progress
-from siamesekit.wording import and_more, line_of_name
+from siamesekit.wording import line_of_name
 
 THUMBNAIL, QUALITY = 320, 80
 """Longer side of a thumbnail in pixels, and quality of its JPEG."""
-SHOWN = 10
-"""Lines shown of a list of problems."""
 Result = TypeVar("Result")
 
 
@@ -132,13 +131,11 @@ def refuse_contradictions(lines: Sequence[str]) -> None:
     Raises:
         DataError: there are some; it shows the first ones.
     """
-    if lines:
-        more = and_more(len(lines), SHOWN)
-        raise DataError(
-            f"{len(lines)} photos have two individuals; nothing was changed. Correct the input, or the catalogue with "
-            "split or merge:",
-            [*lines[:SHOWN], *([f"… {more}"] if more else [])],
-        )
+    refuse(
+        lines,
+        f"{len(lines)} photos have two individuals; nothing was changed. Correct the input, or the catalogue with "
+        "split or merge:",
+    )
 
 
 def thumbnails(photos: Sequence[NewPhoto]) -> list[bytes]:

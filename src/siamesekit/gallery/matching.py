@@ -11,10 +11,10 @@ import torch
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
-from siamesekit.gallery.enrolling import box_text, fingerprints
+from siamesekit.gallery.enrolling import fingerprints
 from siamesekit.gallery.search import Answer
 from siamesekit.gallery.search_options import SearchOptions
-from siamesekit.gallery.shared_points import Sighting
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.wording import near
 
@@ -23,24 +23,6 @@ if TYPE_CHECKING:
 
 Status = Literal["enrolled", "bad"]
 """Why a photo is not matched: the catalogue has it already, or a person has called it bad."""
-
-
-@dataclass(frozen=True)
-class QueryPhoto:
-    """A photo of a query.
-
-    Attributes:
-        record: its record; the source is a file.
-        sha256: digest of the file.
-    """
-
-    record: Record
-    sha256: str
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """What makes it the same photo: the content of its file and the box."""
-        return self.sha256, box_text(self.record.box)
 
 
 @dataclass(frozen=True)
@@ -54,7 +36,7 @@ class Query:
     """
 
     name: str
-    photos: tuple[QueryPhoto, ...]
+    photos: tuple[Sighting, ...]
     answer: Answer
 
     @property
@@ -118,13 +100,13 @@ def match(
     progress = progress or Progress()
     _check_attribute(records, encounter)
     catalogue.require_search(options)
-    photos: dict[tuple[str, str], QueryPhoto] = {}
+    photos: dict[tuple[str, str], Sighting] = {}
     unusable: list[UnusablePhoto] = []
     for record, digest in zip(records, fingerprints(records, progress), strict=True):
         if isinstance(digest, UnusablePhoto):
             unusable.append(digest)
         else:
-            photo = QueryPhoto(record, digest)
+            photo = Sighting(record, digest)
             photos.setdefault(photo.identity, photo)  # the first of copies
     copies = len(records) - len(unusable) - len(photos)
     status = catalogue.status(list(photos))
@@ -163,7 +145,7 @@ def match(
 
 def _search(
     catalogue: Catalogue,
-    photos: Sequence[QueryPhoto],
+    photos: Sequence[Sighting],
     embeddings: torch.Tensor,
     groups: Sequence[list[int]],
     options: SearchOptions,
@@ -171,7 +153,7 @@ def _search(
     """One answer for each group of photos; those of single photos are searched at once."""
 
     def found(rows: list[int], together: bool = False) -> list[Answer]:
-        seen = [Sighting(photos[row].record, photos[row].sha256) for row in rows]
+        seen = [photos[row] for row in rows]
         names = [photos[row].record.name for row in rows]
         return catalogue.search_embeddings(names, embeddings[torch.tensor(rows)], options, together, seen)
 

@@ -10,14 +10,19 @@ from pathlib import Path
 
 from siamesekit.artifact.embedding_files import spreadsheet_cell, text_of_cell
 from siamesekit.errors import DataError
-from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
-from siamesekit.gallery.decisions import refuse
 from siamesekit.gallery.links import Links, path
+from siamesekit.gallery.table_lines import TableForm, read_lines, refuse
 from siamesekit.wording import line_of_name, near
 
 COLUMNS = ("photo", "other", "probability", "draw", "same")
 """Columns of the table; `photo`, `other` and `same` are needed to read it."""
 HEADER = ",".join(COLUMNS)
+FORM = TableForm(
+    ("photo", "other", "same"),
+    "photo,other,same, as in the pairs.csv of siamesekit cluster, separated by commas",
+    "save it as CSV again",
+    "nothing was written",
+)
 WORDS = {"yes": True, "no": False}
 """Answers in the column `same`, whose cell is empty while there is none."""
 
@@ -47,41 +52,8 @@ def read_answers(file: Path) -> list[PairAnswer]:
     Raises:
         DataError: the file is no such table, or lines are wrong; it counts them and shows the first ones.
     """
-    shown = line_of_name(str(file))
-    try:
-        text = read_plain(file, MAX_TABLE_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{shown} is not UTF-8; save it as CSV (UTF-8)") from None
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    answers: list[PairAnswer] = []
-    problems: list[str] = []
-    try:
-        header = next(rows, [])
-        missing = [column for column in ("photo", "other", "same") if column not in header]
-        if missing:
-            raise DataError(
-                f"{shown} has no column {missing[0]!r}: expected photo,other,same, as in the pairs.csv of siamesekit "
-                "cluster, separated by commas"
-            )
-        for cells in rows:
-            if not any(cells):
-                continue
-            place = f"line {rows.line_num}"
-            if len(cells) != len(header):
-                problems.append(f"{place}: {len(cells)} cells, and the header has {len(header)}")
-                continue
-            try:
-                answer = _answer(dict(zip(header, cells, strict=True)), f"{file.name}, {place}")
-            except DataError as error:
-                problems.append(f"{place}: {error}")
-                continue
-            answers += [answer] if answer else []
-    except csv.Error as error:
-        raise DataError(f"{shown}, line {rows.line_num}: {error}; save it as CSV again") from None
-    refuse(problems, f"{shown}: {len(problems)} lines are wrong; nothing was written:")
-    return answers
+    read = read_lines(file, FORM, lambda row, place: _answer(row, f"{file.name}, {place}"))
+    return [answer for answer in read if answer is not None]
 
 
 def linked(photos: Mapping[str, int], known: Links, answers: Sequence[PairAnswer]) -> Links:

@@ -15,7 +15,8 @@ from siamesekit.components.matchers.matcher import Matcher
 from siamesekit.errors import UserError
 from siamesekit.gallery.fusion import Fusion
 from siamesekit.gallery.search import Gallery, Ranking
-from siamesekit.gallery.shared_points import UNREADABLE, Pair, SharedPoints, Sighting
+from siamesekit.gallery.shared_points import UNREADABLE, Pair, SharedPoints
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.registry import MATCHERS
 

@@ -6,7 +6,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -16,12 +15,14 @@ from numpy.typing import NDArray
 
 from siamesekit._version import __version__
 from siamesekit.components.matchers.matcher import NO_MATCHES, Keypoints, Matcher, PointMatches
-from siamesekit.data.images import read_pixels
-from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.images import pixels_of_content, read_pixels
+from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
-from siamesekit.gallery.enrolling import box_text, fingerprints, in_threads
+from siamesekit.gallery.enrolling import fingerprints, in_threads
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 
 DESCRIBED = 512
@@ -32,24 +33,6 @@ BATCH = 512
 """Pairs that are matched before their numbers are kept."""
 UNREADABLE = -1
 """Number of shared points with a photo that cannot be read."""
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """A photo to look at.
-
-    Attributes:
-        record: its record.
-        sha256: digest that its file must have; empty if it is no file, and any content is right.
-    """
-
-    record: Record
-    sha256: str = ""
-
-    @property
-    def identity(self) -> str:
-        """What makes it the same photo; empty if it is no file."""
-        return f"{self.sha256} {box_text(self.record.box)}" if self.sha256 else ""
 
 
 Pair = tuple[Sighting, Sighting]
@@ -99,15 +82,14 @@ class SharedPoints:
 
     def _keypoints(self, photo: Sighting) -> Keypoints | None:
         """The keypoints of a photo; None if it cannot be read, or is not what it was."""
-        name: Hashable = photo.identity or photo.record.source  # a function is itself alone
+        name: Hashable = photo.identity if photo.sha256 else photo.record.source  # a function is itself alone
         with self._lock:
             if name in self._described:
                 self._described.move_to_end(name)
                 return self._described[name]
         found = None
         with suppress(UnreadableError, DataError):
-            if not photo.sha256 or _unchanged(photo):
-                found = self.matcher.describe(read_pixels(photo.record))
+            found = self.matcher.describe(_pixels(photo))
         with self._lock:
             self._described[name] = found
             if len(self._described) > DESCRIBED:
@@ -116,8 +98,10 @@ class SharedPoints:
 
     def _key(self, pair: Pair) -> bytes:
         """Key of a pair in the cache; empty if a photo is no file."""
-        first, second = pair[0].identity, pair[1].identity
-        return sha256(f"{self.name}\n{first}\n{second}".encode()).digest()[:16] if first and second else b""
+        if not all(photo.sha256 for photo in pair):
+            return b""
+        first, second = (" ".join(photo.identity) for photo in pair)
+        return sha256(f"{self.name}\n{first}\n{second}".encode()).digest()[:16]
 
 
 def sightings(records: Sequence[Record]) -> list[Sighting]:
@@ -126,11 +110,19 @@ def sightings(records: Sequence[Record]) -> list[Sighting]:
     return [Sighting(record, digest if isinstance(digest, str) else "") for record, digest in pairs]
 
 
-def _unchanged(photo: Sighting) -> bool:
+def _pixels(photo: Sighting) -> Pixels:
+    """The pixels of a photo.
+
+    Raises:
+        UnreadableError: it cannot be read, or its file is not what it was.
+    """
     source = photo.record.source
-    with suppress(OSError):
-        return isinstance(source, Path) and sha256(source.read_bytes()).hexdigest() == photo.sha256
-    return False
+    if not photo.sha256 or not isinstance(source, Path):
+        return read_pixels(photo.record)
+    with content_of(source, photo.record.root) as content:
+        if sha256(content).hexdigest() != photo.sha256:
+            raise UnreadableError("has changed", "enrol it again")
+        return pixels_of_content(content, source.suffix, photo.record.box)
 
 
 class _Cache:

@@ -65,6 +65,8 @@ def test_what_it_gives_is_checked(build: Any) -> None:
         build(Mine(described=odd)).describe(PHOTO)
     with pytest.raises(PluginError, match=r"match of matcher 'mine' .* expected PointMatches"):
         build(Mine(matched=[1])).match(ONE, ONE)
+    with pytest.raises(PluginError, match=r"match of matcher 'mine' .* expected PointMatches"):
+        build(Mine(matched=None)).match(ONE, ONE)
     uneven = PointMatches(np.zeros((2, 2), np.float32), np.ones((3, 2), np.float32))
     with pytest.raises(PluginError, match="expected PointMatches with first and second"):
         build(Mine(matched=uneven)).match(ONE, ONE)

@@ -73,8 +73,7 @@ class PluginMatcher:
         """
         with naming(self.component):
             found = self.matcher.match(first, second)
-        shapes = {np.shape(found.first), np.shape(found.second)} if isinstance(found, PointMatches) else set()
-        if shapes != {(len(found), 2)}:
+        if not isinstance(found, PointMatches) or {np.shape(found.first), np.shape(found.second)} != {(len(found), 2)}:
             raise PluginError(
                 f"match of {called(self.component)} gives {given(found)}; expected PointMatches with first and second "
                 "[M, 2]"
