@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,29 @@ def test_all_photos_of_an_encounter_are_one_query(place: Path, photos: Path) -> 
     found = document("search", place, photos / "Cy", "--together", "--by", "2", "--device", "cpu")
     (answer,) = found["answers"]
     assert answer["candidates"][0]["individual"] == "Cy"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device of a full disk")
+def test_answers_that_cannot_be_printed_are_an_error_unless_they_are_in_a_table(
+    place: Path, photos: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "siamesekit",
+        "search",
+        place,
+        sorted((photos / "Cy").iterdir())[0],
+        "--device",
+        "cpu",
+    ]
+    table = tmp_path / "answers.csv"
+    for further, fails in (([], True), (["--csv", table], False)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([*command, *further], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode != 0) == fails and "cannot be written to" in done.stderr
+    assert len(table.read_text().splitlines()) == 4
 
 
 def test_a_second_look_counts_shared_points(

@@ -113,11 +113,7 @@ def add(
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
-
-        if not as_json:
-            news_only()
-        with Catalogue(path, device.value, author) as catalogue:
+        with _opened(path, author, device, news=not as_json) as catalogue:
             _tell_added(shell, catalogue.add(_records(photos, reader), shell, skip_bad), path, as_json)
 
 
@@ -263,14 +259,11 @@ def search(
             check_table(table)
         files = [file for file, _ in photos_and_individuals(photos)]
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
 
-        if not as_json:
-            news_only()
         options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at))
-        with Catalogue(path, device.value) as catalogue:
+        with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
             catalogue.require_search(options)
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
@@ -324,15 +317,12 @@ def match(
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
         from siamesekit.gallery.match_folder import check_folder, write_match
         from siamesekit.gallery.season import season
 
         check_folder(output)
-        if not as_json:
-            news_only()
         scoring, look = _scoring(by), _second_look(matcher, look_at)
-        with Catalogue(path, device.value) as catalogue:
+        with _opened(path, device=device, news=not as_json) as catalogue:
             found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
@@ -370,14 +360,12 @@ def review(
     with Shell(debug, quiet=False) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
         from siamesekit.gallery.review_server import require_server, review_season
         from siamesekit.gallery.season import season
 
         require_server()
-        news_only()
         scoring, look = _scoring(by), _second_look(matcher, look_at)
-        with Catalogue(path, device.value, author) as catalogue:
+        with _opened(path, author, device, news=True) as catalogue:
             found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
@@ -403,11 +391,7 @@ def decide(
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(decisions)
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
-
-        if not as_json:
-            news_only()
-        with Catalogue(path, device.value, author) as catalogue:
+        with _opened(path, author, device, news=not as_json) as catalogue:
             done = catalogue.decide(decisions, shell)
         text = (
             f"{done.same} photos given to known individuals, {done.new} to {done.individuals} new ones; "
@@ -430,20 +414,25 @@ def re_embed(
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(run)
         shell.load_plugins(plugin)
-        from siamesekit.gallery.catalogue import Catalogue
-
-        if not as_json:
-            news_only()
-        with Catalogue(path, device.value, author) as catalogue:
+        with _opened(path, author, device, news=not as_json) as catalogue:
             count = catalogue.re_embed(run, shell)
         _tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)
 
 
-def _opened(path: Path, author: str | None = None) -> Catalogue:
-    """A catalogue whose model is not used."""
+def _opened(path: Path, author: str | None = None, device: Device = Device.auto, news: bool = False) -> Catalogue:
+    """A catalogue.
+
+    Args:
+        path: its folder.
+        author: who makes changes.
+        device: device on which its model runs.
+        news: whether stdout only reports progress, because the result is written to files.
+    """
     from siamesekit.gallery.catalogue import Catalogue
 
-    return Catalogue(path, author=author)
+    if news:
+        news_only()
+    return Catalogue(path, device.value, author)
 
 
 def _records(photos: Path, reader: str | None) -> list[Record]:

@@ -116,6 +116,7 @@ class Catalogue:
         self.path = Path(path)
         self._storage = Storage(self.path, device, author)
         self._searched: tuple[int, Gallery, Names] | None = None
+        self._chosen: tuple[int, str, Gallery, Names] | None = None
         self._fitted: tuple[Gallery, dict[Hashable, FittedIdentification]] | None = None
 
     def __enter__(self) -> Self:
@@ -563,7 +564,7 @@ class Catalogue:
             DataError: a photo's file is missing or has changed.
         """
         count = re_embed(self._storage, Path(run), progress or progress_here())
-        self._searched = None
+        self._searched = self._chosen = None
         return count
 
     def _gallery(self, where: str | None) -> tuple[Gallery, Names]:
@@ -581,7 +582,9 @@ class Catalogue:
                 raise UserError("the catalogue is empty: add photos to it (siamesekit add CATALOGUE INPUT)")
             if where is None:
                 return gallery, names
-            return known_photos.chosen(self._storage.connection, gallery, names, where)
+            if self._chosen is None or self._chosen[:2] != (last, where):
+                self._chosen = last, where, *known_photos.chosen(self._storage.connection, gallery, names, where)
+            return self._chosen[2:]
 
     def _trained(self, individuals: Sequence[str]) -> NDArray[np.bool_]:
         """Which individuals have, or have had, the name of one that trained the model."""

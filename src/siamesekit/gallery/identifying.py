@@ -165,16 +165,21 @@ def _queries(
             that their shared points are known.
     """
     individuals = gallery.individuals
-    steady = gallery.photos.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)  # Knuth's multiplicative hash
-    order = np.argsort(steady, kind="stable") if rng is None else rng.permutation(len(individuals))
+    order = _steady_order(gallery.photos) if rng is None else rng.permutation(len(individuals))
     order = order[np.isin(individuals[order], chosen)]
     by_owner = order[np.argsort(individuals[order], kind="stable")]
     owners = individuals[by_owner]
     places = np.arange(len(owners)) - np.searchsorted(owners, owners)
     groups = np.bincount(owners)[owners] // together
     kept = by_owner[(places // together < EACH) & (places // together < groups)].reshape(-1, together)
-    kept = kept[np.argsort(steady[kept[:, 0]])][:LOOKED] if rng is None else rng.permutation(kept)[:QUERIES]
+    kept = kept[_steady_order(gallery.photos[kept[:, 0]])][:LOOKED] if rng is None else rng.permutation(kept)[:QUERIES]
     return kept[np.argsort(kept[:, 0])]
+
+
+def _steady_order(photos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """An order of photos, by their numbers `[N]`, that looks random and stays when others are added: `[N]`."""
+    mixed = photos.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)  # Knuth's multiplicative hash
+    return np.argsort(mixed, kind="stable")
 
 
 def _distances(
