@@ -445,6 +445,22 @@ def test_embed_of_bad_photos_alone_is_an_error(telling: Path, tmp_path: Path) ->
     assert not list(tmp_path.glob("e.csv*"))
 
 
+def test_joined_models_have_weights(telling: Path, project: Path, tmp_path: Path) -> None:
+    photo, out = project / "photos" / "striped_2" / "0.png", tmp_path / "joined.npz"
+    joined = ("--with", telling, "--device", "cpu")
+    assert call("embed", telling, photo, "-o", out, *joined, "--with-weights", "3,1").exit_code == 0
+    embedding = np.load(out)["embedding"][0]
+    assert (embedding[:16] ** 2).sum() == pytest.approx(0.75, rel=1e-5)
+    np.testing.assert_allclose(embedding[:16], np.sqrt(3) * embedding[16:], rtol=1e-5)
+    for wrong in ("1", "1,2,3", "1,nan", "1,0", "1,-1", "1,inf", "a,b", ""):
+        result = call("embed", telling, photo, "-o", tmp_path / "no.npz", *joined, "--with-weights", wrong)
+        assert (result.exit_code, "must be 2 numbers above 0" in result.stderr) == (2, True), wrong
+    for command in (("embed", telling, photo, "-o", tmp_path / "no.npz"), ("compare", telling, photo, photo)):
+        alone = call(*command, "--with-weights", "1")
+        assert (alone.exit_code, "name another run with --with RUN" in alone.stderr) == (2, True)
+    assert not (tmp_path / "no.npz").exists()
+
+
 def test_embed_and_compare_take_views_and_several_runs(telling: Path, project: Path, tmp_path: Path) -> None:
     a, b = (project / "photos" / "striped_2" / name for name in ("0.png", "1.png"))
     plain, views = tmp_path / "plain.npz", tmp_path / "views.npz"

@@ -25,6 +25,7 @@ from siamesekit.cli.command_options import (
     RunArgument,
     SkipBad,
     Views,
+    Weights,
     With,
 )
 from siamesekit.cli.completion import components, encoders, families, kinds, plurals
@@ -206,6 +207,7 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="First photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Second photo.")],
     others: With = [],  # noqa: B006
+    with_weights: Weights = None,
     tta: Views = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
@@ -222,7 +224,7 @@ def compare(
         from siamesekit.cli.embedding import compared, views_of
 
         views = views_of(tta)
-        model = _model([run, *others], device.value)
+        model = _model([run, *others], with_weights, device.value)
         comparison = compared(model, a, b, views, shell)
         from siamesekit.cli.printing import print_comparison, worth_of_verdict
 
@@ -267,6 +269,7 @@ def embed(
         ),
     ] = None,
     others: With = [],  # noqa: B006
+    with_weights: Weights = None,
     tta: Views = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
@@ -313,7 +316,7 @@ def embed(
             )
         else:
             first = run
-        model = _model([first, *others], device.value, precision.value)
+        model = _model([first, *others], with_weights, device.value, precision.value)
         told = embed_into(output, table, model, photos, shell, views)
         if as_json:
             shell.json(told)
@@ -344,6 +347,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="Reader of --data, if not told by its kind.")
     ] = None,
     others: With = [],  # noqa: B006
+    with_weights: Weights = None,
     tta: Views = None,
     overrides: Overrides = [],  # noqa: B006
     plugin: Plugin = [],  # noqa: B006
@@ -385,7 +389,7 @@ def evaluate(
         if against is not None:
             other = model(Path(against), None) if Path(against).exists() else model(None, against)
         config = evaluation_config(first, data, reader, overrides)
-        joined = _model([first, *others], device.value, precision.value)
+        joined = _model([first, *others], with_weights, device.value, precision.value)
         whole = data is not None and not any(key.startswith("split.") for key in overrides)
         found = evaluate_models(config, joined, other, whole, shell, skip_bad, views)
         if as_json:
@@ -525,14 +529,20 @@ def _registry(kind: str) -> Registry:
 
 
 def _model(
-    parts: Sequence[Path | SimilarityModel], device: DeviceChoice, precision: PrecisionChoice = "fp32"
+    parts: Sequence[Path | SimilarityModel],
+    weights: str | None,
+    device: DeviceChoice,
+    precision: PrecisionChoice = "fp32",
 ) -> SimilarityModel | Ensemble:
-    """The model of a run, or the ensemble of several runs and models."""
+    """The model of a run, or the ensemble of several with their weights, the option `--with-weights`."""
     from siamesekit.artifact.ensemble import ensemble
     from siamesekit.artifact.loading import load
+    from siamesekit.cli.arguments import weights_of
+
+    shares = None if weights is None else weights_of(weights, len(parts))
 
     models = [load(part, device, precision) if isinstance(part, Path) else part for part in parts]
-    return models[0] if len(models) == 1 else ensemble(models)
+    return models[0] if len(models) == 1 else ensemble(models, shares)
 
 
 def _loaded(config: Path, overrides: list[str], command: str) -> Config:

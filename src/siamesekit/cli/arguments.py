@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,26 @@ def check_compared(run: Path, a: Path, b: Path) -> None:
             f"{' and '.join(folders)} {are}; compare takes two photos. For all photos in folders: "
             f"siamesekit embed {_quoted(run, a, b)} -o embeddings.csv"
         )
+
+
+def weights_of(option: str, models: int) -> list[float]:
+    """The weights in the option `--with-weights` of M joined models, in their order: `1,0.5`.
+
+    Raises:
+        UserError: they are not M numbers above 0, or nothing is joined.
+    """
+    if models == 1:
+        raise UserError("--with-weights is only for models that are joined: name another run with --with RUN")
+    try:
+        weights = [float(number) for number in option.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != models or not all(0 < weight < math.inf for weight in weights):
+        raise UserError(
+            f"--with-weights must be {models} numbers above 0, one for each model, such as "
+            f"{','.join(['1'] + ['0.5'] * (models - 1))}; not {line_of_name(option)}"
+        )
+    return weights
 
 
 def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tuple[Path | None, Sequence[Path]]:

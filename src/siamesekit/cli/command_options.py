@@ -53,5 +53,13 @@ With = Annotated[
     list[Path],
     typer.Option("--with", metavar="RUN", help="Another run whose embeddings are joined to the first's. Repeatable."),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--with-weights",
+        metavar="NUMBERS",
+        help="With --with: the weight of each model, the first's first, such as 1,0.5. Default: equal weights.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]
