@@ -85,9 +85,9 @@ ALLOWED = {
     "engine.frozen.feature_cache.FeatureStore._keep: rename": "that folder, to a key's name where none with content is",
     "engine.frozen.feature_cache._remove: unlink": "header.json and NUMBER.bin of a set",
     "engine.frozen.feature_cache._remove: rmdir": "the set's folder, when nothing else is in it",
-    "engine.frozen.feature_cache._mapped: from_file": "maps a set's file; a set that is read is not written to",
     "data.pixel_store._mapped: TemporaryFile": "a file without a name",
     "data.pixel_store._mapped: posix_fallocate": "that file",
+    "hardware.mapped_files.MappedFiles.tensor: open('rb+')": "a file of the cache, made by this program",
     "data.pixel_store._mapped: truncate": "that file",
     # commands
     "config.project.project._write: open('xb')": "`init`: a new file; never one that is there",

@@ -28,6 +28,7 @@ from siamesekit.files.atomic import PREFIX, sweep, write_json
 from siamesekit.files.locks import held, release
 from siamesekit.files.paths import is_own_folder, is_plain
 from siamesekit.files.untrusted import fingerprint
+from siamesekit.hardware.mapped_files import MappedFiles
 
 FORMAT = 1
 HEADER = "header.json"
@@ -75,6 +76,11 @@ class FeatureStore:
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
         self.limit = limit
+        self._files = MappedFiles()
+
+    def release(self) -> None:
+        """Take pages of the sets out of this process's memory; they are read again from the files when used."""
+        self._files.release()
 
     def load(self, key: str, expected: Sequence[Layout] | None = None) -> tuple[Tensor, ...] | None:
         """Load the tensors of a key, mapped into memory; None if the set is missing, incomplete or damaged.
@@ -94,7 +100,7 @@ class FeatureStore:
                 if file.stat().st_size != layout.bytes or fingerprint(file) != each["sha256"]:
                     return None
             os.utime(place)
-            return tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
+            return tuple(self._mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError):
             return None  # an invalid header may raise any of these; the set is computed again
 
@@ -129,7 +135,7 @@ class FeatureStore:
                             file.truncate(layout.bytes)
             except OSError:
                 return _in_memory(layouts, fill)
-            tensors = tuple(_mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
+            tensors = tuple(self._mapped(place / f"{number}.bin", layout) for number, layout in enumerate(layouts))
             fill(tensors)
             with suppress(OSError, OutputError):  # without a cached set, the tensors are still valid
                 self._keep(place, key, layouts)
@@ -138,6 +144,10 @@ class FeatureStore:
             _remove(place)  # a mapped file stays readable after its removal
             if lock is not None:
                 release(_lock_of(place), lock)
+
+    def _mapped(self, file: Path, layout: Layout) -> Tensor:
+        flat = self._files.tensor(file, layout.bytes) if layout.bytes else torch.empty(0, dtype=torch.uint8)
+        return layout.view(flat.view(layout.dtype))
 
     def _keep(self, place: Path, key: str, layouts: Sequence[Layout]) -> None:
         header: dict[str, Any] = {"format": FORMAT, "tensors": []}
@@ -221,11 +231,6 @@ def _layout(described: Any) -> Layout:
     if not isinstance(shape, list) or any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"{shape!r} is not a shape")
     return Layout(tuple(shape), DTYPES[described["dtype"]])
-
-
-def _mapped(file: Path, layout: Layout) -> Tensor:
-    flat = torch.from_file(str(file), shared=True, size=math.prod(layout.shape), dtype=layout.dtype)
-    return layout.view(flat)
 
 
 def _in_memory(layouts: Sequence[Layout], fill: Callable[[Sequence[Tensor]], object]) -> tuple[Tensor, ...]:

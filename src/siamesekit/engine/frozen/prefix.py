@@ -63,6 +63,8 @@ class Stored:
         views: views of the training photos. If `cached`, their rows follow the N images, first view 0 of all n photos,
             then view 1, and so on.
         by_mode: whether `embed` runs different code in training and in inference.
+        chunk: number of images to embed at a time without gradient.
+        release: takes what was read of the tensors out of memory, if they are mapped files.
     """
 
     tensors: tuple[Tensor, ...]
@@ -72,6 +74,8 @@ class Stored:
     images: int
     views: Views | None = None
     by_mode: bool = False
+    chunk: int = EMBEDDED_CHUNK
+    release: Callable[[], None] | None = None
 
     def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
         """Embeddings `[n, D]` before the neck of the images with indices `[n]`, with gradient if enabled.
@@ -83,6 +87,8 @@ class Stored:
         viewed = self.views is not None and epoch > 0
         rows = self._rows(images, epoch) if viewed and self.cached else images
         chosen = [tensor[rows.to(tensor.device)].to(compute.device) for tensor in self.tensors]
+        if self.release is not None:
+            self.release()
         if self.views is not None and viewed and not self.cached:
             chosen[0] = self.views.make(chosen[0], images, epoch, 0)
         with compute.autocast():
@@ -175,9 +181,11 @@ def store(
     images = images.contiguous(memory_format=torch.channels_last)
     total = len(images) + (0 if views is None else views.each * len(views.photos))
 
+    chunk = pixel_chunk(images)
+
     def plain(why: str) -> Stored:
         embed, by_mode = _whole_network(encoder, compute)
-        return Stored(_resident((images,), compute), embed, why, False, len(images), views, by_mode)
+        return Stored(_resident((images,), compute), embed, why, False, len(images), views, by_mode, chunk)
 
     try:
         part = frozen_part(encoder, compute)
@@ -202,10 +210,12 @@ def store(
 
     def fill(kept: Sequence[Tensor]) -> None:
         start = 0
-        for chunk in _tracked(_pixels(images, views), total, progress):
-            for target, output in zip(kept, part.outputs(chunk), strict=True):
-                target[start : start + len(chunk)] = output
-            start += len(chunk)
+        for pixels in _tracked(_pixels(images, views), total, progress):
+            for target, output in zip(kept, part.outputs(pixels), strict=True):
+                target[start : start + len(pixels)] = output
+            start += len(pixels)
+            if features is not None:
+                features.release()
 
     if features is None:
         kept, found = tuple(layout.empty() for layout in layouts), False
@@ -216,7 +226,8 @@ def store(
         found = loaded is not None
         kept = features.make(key, layouts, fill) if loaded is None else loaded
     why = "the frozen part's output is cached" + (" from an earlier run" if found else "")
-    return Stored(_resident(kept, compute), part.embed, why, True, len(images), views, part.by_mode)
+    release = None if features is None else features.release
+    return Stored(_resident(kept, compute), part.embed, why, True, len(images), views, part.by_mode, chunk, release)
 
 
 def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
