@@ -348,6 +348,10 @@ def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path,
         page = write_match(tmp_path / "match", catalogue, matches, Progress()).read_text()
         first = found[0].candidates[0]
         assert f'"individual":"{first.individual}"' in page and f'"points":{first.points},' in page
+        shared = matches.queries[0].shared
+        assert len(shared[0, first.best.photo]) == first.points
+        assert set(shared) == {(0, each.best.photo) for each in found[0].candidates if each.points}
+        assert f'"shared":[{{"count":{first.points},"places":[' in page
         table = (tmp_path / "match" / "matches.csv").read_text().splitlines()
         assert table[0].endswith(",photos,points") and table[1].endswith(f",{first.photos},{first.points}")
         (both,) = catalogue.search([files[0], files[0]], together=True, second_look=look)

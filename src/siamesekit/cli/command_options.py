@@ -53,5 +53,13 @@ With = Annotated[
     list[Path],
     typer.Option("--with", metavar="RUN", help="Another run whose embeddings are joined to the first's. Repeatable."),
 ]
+MatcherOptions = Annotated[
+    list[str],
+    typer.Option(
+        "--matcher-option",
+        metavar="OPTION=VALUE",
+        help="With --matcher: an option of the matcher, such as ratio=0.8. Repeatable.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]
