@@ -109,7 +109,7 @@ def test_options_of_an_encoder_without_an_encoder_are_refused(telling: Path, pho
         (["--matcher", "sift", "--matcher-option", "ratio"], "--matcher-option ratio: must be OPTION=VALUE, such as"),
         (["--matcher", "sift", *["--matcher-option", "ratio=0.8"] * 2], "--matcher-option ratio is given twice"),
         (["--matcher", "sift", "--matcher-option", "ratio='0.8"], "must be TOML, or text without quotes"),
-        (["--matcher", "sift", "--matcher-option", "ratio=8"], "matcher 'sift', option ratio"),
+        (["--matcher", "sift", "--matcher-option", "ratio=8"], "  ratio: must be less than 1, not 8"),
         (
             ["--matcher", "sift", "--matcher-option", "ration=0.8"],
             "unknown option of matcher 'sift' (did you mean 'ratio'",

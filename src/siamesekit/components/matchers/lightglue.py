@@ -228,6 +228,7 @@ class LightGlueMatcher:
 def _load(network: nn.Module, name: str, file: Path | None) -> str:
     """Load a network's weights from a file, or else from the hub; return the SHA-256 of the file."""
     if file is not None:
+        file = file.expanduser()
         if not file.is_file():
             raise MissingWeightsError(f"no such weights file: {line_of_name(str(file))}")
         _load_file(network, name, file)
