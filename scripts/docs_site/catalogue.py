@@ -178,7 +178,7 @@ def _component(registry: Registry, component: Component, name: str) -> str:
     up = "../" if "/" in name else ""
     prefix = name.partition("/")[0]
     crumbs = f"[Catalogue]({up}../index.md) › [{registry.plural.capitalize()}]({up}index.md)"
-    if up:
+    if f"{prefix}/*" in registry.names():
         crumbs += f" › [{prefix}/…](index.md)"
     # the library's own triplet loss stands before the adapted ones in a search for it
     lines = [*([] if component.source else BOOST), f"# {name}", "", crumbs, ""]

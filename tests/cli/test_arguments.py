@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from patterns import SIDE, turned, view
+from siamesekit import Sift
 from siamesekit.cli.app import app
 
 
@@ -96,3 +100,57 @@ def test_options_of_an_encoder_without_an_encoder_are_refused(telling: Path, pho
     assert refused("embed", telling, photos, "-o", "e.csv", *option) == (
         "error: --weights and --size are options of --encoder; a run has its own weights and size\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--matcher-option", "ratio=0.8"], "--matcher-option is only for --matcher NAME: siamesekit list matchers"),
+        (["--matcher", "sift", "--matcher-option", "ratio"], "--matcher-option ratio: must be OPTION=VALUE, such as"),
+        (["--matcher", "sift", *["--matcher-option", "ratio=0.8"] * 2], "--matcher-option ratio is given twice"),
+        (["--matcher", "sift", "--matcher-option", "ratio='0.8"], "must be TOML, or text without quotes"),
+        (["--matcher", "sift", "--matcher-option", "ratio=8"], "  ratio: must be less than 1, not 8"),
+        (
+            ["--matcher", "sift", "--matcher-option", "ration=0.8"],
+            "unknown option of matcher 'sift' (did you mean 'ratio'",
+        ),
+        (["--matcher", "sif"], "unknown matcher 'sif' (did you mean 'sift'?)"),
+        (["-o", "points.png"], "-o draws the points that a matcher finds: name one with --matcher"),
+        (["--matcher", "sift", "-o", "points.gif"], "points.gif: a picture's name must end in .png, .jpg, .jpeg"),
+        (["--matcher", "sift", "-o", "gone/points.png"], "gone/points.png: there is no folder"),
+    ],
+)
+def test_options_of_a_matcher_that_do_not_fit_are_refused(
+    telling: Path, photos: Path, given: list[str], says: str
+) -> None:
+    a, b = photos / "striped_0/0.png", photos / "striped_1/0.png"
+    assert says in refused("compare", telling, a, b, *given)
+
+
+def test_shared_points_are_counted_and_drawn(telling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the matcher itself; the picture is replaced by the next one, and the user's own file never."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    views = view(1, turned(0)), view(1, turned(15))
+    a, b = tmp_path / "a.png", tmp_path / "b.png"
+    for file, pixels in zip((a, b), views, strict=True):
+        Image.fromarray(pixels).save(file)
+    matcher = Sift(ratio=0.7)
+    count = len(matcher.match(*(matcher.describe(each) for each in views)))
+    picture = tmp_path / "points.png"
+    command = ["compare", str(telling), str(a), str(b), "--matcher", "sift", "--matcher-option", "ratio=0.7"]
+    command += ["--device", "cpu"]
+    told = CliRunner().invoke(app, [*command, "-o", str(picture)])
+    assert told.exit_code == 0, told.output
+    assert f"shared points  {count} (Sift(" in told.stdout and f"drawn in {picture}" in told.stdout
+    with Image.open(picture) as drawn:
+        assert drawn.size == (4 * SIDE + 8, 2 * SIDE)
+    result = CliRunner().invoke(app, [*command, "-o", str(picture), "--json"])
+    facts = json.loads(result.stdout)
+    assert (facts["shared_points"], facts["picture"]) == (count, str(picture)) and "ratio=0.7" in facts["matcher"]
+    before = a.read_bytes()
+    refusal = CliRunner().invoke(app, [*command, "-o", str(a)])
+    assert refusal.exit_code == 2 and "holds something other than a picture of matched points" in refusal.stderr
+    assert a.read_bytes() == before
+    jpeg = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "points.jpg")])
+    again = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "points.jpg")])
+    assert jpeg.exit_code == again.exit_code == 0

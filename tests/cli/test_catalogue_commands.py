@@ -158,6 +158,12 @@ def test_a_second_look_counts_shared_points(
     refused = call("search", place, query, "--matcher", "sif", "--device", "cpu")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "unknown matcher 'sif' (did you mean 'sift'?)" in refused.stderr
+    for command in (["search", place, query], ["match", place, query, "-o", tmp_path / "season"]):
+        wrong = call(*command, "--matcher", "sift", "--matcher-option", "ratio=2", "--device", "cpu")
+        assert (wrong.exit_code, wrong.stdout) == (2, "") and "ratio" in wrong.stderr
+        alone = call(*command, "--matcher-option", "ratio=0.8", "--device", "cpu")
+        assert "--matcher-option is only for --matcher NAME" in alone.stderr
+    assert not (tmp_path / "season").exists()
 
 
 @pytest.mark.parametrize(

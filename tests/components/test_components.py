@@ -33,7 +33,7 @@ from siamesekit.components.samplers.shuffled import ShuffledSampler
 from siamesekit.components.tuples import Pairs, Triplets, Tuples
 from siamesekit.config import TABLES, Config, dump_toml, load_config
 from siamesekit.data.images import read_pixels
-from siamesekit.errors import ComponentError, ConfigError, DataError
+from siamesekit.errors import ComponentError, ConfigError, DataError, MissingWeightsError
 from siamesekit.randomness import Streams
 from siamesekit.registry import REGISTRIES, Component, registry_of
 from siamesekit.registry.problems import is_json
@@ -65,6 +65,8 @@ NEEDED: dict[str, dict[str, object]] = {
     "pml/fixed-set-of-triplets": {"num_triplets": 11},
     "pml/hierarchical": {"samples_per_class": 3},
     "pml/m-per-class": {"m": 3},
+    "lightglue/aliked": {"weights": "gone.pth"},
+    "lightglue/disk": {"weights": "gone.pth"},
     "sum": {"terms": [{"name": "contrastive"}, {"name": "triplet", "weight": 0.5}]},
     "sequence": {"steps": [{"name": "flip"}, {"name": "crop", "smallest": 0.8}]},
     "torchvision/color-jitter": {"brightness": 0.5},
@@ -87,8 +89,6 @@ SHIPPED = [
     for member in (map(component.member, component.members()) if component.members_from else [component])
 ]
 """All components, and all members of families whose members have options of their own."""
-CONFIGURED = [component for component in SHIPPED if component.kind != "matcher"]
-"""Those that a run's config can name."""
 
 
 def build(component: Component, options: dict[str, object] | None = None, **runtime: object) -> object:
@@ -512,6 +512,13 @@ def run_matcher(component: Component) -> None:
     np.testing.assert_array_equal(shared.second, matcher.match(mine, same).second)
 
 
+def run_learnt_matcher(component: Component) -> None:
+    """Without the files of its weights it says so; `test_lightglue.py` runs it with made-up ones."""
+    pytest.importorskip("kornia")
+    with pytest.raises(MissingWeightsError, match=r"no such weights file: gone\.pth"):
+        build(component)
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
     "matcher": run_matcher,
     "distance": run_distance,
@@ -535,13 +542,15 @@ RUNNERS_OF_FAMILIES: dict[tuple[str, str], Callable[[Component], None]] = {
     ("augmentation", "torchvision/*"): run_transform,
 }
 """Where another package's components keep another promise than ours."""
+RUNNERS_BY_NAME = {"lightglue/disk": run_learnt_matcher, "lightglue/aliked": run_learnt_matcher}
 
 
 @pytest.mark.parametrize("component", SHIPPED, ids=lambda component: f"{component.kind}-{component.name}")
 def test_component_runs(component: Component) -> None:
     assert component.kind in RUNNERS, f"write a runner for components of kind {component.kind!r}"
     torch.manual_seed(0)
-    RUNNERS_OF_FAMILIES.get((component.kind, component.family), RUNNERS[component.kind])(component)
+    usual = RUNNERS_OF_FAMILIES.get((component.kind, component.family), RUNNERS[component.kind])
+    RUNNERS_BY_NAME.get(component.name, usual)(component)
 
 
 def required_of(component: Component) -> dict[str, Any]:
@@ -553,10 +562,11 @@ def required_of(component: Component) -> dict[str, Any]:
 def written(component: Component, options: dict[str, Any], folder: Path) -> Config:
     """A config that names the component with these options, in the table where it belongs, loaded from a file."""
     name = FAMILY_MEMBERS.get(component.name, component.name)
-    table = {"reader" if component.kind == "reader" else "name": name, **options}
+    table = {component.kind if component.kind in ("reader", "matcher") else "name": name, **options}
     document: dict[str, Any] = {"data": {"reader": "folder", "root": "photos"}, "encoder": {"name": "xception"}}
     document |= {
         "reader": {"data": table},
+        "matcher": {"report": table},
         "reducer": {"loss": {"name": "pml/triplet-margin", "reducer": table}},
         "regularizer": {"loss": {"name": "pml/triplet-margin", "embedding_regularizer": table}},
     }.get(component.kind, {component.kind: table})
@@ -568,7 +578,7 @@ def named(component: Component) -> str:
     return f"{component.kind}-{component.name}"
 
 
-@pytest.mark.parametrize("component", CONFIGURED, ids=named)
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
 def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
     component: Component, tmp_path: Path
 ) -> None:
@@ -580,7 +590,12 @@ def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
     text = config.to_toml()
     (tmp_path / "again.toml").write_text(text, encoding="utf-8")
     assert replace(load_config(tmp_path / "again.toml"), source=config.source) == config
-    place = {"reader": ["data"], "reducer": ["loss", "reducer"], "regularizer": ["loss", "embedding_regularizer"]}
+    place = {
+        "reader": ["data"],
+        "matcher": ["report"],
+        "reducer": ["loss", "reducer"],
+        "regularizer": ["loss", "embedding_regularizer"],
+    }
     table = tomllib.loads(text)
     for key in place.get(component.kind, [component.kind]):
         table = table[key]
@@ -594,7 +609,7 @@ def misspelt(name: str) -> list[str]:
     return [name[0] + name, *([name[:-1]] if len(name) > 1 else [])]
 
 
-@pytest.mark.parametrize("component", CONFIGURED, ids=named)
+@pytest.mark.parametrize("component", SHIPPED, ids=named)
 def test_every_misspelt_option_is_caught_with_the_right_one_or_the_choices(
     component: Component, tmp_path: Path
 ) -> None:
@@ -707,7 +722,7 @@ def test_every_option_may_be_a_keyword_and_is_the_same_as_in_a_table(component: 
         torch.manual_seed(0)
         try:
             return repr(registry.build(name, table, **keywords, **runtime))
-        except (ComponentError, DataError) as error:
+        except (ComponentError, DataError, MissingWeightsError) as error:
             return f"{type(error).__name__}: {error}"
 
     for option in component.options:

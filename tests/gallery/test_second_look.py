@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
-from patterns import turned, view
+from patterns import SIDE, turned, view
+from siamesekit import Sift
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.matchers.matcher import Keypoints, PointMatches
 from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Box, Record
-from siamesekit.errors import UserError
+from siamesekit.errors import ComponentError, UserError
 from siamesekit.gallery import shared_points
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.fusion import Fusion
@@ -143,7 +146,101 @@ def test_the_cache_starts_anew_when_it_is_too_large(tmp_path: Path, monkeypatch:
     SharedPoints(matcher).counts([(seen[0], seen[1])])
     assert matcher.matched == 1
     file = (cache_folder() or tmp_path) / CACHE
-    assert sqlite3.connect(file).execute("SELECT count(*) FROM counts").fetchone() == (1,)
+    assert sqlite3.connect(file).execute("SELECT count(*) FROM matches").fetchone() == (1,)
+
+
+def of_view(file: Path, matrix: NDArray[np.float64], **saved: Any) -> Record:
+    Image.fromarray(view(1, matrix)).save(file, **saved)
+    return Record(file.name, "", file)
+
+
+def mapped(points: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances in pixels between where the map puts the first points and where the second are found, `[M]`."""
+    first, second = points[:, :2] * SIDE - 0.5, points[:, 2:] * SIDE - 0.5
+    return np.linalg.norm(first @ matrix[:, :2].T + matrix[:, 2] - second, axis=1)
+
+
+def test_shared_points_lie_on_each_other_under_the_map_and_are_kept(tmp_path: Path) -> None:
+    matrix = turned(25, 0.9)
+    seen = sightings([of_view(tmp_path / "a.png", turned(0)), of_view(tmp_path / "b.png", matrix)])
+    shared = SharedPoints(Sift(tolerance=0.01))
+    (found,) = shared.points([(seen[0], seen[1])])
+    assert found is not None and found.dtype == np.float32 and len(found) > 50
+    assert (mapped(found, matrix) < 2).mean() > 0.9 and mapped(found, matrix).max() < 0.01 * SIDE + 2
+    assert shared.counts([(seen[0], seen[1])]).tolist() == [len(found)]
+
+    class Blind(Sift):
+        def match(self, first: Keypoints, second: Keypoints) -> PointMatches:
+            raise AssertionError("these points are known")
+
+    again = SharedPoints(Blind(tolerance=0.01))
+    again.name = shared.name
+    (kept,) = again.points([(seen[0], seen[1])])
+    assert kept is not None
+    np.testing.assert_array_equal(kept, found)
+
+
+def test_shared_points_are_those_of_the_upright_photo_and_its_box(tmp_path: Path) -> None:
+    """A file that lies on its side, and one that is a part of a larger photo, show the same skin."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90° clockwise
+    lying = tmp_path / "lying.png"
+    Image.fromarray(view(1, turned(0))).rotate(90).save(lying, exif=exif)
+    wide = Image.new("RGB", (3 * SIDE, 2 * SIDE), (90, 120, 150))
+    wide.paste(Image.fromarray(view(1, turned(0))), (SIDE, SIDE // 2))
+    wide.save(tmp_path / "wide.png")
+    boxed = Record("wide.png", "", tmp_path / "wide.png", box=Box(SIDE, SIDE // 2, SIDE, SIDE))
+    seen = sightings([of_view(tmp_path / "a.png", turned(0)), Record("lying.png", "", lying), boxed])
+    for points in SharedPoints(Sift()).points([(seen[0], seen[1]), (seen[0], seen[2])]):
+        assert points is not None and len(points) > 100
+        assert (mapped(points, turned(0)) < 2).all()
+
+
+def test_a_cache_of_an_earlier_version_is_renewed(tmp_path: Path) -> None:
+    folder = cache_folder()
+    assert folder is not None
+    folder.mkdir(parents=True)
+    with closing(sqlite3.connect(folder / CACHE)) as old, old:
+        old.execute("CREATE TABLE counts (pair BLOB PRIMARY KEY, points INTEGER) WITHOUT ROWID")
+        old.execute("INSERT INTO counts VALUES (?, ?)", (b"0123456789abcdef", 7))
+    seen = sightings([photo(tmp_path, value) for value in (3, 5)])
+    for matched in (1, 0):
+        matcher = Counting()
+        assert SharedPoints(matcher).counts([(seen[0], seen[1])]).tolist() == [3]
+        assert matcher.matched == matched
+    with closing(sqlite3.connect(folder / CACHE)) as renewed:
+        assert renewed.execute("SELECT name FROM sqlite_master").fetchall() == [("matches",)]
+
+
+@pytest.mark.parametrize("damage", [b"123", np.full(4, np.nan, "<f4").tobytes(), 5])
+def test_damaged_points_are_found_anew(damage: object, tmp_path: Path) -> None:
+    seen = sightings([photo(tmp_path, value) for value in (3, 5)])
+    SharedPoints(Counting()).counts([(seen[0], seen[1])])
+    with closing(sqlite3.connect((cache_folder() or tmp_path) / CACHE)) as kept, kept:
+        kept.execute("UPDATE matches SET points = ?", (damage,))
+    matcher = Counting()
+    assert SharedPoints(matcher).counts([(seen[0], seen[1])]).tolist() == [3]
+    assert matcher.matched == 1
+
+
+def test_points_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    class Broken(Counting):
+        def match(self, first: Keypoints, second: Keypoints) -> PointMatches:
+            return PointMatches(np.full((2, 2), np.nan, np.float32), np.zeros((2, 2), np.float32))
+
+    seen = sightings([photo(tmp_path, value) for value in (3, 5)])
+    with pytest.raises(UserError, match=r"matcher Counting\(\) gives points that are not finite"):
+        SharedPoints(Broken()).points([(seen[0], seen[1])])
+
+
+def test_options_of_the_matcher() -> None:
+    built = SecondLook("sift", options={"ratio": 0.7}).shared.matcher
+    assert isinstance(built, Sift) and built.ratio == 0.7
+    assert SecondLook("sift", options={"ratio": 0.7}).key != SecondLook("sift").key
+    with pytest.raises(ComponentError, match=r"unknown option of matcher 'sift' \(did you mean 'ratio'"):
+        SecondLook("sift", options={"ration": 0.7})
+    with pytest.raises(UserError, match="a matcher that is built has its options"):
+        SecondLook(Counting(), options={"ratio": 0.7})
 
 
 def test_keypoints_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +348,10 @@ def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path,
         page = write_match(tmp_path / "match", catalogue, matches, Progress()).read_text()
         first = found[0].candidates[0]
         assert f'"individual":"{first.individual}"' in page and f'"points":{first.points},' in page
+        shared = matches.queries[0].shared
+        assert len(shared[0, first.best.photo]) == first.points
+        assert set(shared) == {(0, each.best.photo) for each in found[0].candidates if each.points}
+        assert f'"shared":[{{"count":{first.points},"places":[' in page
         table = (tmp_path / "match" / "matches.csv").read_text().splitlines()
         assert table[0].endswith(",photos,points") and table[1].endswith(f",{first.photos},{first.points}")
         (both,) = catalogue.search([files[0], files[0]], together=True, second_look=look)

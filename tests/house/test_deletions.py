@@ -124,7 +124,8 @@ ALLOWED = {
     "cli.screen.Screen._lost: os.open": "the null device",
     "components.encoders.downloads.from_url: write_atomic": "a file of the cache of weights that is not there yet",
     "components.encoders.downloads._download: open('wb')": "into the folder of our own from which it is renamed",
-    "gallery.shared_points._Cache.__init__: unlink": "a file of numbers in our own cache folder, when it is too large",
+    "gallery.shared_points._Cache.__init__: unlink": "a file of points in our own cache folder, when it is too large",
+    "gallery.matched_photos.write_picture: write_atomic": "nothing but an earlier picture (`refuse_what_is_not_ours`)",
     "cli.app.schema: write_atomic": "`schema -o`: nothing but an earlier schema (`refuse_what_is_not_ours`)",
 }
 """By module, function and call: what is changed there, and why that is never a file of the user's."""

@@ -18,6 +18,7 @@ from siamesekit.cli.command_options import (
     Device,
     DeviceOption,
     Json,
+    MatcherOptions,
     Overrides,
     Plugin,
     PrecisionName,
@@ -28,7 +29,7 @@ from siamesekit.cli.command_options import (
     Weights,
     With,
 )
-from siamesekit.cli.completion import components, encoders, families, kinds, plurals
+from siamesekit.cli.completion import components, encoders, families, kinds, matchers, plurals
 from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
@@ -209,29 +210,53 @@ def compare(
     others: With = [],  # noqa: B006
     with_weights: Weights = None,
     tta: Views = None,
+    matcher: Annotated[
+        str | None,
+        typer.Option(
+            "--matcher",
+            metavar="NAME",
+            help="Count the points that the photos share: siamesekit list matchers.",
+            autocompletion=matchers,
+        ),
+    ] = None,
+    matcher_option: MatcherOptions = [],  # noqa: B006
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="With --matcher: draw photos and points into FILE."),
+    ] = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two photos: distance, and if the model has a threshold, similarity from 0 to 1 and verdict."""
+    """Compare two photos: distance, and if the model has a threshold, similarity from 0 to 1 and verdict.
+
+    With --matcher, the points that both photos share are counted, and with -o drawn into a picture.
+    """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.cli.arguments import check_compared
+        from siamesekit.cli.arguments import check_compared, matcher_options
 
         shell.require_files(run, *others, a, b)
         check_compared(run, a, b)
+        options = matcher_options(matcher, matcher_option)
         shell.load_plugins(plugin)
-        from siamesekit.cli.embedding import compared, views_of
+        from siamesekit.cli.embedding import compared, matched, points_finder, views_of
 
+        finder = points_finder(matcher, options, output)
         views = views_of(tta)
         model = _model([run, *others], with_weights, device.value)
         comparison = compared(model, a, b, views, shell)
         from siamesekit.cli.printing import print_comparison, worth_of_verdict
 
+        points = {} if finder is None else matched(a, b, finder, output)
         if as_json:
-            shell.json({**dataclasses.asdict(comparison), "note": worth_of_verdict(model.description)})
+            shell.json({**dataclasses.asdict(comparison), "note": worth_of_verdict(model.description), **points})
         else:
             print_comparison(shell, comparison, model.description)
+            if points:
+                shell.say(f"shared points  {points['shared_points']} ({points['matcher']})")
+            if output is not None:
+                shell.say(f"drawn in {output}")
 
 
 @app.command(cls=Command, short_help="Write the embeddings of photos to a file.")

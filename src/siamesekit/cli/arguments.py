@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from siamesekit.errors import UserError
 from siamesekit.files.run_files import CHECKPOINTS, MANIFEST, MODEL
@@ -93,6 +94,31 @@ def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tu
             f"{_quoted(*arguments)}{rest}, or without a run: {without_run}"
         )
     return run, inputs
+
+
+def matcher_options(matcher: str | None, options: Sequence[str]) -> dict[str, Any]:
+    """The options of a matcher from `OPTION=VALUE`, as TOML or as text.
+
+    Raises:
+        UserError: no matcher is named, an option has no value, is given twice or is not TOML.
+    """
+    from siamesekit.config.overrides import value_of
+
+    if options and matcher is None:
+        raise UserError("--matcher-option is only for --matcher NAME: siamesekit list matchers")
+    told: dict[str, Any] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UserError(f"--matcher-option {line_of_name(option)}: must be OPTION=VALUE, such as ratio=0.8")
+        if name in told:
+            raise UserError(f"--matcher-option {line_of_name(name)} is given twice")
+        try:
+            told[name] = value_of(value)
+        except ValueError as error:
+            raise UserError(f"--matcher-option {line_of_name(option)}: must be TOML, or text without quotes") from error
+    return told
 
 
 def _run_first(command: str, run: Path, others: Sequence[Path], rest: str = "") -> None:

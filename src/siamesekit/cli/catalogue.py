@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from siamesekit.cli.command_options import Debug, Device, DeviceOption, Json, Plugin, RunArgument, SkipBad
+from siamesekit.cli.command_options import (
+    Debug,
+    Device,
+    DeviceOption,
+    Json,
+    MatcherOptions,
+    Plugin,
+    RunArgument,
+    SkipBad,
+)
+from siamesekit.cli.completion import matchers
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command
@@ -56,7 +66,10 @@ By = Annotated[
 MatcherName = Annotated[
     str | None,
     typer.Option(
-        "--matcher", metavar="NAME", help="Look again at the best individuals: count points that photos share (sift)."
+        "--matcher",
+        metavar="NAME",
+        help="Look again at the best individuals: count points that photos share (siamesekit list matchers).",
+        autocompletion=matchers,
     ),
 ]
 LookAt = Annotated[
@@ -233,6 +246,7 @@ def search(
     where: Where = None,
     by: By = "nearest",
     matcher: MatcherName = None,
+    matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
     together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
     table: Annotated[
@@ -262,7 +276,7 @@ def search(
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
 
-        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at))
+        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at, matcher_option))
         with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
             catalogue.require_search(options)
             with catalogue.same_model() as model:
@@ -301,6 +315,7 @@ def match(
     where: Where = None,
     by: By = "nearest",
     matcher: MatcherName = None,
+    matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
     encounter: Encounter = None,
     reader: Reader = None,
@@ -321,7 +336,7 @@ def match(
         from siamesekit.gallery.season import season
 
         check_folder(output)
-        scoring, look = _scoring(by), _second_look(matcher, look_at)
+        scoring, look = _scoring(by), _second_look(matcher, look_at, matcher_option)
         with _opened(path, device=device, news=not as_json) as catalogue:
             found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             page = write_match(output, catalogue, found, shell)
@@ -344,6 +359,7 @@ def review(
     where: Where = None,
     by: By = "nearest",
     matcher: MatcherName = None,
+    matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
     encounter: Encounter = None,
     reader: Reader = None,
@@ -364,7 +380,7 @@ def review(
         from siamesekit.gallery.season import season
 
         require_server()
-        scoring, look = _scoring(by), _second_look(matcher, look_at)
+        scoring, look = _scoring(by), _second_look(matcher, look_at, matcher_option)
         with _opened(path, author, device, news=True) as catalogue:
             found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
             _tell_matched(shell, found)
@@ -451,13 +467,16 @@ def _scoring(by: str) -> Scoring:
     raise UserError(f"--by: expected nearest, mean or a number of photos, not {by!r}")
 
 
-def _second_look(matcher: str | None, look_at: int) -> SecondLook | None:
-    """A second look by a matcher of this name."""
+def _second_look(matcher: str | None, look_at: int, options: list[str]) -> SecondLook | None:
+    """A second look by a matcher of this name, with its options."""
+    from siamesekit.cli.arguments import matcher_options
+
+    told = matcher_options(matcher, options)
     if matcher is None:
         return None
     from siamesekit.gallery.second_look import SecondLook
 
-    return SecondLook(matcher, look_at)
+    return SecondLook(matcher, look_at, options=told)
 
 
 def _warn_of(shell: Shell, found: Matches) -> None:

@@ -61,5 +61,13 @@ Weights = Annotated[
         help="With --with: the weight of each model, the first's first, such as 1,0.5. Default: equal weights.",
     ),
 ]
+MatcherOptions = Annotated[
+    list[str],
+    typer.Option(
+        "--matcher-option",
+        metavar="OPTION=VALUE",
+        help="With --matcher: an option of the matcher, such as ratio=0.8. Repeatable.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON to stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")]

@@ -94,6 +94,13 @@ def encoders(incomplete: str) -> list[str]:
     return _offered(ENCODERS, incomplete)
 
 
+def matchers(incomplete: str) -> list[str]:
+    """Matchers by name."""
+    from siamesekit.registry import MATCHERS
+
+    return _offered(MATCHERS, incomplete)
+
+
 def _offered(registry: Registry, incomplete: str) -> list[str]:
     prefix, slash, _ = incomplete.partition("/")
     names = [name.removesuffix("*") for name in registry.names()]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamesekit.artifact.embedding_files import write_embeddings, write_left_out
-from siamesekit.errors import DataError
+from siamesekit.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from siamesekit.artifact.ensemble import Ensemble
     from siamesekit.artifact.similarity_model import Comparison, SimilarityModel
     from siamesekit.cli.shell import Shell
+    from siamesekit.components.matchers.matcher import Matcher
 
 
 def views_of(option: str | None) -> tuple[str, ...] | None:
@@ -38,6 +39,48 @@ def compared(
     for warning in caught:
         shell.warn(str(warning.message))
     return comparison
+
+
+def points_finder(name: str | None, options: Mapping[str, Any], picture: Path | None) -> Matcher | None:
+    """The matcher of `compare`, built before any work; None without one.
+
+    Args:
+        name: its name.
+        options: its options.
+        picture: file in which the points are drawn.
+
+    Raises:
+        OutputError: the picture cannot be written.
+        UserError: a picture is wanted without a matcher, or the matcher cannot be built.
+    """
+    from siamesekit.gallery.matched_photos import check_picture
+    from siamesekit.registry import MATCHERS
+
+    if picture is not None:
+        if name is None:
+            raise UserError("-o draws the points that a matcher finds: name one with --matcher, such as sift")
+        check_picture(picture)
+    if name is None:
+        return None
+    matcher: Matcher = MATCHERS.build(name, options)
+    return matcher
+
+
+def matched(a: Path, b: Path, matcher: Matcher, picture: Path | None) -> dict[str, Any]:
+    """Count the points that two photos share, and draw them; return the facts for JSON.
+
+    Raises:
+        DataError: a photo cannot be read.
+        OutputError: the picture cannot be written.
+    """
+    from siamesekit.gallery.matched_photos import matched_photos, write_picture
+
+    found = matched_photos(a, b, matcher)
+    told = {"shared_points": len(found.points), "matcher": repr(matcher)}
+    if picture is None:
+        return told
+    write_picture(picture, found)
+    return {**told, "picture": str(picture)}
 
 
 def embed_into(

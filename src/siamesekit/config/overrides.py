@@ -13,6 +13,22 @@ from siamesekit.config.toml_mistakes import shortened
 from siamesekit.config.value_mistakes import value_mistake
 
 
+def value_of(text: str) -> Any:
+    """A value of the command line: as TOML, or text without quotes, which a bare date is, too.
+
+    Raises:
+        TOMLDecodeError: it begins with a quotation mark and is not TOML.
+        UnparsableError: it is nested too deeply, or a number has too many digits.
+    """
+    try:
+        parsed = parse_toml(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if text.strip().startswith(("'", '"')):  # meant as TOML
+            raise
+        return text.strip()
+    return text.strip() if isinstance(parsed, date | time) else parsed
+
+
 def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None:
     """Apply one `table.key=value` to the raw tables of a config; problems are added to `reading`."""
     dotted, equals, value = override.partition("=")
@@ -21,20 +37,16 @@ def apply_override(raw: dict[str, Any], override: str, reading: Reading) -> None
         reading.problems.append(f"--set {override}: must be table.key=value")
         return
     try:
-        parsed = parse_toml(f"value = {value}")["value"]
+        parsed = value_of(value)
     except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-        if parsed.startswith(("'", '"')):  # meant as TOML; anything else is a string without quotes
-            reading.overridden.add(".".join(keys))
-            said = value_mistake(parsed)
-            why = f": {said}" if said else ""
-            reading.problem(keys, f"must be TOML, or text without quotes, not {shortened(parsed)}{why}")
-            return
+        reading.overridden.add(".".join(keys))
+        said = value_mistake(value.strip())
+        why = f": {said}" if said else ""
+        reading.problem(keys, f"must be TOML, or text without quotes, not {shortened(value.strip())}{why}")
+        return
     except UnparsableError as error:
         reading.problems.append(f"--set {dotted}: {error}")
         return
-    if isinstance(parsed, date | time):  # a bare date is text
-        parsed = value.strip()
     table: Any = raw
     for key, inner in pairwise(keys):
         table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})

@@ -18,6 +18,7 @@ from siamesekit.registry import (
     DISTANCES,
     ENCODERS,
     LOSSES,
+    MATCHERS,
     MINERS,
     OPTIMIZERS,
     PROJECTIONS,
@@ -296,6 +297,17 @@ class EvaluationTable(Table):
     """Share of different pairs that the threshold accepts. 0: threshold where same and different are equally likely."""
 
 
+class ReportTable(ComponentTable):
+    """`[report]`: a matcher whose shared points are drawn in the report, between photos that are found or confused.
+
+    Without this table, no points are drawn. Training and figures do not depend on it.
+    """
+
+    registry = MATCHERS
+    component_key = "matcher"
+    matcher: str
+
+
 class SaveTable(Table):
     """`[save]`: additional files of a run, and the interval of checkpoints."""
 
@@ -319,10 +331,11 @@ TABLES: dict[str, type[Table]] = {
     "schedule": ScheduleTable,
     "train": TrainTable,
     "evaluation": EvaluationTable,
+    "report": ReportTable,
     "save": SaveTable,
 }
 REQUIRED_TABLES = ("data", "encoder")
-OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule")
+OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule", "report")
 """Tables without which the stage is left out. If another table is absent, its defaults apply."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
@@ -355,6 +368,7 @@ class Config:
     schedule: ScheduleTable | None
     train: TrainTable
     evaluation: EvaluationTable
+    report: ReportTable | None
     save: SaveTable
 
     def __repr__(self) -> str:

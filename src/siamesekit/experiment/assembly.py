@@ -15,6 +15,7 @@ from siamesekit.components.augmentations.augmentation import Augmentation, augme
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.losses.loss import Loss
 from siamesekit.components.losses.traits import traits
+from siamesekit.components.matchers.matcher import Matcher
 from siamesekit.components.miners.miner import Miner
 from siamesekit.components.projections.projection import Projection
 from siamesekit.components.samplers.accepted import PluginSampler, refuse_what_changes
@@ -42,7 +43,17 @@ from siamesekit.hardware.memory import memory_for
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
-from siamesekit.registry import AUGMENTATIONS, DISTANCES, LOSSES, MINERS, OPTIMIZERS, PROJECTIONS, SAMPLERS, SCHEDULES
+from siamesekit.registry import (
+    AUGMENTATIONS,
+    DISTANCES,
+    LOSSES,
+    MATCHERS,
+    MINERS,
+    OPTIMIZERS,
+    PROJECTIONS,
+    SAMPLERS,
+    SCHEDULES,
+)
 
 PLANNED = 2048
 """Most batches of an epoch that are planned before training."""
@@ -117,6 +128,18 @@ def build_miner(setup: Setup, distance: Distance) -> Miner | None:
     if isinstance(miner, nn.Module):
         miner.to(setup.compute.device)
     return miner
+
+
+def build_matcher(config: Config) -> Matcher | None:
+    """Build the matcher of the report; None if no points are drawn.
+
+    Raises:
+        UserError: it needs a package or weights that are not there.
+    """
+    if config.report is None:
+        return None
+    matcher: Matcher = MATCHERS.build_for_run(config.report.component, config.report.options)
+    return matcher
 
 
 def build_sampler(setup: Setup, distance: Distance, part: Sequence[int] | None = None) -> Sampler:

@@ -28,6 +28,7 @@ from siamesekit.experiment.assembly import Recipe
 from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.evaluation_set import EvaluationSet
 from siamesekit.experiment.report_facts import facts_of
+from siamesekit.experiment.report_points import with_shared_points
 from siamesekit.experiment.report_search import confused_photos, embedding_map, hub_pictures
 from siamesekit.experiment.run_log import RunLog
 from siamesekit.experiment.setup import Setup
@@ -70,7 +71,7 @@ def report_content(
     if setup.prepared.stand_in is not None:
         random = above_random_layers(setup.prepared.weights["source"], config.encoder.train_from, len(log.lines))
     picture = cache(partial(_picture, data, judged))  # a photo may appear several times
-    return ReportData(
+    content = ReportData(
         name=config.name,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
@@ -90,6 +91,7 @@ def report_content(
         hubs=hub_pictures(picture, judged, evaluation),
         embedding_map=embedding_map(setup, judged, trained, distance),
     )
+    return with_shared_points(content, setup, judged)
 
 
 def _pair_distances(

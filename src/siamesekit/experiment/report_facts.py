@@ -56,6 +56,7 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
         if config.loss.optimizer is None
         else (("Optimizer of the loss", component(config.loss.optimizer, OPTIMIZERS)),)
     )
+    shared = () if setup.matcher is None else (("Shared points", f"by {setup.matcher!r}"),)
     optimizer = component(config.optimizer, OPTIMIZERS)
     if config.optimizer.layer_decay < 1:
         optimizer += f", layer by layer {config.optimizer.layer_decay} times the rate"
@@ -81,5 +82,6 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
         *projection,
         ("Distance", component(config.distance, DISTANCES)),
         *(training if config.train.epochs > 0 else ()),
+        *shared,
         ("Computed on", f"{setup.compute.device.type}, {setup.compute.name}; seed {config.seed}"),
     )

@@ -58,7 +58,7 @@ def _that_trains(entry: Any) -> Any:
 
 
 def same_config(config: Config, folder: RunFolder) -> None:
-    """Refuse to continue a run with another config; the number of epochs and memory limits may change.
+    """Refuse to continue a run with another config; the number of epochs, memory limits and the report may change.
 
     Raises:
         OutputError: the config has changed.
@@ -76,6 +76,8 @@ def same_config(config: Config, folder: RunFolder) -> None:
     ):
         began.get(table, {}).pop(key, None)
         wanted[table].pop(key)
+    for tables in (began, wanted):
+        tables.pop("report", None)
     changed = sorted(_differences(began, wanted, ""))
     if changed:
         raise OutputError(

@@ -29,6 +29,7 @@ from siamesekit.errors import OutputError, RunError
 from siamesekit.evaluation.pixel_baseline import raw_pixels
 from siamesekit.experiment.assembly import (
     Recipe,
+    build_matcher,
     build_recipe,
     build_test_set,
     build_trainer,
@@ -97,7 +98,7 @@ def check(
             config, dataset.images, chosen, progress, False, training, dataset.training_individuals
         )
         plan_random_layers(config, prepared, progress)
-        setup = Setup(config, dataset, prepared, chosen)
+        setup = Setup(config, dataset, prepared, chosen, build_matcher(config))
         evaluation_set(config, dataset)
         recipe = _recipe(setup, progress)
         return plan(setup, recipe.batches, recipe.steps)
@@ -189,7 +190,7 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
         config, dataset.images, compute, progress, True, dataset.split.train, dataset.training_individuals
     )
     tell_of_random_layers(config, prepared, progress)
-    setup = Setup(config, dataset, prepared, compute)
+    setup = Setup(config, dataset, prepared, compute, build_matcher(config))
     recipe = _recipe(setup, progress)
     clock.append(time.perf_counter())
 

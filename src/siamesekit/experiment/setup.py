@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from siamesekit.components.matchers.matcher import Matcher
 from siamesekit.config import Config
 from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.prepared_encoder import PreparedEncoder
@@ -21,12 +22,14 @@ class Setup:
         dataset: the photos and their split.
         prepared: the encoder with its weights and their source.
         compute: device and number format.
+        matcher: finds the points that are drawn in the report; None if none are.
     """
 
     config: Config
     dataset: Dataset
     prepared: PreparedEncoder
     compute: Compute
+    matcher: Matcher | None = None
 
     @property
     def encoder(self) -> Encoder:

@@ -122,6 +122,7 @@ const move = () => {
   }
   part("query-stage").classList.toggle("mirrored", mirrored);
   part("mirror").setAttribute("aria-pressed", String(mirrored));
+  drawPoints();
 };
 
 const show = () => {
@@ -145,14 +146,22 @@ const show = () => {
   part("query-facts").textContent = [place, asked.photos.length > 1 ? seen.name : "", facts(seen.attributes)].filter(Boolean).join(" · ");
   const others = asked.photos.length > 1 ? asked.photos : [];
   fill("query-more", ...others.map((each, at) => small(each.image, each.name, () => { photo = at; show(); })));
+  viewed = chosen.best;
   picture("candidate", best.image ?? best.small, `${chosen.individual}, photo ${best.name}`);
   part("candidate-name").textContent = `${candidate + 1} ${chosen.individual}`;
   const photos = chosen.photos === 1 ? "1 photo" : `${chosen.photos} photos`;
   const shared = chosen.points === null ? "" : chosen.points === 1 ? "1 shared point" : `${chosen.points} shared points`;
   part("candidate-facts").textContent = [chance(chosen), photos, shared, best.name, best.moved ? "a thumbnail: its file has moved or changed" : ""].filter(Boolean).join(" · ");
   const further = data.further[chosen.individual].filter((number) => number !== chosen.best);
-  const views = further.length ? [chosen.best, ...further].map((number) => data.known[number]) : [];
-  fill("candidate-more", ...views.map((each) => small(each.small, each.name, () => picture("candidate", each.image ?? each.small, each.name))));
+  const views = further.length ? [chosen.best, ...further] : [];
+  fill("candidate-more", ...views.map((number) => {
+    const each = data.known[number];
+    return small(each.small, each.name, () => {
+      viewed = number;
+      picture("candidate", each.image ?? each.small, each.name);
+      drawPoints();
+    });
+  }));
   part("same").textContent = `Same as ${chosen.individual}`;
   const decision = decisions[query];
   for (const word of ["same", "new", "unsure", "bad"]) part(word).classList.toggle("chosen", decision?.decision === word && (word !== "same" || decision.individual === chosen.individual));
@@ -220,7 +229,7 @@ const help = () => {
   part("keys").setAttribute("aria-expanded", String(!part("help").hidden));
 };
 const clicks = {
-  undo, save, mirror, keys: help, same: () => same(candidate), new: stranger, unsure: () => decide("unsure"),
+  undo, save, mirror, points: togglePoints, keys: help, same: () => same(candidate), new: stranger, unsure: () => decide("unsure"),
   bad: () => decide("bad"), before: () => step(-1), after: () => step(1),
 };
 for (const [id, action] of Object.entries(clicks)) part(id).addEventListener("click", action);
@@ -239,7 +248,7 @@ part("name").addEventListener("keydown", (event) => {
   byName(text);
 });
 const keys = {
-  n: clicks.new, u: clicks.unsure, x: clicks.bad, z: undo, m: mirror, "?": help, "+": () => scaleAt(1.4), "=": () => scaleAt(1.4),
+  n: clicks.new, u: clicks.unsure, x: clicks.bad, z: undo, m: mirror, p: togglePoints, "?": help, "+": () => scaleAt(1.4), "=": () => scaleAt(1.4),
   "-": () => scaleAt(1 / 1.4), 0: () => scaleAt(0), Enter: clicks.same, ArrowLeft: clicks.before, ArrowRight: clicks.after,
   ArrowUp: () => compare(candidate - 1), ArrowDown: () => compare(candidate + 1), "/": () => part("name").select(),
 };

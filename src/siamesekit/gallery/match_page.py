@@ -12,16 +12,21 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
+
 from siamesekit.files.paths import resolved
 from siamesekit.gallery.enrolling import box_text
 from siamesekit.gallery.matching import Query
 from siamesekit.gallery.search import Candidate
+from siamesekit.gallery.shared_points import Points
 
 _HERE = Path(__file__).parent
 _TEMPLATE, _STYLE = _HERE / "match_page.html", _HERE / "match_page.css"
-_SCRIPTS = _HERE / "match_decisions.js", _HERE / "match_page.js"
+_SCRIPTS = _HERE / "match_decisions.js", _HERE / "match_points.js", _HERE / "match_page.js"
 IDENTIFIER, PREFIX = 16, 4
 """Digits of the digest that names a page's decisions, and of the names that it gives to new individuals."""
+DRAWN, WHOLE = 150, 10_000
+"""Most shared points that are drawn on two photos, evenly chosen; parts of a side in which their places are told."""
 
 
 def page(title: str, facts: Mapping[str, Any], note: str, connect: str = "'none'") -> str:
@@ -86,6 +91,8 @@ def page_facts(
         "individuals": list(individuals),
         "known": pictures.known,
         "further": pictures.further,
+        "looked": any(each.points is not None for query in queries for each in query.answer.candidates),
+        "whole": WHOLE,
         "queries": [
             {
                 "name": query.name,
@@ -102,15 +109,17 @@ def page_facts(
                     }
                     for photo in query.photos
                 ],
-                "candidates": [_candidate(each) for each in query.answer.candidates],
+                "candidates": [_candidate(each, query) for each in query.answer.candidates],
             }
             for query in queries
         ],
     }
 
 
-def _candidate(found: Candidate) -> dict[str, Any]:
-    return {
+def _candidate(found: Candidate, query: Query) -> dict[str, Any]:
+    shared = [query.shared.get((place, found.best.photo)) for place in range(len(query.photos))]
+    told = {"shared": [_places(each) for each in shared]} if any(each is not None for each in shared) else {}
+    return told | {
         "individual": found.individual,
         "distance": found.distance,
         "similarity": found.similarity,
@@ -119,6 +128,14 @@ def _candidate(found: Candidate) -> dict[str, Any]:
         "points": found.points,
         "best": found.best.photo,
     }
+
+
+def _places(points: Points | None) -> dict[str, Any] | None:
+    """The number of shared points `[M, 4]`, and the places of those that are drawn, in a row."""
+    if points is None:
+        return None
+    chosen = points[np.linspace(0, len(points) - 1, min(DRAWN, len(points))).round().astype(np.int64)]
+    return {"count": len(points), "places": (chosen * WHOLE).round().astype(np.int64).ravel().tolist()}
 
 
 def _hash(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -14,6 +14,8 @@ from siamesekit.errors import DataError, UserError
 from siamesekit.gallery.enrolling import fingerprints
 from siamesekit.gallery.search import Answer
 from siamesekit.gallery.search_options import SearchOptions
+from siamesekit.gallery.second_look import SecondLook
+from siamesekit.gallery.shared_points import Points
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.wording import near
@@ -33,11 +35,14 @@ class Query:
         name: name of the photo or of the encounter.
         photos: its photos.
         answer: the candidates.
+        shared: the points `[M, 4]` that each of its photos, by its place among `photos`, shares with the best photo of
+            a candidate, by that photo's number; empty without a second look.
     """
 
     name: str
     photos: tuple[Sighting, ...]
     answer: Answer
+    shared: Mapping[tuple[int, int], Points] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def uncertainty(self) -> float:
@@ -138,6 +143,8 @@ def match(
                   tuple(kept[number] for number in members), answer)
             for (value, members), answer in zip(groups.items(), answers, strict=True)
         ]  # fmt: skip
+        if options.second_look is not None:
+            queries = _with_shared_points(catalogue, queries, options.second_look, progress)
         together = max(len(query.photos) for query in queries)
         note = catalogue.identification(options.scoring, together, options.second_look).note
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
@@ -165,6 +172,27 @@ def _search(
         if len(members) > 1:
             (answers[place],) = found(members, together=True)
     return [answers[place] for place in range(len(groups))]
+
+
+def _with_shared_points(
+    catalogue: Catalogue, queries: Sequence[Query], look: SecondLook, progress: Progress
+) -> list[Query]:
+    """The queries with the points that their photos share with the best photos of the candidates."""
+    places = [
+        (number, place, each.best.photo)
+        for number, query in enumerate(queries)
+        for each in query.answer.candidates
+        if each.points
+        for place in range(len(query.photos))
+    ]
+    known = {photo: catalogue.photo(photo) for photo in {photo for _, _, photo in places}}
+    others = {number: Sighting(photo.record, photo.sha256) for number, photo in known.items()}
+    pairs = [(queries[number].photos[place], others[photo]) for number, place, photo in places]
+    shared: list[dict[tuple[int, int], Points]] = [{} for _ in queries]
+    for (number, place, photo), points in zip(places, look.shared.points(pairs, progress), strict=True):
+        if points is not None and len(points):
+            shared[number][place, photo] = points
+    return [replace(query, shared=found) for query, found in zip(queries, shared, strict=True)]
 
 
 def _check_attribute(records: Sequence[Record], name: str | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ class SecondLook:
         matcher: a matcher, or its name: `siamesekit list matchers`.
         individuals: number of individuals that are looked at, the nearest first.
         photos: most photos of each that are looked at, the nearest first.
+        options: options of the matcher, if it is given by its name: `siamesekit show matcher NAME`.
     """
 
     __module__ = "siamesekit"
@@ -36,12 +38,15 @@ class SecondLook:
     matcher: str | Matcher = "sift"
     individuals: int = 12
     photos: int = 3
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     shared: SharedPoints = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.individuals < 1 or self.photos < 1:
             raise UserError("a second look is at one individual and one photo at least")
-        matcher = MATCHERS.build(self.matcher, {}) if isinstance(self.matcher, str) else self.matcher
+        if self.options and not isinstance(self.matcher, str):
+            raise UserError("a matcher that is built has its options: give them to it")
+        matcher = MATCHERS.build(self.matcher, self.options) if isinstance(self.matcher, str) else self.matcher
         object.__setattr__(self, "shared", SharedPoints(matcher))
 
     @property

@@ -1,4 +1,4 @@
-"""Numbers of points that photos share, by a matcher; numbers that are known are not computed again."""
+"""Points that photos share, by a matcher; points that are known are not computed again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamesekit._version import __version__
-from siamesekit.components.matchers.matcher import NO_MATCHES, Keypoints, Matcher, PointMatches
+from siamesekit.components.matchers.matcher import Keypoints, Matcher
 from siamesekit.data.images import pixels_of_content, read_pixels
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError
+from siamesekit.errors import DataError, UserError
 from siamesekit.gallery.enrolling import fingerprints, in_threads
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
@@ -28,24 +28,27 @@ from siamesekit.progress import Progress
 DESCRIBED = 512
 """Photos whose keypoints are kept: about 0.5 MB each."""
 CACHE, CACHE_BYTES = "shared-points.sqlite", 1 << 28
-"""File in the user's cache folder that keeps numbers of shared points, and its largest size: it then starts anew."""
+"""File in the user's cache folder that keeps shared points, and its largest size: it then starts anew."""
 BATCH = 512
-"""Pairs that are matched before their numbers are kept."""
+"""Pairs that are matched before their points are kept."""
 UNREADABLE = -1
 """Number of shared points with a photo that cannot be read."""
 
 
 Pair = tuple[Sighting, Sighting]
+Points = NDArray[np.float32]
+"""Points that two photos share, `[M, 4]`: x and y on the first photo, then on the second, from the upper left corner of
+the upright photo (or of its box) as shares of its width and height."""
 
 
 class SharedPoints:
-    """Counts the points that pairs of photos share.
+    """Finds the points that pairs of photos share.
 
     Args:
         matcher: the matcher; its text form names all its options.
 
     Attributes:
-        name: what decides the numbers, beside the photos.
+        name: what decides the points, beside the photos.
     """
 
     def __init__(self, matcher: Matcher) -> None:
@@ -56,29 +59,39 @@ class SharedPoints:
 
     def counts(self, pairs: Sequence[Pair], progress: Progress | None = None) -> NDArray[np.int64]:
         """Number of points that each of P pairs shares, int64 `[P]`; `UNREADABLE` if a photo cannot be read."""
-        counts = np.full(len(pairs), UNREADABLE, np.int64)
+        found = self.points(pairs, progress)
+        return np.array([UNREADABLE if each is None else len(each) for each in found], np.int64)
+
+    def points(self, pairs: Sequence[Pair], progress: Progress | None = None) -> list[Points | None]:
+        """The points that each of P pairs shares; None if a photo cannot be read.
+
+        Raises:
+            UserError: the matcher gives points that are NaN or infinite, or a photo without a size.
+        """
         progress = progress or Progress()
         with closing(_Cache()) as cache:
             keys = [self._key(pair) for pair in pairs]
             known = cache.read([key for key in keys if key])
+            found = [known.get(key) for key in keys]
             left = [number for number, key in enumerate(keys) if key not in known]
-            for number, key in enumerate(keys):
-                if key in known:
-                    counts[number] = known[key]
             batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
             for batch in progress.track(batches, len(batches), "Second look", f"times {BATCH} pairs of photos"):
-                counts[batch] = in_threads(lambda number: self._count(pairs[number]), batch)
-                cache.keep({keys[number]: int(counts[number]) for number in batch if keys[number]})
-        return counts
+                matched = in_threads(lambda number: self._match(pairs[number]), batch)
+                for number, points in zip(batch, matched, strict=True):
+                    found[number] = points
+                cache.keep([(keys[number], found[number]) for number in batch])
+        return found
 
-    def matches(self, pair: Pair) -> PointMatches:
-        """The points that two photos share; none if one cannot be read."""
+    def _match(self, pair: Pair) -> Points | None:
         first, second = (self._keypoints(each) for each in pair)
-        return NO_MATCHES if first is None or second is None else self.matcher.match(first, second)
-
-    def _count(self, pair: Pair) -> int:
-        first, second = (self._keypoints(each) for each in pair)
-        return UNREADABLE if first is None or second is None else len(self.matcher.match(first, second))
+        if first is None or second is None:
+            return None
+        found = self.matcher.match(first, second)
+        both = [_shares(points, each.size) for points, each in ((found.first, first), (found.second, second))]
+        points = np.concatenate(both, axis=1)
+        if not np.isfinite(points).all():
+            raise UserError(f"matcher {self.matcher!r} gives points that are not finite, or a photo without a size")
+        return points
 
     def _keypoints(self, photo: Sighting) -> Keypoints | None:
         """The keypoints of a photo; None if it cannot be read, or is not what it was."""
@@ -110,6 +123,13 @@ def sightings(records: Sequence[Record]) -> list[Sighting]:
     return [Sighting(record, digest if isinstance(digest, str) else "") for record, digest in pairs]
 
 
+def _shares(points: NDArray[np.float32], size: tuple[int, int]) -> Points:
+    """Points `[M, 2]`, whose whole numbers are the middles of pixels, as shares of a photo's width and height."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares: Points = ((points + 0.5) / np.array(size)).astype(np.float32)
+    return shares
+
+
 def _pixels(photo: Sighting) -> Pixels:
     """The pixels of a photo.
 
@@ -126,7 +146,7 @@ def _pixels(photo: Sighting) -> Pixels:
 
 
 class _Cache:
-    """Numbers by key in the user's cache folder; without one, or where it cannot be used, nothing is kept."""
+    """Points by key in the user's cache folder; without one, or where it cannot be used, nothing is kept."""
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
@@ -139,30 +159,37 @@ class _Cache:
             if file.exists() and file.stat().st_size > CACHE_BYTES:
                 file.unlink()
             connection = sqlite3.connect(file, timeout=5)
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS counts (pair BLOB PRIMARY KEY, points INTEGER) WITHOUT ROWID"
-            )
+            connection.execute("DROP TABLE IF EXISTS counts")  # an earlier version kept numbers only
+            connection.execute("CREATE TABLE IF NOT EXISTS matches (pair BLOB PRIMARY KEY, points BLOB) WITHOUT ROWID")
             self._connection = connection
 
-    def read(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """The numbers that are known."""
-        known: dict[bytes, int] = {}
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, Points]:
+        """The points that are known."""
+        known: dict[bytes, Points] = {}
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 for key in keys:
-                    row = self._connection.execute("SELECT points FROM counts WHERE pair = ?", (key,)).fetchone()
-                    if row is not None and isinstance(row[0], int):
-                        known[key] = row[0]
+                    row = self._connection.execute("SELECT points FROM matches WHERE pair = ?", (key,)).fetchone()
+                    if row is not None and (points := _read(row[0])) is not None:
+                        known[key] = points
         return known
 
-    def keep(self, numbers: dict[bytes, int]) -> None:
-        """Keep numbers; those of photos that cannot be read are not kept."""
+    def keep(self, found: Sequence[tuple[bytes, Points | None]]) -> None:
+        """Keep points; those of photos that cannot be read, or are no files, are not kept."""
         if self._connection is not None:
             with suppress(sqlite3.Error), self._connection:
-                kept = [(key, points) for key, points in numbers.items() if points >= 0]
-                self._connection.executemany("INSERT OR REPLACE INTO counts VALUES (?, ?)", kept)
+                kept = [(key, points.astype("<f4").tobytes()) for key, points in found if key and points is not None]
+                self._connection.executemany("INSERT OR REPLACE INTO matches VALUES (?, ?)", kept)
 
     def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
             self._connection.close()
+
+
+def _read(kept: object) -> Points | None:
+    """Points as they are kept; None if they are damaged."""
+    if not isinstance(kept, bytes) or len(kept) % 16:
+        return None
+    points = np.frombuffer(kept, "<f4").reshape(-1, 4).astype(np.float32)
+    return points if np.isfinite(points).all() else None

@@ -72,18 +72,34 @@ class HardTriplet:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A query from the test set and its nearest neighbours in the test set, nearest first, with their distances."""
+    """A query from the test set and its nearest neighbours in the test set, nearest first, with their distances.
+
+    Attributes:
+        query: the query.
+        found: its neighbours.
+        shared: the points `[M, 4]` that it shares with each, as `Example.points`; None where a photo cannot be read,
+            and empty without a matcher.
+    """
 
     query: Picture
     found: tuple[tuple[Picture, float], ...]
+    shared: tuple[NDArray[np.float32] | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Example:
-    """A photo that is taken for another individual, and the photo of that individual that is nearest to it."""
+    """A photo that is taken for another individual, and the photo of that individual that is nearest to it.
+
+    Attributes:
+        query: the photo.
+        nearest: the photo that is nearest to it.
+        points: points that both share, `[M, 4]`: x and y on the first photo, then on the second, as shares of width and
+            height; None without a matcher, or where a photo cannot be read.
+    """
 
     query: Picture
     nearest: Picture
+    points: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +160,7 @@ class ReportData:
         confused: photos for the first entries of `confused` in evaluation.json, each pair of individuals once.
         hubs: the first photos of `hubs` in evaluation.json.
         embedding_map: the test photos on a plane; None if there are too few.
+        no_points: why no shared points are drawn although a matcher was asked for; empty otherwise.
     """
 
     name: str
@@ -164,3 +181,4 @@ class ReportData:
     confused: tuple[Example, ...] = ()
     hubs: tuple[Picture, ...] = ()
     embedding_map: EmbeddingMap | None = None
+    no_points: str = ""

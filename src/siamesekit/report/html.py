@@ -13,7 +13,7 @@ from siamesekit.report.charts import METRICS, NETWORKS, comparison_chart, distan
 from siamesekit.report.content import HardTriplet, Ranking, ReportData
 from siamesekit.report.embedding_map import map_section
 from siamesekit.report.further import figures_by_group, open_set_figures, searched
-from siamesekit.report.pictures import chart, figure
+from siamesekit.report.pictures import chart, figure, points_figure
 from siamesekit.report.search import confused_individuals, gallery_sizes, hub_photos
 from siamesekit.report.tables import interval_html, table
 from siamesekit.report.training import finding_html, training_summary, vital_signs
@@ -39,7 +39,7 @@ def render(data: ReportData) -> str:
         ("How many individuals?", gallery_sizes(data.evaluation)),
         ("Training", _training(data)),
         ("Same or different?", _operating_point(data) + verdicts(data.evaluation)),
-        ("Who is it?", _rankings(data.rankings)),
+        ("Who is it?", _rankings(data.rankings, data.no_points)),
         ("Confused individuals", confused_individuals(data)),
         ("Hubs", hub_photos(data)),
         ("Map of the embeddings", map_section(data.embedding_map) if "hubs" in data.evaluation else ""),
@@ -236,7 +236,7 @@ def _next(data: ReportData) -> str:
     return "<ul>" + "".join(f"<li>{escape(step)}</li>" for step in steps) + "</ul>"
 
 
-def _rankings(rankings: Sequence[Ranking]) -> str:
+def _rankings(rankings: Sequence[Ranking], no_points: str) -> str:
     rows = "".join(
         f"<div class=ranking>{figure(ranking.query, ranking.query.individual)}"
         + "".join(
@@ -246,17 +246,37 @@ def _rankings(rankings: Sequence[Ranking]) -> str:
             )
             for right in [picture.individual == ranking.query.individual]
         )
+        + _shared_points(ranking)
         + "</div>"
         for ranking in rankings
         if ranking.found
     )
     if not rows:
         return ""
+    points = (
+        " Below each row, the nearest photo of the right individual and the nearest of another one, with lines between "
+        "the points that a matcher finds on both photos: a handful occur by chance."
+        if any(ranking.shared for ranking in rankings)
+        else f" {escape(no_points)}"
+    )
     return (
         "<p>Each row shows the first test photo of an individual on the left and, beside it, the photos that the "
-        "network finds nearest, with their distances: ✓ the same individual, ✗ another one.</p>"
+        f"network finds nearest, with their distances: ✓ the same individual, ✗ another one.{points}</p>"
         f"<div class=rankings>{rows}</div>"
     )
+
+
+def _shared_points(ranking: Ranking) -> str:
+    """The nearest photo of the right individual and of another one, with the points that the query shares with them."""
+    if not ranking.shared:
+        return ""
+    shown = []
+    for kind in ("right", "wrong"):
+        for (picture, _), points in zip(ranking.found, ranking.shared, strict=True):
+            if (picture.individual == ranking.query.individual) == (kind == "right"):
+                shown.append(points_figure(ranking.query, picture, points, kind))
+                break
+    return f"<div class=shared>{''.join(shown)}</div>"
 
 
 def _hardest(triplets: Iterable[HardTriplet]) -> str:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from siamesekit.report.content import LARGEST, Picture
+from siamesekit.report.matched_points import side_by_side
 
 TINY = 160
 """Pictures whose longer side has fewer pixels are enlarged without smoothing."""
+MARKS = {"right": "✓ ", "wrong": "✗ ", "": ""}
 END = 8
 """Number of characters at the end of a file name that are always shown, because they tell photos apart."""
 
@@ -36,6 +38,26 @@ def figure(picture: Picture, role: str, kind: str = "", longest: int = LARGEST) 
         f"<{tag}><details class=photo name=photo><summary title='{title}'><img{tiny} src='{data_uri(pixels, longest)}' "
         f"alt='{title}'></summary></details><figcaption><b>{escape(role)}</b>{_name(picture.name)}</figcaption>"
         "</figure>"
+    )
+
+
+def points_figure(first: Picture, second: Picture, points: NDArray[np.float32] | None, kind: str = "") -> str:
+    """Two photos with lines between the points `[M, 4]` that they share; empty without points or photos.
+
+    Args:
+        first: the photo on the left.
+        second: the photo on the right.
+        points: the points; None if they are unknown.
+        kind: `right` or `wrong`, where the photos show the same individual or another one.
+    """
+    if points is None or first.photo is None or second.photo is None:
+        return ""
+    title = escape(f"{first.individual}, {first.name} and {second.individual}, {second.name}")
+    count = "1 shared point" if len(points) == 1 else f"{len(points)} shared points"
+    drawn = data_uri(np.asarray(side_by_side(first.photo, second.photo, points, LARGEST)), 2 * LARGEST)
+    return (
+        f"<figure class='points {kind}'><details class=photo name=photo><summary title='{title}'><img src='{drawn}' "
+        f"alt='{title}'></summary></details><figcaption><b>{MARKS[kind]}{count}</b></figcaption></figure>"
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from siamesekit.report.content import Example, Picture, ReportData
 from siamesekit.report.evaluation_charts import gallery_chart
-from siamesekit.report.pictures import chart, figure
+from siamesekit.report.pictures import chart, figure, points_figure
 from siamesekit.report.tables import table
 from siamesekit.wording import with_interval
 
@@ -68,7 +68,7 @@ def confused_individuals(data: ReportData) -> str:
     return (
         "<p>Individuals whose photos are most often taken for another one: the nearest photo of a query shows the "
         "other individual. The two photos of each pair are the nearest of all such photos. Check whether both are one "
-        "individual under two names, and whether a photo has a wrong label.</p>"
+        f"individual under two names, and whether a photo has a wrong label.{_of_points(data.confused)}</p>"
         f"<div class=pairs>{cards}</div>"
         f"<details><summary>The {len(rows)} most frequent confusions</summary>"
         + table(["individual", "taken for", "of its photos"], rows)
@@ -101,6 +101,13 @@ def hub_photos(data: ReportData) -> str:
     )
 
 
+def _of_points(confused: Sequence[Example]) -> str:
+    """A sentence on the points that are drawn; empty if none are."""
+    if all(example.points is None for example in confused):
+        return ""
+    return " Lines join the points that a matcher finds on both photos: a handful occur by chance."
+
+
 def _confusion(example: Example, pairs: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     """Two photos, and how often their individuals are taken for one another."""
     first, second = example.query.individual, example.nearest.individual
@@ -109,6 +116,7 @@ def _confusion(example: Example, pairs: Mapping[tuple[str, str], Mapping[str, An
     return (
         f"<div class=pair>{figure(example.query, first, longest=SHOWN)}"
         f"{figure(example.nearest, second, longest=SHOWN)}"
+        f"{points_figure(example.query, example.nearest, example.points)}"
         f"<div class=verdict>{pair['count']:,} of {pair['queries']:,} photos of the first are taken for the second"
         f"{other_way}</div></div>"
     )

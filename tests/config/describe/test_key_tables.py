@@ -24,7 +24,8 @@ from siamesekit.errors import UserError
 
 NAMES = [
     "data", "data.stand_in", "split", "augmentation", "encoder", "encoder.head", "encoder.stand_in", "projection",
-    "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule", "train", "evaluation", "save",
+    "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule", "train", "evaluation", "report",
+    "save",
 ]  # fmt: skip
 WHOLE = """
 [data]

@@ -186,7 +186,7 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
             f"{shown} cannot be read as plain weights ({_why_unread(error)}); files that would run "
             "code are not loaded: save only the state_dict"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model", "extractor"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(

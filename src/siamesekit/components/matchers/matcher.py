@@ -14,7 +14,7 @@ class Keypoints:
     """Points of a photo that can be found again, each with a description of its surroundings.
 
     Attributes:
-        points: x and y in pixels of the photo, float32 `[K, 2]`.
+        points: x and y in pixels of the upright photo, float32 `[K, 2]`; whole numbers are the middles of pixels.
         descriptors: float32 `[K, D]`.
         size: width and height of the photo in pixels.
     """
@@ -34,7 +34,7 @@ class PointMatches:
     """Points that two photos share: M pairs that agree in where one photo lies on the other.
 
     Attributes:
-        first: x and y in pixels of the first photo, float32 `[M, 2]`.
+        first: x and y in pixels of the first photo, float32 `[M, 2]`, as in `Keypoints`.
         second: x and y in pixels of the second photo, float32 `[M, 2]`.
     """
 
@@ -53,7 +53,9 @@ NO_MATCHES = PointMatches(np.empty((0, 2), np.float32), np.empty((0, 2), np.floa
 class Matcher(Protocol):
     """Finds the points that two photos share; their number says how likely both show the same animal.
 
-    A photo is described once, and then matched with any number of others. Threads call both methods at the same time.
+    The points themselves are the evidence: the page of a match and the report of a run draw them. A photo is described
+    once, upright and cropped to its box, and then matched with any number of others. Threads call both methods at the
+    same time. The text form (`repr`) should tell all that decides the points, because points are kept under it.
     """
 
     def describe(self, photo: NDArray[np.uint8]) -> Keypoints:
