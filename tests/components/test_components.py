@@ -26,6 +26,7 @@ from torch import nn
 
 import siamesekit
 from helpers import rows_of
+from made_stores import require
 from oracles import every_triplet, positive_pairs, triplets_of
 from patterns import turned, view
 from siamesekit.components.samplers.batch import Batch, Sampler
@@ -87,7 +88,7 @@ SHIPPED = [
     for member in (map(component.member, component.members()) if component.members_from else [component])
 ]
 """All components, and all members of families whose members have options of their own."""
-CONFIGURED = [component for component in SHIPPED if component.kind != "matcher"]
+CONFIGURED = [component for component in SHIPPED if component.kind not in ("matcher", "store")]
 """Those that a run's config can name."""
 
 
@@ -512,7 +513,20 @@ def run_matcher(component: Component) -> None:
     np.testing.assert_array_equal(shared.second, matcher.match(mine, same).second)
 
 
+def run_store(component: Component) -> None:
+    """A row finds itself; `tests/components/stores/test_stores.py` has the rest."""
+    require(component.name)
+    rows = np.eye(4, dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = {"folder": Path(folder), "collection": "rows", "dimensions": 4, "distance": "euclidean"}
+        store = build(component, **runtime)
+        store.add(np.arange(1, 5), rows)
+        assert store.search(rows, 2).ids.tolist() == [[1, 2], [2, 1], [3, 1], [4, 1]]
+        store.drop()
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
+    "store": run_store,
     "matcher": run_matcher,
     "distance": run_distance,
     "loss": run_loss,

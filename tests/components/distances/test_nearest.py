@@ -22,6 +22,7 @@ from siamesekit.components.distances.dot import Dot
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.distances.manhattan import Manhattan
 from siamesekit.components.distances.nearest import Neighbours, nearest
+from siamesekit.components.distances.scan import prepare, scan_of
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
 
 
@@ -284,7 +285,7 @@ def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(mon
 @pytest.mark.parametrize("case", CASES)
 def test_the_margin_bounds_the_error_of_every_score(case: str, ranks_as: str, dtype: torch.dtype) -> None:
     embeddings = CASES[case]()
-    scan = retrieval._scan(embeddings, embeddings, ranks_as, dtype)  # type: ignore[arg-type]
+    scan = scan_of(embeddings, prepare(embeddings, ranks_as, dtype))  # type: ignore[arg-type]
     assert scan is not None
     scores = (scan.queries.double() @ scan.gallery.double().T).numpy().astype(np.longdouble)
     exact = embeddings.numpy().astype(np.longdouble)
@@ -301,7 +302,7 @@ def test_the_margin_is_of_use() -> None:
         working = torch.float64 if dtype == torch.float64 else torch.float32
         unit = torch.nn.functional.normalize(normal(500, 128, dtype=working), dim=1)
         for ranks_as in ("euclidean", "cosine", "dot"):
-            scan = retrieval._scan(unit, unit, ranks_as, dtype)
+            scan = scan_of(unit, prepare(unit, ranks_as, dtype))
             assert scan is not None
             assert 0 < scan.margin.max() < most
             assert scan.queries.shape == unit.shape  # offsets that are equal are not multiplied
