@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +65,23 @@ def measure(setting: Setting) -> Outcome:
 def siamesekit(n: int) -> dict[str, Any]:
     """The store `memory-mapped`."""
     _one_thread()
-    import numpy as np
     import torch
 
     from siamesekit.registry import STORES
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        runtime = {"folder": Path(folder), "collection": "rows", "dimensions": DIMENSIONS, "distance": "cosine"}
+        runtime: dict[str, Any] = {
+            "folder": Path(folder),
+            "collection": "rows",
+            "dimensions": DIMENSIONS,
+            "distance": "cosine",
+        }
         store = STORES.build("memory-mapped", **runtime)
-        added = _seconds(
-            (lambda start=start, rows=rows: store.add(np.arange(start + 1, start + 1 + len(rows)), rows))
-            for start, rows in _batches(n)
-        )
+        added = sum(_seconds(partial(store.add, ids, rows)) for ids, rows in _batches(n))
         found = _searched(lambda: store.search(_unit(QUERIES, 1), NEAREST).ids - 1)
         store.drop()
-    return {"add_s": sum(added), **found}
+    return {"add_s": added, **found}
 
 
 def flat(n: int) -> dict[str, Any]:
@@ -89,31 +91,31 @@ def flat(n: int) -> dict[str, Any]:
 
     faiss.omp_set_num_threads(1)
     index = faiss.IndexFlatIP(DIMENSIONS)
-    added = _seconds((lambda rows=rows: index.add(rows)) for _, rows in _batches(n))
-    return {"add_s": sum(added), **_searched(lambda: index.search(_unit(QUERIES, 1), NEAREST)[1])}
+    added = sum(_seconds(partial(index.add, rows)) for _, rows in _batches(n))
+    return {"add_s": added, **_searched(lambda: index.search(_unit(QUERIES, 1), NEAREST)[1])}
 
 
 def _searched(search: Callable[[], Any]) -> dict[str, Any]:
     """Seconds of searches, and what was found."""
     found: list[Any] = []
-    seconds = _seconds((lambda: found.append(search())) for _ in range(3))
+    seconds = [_seconds(lambda: found.append(search())) for _ in range(3)]
     return {"first_s": seconds[0], "seconds": min(seconds), "ids": found[-1].tolist()}
 
 
-def _seconds(calls: Iterator[Callable[[], object]] | Any) -> list[float]:
-    """Processor time of each call."""
-    taken = []
-    for call in calls:
-        start = time.process_time()
-        call()
-        taken.append(time.process_time() - start)
-    return taken
+def _seconds(call: Callable[[], object]) -> float:
+    """Processor time of a call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
 
 
-def _batches(n: int) -> Iterator[tuple[int, Any]]:
-    """First index and embeddings of each batch."""
+def _batches(n: int) -> Iterator[tuple[Any, Any]]:
+    """Ids and embeddings of each batch."""
+    import numpy as np
+
     for start in range(0, n, BATCH):
-        yield start, _unit(min(BATCH, n - start), 2 + start)
+        count = min(BATCH, n - start)
+        yield np.arange(start + 1, start + 1 + count), _unit(count, 2 + start)
 
 
 def _unit(count: int, seed: int) -> Any:

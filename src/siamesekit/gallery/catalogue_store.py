@@ -8,7 +8,6 @@ after it, so that a crash leaves at most rows too many; a search passes over the
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -170,7 +169,8 @@ class CatalogueStore:
         runtime = {"folder": folder, "collection": collection, "distance": self._storage.model.distance}
         with suppress(UserError):
             STORES.build_for_run(choice.name, choice.options, dimensions=dimensions, **runtime).drop()
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # it is empty, unless the store could not be reached
+            folder.rmdir()
 
     def find(self, gallery: Gallery, whole: bool) -> Find:
         """How a gallery is searched.

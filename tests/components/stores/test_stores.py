@@ -118,6 +118,7 @@ def test_what_was_added_is_there_when_the_store_is_opened_again(name: str, tmp_p
     np.testing.assert_array_equal(before.ids, after.ids)
     np.testing.assert_array_equal(before.distances, after.distances)
     store.drop()
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == []
     store = opened(name, tmp_path)
     assert store.count() == 0
     store.close()

@@ -25,6 +25,8 @@ COLUMNS = 4096
 """Gallery rows per product: few enough to stay in the cache with the queries."""
 BLOCK = 32
 """Columns per block. The scan keeps the minimum of each block, and searches only blocks with a small minimum."""
+AT_ONCE = 512
+"""Queries per product if the gallery is searched in several passes."""
 VALUES = 1 << 17
 """Number of coordinates that are compared again at a time: few enough to stay in the cache."""
 
@@ -217,64 +219,95 @@ class _Search:
         If most of the first queries are undecided, the others are not tried.
         """
         dtype = self.gallery.dtype if scan is None else scan.gallery.dtype
-        at_once = max(1, min(self.memory // (self.chunks * self.columns * dtype.itemsize), len(rows)))
-        buffer = torch.empty(at_once * self.chunks * self.columns, dtype=dtype, device=self.gallery.device)
+        chunk = self.columns * dtype.itemsize
+        at_once, pass_ = max(1, min(self.memory // (self.chunks * chunk), len(rows))), self.chunks
+        if at_once < min(len(rows), AT_ONCE) and self.k <= self.blocks:  # many queries at a time are faster
+            at_once = max(1, min(AT_ONCE, len(rows), self.memory // chunk))
+            pass_ = min(self.chunks, max(1, self.memory // (at_once * chunk)))
+        buffer = torch.empty(at_once * pass_ * self.columns, dtype=dtype, device=self.gallery.device)
         left = []
         for start in range(0, len(rows), at_once):
             chosen = rows[start : start + at_once]
-            scores = buffer[: len(chosen) * self.chunks * self.columns].view(self.chunks, len(chosen), self.columns)
-            undecided = self._candidates(found, chosen, scores, scan, most)
+            undecided = self._passes(found, chosen, buffer, pass_, scan, most)
             left.append(undecided)
             if start == 0 and len(undecided) > len(chosen) / 2:
                 left.append(rows[len(chosen) :])
                 break
         return torch.cat(left)
 
-    def _candidates(
-        self, found: Neighbours, rows: Tensor, scores: Tensor, scan: Scan | None, most: int | None
+    def _passes(
+        self, found: Neighbours, rows: Tensor, buffer: Tensor, pass_: int, scan: Scan | None, most: int | None
     ) -> Tensor:
-        minima = self._scores(rows, scores, scan)
-        kth = minima.float() if minima.dtype == torch.bfloat16 else minima
-        if kth.is_cuda:  # kthvalue is not deterministic on CUDA
-            kth = kth.topk(self.k, dim=1, largest=False).values.amax(dim=1).double()
-        else:
-            kth = kth.kthvalue(self.k, dim=1).values.double()
-        if scan is None:  # values of the distance, whose last bits may depend on the shape
-            eps = torch.finfo(scores.dtype).eps
-            finite = torch.where(scores.isinf(), 0, scores)
-            largest = finite.abs().amax(dim=(0, 2)).double()
-            if bool((scores < 0).any()):  # terms of either sign: the error scales with the terms, not with the sum
-                norms = (side.double().norm(dim=1).nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
-                largest = largest.maximum(next(norms) * next(norms).max())
-            limit = kth + 2 * (self.gallery.shape[1] + 32) * eps * largest
-            # near the largest float, overflow may depend on the order of summation: exclude nothing
-            limit = torch.where(largest < torch.finfo(scores.dtype).max / 4, limit, torch.inf)
-        else:
-            limit = kth + scan.margin[rows]
-            if scores.dtype == torch.bfloat16:  # rounding is monotone: a rounded score stays within the limit
-                limit = limit + kth.abs() * (1.001 / 256)
-        limit = limit.to(scores.dtype)
-        hits = (minima <= limit[:, None]).sum(dim=1)
+        """Search the gallery for some queries, `pass_` chunks at a time; return the undecided queries.
+
+        The k-th smallest of some block minima of the passes so far is at least the k-th smallest score of these passes.
+        """
+        undecided = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        best = buffer.new_empty(len(rows), 0)
+        largest = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+        for first in range(0, self.chunks, pass_):
+            chunks = min(pass_, self.chunks - first)
+            scores = buffer[: chunks * len(rows) * self.columns].view(chunks, len(rows), self.columns)
+            minima = self._scores(rows, scores, scan, first)
+            few = minima
+            if self.k <= self.blocks // 4 and pass_ < self.chunks:  # nearly the same bound, from fewer numbers
+                few = minima.view(len(rows), chunks, self.blocks).amin(dim=1)
+            pool = torch.cat([best, few], dim=1)
+            pool = pool.float() if pool.dtype == torch.bfloat16 else pool
+            best = pool.topk(min(self.k, pool.shape[1]), dim=1, largest=False).values.to(buffer.dtype)
+            kth = best.amax(dim=1).double()
+            if scan is None:
+                largest = largest.maximum(self._largest(rows, scores))
+                limit = self._limit(kth, largest, torch.finfo(scores.dtype))
+            else:
+                limit = kth + scan.margin[rows]
+                if scores.dtype == torch.bfloat16:  # rounding is monotone: a rounded score stays within the limit
+                    limit = limit + kth.abs() * (1.001 / 256)
+            hit = minima <= limit.to(scores.dtype)[:, None]
+            if most is not None:
+                undecided |= hit.sum(dim=1) > most
+            self._search(found, rows, scores, hit & ~undecided[:, None], limit.to(scores.dtype), first)
+        return rows[undecided]
+
+    def _largest(self, rows: Tensor, scores: Tensor) -> Tensor:
+        """The size of the terms of distances `[chunks, rows, columns]`, with which their error scales: `[rows]`."""
+        largest = torch.where(scores.isinf(), 0, scores).abs().amax(dim=(0, 2)).double()
+        if bool((scores < 0).any()):  # terms of either sign: the error scales with the terms, not with the sum
+            norms = (side.double().norm(dim=1).nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
+            largest = largest.maximum(next(norms) * next(norms).max())
+        return largest
+
+    def _limit(self, kth: Tensor, largest: Tensor, form: torch.finfo) -> Tensor:
+        """The limit of distances, whose last bits may depend on the shape: `[rows]`."""
+        limit = kth + 2 * (self.gallery.shape[1] + 32) * form.eps * largest
+        # near the largest float, overflow may depend on the order of summation: exclude nothing
+        return torch.where(largest < form.max / 4, limit, torch.inf)
+
+    def _search(self, found: Neighbours, rows: Tensor, scores: Tensor, hit: Tensor, limit: Tensor, first: int) -> None:
+        """Compare the candidates in the blocks that are hit `[rows, blocks]`, some queries at a time."""
+        hits = hit.sum(dim=1)
         order = hits.argsort(stable=True)
         counts = hits[order].tolist()
-        decided = len(counts) if most is None else sum(count <= most for count in counts)
-        start, room = 0, max(1, self.memory // (32 * self.width))
-        while start < decided:
+        start, room = sum(count == 0 for count in counts) if first else 0, max(1, self.memory // (32 * self.width))
+        while start < len(counts):
             end = start + 1
-            while end < decided and (end + 1 - start) * counts[end] <= room:
+            while end < len(counts) and (end + 1 - start) * counts[end] <= room:
                 end += 1
             some = order[start:end]
-            self._compare(found, rows, some, scores, minima[some] <= limit[some, None], limit)
+            self._compare(found, rows, some, scores, hit[some], limit, first)
             start = end
-        return rows[order[decided:]]
 
-    def _scores(self, rows: Tensor, scores: Tensor, scan: Scan | None) -> Tensor:
-        """Fill in scores `[chunks, rows, columns]`, ∞ for self-matches and padding; return the block minima."""
+    def _scores(self, rows: Tensor, scores: Tensor, scan: Scan | None, first: int) -> Tensor:
+        """Fill in scores `[chunks, rows, columns]` from chunk `first` on, ∞ for self-matches and padding.
+
+        Returns:
+            The block minima, `[rows, blocks]`.
+        """
         queries = self.queries[rows] if scan is None else scan.queries[rows]
         gallery = self.gallery if scan is None else scan.gallery
-        minima = scores.new_empty(len(rows), self.chunks * self.blocks)
+        minima = scores.new_empty(len(rows), len(scores) * self.blocks)
         chunk_of = None if self.own is None else self.own[rows] // self.columns
-        for number, part in enumerate(scores):
+        for number, part in enumerate(scores, first):
             candidates = gallery[number * self.columns : (number + 1) * self.columns]
             if scan is None:
                 for query, row in zip(queries, part, strict=True):
@@ -289,20 +322,31 @@ class _Search:
                 here = (chunk_of == number).nonzero()[:, 0]
                 part[here, self.own[rows[here]] % self.columns] = torch.inf
             blocks = part.view(len(rows), self.width, self.blocks)
-            minima[:, number * self.blocks : (number + 1) * self.blocks] = blocks.amin(dim=1)
+            place = number - first
+            minima[:, place * self.blocks : (place + 1) * self.blocks] = blocks.amin(dim=1)
         return minima
 
     def _compare(
-        self, found: Neighbours, rows: Tensor, some: Tensor, scores: Tensor, hit: Tensor, limit: Tensor
+        self,
+        found: Neighbours,
+        rows: Tensor,
+        some: Tensor,
+        scores: Tensor,
+        hit: Tensor,
+        limit: Tensor,
+        first: int,
     ) -> None:
-        """Search the blocks in `hit` `[some, blocks]`: compare the candidates again and keep the k nearest."""
+        """Search the blocks in `hit` `[some, blocks]`: compare the candidates again and keep the k nearest.
+
+        Candidates of the chunks before `first` are in `found`, with the index −1 where there were fewer than k.
+        """
         row, block = hit.nonzero(as_tuple=True)
-        chunk, first = block // self.blocks, block % self.blocks
+        chunk, start = block // self.blocks, block % self.blocks
         within = torch.arange(self.width, device=row.device) * self.blocks
-        place = (chunk * scores.shape[1] + some[row]) * self.columns + first
+        place = (chunk * scores.shape[1] + some[row]) * self.columns + start
         near = scores.view(-1)[place[:, None] + within] <= limit[some[row], None]
         hit_at, offset = near.nonzero(as_tuple=True)
-        row, column = row[hit_at], (chunk * self.columns + first)[hit_at] + within[offset]
+        row, column = row[hit_at], ((chunk + first) * self.columns + start)[hit_at] + within[offset]
         real = column < len(self.gallery)
         if self.own is not None:
             real &= column != self.own[rows[some[row]]]
@@ -310,13 +354,20 @@ class _Search:
         row, column = key // len(self.gallery), key % len(self.gallery)
         counts = row.bincount(minlength=len(some))
         place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)  # NaN sorts last
-        columns = torch.zeros_like(distances, dtype=torch.int64)
+        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)
+        columns = torch.full_like(distances, -1, dtype=torch.int64)
         distances[row, place] = self._distances(rows[some[row]], column)
         columns[row, place] = column
-        distances, order = distances.sort(dim=1, stable=True)
-        found.distance[rows[some]] = distances[:, : self.k]
-        found.index[rows[some]] = columns.gather(1, order[:, : self.k])
+        mine = rows[some]
+        if first:
+            distances = torch.cat([found.distance[mine], distances], dim=1)
+            columns = torch.cat([found.index[mine], columns], dim=1)
+        nothing, order = (columns < 0).sort(dim=1, stable=True)  # NaN sorts last, and what is empty after it
+        distances, sorted_ = distances.gather(1, order).masked_fill(nothing, torch.nan).sort(dim=1, stable=True)
+        columns = columns.gather(1, order).gather(1, sorted_)
+        short = max(0, self.k - columns.shape[1])
+        found.distance[mine] = F.pad(distances[:, : self.k], (0, short), value=torch.nan)
+        found.index[mine] = F.pad(columns[:, : self.k], (0, short), value=-1)
 
     def _distances(self, row: Tensor, column: Tensor) -> Tensor:
         """Distances of pairs, `[P]`, `[P]` → `[P]`; on a GPU in a fixed shape, on which the order of sums depends."""

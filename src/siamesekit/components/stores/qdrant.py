@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +67,7 @@ class Qdrant:
     ) -> None:
         self.url, self.exact = url, exact
         self.place = url or str(folder)
+        self._folder = folder
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
         self.metric = METRICS[ranking_of(distance, "qdrant")]
         self._models = _package().models
@@ -146,6 +147,11 @@ class Qdrant:
         with self._telling():
             self._client.delete_collection(self.collection)
         self.close()
+        if not self.url:
+            with suppress(OSError):  # what the local mode has made, if it holds no other collection
+                (self._folder / "collection").rmdir()
+                for name in ("meta.json", ".lock"):
+                    (self._folder / name).unlink(missing_ok=True)
 
     def _near(self, points: Any) -> Near:
         ids = np.array([point.id for point in points], np.int64)
