@@ -10,11 +10,18 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import batch_all, embedding, retrieval, startup, whales
+from benchmarks import batch_all, embedding, retrieval, startup, stores, whales
 from benchmarks.harness import ROOT, Outcome, Setting
 from benchmarks.page import page
 
-BENCHMARKS: dict[str, ModuleType] = {"a": whales, "b": batch_all, "c": retrieval, "d": embedding, "e": startup}
+BENCHMARKS: dict[str, ModuleType] = {
+    "a": whales,
+    "b": batch_all,
+    "c": retrieval,
+    "d": embedding,
+    "e": startup,
+    "f": stores,
+}
 OUT = ROOT / "docs" / "benchmarks.md"
 
 

@@ -108,6 +108,11 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.schedules.step import StepSchedule as StepSchedule
     from siamesekit.components.schedules.warmup_cosine import WarmupCosineSchedule as WarmupCosineSchedule
     from siamesekit.components.schedules.warmup_linear import WarmupLinearSchedule as WarmupLinearSchedule
+    from siamesekit.components.stores.lancedb import LanceDB as LanceDB
+    from siamesekit.components.stores.memory_mapped import MemoryMapped as MemoryMapped
+    from siamesekit.components.stores.qdrant import Qdrant as Qdrant
+    from siamesekit.components.stores.store import Found as Found
+    from siamesekit.components.stores.store import Store as Store
     from siamesekit.components.tuples import Pairs as Pairs
     from siamesekit.components.tuples import Triplets as Triplets
     from siamesekit.components.tuples import Tuples as Tuples
@@ -140,6 +145,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.gallery.catalogue import enrol as enrol
     from siamesekit.gallery.discovering import cluster as cluster
     from siamesekit.gallery.second_look import SecondLook as SecondLook
+    from siamesekit.gallery.store_choice import StoreChoice as StoreChoice
     from siamesekit.model import DistanceLayer as DistanceLayer
     from siamesekit.model import Encoder as Encoder
     from siamesekit.model import SiameseNetwork as SiameseNetwork
@@ -158,6 +164,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.registry import REGULARIZERS as REGULARIZERS
     from siamesekit.registry import SAMPLERS as SAMPLERS
     from siamesekit.registry import SCHEDULES as SCHEDULES
+    from siamesekit.registry import STORES as STORES
     from siamesekit.registry import Registry as Registry
     from siamesekit.registry.plugin_files import load_plugin_file as load_plugin_file
 
@@ -202,6 +209,7 @@ _PUBLIC = {
     "Euclidean": "components.distances.euclidean",
     "ExponentialSchedule": "components.schedules.exponential",
     "Flip": "components.augmentations.flip",
+    "Found": "components.stores.store",
     "GlobalPooling": "components.encoders.pooling",
     "Head": "components.encoders.head",
     "HierarchicalSampler": "components.samplers.hierarchical",
@@ -210,12 +218,14 @@ _PUBLIC = {
     "KerasAdam": "components.optimizers.keras_adam",
     "L2Normalize": "components.encoders.head",
     "LOSSES": "registry",
+    "LanceDB": "components.stores.lancedb",
     "LinearDiscriminantAnalysis": "components.projections.lda",
     "LinearMap": "components.projections.projection",
     "Loss": "components.losses.loss",
     "LossValue": "components.losses.loss",
     "MATCHERS": "registry",
     "MINERS": "registry",
+    "MemoryMapped": "components.stores.memory_mapped",
     "Matcher": "components.matchers.matcher",
     "Manhattan": "components.distances.manhattan",
     "MinedSampler": "components.samplers.mined",
@@ -238,6 +248,7 @@ _PUBLIC = {
     "Preprocessing": "artifact.saving",
     "Progress": "progress",
     "ProxyAnchorLoss": "components.losses.proxy_anchor",
+    "Qdrant": "components.stores.qdrant",
     "READERS": "registry",
     "REDUCERS": "registry",
     "REGULARIZERS": "registry",
@@ -249,6 +260,7 @@ _PUBLIC = {
     "RunResult": "experiment.run_result",
     "SAMPLERS": "registry",
     "SCHEDULES": "registry",
+    "STORES": "registry",
     "Sampler": "components.samplers.batch",
     "Schedule": "components.schedules.schedule",
     "SemiHardMiner": "components.miners.semi_hard",
@@ -260,6 +272,8 @@ _PUBLIC = {
     "SimilarityModel": "artifact.similarity_model",
     "SquaredEuclidean": "components.distances.squared_euclidean",
     "StepSchedule": "components.schedules.step",
+    "Store": "components.stores.store",
+    "StoreChoice": "gallery.store_choice",
     "Streams": "randomness",
     "SumOfLosses": "components.losses.sum",
     "TripletLoss": "components.losses.triplet",

@@ -85,4 +85,4 @@ def test_a_folder_in_place_of_a_config_gets_the_same_command_again(tmp_path: Pat
 
 def test_an_unknown_kind_has_tables_among_its_choices() -> None:
     for command in (["list", "losss"], ["show", "tabel", "train"]):
-        assert call(*command).stderr.strip().endswith("matchers, tables")
+        assert call(*command).stderr.strip().endswith("matchers, stores, tables")

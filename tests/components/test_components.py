@@ -26,6 +26,7 @@ from torch import nn
 
 import siamesekit
 from helpers import rows_of
+from made_stores import require
 from oracles import every_triplet, positive_pairs, triplets_of
 from patterns import turned, view
 from siamesekit.components.samplers.batch import Batch, Sampler
@@ -89,6 +90,8 @@ SHIPPED = [
     for member in (map(component.member, component.members()) if component.members_from else [component])
 ]
 """All components, and all members of families whose members have options of their own."""
+CONFIGURED = [component for component in SHIPPED if component.kind != "store"]
+"""Those that a run's config can name."""
 
 
 def build(component: Component, options: dict[str, object] | None = None, **runtime: object) -> object:
@@ -519,7 +522,20 @@ def run_learnt_matcher(component: Component) -> None:
         build(component)
 
 
+def run_store(component: Component) -> None:
+    """A row finds itself; `tests/components/stores/test_stores.py` has the rest."""
+    require(component.name)
+    rows = np.eye(4, dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = {"folder": Path(folder), "collection": "rows", "dimensions": 4, "distance": "euclidean"}
+        store = build(component, **runtime)
+        store.add(np.arange(1, 5), rows)
+        assert store.search(rows, 2).ids.tolist() == [[1, 2], [2, 1], [3, 1], [4, 1]]
+        store.drop()
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
+    "store": run_store,
     "matcher": run_matcher,
     "distance": run_distance,
     "loss": run_loss,
@@ -578,7 +594,7 @@ def named(component: Component) -> str:
     return f"{component.kind}-{component.name}"
 
 
-@pytest.mark.parametrize("component", SHIPPED, ids=named)
+@pytest.mark.parametrize("component", CONFIGURED, ids=named)
 def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
     component: Component, tmp_path: Path
 ) -> None:
@@ -609,7 +625,7 @@ def misspelt(name: str) -> list[str]:
     return [name[0] + name, *([name[:-1]] if len(name) > 1 else [])]
 
 
-@pytest.mark.parametrize("component", SHIPPED, ids=named)
+@pytest.mark.parametrize("component", CONFIGURED, ids=named)
 def test_every_misspelt_option_is_caught_with_the_right_one_or_the_choices(
     component: Component, tmp_path: Path
 ) -> None:

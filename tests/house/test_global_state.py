@@ -159,6 +159,7 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "ensemble": lambda p: siamesekit.ensemble([p.model, p.model], [1, 2]).compare(p.photo, p.photo),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),
     "SecondLook": lambda p: enrolled(p).search(p.photo, second_look=siamesekit.SecondLook()),
+    "StoreChoice": lambda p: siamesekit.StoreChoice("memory-mapped"),
     "cluster": lambda p: siamesekit.cluster(
         torch.randn(9, 5, generator=torch.Generator()),
         SimilarityModel(

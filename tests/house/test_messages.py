@@ -44,7 +44,8 @@ OUTPUT = {
     "components/encoders/downloads.py:_download": "a file",
     "files/atomic.py:_probe": "a file",
     "gallery/bound_model.py:_copy": "a file",
-    "gallery/embedding_matrix.py:store": "a file",
+    "components/stores/embedding_matrix.py:overwrite": "a file",
+    "components/stores/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",
 }
 """Where text leaves for a terminal, or for a file by a method of the same name, and why nothing hostile is in it."""

@@ -189,7 +189,7 @@ def test_what_an_extra_names_can_be_imported(extra: str, tmp_path: Path) -> None
         called(sys.executable, "-c", f"import {public[0]}", cwd=tmp_path)
 
 
-USERS = ("parquet", "serve", "matchers", "cluster", "umap")
+USERS = ("parquet", "serve", "matchers", "cluster", "umap", "lancedb", "qdrant")
 """Extras of what the library imports."""
 
 

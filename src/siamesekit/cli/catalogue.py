@@ -75,6 +75,18 @@ MatcherName = Annotated[
 LookAt = Annotated[
     int, typer.Option("--look-at", metavar="B", min=1, help="With --matcher: individuals that are looked at again.")
 ]
+StoreName = Annotated[
+    str,
+    typer.Option(
+        "--store", metavar="NAME", help="Where embeddings are searched: memory-mapped, lancedb, qdrant or a plugin's."
+    ),
+]
+StoreOptions = Annotated[
+    list[str],
+    typer.Option(
+        "--store-option", metavar="KEY=VALUE", help="Option of the store: siamesekit show store NAME. Repeatable."
+    ),
+]
 commands = typer.Typer()
 """The commands of a catalogue, beside the others."""
 
@@ -87,8 +99,10 @@ def enrol(
         Path, typer.Option("--output", "-o", metavar="CATALOGUE", help="Folder of the catalogue; it is created.")
     ],
     reader: Reader = None,
+    store: StoreName = "memory-mapped",
+    store_option: StoreOptions = [],  # noqa: B006 - typer only reads it
     author: Author = None,
-    plugin: Plugin = [],  # noqa: B006 - typer only reads it
+    plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     skip_bad: SkipBad = False,
     as_json: Json = False,
@@ -102,10 +116,13 @@ def enrol(
         shell.require_files(run, photos)
         shell.load_plugins(plugin)
         from siamesekit.gallery.catalogue import enrol as enrol_photos
+        from siamesekit.gallery.store_choice import named_store
 
+        where = named_store(store, store_option)
         if not as_json:
             news_only()
-        catalogue, added = enrol_photos(run, _records(photos, reader), output, shell, skip_bad, device.value, author)
+        records = _records(photos, reader)
+        catalogue, added = enrol_photos(run, records, output, shell, skip_bad, device.value, author, where)
         catalogue.close()
         _tell_added(shell, added, output, as_json)
 
@@ -233,6 +250,7 @@ def info(path: CatalogueArgument, as_json: Json = False, debug: Debug = False) -
         if facts.kept:
             shell.say(f"{facts.kept} known photos without an individual: removed, called bad, or open")
         shell.say(f"model {facts.model[:12]}: encoder {facts.encoder}, {facts.dimensions} dimensions")
+        shell.say(f"searched in store {facts.store}")
         if facts.columns:
             shell.say(f"columns: {', '.join(facts.columns)}")
     return None
@@ -278,7 +296,7 @@ def search(
 
         options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at, matcher_option))
         with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
-            catalogue.require_search(options)
+            catalogue.require_search(options, shell)
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
                 names = [str(files[number]) for number in embedded.kept]

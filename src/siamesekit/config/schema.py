@@ -32,7 +32,7 @@ from siamesekit.config.tables import (
     Table,
 )
 from siamesekit.options import Nested
-from siamesekit.registry import REGISTRIES, Registry, registry_of
+from siamesekit.registry import REGISTRIES, STORES, Registry, registry_of
 from siamesekit.registry.component import Component
 from siamesekit.registry.signatures import Parameter
 from siamesekit.wording import first_of
@@ -77,6 +77,8 @@ def config_schema() -> Schema:
             own = {"weight": WEIGHT_SCHEMA} if kind.startswith(WEIGHTED) else {}
             definitions[kind] = _component_table(registry_of(kind.removeprefix(WEIGHTED)), "name", own, "", "", used)
     for registry in REGISTRIES:
+        if registry is STORES:  # no table of a config has one
+            continue
         for component in concrete(registry):
             definitions[_reference(component)] = _options(component, used)
     return {

@@ -1,8 +1,8 @@
 """The catalogue of known individuals: photos are enrolled, corrected and searched.
 
-`catalogue` is the door. It keeps `database` (who is who, and a journal of every change) and `embedding_matrix` (one row
-per photo), both for one `bound_model`. `enrolling` sorts and embeds new photos, `conditions` chooses among the known
-ones, and `search` ranks them. `discovery` finds individuals among unlabelled photos: `clustering` under `links`,
-`suggestions` for a person, and `counting` from the answers. A `second_look` counts `shared_points`, which the page of a
-match and the picture of `matched_photos` show.
+`catalogue` is the door. It keeps `database` (who is who, and a journal of every change) and one matrix of embeddings (a
+row per photo), both for one `bound_model`; `catalogue_store` keeps the store in step that searches them. `enrolling`
+sorts and embeds new photos, `conditions` chooses among the known ones, and `search` ranks them. `discovery` finds
+individuals among unlabelled photos: `clustering` under `links`, `suggestions` for a person, and `counting` from the
+answers. A `second_look` counts `shared_points`, which the page of a match and the picture of `matched_photos` show.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from siamesekit.files.atomic import write_atomic
 from siamesekit.files.writer_lock import writer
 from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
+from siamesekit.gallery.catalogue_store import FOLDER
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
@@ -41,6 +43,7 @@ from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.gallery.storage import DATABASE, LOCK, MATRICES, Storage, finite
+from siamesekit.gallery.store_choice import OWN, StoreChoice, try_store
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress, progress_here
 from siamesekit.wording import line_of_name
@@ -83,6 +86,7 @@ class CatalogueInfo:
         encoder: name of the model's encoder.
         dimensions: length of an embedding.
         columns: attributes of the photos, as conditions name them.
+        store: the store in which the embeddings are searched, with its options.
     """
 
     individuals: int
@@ -93,6 +97,7 @@ class CatalogueInfo:
     encoder: str
     dimensions: int
     columns: tuple[str, ...]
+    store: str
 
 
 class Catalogue:
@@ -128,7 +133,8 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the store and the database."""
+        self._storage.searched.close()
         self._storage.connection.close()
 
     def __repr__(self) -> str:
@@ -292,6 +298,7 @@ class Catalogue:
                 self._storage.fact("encoder"),
                 int(self._storage.fact("dimensions")),
                 tuple(known_photos.columns(self._storage.connection)),
+                str(self._storage.searched.choice),
             )
 
     def individuals(self) -> dict[str, int]:
@@ -460,13 +467,17 @@ class Catalogue:
         found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
         return [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
 
-    def require_search(self, options: SearchOptions) -> tuple[Gallery, Names]:
+    def require_search(self, options: SearchOptions, progress: Progress | None = None) -> tuple[Gallery, Names]:
         """Check, before any work, that a search can be made as asked; return what it searches.
+
+        Args:
+            options: what is searched, and how.
+            progress: told if the store had lost photos, which are put back.
 
         Raises:
             UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
         """
-        gallery, names = self._gallery(options.where)
+        gallery, names = self._gallery(options.where, progress)
         count = len(names.individuals)
         if options.k is not None and not 1 <= options.k <= count:
             raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
@@ -567,24 +578,32 @@ class Catalogue:
         self._searched = self._chosen = None
         return count
 
-    def _gallery(self, where: str | None) -> tuple[Gallery, Names]:
+    def _gallery(self, where: str | None, progress: Progress | None = None) -> tuple[Gallery, Names]:
         """The photos to search, with their names.
 
         Raises:
             UserError: there are none.
         """
+        with self._storage.telling():
+            self._storage.searched.complete(progress or progress_here())
         with self._storage.reading():
             last = self._storage.last_change()
             if self._searched is None or self._searched[0] != last:
-                self._searched = last, *known_photos.read(self._storage.connection, self._storage.matrix)
+                gallery, names = known_photos.read(self._storage.connection, self._storage.matrix)
+                self._searched = last, self._found_by_store(gallery, whole=True), names
             _, gallery, names = self._searched
             if not len(gallery):
                 raise UserError("the catalogue is empty: add photos to it (siamesekit add CATALOGUE INPUT)")
             if where is None:
                 return gallery, names
             if self._chosen is None or self._chosen[:2] != (last, where):
-                self._chosen = last, where, *known_photos.chosen(self._storage.connection, gallery, names, where)
+                part, part_names = known_photos.chosen(self._storage.connection, gallery, names, where)
+                self._chosen = last, where, self._found_by_store(part, whole=False), part_names
             return self._chosen[2:]
+
+    def _found_by_store(self, gallery: Gallery, whole: bool) -> Gallery:
+        """A gallery, all of the catalogue or a part of it, that is searched in the catalogue's store."""
+        return replace(gallery, find=self._storage.searched.find(gallery, whole))
 
     def _trained(self, individuals: Sequence[str]) -> NDArray[np.bool_]:
         """Which individuals have, or have had, the name of one that trained the model."""
@@ -604,6 +623,7 @@ def enrol(
     skip_bad: bool = False,
     device: DeviceChoice = "auto",
     author: str | None = None,
+    store: str | StoreChoice = OWN,
 ) -> tuple[Catalogue, Added]:
     """Create a catalogue for a run's model, and add photos to it.
 
@@ -617,17 +637,21 @@ def enrol(
         skip_bad: whether to leave out photos that cannot be read.
         device: device on which the model runs.
         author: who makes the change; by default the user of this process.
+        store: where the embeddings are searched: a store's name, or one with options.
 
     Raises:
         ArtifactError: the run has no model.
         DataError: the photos cannot be used as asked.
         OutputError: the folder holds something else, or a catalogue with photos.
+        ComponentError: no store has this name, or an option is wrong.
     """
+    choice = StoreChoice(store) if isinstance(store, str) else store
+    choice.check()
     folder, target = model_folder(Path(run)), Path(catalogue)
     digest = model_digest(folder)
     shown = line_of_name(str(target))
     if not (target / DATABASE).exists():
-        _create(target, Path(run), digest, device)
+        _create(target, Path(run), digest, device, choice)
     opened = Catalogue(target, device, author)
     try:
         info = opened.info()
@@ -635,6 +659,8 @@ def enrol(
             raise OutputError(f"{shown} is a catalogue already; to add photos to it: siamesekit add {shown} INPUT")
         if info.model != digest:
             raise OutputError(f"{shown} is the catalogue of another model; choose another folder")
+        if info.store != str(choice):
+            raise OutputError(f"{shown} is a catalogue with store {info.store}; choose another folder")
         return opened, opened.add(records, progress, skip_bad)
     except BaseException:
         opened.close()
@@ -654,13 +680,16 @@ def _names(photos: Sequence[Photo]) -> list[str]:
     return [str(photo) if isinstance(photo, str | Path) else f"photo {n}" for n, photo in enumerate(photos, 1)]
 
 
-def _create(target: Path, run: Path, digest: str, device: DeviceChoice) -> None:
+def _create(target: Path, run: Path, digest: str, device: DeviceChoice, store: StoreChoice) -> None:
     """Create an empty catalogue; its database comes last and whole."""
-    own, shown = {MATRICES, LOCK, MODELS}, line_of_name(str(target))
+    own, shown = {MATRICES, LOCK, MODELS, FOLDER}, line_of_name(str(target))
     if target.exists() and (not target.is_dir() or {entry.name for entry in target.iterdir()} - own):
         raise OutputError(f"{shown} exists and is not a catalogue; choose another folder")
     model = model_folder(run)
-    facts = facts_of(load(model, device), run, digest)
+    loaded = load(model, device)
+    try_store(store, loaded)
+    facts = facts_of(loaded, run, digest)
+    facts |= {"store": store.text(), "collection": f"siamesekit-{secrets.token_hex(8)}"}
     try:
         (target / MATRICES).mkdir(parents=True, exist_ok=True)
     except OSError as error:

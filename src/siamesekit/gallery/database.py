@@ -185,13 +185,20 @@ def rehearsal(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def fact(connection: sqlite3.Connection, key: str) -> str:
+def fact(connection: sqlite3.Connection, key: str, default: str | None = None) -> str:
     """One fact about the catalogue, such as the digest of its model.
+
+    Args:
+        connection: the database.
+        key: name of the fact.
+        default: for catalogues that do not name it; None: it must be there.
 
     Raises:
         ArtifactError: it is missing.
     """
     found = connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+    if found is None and default is not None:
+        return default
     if found is None:
         raise ArtifactError(f"the catalogue is altered: it does not name its {key}; restore a copy of it")
     return str(found[0])

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix, RowBatch
 from siamesekit.data.records import Record
 from siamesekit.errors import UserError
 from siamesekit.gallery.conditions import parse
-from siamesekit.gallery.embedding_matrix import EmbeddingMatrix, RowBatch
 from siamesekit.gallery.enrolling import NewPhoto, box_of
 from siamesekit.gallery.search import Gallery, Names
 from siamesekit.wording import near

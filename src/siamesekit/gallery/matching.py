@@ -104,7 +104,7 @@ def match(
     """
     progress = progress or Progress()
     _check_attribute(records, encounter)
-    catalogue.require_search(options)
+    catalogue.require_search(options, progress)
     photos: dict[tuple[str, str], Sighting] = {}
     unusable: list[UnusablePhoto] = []
     for record, digest in zip(records, fingerprints(records, progress), strict=True):

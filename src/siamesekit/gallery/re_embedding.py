@@ -8,12 +8,12 @@ from pathlib import Path
 
 from siamesekit.artifact.loading import load, model_folder
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.gallery import known_photos
 from siamesekit.gallery.bound_model import copy_model, model_digest, remove_model
-from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
 from siamesekit.gallery.enrolling import box_of, fingerprints
 from siamesekit.gallery.identifying import trained_individuals
 from siamesekit.gallery.storage import BATCH, MATRICES, Storage, finite
@@ -49,7 +49,7 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
         copy_model(folder, storage.path, digest)
         facts = facts_of(model, run, digest, int(storage.fact("matrix").partition("-")[0]) + 1)
         matrix = EmbeddingMatrix(storage.path / MATRICES / facts["matrix"], int(facts["dimensions"]))
-        former = storage.matrix.file
+        former, collection, size = storage.matrix.file, storage.searched.collection, int(storage.fact("dimensions"))
         batches = []
         for start in range(0, len(records), BATCH):
             embedded = finite(model.embed_records(records[start : start + BATCH], progress))
@@ -60,6 +60,7 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
             for key, value in facts.items():
                 storage.connection.execute("UPDATE facts SET value = ? WHERE key = ?", (value, key))
             storage.change("re-embed", f"{len(records)} photos, from model {old[:12]} to {digest[:12]}")
+        storage.searched.drop(collection, size)
         with suppress(OSError):  # what nothing refers to any more
             former.unlink()
             if old != digest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,9 @@ Scoring = Literal["nearest", "mean"] | int
 many nearest ones."""
 MEMORY = 1 << 28
 """Bytes of distances kept at a time when those to all photos are needed."""
+Find = Callable[[Tensor, int], tuple[NDArray[np.int64], Tensor]]
+"""Finds the k photos nearest to each query `[Q, D]`: indices in the gallery and distances, `[Q, k]` each, the nearest
+first, equal ones in the order of the indices."""
 WIDER = 4
 """Factor by which the search for k individuals widens while too few individuals are among the nearest photos."""
 
@@ -98,14 +101,24 @@ class Gallery:
         embeddings: `[N, D]`.
         photos: numbers of the photos, `[N]`, ascending.
         individuals: index of each photo's individual, int64 `[N]`, 0 … I − 1; equal distances are ordered by it.
+        find: how the nearest photos are found; None: exactly, among the embeddings.
     """
 
     embeddings: Tensor
     photos: NDArray[np.int64]
     individuals: NDArray[np.int64]
+    find: Find | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def nearest(self, queries: Tensor, k: int, distance: Distance) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The k photos nearest to each query `[Q, D]`, or all if there are fewer: indices and distances, `[Q, k]`."""
+        if self.find is None:
+            found = nearest(queries, self.embeddings, k, distance)
+            return found.index.numpy(), found.distance.double().numpy()
+        index, far = self.find(queries, min(k, len(self)))
+        return index, far.double().numpy()
 
 
 @dataclass(frozen=True)
@@ -149,8 +162,7 @@ def rank(
     count = int(gallery.individuals.max()) + 1
     if scoring == "nearest" and not together:
         return _by_nearest(queries, gallery, distance, min(k, count))
-    photos = nearest(queries, gallery.embeddings, k, distance)
-    index, near = photos.index.numpy(), photos.distance.double().numpy()
+    index, near = gallery.nearest(queries, k, distance)
     segments = Segments(gallery.individuals, count)
     score, smallest, best = (np.empty((len(queries), count)) for _ in range(3))
     rows = max(1, MEMORY // (8 * len(gallery)))
@@ -274,8 +286,7 @@ def _by_nearest(queries: Tensor, gallery: Gallery, distance: Distance, k: int) -
     left, wide = np.arange(len(queries)), k
     first: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
     while len(left):
-        found = nearest(queries[torch.from_numpy(left)], gallery.embeddings, wide, distance)
-        index, near = found.index.numpy(), found.distance.double().numpy()
+        index, near = gallery.nearest(queries[torch.from_numpy(left)], wide, distance)
         if first is None:
             first = index, near
         short = []

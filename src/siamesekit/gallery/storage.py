@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.data.loading import UnusablePhoto
-from siamesekit.errors import DataError, RunError, UserError
+from siamesekit.errors import ArtifactError, DataError, RunError, UserError
 from siamesekit.files.writer_lock import user, writer
 from siamesekit.gallery import database, known_photos
 from siamesekit.gallery.bound_model import load_bound
-from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
+from siamesekit.gallery.catalogue_store import CatalogueStore
 from siamesekit.gallery.enrolling import NewPhoto, thumbnails
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress
@@ -40,6 +41,7 @@ class Storage:
 
     Attributes:
         connection: connection to the database.
+        searched: the store in which the embeddings are searched.
 
     Raises:
         ArtifactError: there is no catalogue, or it is damaged.
@@ -50,6 +52,7 @@ class Storage:
         self.device = device
         self.author = (author or user()).encode(errors="backslashreplace").decode()
         self.connection = database.connect(path / DATABASE)
+        self.searched = CatalogueStore(self)
         self._model: tuple[str, SimilarityModel] | None = None
 
     @property
@@ -63,12 +66,23 @@ class Storage:
 
     @property
     def matrix(self) -> EmbeddingMatrix:
-        """The embeddings of all known photos."""
-        return EmbeddingMatrix(self.path / MATRICES / self.fact("matrix"), int(self.fact("dimensions")))
+        """The embeddings of all known photos.
+
+        Raises:
+            ArtifactError: its name leads out of the catalogue's folder.
+        """
+        name = self.fact("matrix")
+        if Path(name).name != name:
+            raise ArtifactError("the catalogue is altered: its embeddings are elsewhere; restore a copy of it")
+        return EmbeddingMatrix(self.path / MATRICES / name, int(self.fact("dimensions")))
 
     def fact(self, key: str) -> str:
         """One fact about the catalogue, such as the digest of its model."""
         return database.fact(self.connection, key)
+
+    def fact_or(self, key: str, default: str) -> str:
+        """One fact about the catalogue, or a default for those that do not name it."""
+        return database.fact(self.connection, key, default)
 
     def change(self, command: str, summary: str, undoes: int | None = None) -> int:
         """Write an entry of the journal, now and by the author; return its number."""
@@ -118,9 +132,10 @@ class Storage:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements or none."""
-        with database.transaction(self.connection):
+        """All statements or none, with the store in step."""
+        with self.searched.changing(), database.transaction(self.connection):
             yield
+            self.searched.add_missing()
 
     @contextmanager
     def rehearsal(self, undone: int | None) -> Iterator[None]:
@@ -172,7 +187,7 @@ class Storage:
             small = thumbnails(photos)
             first = known_photos.count(self.connection)
             batch = matrix.store(first, finite(embeddings).numpy())
-            with self.transaction():
+            with database.transaction(self.connection):
                 known_photos.note(self.connection, [batch])
                 numbered = list(enumerate(photos, first + 1))
                 known_photos.insert(self.connection, numbered, small)

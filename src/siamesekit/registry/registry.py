@@ -474,6 +474,15 @@ MATCHERS = Registry(
     frozenset(),
     accept="siamesekit.components.matchers.accepted:accepted",
 )
+STORES = Registry(
+    "store",
+    "stores",
+    "where a catalogue's embeddings are searched",
+    "siamesekit.components.stores",
+    "STORES",
+    frozenset({"folder", "collection", "dimensions", "distance"}),
+    accept="siamesekit.components.stores.accepted:accepted",
+)
 LOSSES = Registry(
     "loss",
     "losses",
@@ -554,9 +563,9 @@ OPTIMIZERS = Registry(
 
 REGISTRIES: tuple[Registry, ...] = (
     READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, PROJECTIONS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS,
-    OPTIMIZERS, SCHEDULES, MATCHERS,
+    OPTIMIZERS, SCHEDULES, MATCHERS, STORES,
 )  # fmt: skip
-"""All registries, in the order in which a run uses them; a catalogue's second look uses matchers."""
+"""All registries, in the order in which a run uses them; a catalogue uses matchers and stores."""
 
 
 def _origin(factory: Callable[..., Any], registering: str) -> str:

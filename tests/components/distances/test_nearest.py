@@ -21,7 +21,8 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.distances.dot import Dot
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.distances.manhattan import Manhattan
-from siamesekit.components.distances.nearest import Neighbours, nearest
+from siamesekit.components.distances.nearest import Neighbours, PreparedGallery, nearest
+from siamesekit.components.distances.scan import prepare, scan_of
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
 
 
@@ -284,7 +285,7 @@ def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(mon
 @pytest.mark.parametrize("case", CASES)
 def test_the_margin_bounds_the_error_of_every_score(case: str, ranks_as: str, dtype: torch.dtype) -> None:
     embeddings = CASES[case]()
-    scan = retrieval._scan(embeddings, embeddings, ranks_as, dtype)  # type: ignore[arg-type]
+    scan = scan_of(embeddings, prepare(embeddings, ranks_as, dtype))  # type: ignore[arg-type]
     assert scan is not None
     scores = (scan.queries.double() @ scan.gallery.double().T).numpy().astype(np.longdouble)
     exact = embeddings.numpy().astype(np.longdouble)
@@ -301,7 +302,7 @@ def test_the_margin_is_of_use() -> None:
         working = torch.float64 if dtype == torch.float64 else torch.float32
         unit = torch.nn.functional.normalize(normal(500, 128, dtype=working), dim=1)
         for ranks_as in ("euclidean", "cosine", "dot"):
-            scan = retrieval._scan(unit, unit, ranks_as, dtype)
+            scan = scan_of(unit, prepare(unit, ranks_as, dtype))
             assert scan is not None
             assert 0 < scan.margin.max() < most
             assert scan.queries.shape == unit.shape  # offsets that are equal are not multiplied
@@ -392,3 +393,43 @@ def test_on_a_gpu_as_its_own_full_sort_says_in_any_chunks(distance: Distance) ->
         assert_equal(found, again)
         on_cpu = by_sort(embeddings.cpu(), embeddings.cpu(), 9, distance, own.cpu())
         torch.testing.assert_close(found.distance.cpu(), on_cpu.distance, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("lost", [torch.empty(0, 6), torch.full((3, 6), torch.nan)], ids=["finite", "NaN"])
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("distance", [Euclidean(), Cosine(), Dot(), CityBlock()], ids=name)
+def test_a_gallery_that_is_searched_in_passes_gives_the_same(
+    distance: Distance, bf16: bool, lost: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many queries and little memory: several chunks of columns, of which two are kept at a time."""
+    monkeypatch.setattr(retrieval, "COLUMNS", 64)
+    monkeypatch.setattr(retrieval, "AT_ONCE", 40)
+    embeddings = torch.cat([normal(500, 6), normal(150, 6).round(), lost])
+    queries, own = embeddings[-200:], torch.arange(len(embeddings) - 200, len(embeddings))
+    passes = []
+    search = retrieval._Search._search
+
+    def spied(self: retrieval._Search, *given: object) -> None:
+        passes.append(given[-1])
+        search(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(retrieval._Search, "_search", spied)
+    for k, mine in ((1, None), (3, None), (4, own), (9, own)):
+        found = nearest(queries, embeddings, k, distance, mine, bf16=bf16, memory=40 * 64 * 4 * 2)
+        expected = by_sort(queries, embeddings, k, distance, mine)
+        assert torch.equal(found.index, expected.index)
+        torch.testing.assert_close(found.distance, expected.distance, rtol=0, atol=0, equal_nan=True)
+    assert max(passes) > 0
+
+
+def test_a_prepared_gallery_gives_the_same_for_every_search_and_is_not_copied() -> None:
+    unit = torch.nn.functional.normalize(normal(400, 16), dim=1)
+    repeated = torch.cat([unit, unit[:50], unit[:50]])
+    for gallery in (unit, repeated, normal(300, 16)):
+        for distance in (Cosine(), Euclidean(), Dot()):
+            prepared = PreparedGallery(gallery, distance, bf16=False)
+            for k in (1, 2, 7, 1):
+                assert_equal(prepared.nearest(unit[:20], k), by_sort(unit[:20], gallery, k, distance))
+    for ranks_as in ("cosine", "euclidean", "dot"):
+        assert prepare(unit, ranks_as, torch.float32).rows.data_ptr() == unit.data_ptr()
+    assert prepare(2 * unit, "cosine", torch.float32).rows.data_ptr() != unit.data_ptr()

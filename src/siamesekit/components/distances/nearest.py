@@ -8,13 +8,14 @@ estimated, so the result depends neither on the precision of the scan nor on its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamesekit.components.distances.distance import Distance, DistanceLike, RanksAs, as_distance, unit
+from siamesekit.components.distances.copies import Copies, copies_in
+from siamesekit.components.distances.distance import Distance, DistanceLike, RanksAs, as_distance
+from siamesekit.components.distances.scan import Scan, ScanGallery, prepare, scan_of
 from siamesekit.hardware.cpu import multiplies_bf16
 from siamesekit.hardware.float32 import at_least_float32, full_precision
 
@@ -24,10 +25,10 @@ COLUMNS = 4096
 """Gallery rows per product: few enough to stay in the cache with the queries."""
 BLOCK = 32
 """Columns per block. The scan keeps the minimum of each block, and searches only blocks with a small minimum."""
+AT_ONCE = 512
+"""Queries per product if the gallery is searched in several passes."""
 VALUES = 1 << 17
 """Number of coordinates that are compared again at a time: few enough to stay in the cache."""
-PREPARED = 8192
-"""Rows prepared for the scan at a time."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,140 +96,94 @@ def nearest(
     tensor([[1., 3.],
             [1., 5.]])
     """
-    distance = as_distance(distance)
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise ValueError(f"queries {list(queries.shape)} and gallery {list(gallery.shape)} are not [Q, D] and [N, D]")
-    if own is not None and (own.shape != queries.shape[:1] or (own.numel() and not _within(own, len(gallery)))):
-        raise ValueError(f"own must be the index of each query in the gallery, [Q], 0 … {len(gallery) - 1}")
-    if k < 0:
-        raise ValueError(f"k must be at least 0, not {k}")
-    queries, gallery = at_least_float32(queries), at_least_float32(gallery)
-    k = min(k, len(gallery) - (own is not None))
-    index = torch.empty(len(queries), max(k, 0), dtype=torch.int64, device=gallery.device)
-    found = Neighbours(index, gallery.new_empty(index.shape))
-    if not index.numel():
-        return found
-    kept = _first_copies(gallery, k + (own is not None))
-    if len(kept) < len(gallery):
-        gallery = gallery[kept]
-        if own is not None:
+    queries = at_least_float32(queries)
+    return PreparedGallery(gallery, distance, bf16=bf16, memory=memory).nearest(queries, k, own)
+
+
+class PreparedGallery:
+    """A gallery `[N, D]` that is prepared once and searched many times, as `nearest` does.
+
+    What the first search prepares is kept: for scans in bfloat16, half the bytes of the gallery; for scans in the type
+    of the gallery nothing, unless its embeddings must be changed (not of length 1 for `cosine`; of different lengths,
+    or far from zero, for `euclidean`).
+
+    Args:
+        gallery: embeddings; they must not change.
+        distance: as for `nearest`.
+        bf16: as for `nearest`.
+        memory: as for `nearest`.
+    """
+
+    def __init__(
+        self, gallery: Tensor, distance: DistanceLike, *, bf16: bool | None = None, memory: int | None = None
+    ) -> None:
+        self.gallery = at_least_float32(gallery)
+        self.distance = as_distance(distance)
+        self.memory = memory or MEMORY
+        ranks_as: RanksAs | None = getattr(self.distance, "ranks_as", None)
+        self._ranks_as = ranks_as
+        self._bf16 = _multiplies_bf16(gallery.device) if bf16 is None else bf16
+        self._copies: Copies | None = None
+        self._kept: tuple[int, Tensor | None, Tensor] | None = None
+        self._prepared: dict[torch.dtype, ScanGallery] = {}
+
+    def __len__(self) -> int:
+        return len(self.gallery)
+
+    @torch.no_grad()
+    def nearest(self, queries: Tensor, k: int, own: Tensor | None = None) -> Neighbours:
+        """The k nearest neighbours of each query `[Q, D]`, as `nearest` gives them.
+
+        Raises:
+            ValueError: the shapes do not fit, k is negative, or an index in `own` is not in the gallery.
+        """
+        whole = self.gallery
+        if queries.ndim != 2 or whole.ndim != 2 or queries.shape[1] != whole.shape[1]:
+            raise ValueError(f"queries {list(queries.shape)} and gallery {list(whole.shape)} are not [Q, D] and [N, D]")
+        if own is not None and (own.shape != queries.shape[:1] or (own.numel() and not _within(own, len(whole)))):
+            raise ValueError(f"own must be the index of each query in the gallery, [Q], 0 … {len(whole) - 1}")
+        if k < 0:
+            raise ValueError(f"k must be at least 0, not {k}")
+        queries = at_least_float32(queries)
+        k = min(k, len(whole) - (own is not None))
+        index = torch.empty(len(queries), max(k, 0), dtype=torch.int64, device=whole.device)
+        found = Neighbours(index, whole.new_empty(index.shape))
+        if not index.numel():
+            return found
+        kept, gallery = self._without_copies(k + (own is not None))
+        if kept is not None and own is not None:
             place = torch.searchsorted(kept, own).clamp_max(len(kept) - 1)
             own = torch.where(kept[place] == own, place, -1)
-    search = _Search(queries, gallery, k, distance, own, memory or MEMORY)
-    with full_precision(gallery.device):  # the error bounds assume the nominal precision
-        left = torch.arange(len(queries), device=gallery.device)
-        ranks_as: RanksAs | None = getattr(distance, "ranks_as", None)
-        if ranks_as is not None and (_multiplies_bf16(gallery.device) if bf16 is None else bf16):
-            left = search.into(found, left, _scan(queries, gallery, ranks_as, torch.bfloat16), 4 * k + 64)
-        if len(left):
-            scan = None if ranks_as is None else _scan(queries, gallery, ranks_as, gallery.dtype)
-            search.into(found, left, scan)
-    return Neighbours(kept[found.index], found.distance)
+        search = _Search(queries, gallery, k, self.distance, own, self.memory)
+        with full_precision(gallery.device):  # the error bounds assume the nominal precision
+            left = torch.arange(len(queries), device=gallery.device)
+            if self._ranks_as is not None and self._bf16:
+                left = search.into(found, left, self._scan(queries, gallery, torch.bfloat16), 4 * k + 64)
+            if len(left):
+                search.into(found, left, self._scan(queries, gallery, gallery.dtype))
+        return found if kept is None else Neighbours(kept[found.index], found.distance)
 
+    def _scan(self, queries: Tensor, gallery: Tensor, dtype: torch.dtype) -> Scan | None:
+        """A scan of the gallery without copies, prepared in an earlier search if there was one."""
+        if self._ranks_as is None:
+            return None
+        if dtype not in self._prepared:
+            self._prepared[dtype] = prepare(gallery, self._ranks_as, dtype)
+        return scan_of(queries, self._prepared[dtype])
 
-class _Scan(NamedTuple):
-    """Rows whose products are scores, which order the gallery as the distance does up to an error.
+    def _without_copies(self, copies: int) -> tuple[Tensor | None, Tensor]:
+        """The gallery without rows that follow `copies` equal rows, which cannot be neighbours, and their indices.
 
-    Attributes:
-        queries: `[Q, K]`.
-        gallery: `[N, K]`.
-        margin: float64 `[Q]`. If two scores, before rounding to their type, differ by more than this, the photo with
-            the lower score is strictly nearer.
-    """
-
-    queries: Tensor
-    gallery: Tensor
-    margin: Tensor
-
-
-class _Points(NamedTuple):
-    """Embeddings as points for the scan, with bounds of their rounding error.
-
-    Attributes:
-        rows: `[N, D]` in the type of the scan.
-        norms: float64 `[N]`, norms of the points before rounding to that type.
-        residuals: float64 `[N]`, upper bounds of the distance of `rows` from the exact points.
-        offsets: float64 `[N]`, half the squared norms for `euclidean`; 0 for `cosine` and `dot`.
-    """
-
-    rows: Tensor
-    norms: Tensor
-    residuals: Tensor
-    offsets: Tensor
-
-
-def _scan(queries: Tensor, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> _Scan | None:
-    """Prepare a scan in a float type; None if its error has no finite bound.
-
-    Let q, g be the points: embeddings, minus a common centre for `euclidean`, divided by their lengths for `cosine`.
-    The exact score is |g|²/2 − q·g for `euclidean`, and −q·g for `cosine` and `dot`. Up to a constant per query it
-    equals |q − g|²/2, 1 − cos or −q·g. With g̃ = g + r rounded to the type, the error bound is the sum of three terms:
-    the rounding of the points, at most |r_q||g̃| + |q||r_g| (Cauchy and Schwarz); the rounding of a sum of K products in
-    any order; and the rounding of the distance computed row by row. The margin is twice the bound.
-    """
-    working, size = torch.finfo(gallery.dtype), gallery.shape[1]
-    centre = _centre(gallery) if ranks_as == "euclidean" else None
-    q, g = (_points(rows, centre, ranks_as, dtype) for rows in (queries, gallery))
-    longest, residual, offset = (float(values.max()) for values in (g.norms + g.residuals, g.residuals, g.offsets))
-    products = torch.finfo(torch.float32).eps if dtype == torch.bfloat16 else torch.finfo(dtype).eps
-    error = q.residuals * longest + q.norms * residual
-    error += (size + 8) * products * ((q.norms + q.residuals) * longest + offset)
-    values = q.norms * longest if ranks_as == "dot" else (q.norms + longest) ** 2 / 2
-    error += (size + 16) * working.eps * (values.clamp_min(ranks_as == "cosine") + offset)
-    error += 4 * size * torch.finfo(dtype).tiny  # underflow; `_points` rounds subnormal numbers to 0
-    # Scores, offsets and the sums of the distance must not overflow, neither in the type of the scan, whose range may
-    # be narrower (bfloat16 has that of float32), nor in that of the embeddings.
-    largest = float((q.norms + longest).square().max())
-    in_range = largest < min(torch.finfo(dtype).max, working.max) / 4  # False for NaN
-    if not in_range or not bool(torch.isfinite(error).all()):
-        return None
-    spread = (offset - float(g.offsets.min())) / 2
-    if spread <= 0.05 * float(error.median()):  # the offsets of unit embeddings are equal up to rounding
-        error += spread
-        parts: list[Tensor] = []
-    else:
-        parts = _split(g.offsets, dtype, 3 if dtype == torch.bfloat16 else 1)
-    padding = -(size + len(parts)) % 32 if parts else 0
-    columns = [column[:, None] for column in parts]
-    ones = q.rows.new_ones(len(queries), len(parts))
-    return _Scan(
-        torch.cat([-q.rows, ones, q.rows.new_zeros(len(queries), padding)], dim=1) if parts else -q.rows,
-        torch.cat([g.rows, *columns, g.rows.new_zeros(len(gallery), padding)], dim=1) if parts else g.rows,
-        2 * 1.01 * error,
-    )
-
-
-def _points(embeddings: Tensor, centre: Tensor | None, ranks_as: RanksAs, dtype: torch.dtype) -> _Points:
-    eps, size = torch.finfo(embeddings.dtype).eps, embeddings.shape[1]
-    chunks = []
-    for chunk in embeddings.split(PREPARED):
-        if ranks_as == "cosine":
-            exact, relative = unit(chunk), (size + 8) * eps  # normalized as by `cosine_similarity`
-        else:
-            exact, relative = (chunk, 0.0) if centre is None else (chunk - centre, eps)
-        rows = exact.to(dtype)
-        rows = torch.where(rows.abs() < torch.finfo(dtype).tiny, 0, rows)  # as bfloat16 instructions do
-        norms = exact.norm(dim=1).double() * (1 + (size + 8) * eps)
-        rounding = (exact - rows).norm(dim=1).double() * (1 + (size + 8) * eps)
-        offsets = exact.double().square().sum(dim=1) / 2 if ranks_as == "euclidean" else torch.zeros_like(norms)
-        chunks.append(_Points(rows, norms, rounding + relative * norms, offsets))
-    return _Points(*(torch.cat(column) for column in zip(*chunks, strict=True)))
-
-
-def _centre(gallery: Tensor) -> Tensor | None:
-    """The mean of the gallery if subtracting it makes the points much shorter, and so reduces the error; else None."""
-    mean = gallery.double().mean(dim=0) if gallery.shape[0] <= PREPARED else gallery.mean(dim=0).double()
-    squares = float(torch.stack([chunk.double().square().sum() for chunk in gallery.split(PREPARED)]).sum())
-    return mean.to(gallery.dtype) if float(mean.square().sum()) > 0.5 * squares / len(gallery) else None
-
-
-def _split(values: Tensor, dtype: torch.dtype, parts: int) -> list[Tensor]:
-    """Values as a sum of `parts` values of a narrower type, each the remainder of those before it."""
-    found: list[Tensor] = []
-    for _ in range(parts):
-        found.append(values.to(dtype))
-        values = values - found[-1].double()
-    return found
+        Otherwise every collapsed embedding would be a candidate of every query. None: all rows are kept.
+        """
+        if self._copies is None:
+            self._copies = copies_in(self.gallery)
+        copies = min(copies, self._copies.most)
+        if self._kept is None or self._kept[0] != copies:
+            self._prepared.clear()
+            kept = self._copies.first(copies)
+            self._kept = copies, kept, self.gallery if kept is None else self.gallery[kept]
+        return self._kept[1:]
 
 
 class _Search:
@@ -258,70 +213,101 @@ class _Search:
         self.columns = self.blocks * self.width
         self.chunks = -(-len(gallery) // self.columns)
 
-    def into(self, found: Neighbours, rows: Tensor, scan: _Scan | None, most: int | None = None) -> Tensor:
+    def into(self, found: Neighbours, rows: Tensor, scan: Scan | None, most: int | None = None) -> Tensor:
         """Fill in the neighbours of some queries; return the undecided ones, with more than `most` blocks to search.
 
         If most of the first queries are undecided, the others are not tried.
         """
         dtype = self.gallery.dtype if scan is None else scan.gallery.dtype
-        at_once = max(1, min(self.memory // (self.chunks * self.columns * dtype.itemsize), len(rows)))
-        buffer = torch.empty(at_once * self.chunks * self.columns, dtype=dtype, device=self.gallery.device)
+        chunk = self.columns * dtype.itemsize
+        at_once, pass_ = max(1, min(self.memory // (self.chunks * chunk), len(rows))), self.chunks
+        if at_once < min(len(rows), AT_ONCE) and self.k <= self.blocks:  # many queries at a time are faster
+            at_once = max(1, min(AT_ONCE, len(rows), self.memory // chunk))
+            pass_ = min(self.chunks, max(1, self.memory // (at_once * chunk)))
+        buffer = torch.empty(at_once * pass_ * self.columns, dtype=dtype, device=self.gallery.device)
         left = []
         for start in range(0, len(rows), at_once):
             chosen = rows[start : start + at_once]
-            scores = buffer[: len(chosen) * self.chunks * self.columns].view(self.chunks, len(chosen), self.columns)
-            undecided = self._candidates(found, chosen, scores, scan, most)
+            undecided = self._passes(found, chosen, buffer, pass_, scan, most)
             left.append(undecided)
             if start == 0 and len(undecided) > len(chosen) / 2:
                 left.append(rows[len(chosen) :])
                 break
         return torch.cat(left)
 
-    def _candidates(
-        self, found: Neighbours, rows: Tensor, scores: Tensor, scan: _Scan | None, most: int | None
+    def _passes(
+        self, found: Neighbours, rows: Tensor, buffer: Tensor, pass_: int, scan: Scan | None, most: int | None
     ) -> Tensor:
-        minima = self._scores(rows, scores, scan)
-        kth = minima.float() if minima.dtype == torch.bfloat16 else minima
-        if kth.is_cuda:  # kthvalue is not deterministic on CUDA
-            kth = kth.topk(self.k, dim=1, largest=False).values.amax(dim=1).double()
-        else:
-            kth = kth.kthvalue(self.k, dim=1).values.double()
-        if scan is None:  # values of the distance, whose last bits may depend on the shape
-            eps = torch.finfo(scores.dtype).eps
-            finite = torch.where(scores.isinf(), 0, scores)
-            largest = finite.abs().amax(dim=(0, 2)).double()
-            if bool((scores < 0).any()):  # terms of either sign: the error scales with the terms, not with the sum
-                norms = (side.double().norm(dim=1).nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
-                largest = largest.maximum(next(norms) * next(norms).max())
-            limit = kth + 2 * (self.gallery.shape[1] + 32) * eps * largest
-            # near the largest float, overflow may depend on the order of summation: exclude nothing
-            limit = torch.where(largest < torch.finfo(scores.dtype).max / 4, limit, torch.inf)
-        else:
-            limit = kth + scan.margin[rows]
-            if scores.dtype == torch.bfloat16:  # rounding is monotone: a rounded score stays within the limit
-                limit = limit + kth.abs() * (1.001 / 256)
-        limit = limit.to(scores.dtype)
-        hits = (minima <= limit[:, None]).sum(dim=1)
+        """Search the gallery for some queries, `pass_` chunks at a time; return the undecided queries.
+
+        The k-th smallest of some block minima of the passes so far is at least the k-th smallest score of these passes.
+        """
+        undecided = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        best = buffer.new_empty(len(rows), 0)
+        largest = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+        for first in range(0, self.chunks, pass_):
+            chunks = min(pass_, self.chunks - first)
+            scores = buffer[: chunks * len(rows) * self.columns].view(chunks, len(rows), self.columns)
+            minima = self._scores(rows, scores, scan, first)
+            few = minima
+            if self.k <= self.blocks // 4 and pass_ < self.chunks:  # nearly the same bound, from fewer numbers
+                few = minima.view(len(rows), chunks, self.blocks).amin(dim=1)
+            pool = torch.cat([best, few], dim=1)
+            pool = pool.float() if pool.dtype == torch.bfloat16 else pool
+            best = pool.topk(min(self.k, pool.shape[1]), dim=1, largest=False).values.to(buffer.dtype)
+            kth = best.amax(dim=1).double()
+            if scan is None:
+                largest = largest.maximum(self._largest(rows, scores))
+                limit = self._limit(kth, largest, torch.finfo(scores.dtype))
+            else:
+                limit = kth + scan.margin[rows]
+                if scores.dtype == torch.bfloat16:  # rounding is monotone: a rounded score stays within the limit
+                    limit = limit + kth.abs() * (1.001 / 256)
+            hit = minima <= limit.to(scores.dtype)[:, None]
+            if most is not None:
+                undecided |= hit.sum(dim=1) > most
+            self._search(found, rows, scores, hit & ~undecided[:, None], limit.to(scores.dtype), first)
+        return rows[undecided]
+
+    def _largest(self, rows: Tensor, scores: Tensor) -> Tensor:
+        """The size of the terms of distances `[chunks, rows, columns]`, with which their error scales: `[rows]`."""
+        largest = torch.where(scores.isinf(), 0, scores).abs().amax(dim=(0, 2)).double()
+        if bool((scores < 0).any()):  # terms of either sign: the error scales with the terms, not with the sum
+            norms = (side.double().norm(dim=1).nan_to_num(0, 0, 0) for side in (self.queries[rows], self.gallery))
+            largest = largest.maximum(next(norms) * next(norms).max())
+        return largest
+
+    def _limit(self, kth: Tensor, largest: Tensor, form: torch.finfo) -> Tensor:
+        """The limit of distances, whose last bits may depend on the shape: `[rows]`."""
+        limit = kth + 2 * (self.gallery.shape[1] + 32) * form.eps * largest
+        # near the largest float, overflow may depend on the order of summation: exclude nothing
+        return torch.where(largest < form.max / 4, limit, torch.inf)
+
+    def _search(self, found: Neighbours, rows: Tensor, scores: Tensor, hit: Tensor, limit: Tensor, first: int) -> None:
+        """Compare the candidates in the blocks that are hit `[rows, blocks]`, some queries at a time."""
+        hits = hit.sum(dim=1)
         order = hits.argsort(stable=True)
         counts = hits[order].tolist()
-        decided = len(counts) if most is None else sum(count <= most for count in counts)
-        start, room = 0, max(1, self.memory // (32 * self.width))
-        while start < decided:
+        start, room = sum(count == 0 for count in counts) if first else 0, max(1, self.memory // (32 * self.width))
+        while start < len(counts):
             end = start + 1
-            while end < decided and (end + 1 - start) * counts[end] <= room:
+            while end < len(counts) and (end + 1 - start) * counts[end] <= room:
                 end += 1
             some = order[start:end]
-            self._compare(found, rows, some, scores, minima[some] <= limit[some, None], limit)
+            self._compare(found, rows, some, scores, hit[some], limit, first)
             start = end
-        return rows[order[decided:]]
 
-    def _scores(self, rows: Tensor, scores: Tensor, scan: _Scan | None) -> Tensor:
-        """Fill in scores `[chunks, rows, columns]`, ∞ for self-matches and padding; return the block minima."""
+    def _scores(self, rows: Tensor, scores: Tensor, scan: Scan | None, first: int) -> Tensor:
+        """Fill in scores `[chunks, rows, columns]` from chunk `first` on, ∞ for self-matches and padding.
+
+        Returns:
+            The block minima, `[rows, blocks]`.
+        """
         queries = self.queries[rows] if scan is None else scan.queries[rows]
         gallery = self.gallery if scan is None else scan.gallery
-        minima = scores.new_empty(len(rows), self.chunks * self.blocks)
+        minima = scores.new_empty(len(rows), len(scores) * self.blocks)
         chunk_of = None if self.own is None else self.own[rows] // self.columns
-        for number, part in enumerate(scores):
+        for number, part in enumerate(scores, first):
             candidates = gallery[number * self.columns : (number + 1) * self.columns]
             if scan is None:
                 for query, row in zip(queries, part, strict=True):
@@ -336,20 +322,31 @@ class _Search:
                 here = (chunk_of == number).nonzero()[:, 0]
                 part[here, self.own[rows[here]] % self.columns] = torch.inf
             blocks = part.view(len(rows), self.width, self.blocks)
-            minima[:, number * self.blocks : (number + 1) * self.blocks] = blocks.amin(dim=1)
+            place = number - first
+            minima[:, place * self.blocks : (place + 1) * self.blocks] = blocks.amin(dim=1)
         return minima
 
     def _compare(
-        self, found: Neighbours, rows: Tensor, some: Tensor, scores: Tensor, hit: Tensor, limit: Tensor
+        self,
+        found: Neighbours,
+        rows: Tensor,
+        some: Tensor,
+        scores: Tensor,
+        hit: Tensor,
+        limit: Tensor,
+        first: int,
     ) -> None:
-        """Search the blocks in `hit` `[some, blocks]`: compare the candidates again and keep the k nearest."""
+        """Search the blocks in `hit` `[some, blocks]`: compare the candidates again and keep the k nearest.
+
+        Candidates of the chunks before `first` are in `found`, with the index −1 where there were fewer than k.
+        """
         row, block = hit.nonzero(as_tuple=True)
-        chunk, first = block // self.blocks, block % self.blocks
+        chunk, start = block // self.blocks, block % self.blocks
         within = torch.arange(self.width, device=row.device) * self.blocks
-        place = (chunk * scores.shape[1] + some[row]) * self.columns + first
+        place = (chunk * scores.shape[1] + some[row]) * self.columns + start
         near = scores.view(-1)[place[:, None] + within] <= limit[some[row], None]
         hit_at, offset = near.nonzero(as_tuple=True)
-        row, column = row[hit_at], (chunk * self.columns + first)[hit_at] + within[offset]
+        row, column = row[hit_at], ((chunk + first) * self.columns + start)[hit_at] + within[offset]
         real = column < len(self.gallery)
         if self.own is not None:
             real &= column != self.own[rows[some[row]]]
@@ -357,13 +354,20 @@ class _Search:
         row, column = key // len(self.gallery), key % len(self.gallery)
         counts = row.bincount(minlength=len(some))
         place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)  # NaN sorts last
-        columns = torch.zeros_like(distances, dtype=torch.int64)
+        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)
+        columns = torch.full_like(distances, -1, dtype=torch.int64)
         distances[row, place] = self._distances(rows[some[row]], column)
         columns[row, place] = column
-        distances, order = distances.sort(dim=1, stable=True)
-        found.distance[rows[some]] = distances[:, : self.k]
-        found.index[rows[some]] = columns.gather(1, order[:, : self.k])
+        mine = rows[some]
+        if first:
+            distances = torch.cat([found.distance[mine], distances], dim=1)
+            columns = torch.cat([found.index[mine], columns], dim=1)
+        nothing, order = (columns < 0).sort(dim=1, stable=True)  # NaN sorts last, and what is empty after it
+        distances, sorted_ = distances.gather(1, order).masked_fill(nothing, torch.nan).sort(dim=1, stable=True)
+        columns = columns.gather(1, order).gather(1, sorted_)
+        short = max(0, self.k - columns.shape[1])
+        found.distance[mine] = F.pad(distances[:, : self.k], (0, short), value=torch.nan)
+        found.index[mine] = F.pad(columns[:, : self.k], (0, short), value=-1)
 
     def _distances(self, row: Tensor, column: Tensor) -> Tensor:
         """Distances of pairs, `[P]`, `[P]` → `[P]`; on a GPU in a fixed shape, on which the order of sums depends."""
@@ -376,29 +380,6 @@ class _Search:
             values = self.distance(self.queries.index_select(0, a), self.gallery.index_select(0, b))
             result[start : start + pairs] = values[: len(row) - start]
         return result
-
-
-def _first_copies(gallery: Tensor, copies: int) -> Tensor:
-    """Indices of the gallery without rows that follow `copies` equal rows, which cannot be neighbours.
-
-    Otherwise every collapsed embedding would be a candidate of every query.
-    """
-    weights = torch.arange(1, gallery.shape[1] + 1, device=gallery.device) * 0x1E3779B97F4A7C15 % (1 << 40) * 2 + 1
-    bits = torch.int32 if gallery.dtype == torch.float32 else torch.int64
-    hashes = torch.cat(
-        [
-            ((chunk + 0.0).contiguous().view(bits).long() * weights).sum(dim=1)  # wraps around; + 0.0 turns −0 into 0
-            for chunk in gallery.split(PREPARED)
-        ]
-    )
-    ordered, order = hashes.sort(stable=True)
-    maybe = (ordered[1:] == ordered[:-1]).nonzero()[:, 0] + 1
-    equal = torch.zeros(len(gallery), dtype=torch.bool, device=gallery.device)
-    for chunk in maybe.split(PREPARED):
-        equal[chunk] = (gallery[order[chunk]] == gallery[order[chunk - 1]]).all(dim=1)
-    places = torch.arange(len(gallery), device=gallery.device)
-    before = places - torch.where(equal, 0, places).cummax(0).values
-    return order[before < copies].sort().values
 
 
 def _within(index: Tensor, size: int) -> bool:

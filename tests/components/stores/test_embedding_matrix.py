@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.errors import ArtifactError, OutputError
-from siamesekit.gallery.embedding_matrix import EmbeddingMatrix
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 

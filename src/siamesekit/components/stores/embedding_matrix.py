@@ -1,4 +1,4 @@
-"""The embeddings of a catalogue: one file of float32 rows, mapped into memory.
+"""One file of float32 rows, mapped into memory: the embeddings of a catalogue, whichever store searches them.
 
 Row p belongs to photo p + 1. A row counts once its photo is in the database, so a crash leaves at most bytes after the
 last row that counts, and the next photos replace them. Each batch of rows has a checksum in the database.
@@ -89,6 +89,30 @@ class EmbeddingMatrix:
                 f"{line_of_name(str(self.file))} cannot be written: {reason}; the catalogue is unchanged"
             ) from error
         return RowBatch(first, len(rows), zlib.crc32(content))
+
+    def overwrite(self, places: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """Write rows `[N, dimensions]` in the places `[N]` of rows that are there, and flush them to disk.
+
+        Raises:
+            OutputError: the disk refuses them.
+        """
+        try:
+            with self.file.open("r+b") as opened:
+                for place, row in zip(places.tolist(), np.ascontiguousarray(rows, "<f4"), strict=True):
+                    opened.seek(place * self.row_bytes)
+                    opened.write(row.tobytes())
+                opened.flush()
+                os.fsync(opened.fileno())
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise OutputError(f"{line_of_name(str(self.file))} cannot be written: {reason}") from error
+
+    def whole_rows(self) -> int:
+        """Number of rows in the file; a row that was cut off does not count."""
+        try:
+            return self.file.stat().st_size // self.row_bytes
+        except OSError:
+            return 0
 
     def read(self, rows: int) -> NDArray[np.float32]:
         """The first rows, mapped into memory; changes to the array do not reach the file.

@@ -1,0 +1,202 @@
+"""Store `qdrant`: a collection of a Qdrant server, or of its local mode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from siamesekit.components.distances.distance import Distance
+from siamesekit.components.stores.measured import Near, nearest_of, ranking_of
+from siamesekit.components.stores.store import Embeddings, Found, Ids
+from siamesekit.errors import ArtifactError, OutputError, UserError
+from siamesekit.options import Limited
+from siamesekit.registry import STORES
+from siamesekit.wording import in_one_line, line_of_name
+
+METRICS = {"euclidean": "Euclid", "cosine": "Cosine", "dot": "Dot"}
+SENT = 256
+"""Rows in a request that adds them."""
+PAGE = 10_000
+"""Ids in a request that lists or removes them."""
+AT_ONCE = 32
+"""Queries in a request."""
+URL, KEY = "QDRANT_URL", "QDRANT_API_KEY"
+"""Environment variables: the key is sent to this server, and to no other one that a catalogue names."""
+
+
+@STORES.register("qdrant")
+class Qdrant:
+    """A collection of a Qdrant server; without `url`, Qdrant's local mode in the catalogue's folder.
+
+    It needs Qdrant's client: `pip install 'siamesekit[qdrant]'`. If the server wants a key, set the environment
+    variables `QDRANT_URL` (the same as `url`) and `QDRANT_API_KEY`; the catalogue never holds the key. The local mode
+    is for trying it out: it keeps all rows in memory, is always exact, and only one process can open it. The model's
+    distance must be euclidean, squared-euclidean, cosine or dot.
+
+    Shapes: queries `[Q, D]` → ids and distances `[Q, k]`.
+
+    Args:
+        url: address of the server, such as `http://localhost:6333`; empty: the local mode.
+        exact: whether all rows are compared. Otherwise the server's index (HNSW) is used, and some of the nearest rows
+            may be missed.
+        timeout: seconds to wait for an answer of the server.
+        folder: folder of the local mode.
+        collection: name of the collection.
+        dimensions: length of an embedding.
+        distance: the model's distance.
+    """
+
+    __module__ = "siamesekit"
+
+    def __init__(
+        self,
+        url: str = "",
+        exact: bool = True,
+        timeout: Limited = 20,
+        *,
+        folder: Path,
+        collection: str,
+        dimensions: int,
+        distance: Distance,
+    ) -> None:
+        self.url, self.exact = url, exact
+        self.place = url or str(folder)
+        self._folder = folder
+        self.collection, self.dimensions, self.distance = collection, dimensions, distance
+        self.metric = METRICS[ranking_of(distance, "qdrant")]
+        self._models = _package().models
+        with self._telling():
+            if url:
+                key = os.environ.get(KEY) if os.environ.get(URL) == url else None
+                self._client = _package().QdrantClient(url=url, api_key=key, timeout=timeout, check_compatibility=False)
+            else:
+                self._client = _package().QdrantClient(path=str(folder))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, ids: Ids, embeddings: Embeddings) -> None:
+        """Add rows, some at a time."""
+        with self._telling():
+            for start in range(0, len(ids), SENT):
+                part = slice(start, start + SENT)
+                points = self._models.Batch(ids=ids[part].tolist(), vectors=embeddings[part].tolist())
+                self._client.upsert(self.collection, points, wait=True)
+
+    def remove(self, ids: Ids) -> None:
+        """Remove rows."""
+        with self._telling():
+            for start in range(0, len(ids), PAGE):
+                chosen = self._models.PointIdsList(points=ids[start : start + PAGE].tolist())
+                self._client.delete(self.collection, chosen, wait=True)
+
+    def ids(self) -> Ids:
+        """The ids of all rows, int64 `[N]`, ascending."""
+        found: list[int] = []
+        place: Any = None
+        with self._telling():
+            while True:
+                points, place = self._client.scroll(
+                    self.collection, limit=PAGE, offset=place, with_payload=False, with_vectors=False
+                )
+                found += [int(point.id) for point in points]
+                if place is None:
+                    return np.sort(np.array(found, np.int64))
+
+    def count(self) -> int:
+        """Number of rows."""
+        with self._telling():
+            return int(self._client.count(self.collection, exact=True).count)
+
+    def search(self, queries: Embeddings, k: int, allowed: Ids | None = None) -> Found:
+        """Search the k rows nearest to each query."""
+        models, chosen = self._models, None
+        if allowed is not None:
+            chosen = models.Filter(must=[models.HasIdCondition(has_id=allowed.tolist())])
+        parameters = models.SearchParams(exact=self.exact) if self.url else None  # the local mode is always exact
+
+        def ask(some: Embeddings, wide: int) -> list[Near]:
+            requests = [
+                models.QueryRequest(
+                    query=query.tolist(), limit=wide, filter=chosen, params=parameters, with_vector=True
+                )
+                for query in some
+            ]
+            near = []
+            with self._telling():
+                for start in range(0, len(requests), AT_ONCE):
+                    near += self._client.query_batch_points(self.collection, requests[start : start + AT_ONCE])
+            return [self._near(each.points) for each in near]
+
+        return nearest_of(ask, queries, k, self.count() if allowed is None else len(allowed), self.distance)
+
+    def close(self) -> None:
+        """Close the connection, or the files of the local mode."""
+        self._client.close()
+
+    def drop(self) -> None:
+        """Remove the collection, and close."""
+        with self._telling():
+            self._client.delete_collection(self.collection)
+        self.close()
+        if not self.url:
+            with suppress(OSError):  # what the local mode has made, if it holds no other collection
+                (self._folder / "collection").rmdir()
+                for name in ("meta.json", ".lock"):
+                    (self._folder / name).unlink(missing_ok=True)
+
+    def _near(self, points: Any) -> Near:
+        ids = np.array([point.id for point in points], np.int64)
+        return Near(ids, np.array([point.vector for point in points], np.float32).reshape(-1, self.dimensions))
+
+    def _open(self) -> None:
+        """Make the collection if there is none.
+
+        Raises:
+            ArtifactError: it has another form.
+        """
+        with self._telling():
+            wanted = self._models.VectorParams(size=self.dimensions, distance=self._models.Distance(self.metric))
+            if not self._client.collection_exists(self.collection):
+                self._client.create_collection(self.collection, vectors_config=wanted)
+            there = self._client.get_collection(self.collection).config.params.vectors
+        size, metric = getattr(there, "size", None), getattr(there, "distance", None)
+        if (size, metric) != (wanted.size, wanted.distance):
+            raise ArtifactError(
+                f"collection {self.collection} of {line_of_name(self.place)} has dimension {size} and distance "
+                f"{getattr(metric, 'value', metric)}, and not {wanted.size} and {self.metric}; name another server, or "
+                "remove the collection there"
+            )
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn the client's errors into words."""
+        from httpx import HTTPError, InvalidURL
+        from qdrant_client.http.exceptions import ApiException
+
+        try:
+            yield
+        except (ApiException, HTTPError, InvalidURL, OSError, RuntimeError, ValueError) as error:
+            said = " ".join(str(error).split())[:300] or type(error).__name__
+            raise OutputError(f"store 'qdrant' at {line_of_name(self.place)}: {in_one_line(said)}") from error
+
+
+def _package() -> ModuleType:
+    """Qdrant's client.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import qdrant_client
+    except ImportError:
+        raise UserError("store 'qdrant' needs its client: pip install 'siamesekit[qdrant]'") from None
+    return qdrant_client
