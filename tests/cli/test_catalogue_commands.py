@@ -236,3 +236,15 @@ def test_a_table_of_a_season_needs_no_individuals(place: Path, tmp_path: Path) -
         "match", place, tmp_path / "new.csv", "-o", tmp_path / "m", "--encounter", "sighting", "--device", "cpu"
     )
     assert told["queries"] == 1
+
+
+def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> None:
+    photo = sorted((photos / "Bob").iterdir())[0]
+    for options in (["--rerank", "k-reciprocal"], ["--expand", "2", "--alpha", "0"]):
+        (answer,) = document("search", place, photo, *options, "--device", "cpu")["answers"]
+        assert {each["individual"] for each in answer["candidates"]} == {"Ann", "Bob", "Cy"}
+    refused = call("search", place, photo, "--rerank", "nearest")
+    assert refused.exit_code == 2 and "expected k-reciprocal, not 'nearest'" in refused.stderr
+    refused = call("match", place, photo, "-o", place.parent / "m", "--expand", "2", "--matcher", "sift")
+    assert refused.exit_code == 2 and "cannot be combined" in refused.stderr
+    assert not (place.parent / "m").exists()

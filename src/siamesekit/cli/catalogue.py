@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from siamesekit.data.records import Record
     from siamesekit.gallery.catalogue import Added, Catalogue
     from siamesekit.gallery.matching import Matches
+    from siamesekit.gallery.refinement import Refinement
     from siamesekit.gallery.search import Scoring
     from siamesekit.gallery.second_look import SecondLook
 
@@ -61,6 +62,20 @@ MatcherName = Annotated[
 ]
 LookAt = Annotated[
     int, typer.Option("--look-at", metavar="B", min=1, help="With --matcher: individuals that are looked at again.")
+]
+RerankName = Annotated[
+    str | None,
+    typer.Option(
+        "--rerank", metavar="NAME", help="Order individuals by the neighbours shared with the photo: k-reciprocal."
+    ),
+]
+ExpandBy = Annotated[
+    int | None,
+    typer.Option("--expand", metavar="N", min=1, help="Search by the mean of the photo and its N nearest photos."),
+]
+Alpha = Annotated[
+    float,
+    typer.Option("--alpha", metavar="A", min=0, help="With --expand: photos weigh by similarity ^ A; 0: all alike."),
 ]
 commands = typer.Typer()
 """The commands of a catalogue, beside the others."""
@@ -234,6 +249,9 @@ def search(
     by: By = "nearest",
     matcher: MatcherName = None,
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers to this table.")
@@ -262,7 +280,8 @@ def search(
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
 
-        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at))
+        refinement = _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at), refinement)
         with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
             catalogue.require_search(options)
             with catalogue.same_model() as model:
@@ -271,7 +290,8 @@ def search(
                 kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
                 seen = sightings(kept) if options.second_look else []
                 answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
-            note = catalogue.identification(options.scoring, len(names) if together else 1, options.second_look).note
+            number = len(names) if together else 1
+            note = catalogue.identification(options.scoring, number, options.second_look, refinement).note
         for finding in embedded.left_out:
             shell.warn(f"not searched: {finding}")
         if table is not None:
@@ -302,6 +322,9 @@ def match(
     by: By = "nearest",
     matcher: MatcherName = None,
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     encounter: Encounter = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006
@@ -318,12 +341,15 @@ def match(
         shell.require_files(photos)
         shell.load_plugins(plugin)
         from siamesekit.gallery.match_folder import check_folder, write_match
+        from siamesekit.gallery.matching import match as match_season
+        from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.season import season
 
         check_folder(output)
-        scoring, look = _scoring(by), _second_look(matcher, look_at)
+        look, refinement = _second_look(matcher, look_at), _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, device=device, news=not as_json) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
+            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if as_json:
@@ -345,6 +371,9 @@ def review(
     by: By = "nearest",
     matcher: MatcherName = None,
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     encounter: Encounter = None,
     reader: Reader = None,
     author: Author = None,
@@ -360,13 +389,16 @@ def review(
     with Shell(debug, quiet=False) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
+        from siamesekit.gallery.matching import match as match_season
         from siamesekit.gallery.review_server import require_server, review_season
+        from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.season import season
 
         require_server()
-        scoring, look = _scoring(by), _second_look(matcher, look_at)
+        look, refinement = _second_look(matcher, look_at), _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, author, device, news=True) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
+            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 
@@ -458,6 +490,15 @@ def _second_look(matcher: str | None, look_at: int) -> SecondLook | None:
     from siamesekit.gallery.second_look import SecondLook
 
     return SecondLook(matcher, look_at)
+
+
+def _refinement(rerank: str | None, expand: int | None, alpha: float) -> Refinement | None:
+    """Re-ranking of this name, and expansion by so many photos."""
+    if rerank is None and expand is None:
+        return None
+    from siamesekit.gallery.refinement import expansion, refinement_of
+
+    return refinement_of(rerank, expansion(expand, alpha))
 
 
 def _warn_of(shell: Shell, found: Matches) -> None:

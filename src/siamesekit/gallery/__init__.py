@@ -2,6 +2,7 @@
 
 `catalogue` is the door. It keeps `database` (who is who, and a journal of every change) and `embedding_matrix` (one row
 per photo), both for one `bound_model`. `enrolling` sorts and embeds new photos, `conditions` chooses among the known
-ones, and `search` ranks them. `discovery` finds individuals among unlabelled photos: `clustering` under `links`,
-`suggestions` for a person, and `counting` from the answers.
+ones, and `search` ranks them, with `refinement` by their neighbours if asked; `identification` gives probabilities.
+`discovery` finds individuals among unlabelled photos:
+`clustering` under `links`, `suggestions` for a person, and `counting` from the answers.
 """

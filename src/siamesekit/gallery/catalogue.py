@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -36,6 +36,7 @@ from siamesekit.gallery.matching import Matches, Status, match
 from siamesekit.gallery.names import checked_name, unique_names
 from siamesekit.gallery.re_embedding import facts_of, re_embed
 from siamesekit.gallery.recorded_links import recorded_links
+from siamesekit.gallery.refinement import Expand, Refinement, Refiner, Rerank, refinement_of
 from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
@@ -118,6 +119,7 @@ class Catalogue:
         self._searched: tuple[int, Gallery, Names] | None = None
         self._chosen: tuple[int, str, Gallery, Names] | None = None
         self._fitted: tuple[Gallery, dict[Hashable, FittedIdentification]] | None = None
+        self._refined: tuple[Gallery, Refiner] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -349,6 +351,8 @@ class Catalogue:
         encounter: str | None = None,
         second_look: SecondLook | None = None,
         progress: Progress | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
     ) -> Matches:
         """Search the individuals that are most like the photos of a season; nothing is changed.
 
@@ -363,14 +367,15 @@ class Catalogue:
                 a value is a query of its own.
             second_look: a second look at the best individuals, as for `search`.
             progress: progress display.
+            rerank: re-ranking by shared neighbours, as for `search`.
+            expand: expansion of the queries, as for `search`.
 
         Raises:
             DataError: no photo is left to match, or a record's source is not a file.
             UserError: no photo has the attribute, or the search cannot be made as asked.
         """
-        return match(
-            self, records, SearchOptions(k, where, scoring, second_look), encounter, progress or progress_here()
-        )
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
+        return match(self, records, options, encounter, progress or progress_here())
 
     def decide(self, decisions: str | Path | Sequence[Decision], progress: Progress | None = None) -> Decided:
         """Apply a person's decisions, all or none: photos get their individuals, and what was decided is kept.
@@ -397,6 +402,8 @@ class Catalogue:
         scoring: Scoring = "nearest",
         together: bool = False,
         second_look: SecondLook | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
     ) -> list[Answer]:
         """Search the individuals that are most like photos.
 
@@ -409,13 +416,17 @@ class Catalogue:
             together: whether all photos show one individual, as those of one encounter; there is one answer then.
             second_look: count the points that the photos share with those of the best individuals, and order these by
                 both; how much a point counts is fitted to the catalogue's own photos.
+            rerank: order individuals by the neighbours that their photos share with the query: `k-reciprocal`, or a
+                `KReciprocal` with its options.
+            expand: search by the mean of the query and so many nearest photos, or a `QueryExpansion` with its options;
+                it comes before re-ranking. Distances in the answer are those of the photos, as always.
 
         Raises:
             DataError: a photo cannot be read.
             UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
         """
         several = one_by_one(photos)
-        options = SearchOptions(k, where, scoring, second_look)
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
         self.require_search(options)
         with self.same_model() as model:
             names, embeddings = _names(several), model.embed(several)
@@ -447,10 +458,11 @@ class Catalogue:
         count = len(names_found.individuals)
         wanted = min(CANDIDATES, count) if options.k is None else options.k
         look = options.second_look
-        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look)
+        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look, options.refinement)
         looked_at = 0 if look is None else look.individuals
         wide = min(count, max(wanted, looked_at, NEAREST if fitted.model else 0))
-        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together)
+        refine = None if options.refinement is None else self._refiner(options.refinement, gallery)
+        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together, refine)
         if look is not None:
             groups = [(embeddings, photos)] if together else list(zip(embeddings[:, None], zip(photos), strict=True))
             ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
@@ -488,7 +500,11 @@ class Catalogue:
                 raise OutputError(f"{shown} was moved to another model meanwhile; try again")
 
     def identification(
-        self, scoring: Scoring = "nearest", together: int = 1, second_look: SecondLook | None = None
+        self,
+        scoring: Scoring = "nearest",
+        together: int = 1,
+        second_look: SecondLook | None = None,
+        refinement: Refinement | None = None,
     ) -> FittedIdentification:
         """The model that gives candidates and "new" a probability, fitted to the catalogue's own photos.
 
@@ -499,28 +515,40 @@ class Catalogue:
             scoring: how the distance to an individual follows from those to its photos, as for `search`.
             together: number of photos that are searched together.
             second_look: a second look at the best individuals, as for `search`.
+            refinement: re-ranking and expansion of a search.
         """
         with self._storage.telling():
             gallery, names = self._gallery(None)
             if self._fitted is None or self._fitted[0] is not gallery:
                 self._fitted = gallery, {}
             fitted = self._fitted[1]
-            key = scoring, together, second_look and second_look.key
+            key = scoring, together, second_look and second_look.key, refinement
             if key not in fitted:
                 looker = None if second_look is None else self._looker(second_look, gallery)
                 trained = self._trained(names.individuals)
-                fitted[key] = fit_identification(gallery, self.model.distance, trained, scoring, together, looker)
+                distance = self.model.distance
+                fitted[key] = fit_identification(gallery, distance, trained, scoring, together, looker, refinement)
             return fitted[key]
+
+    def _refiner(self, refinement: Refinement, gallery: Gallery) -> Refiner:
+        """Refines distances to the photos of a gallery; it keeps their neighbours for the next search."""
+        if self._refined is None or self._refined[0] is not gallery or self._refined[1].refinement != refinement:
+            self._refined = gallery, Refiner(gallery.embeddings, self.model.distance, refinement)
+        return self._refined[1]
 
     def _looker(self, look: SecondLook, gallery: Gallery) -> Looker:
         """Takes second looks at photos of the catalogue."""
+        return Looker(look, gallery, self.model.distance, self._sighting(gallery))
+
+    def _sighting(self, gallery: Gallery) -> Callable[[int], Sighting]:
+        """Gives the photo of an index in a gallery."""
 
         @cache
         def photo(index: int) -> Sighting:
             known = self.photo(int(gallery.photos[index]))
             return Sighting(known.record, known.sha256)
 
-        return Looker(look, gallery, self.model.distance, photo)
+        return photo
 
     def cluster(
         self,

@@ -139,7 +139,7 @@ def match(
             for (value, members), answer in zip(groups.items(), answers, strict=True)
         ]  # fmt: skip
         together = max(len(query.photos) for query in queries)
-        note = catalogue.identification(options.scoring, together, options.second_look).note
+        note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 
