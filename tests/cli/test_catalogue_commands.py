@@ -248,3 +248,20 @@ def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> N
     refused = call("match", place, photo, "-o", place.parent / "m", "--expand", "2", "--matcher", "sift")
     assert refused.exit_code == 2 and "cannot be combined" in refused.stderr
     assert not (place.parent / "m").exists()
+
+
+def test_a_catalogue_is_measured(telling: Path, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", [f"p{number:02}" for number in range(13)])
+    assert call("enrol", telling, photos, "-o", tmp_path / "c", "--device", "cpu").exit_code == 0
+    told = document("report", tmp_path / "c", "--expand", "2", "--device", "cpu")
+    assert list(told["ways"]) == ["alone", "with query expansion by 2 photos"]
+    assert told["individuals"] == 13 and 0 <= told["ways"]["alone"]["top_12"]["value"] <= 1
+    shown = call("report", tmp_path / "c", "--device", "cpu").stdout
+    assert "top-12" in shown and "alone" in shown and "adjusted Rand index" in shown
+    wrong = call("evaluate", tmp_path / "c")
+    assert wrong.exit_code == 2 and "siamesekit report" in wrong.stderr
+
+
+def test_too_small_a_catalogue_is_not_measured(place: Path) -> None:
+    refused = call("report", place, "--device", "cpu")
+    assert refused.exit_code == 2 and "a report needs 5" in refused.stderr

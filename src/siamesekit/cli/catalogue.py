@@ -432,6 +432,50 @@ def decide(
         _tell(shell, as_json, f"{text}; {done.there} applied before" if done.there else text, **vars(done))
 
 
+@commands.command(cls=Command, short_help="Measure how well a catalogue finds its own individuals.")
+def report(
+    path: CatalogueArgument,
+    encounter: Encounter = None,
+    by: By = "nearest",
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Add: each photo together with its mirror image; the photos are read.")
+    ] = False,
+    matcher: MatcherName = None,
+    look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how well a catalogue finds its own individuals, and notices new ones; nothing is changed.
+
+    Five times, a fifth of the individuals is left out as new, half of each other one's photos are held out, and all of
+    these are searched for among the rest. --mirror, --matcher, --rerank and --expand add a row of figures each. Only
+    individuals that did not train the network are searched for, if there are ten.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.load_plugins(plugin)
+        scoring, look = _scoring(by), _second_look(matcher, look_at)
+        refinement = _refinement(rerank, expand, alpha)
+        chosen = (None, None) if refinement is None else (refinement.rerank, refinement.expand)
+        with _opened(path, device=device) as catalogue:
+            found = catalogue.report(look, *chosen, mirror, scoring, encounter, shell)
+        if as_json:
+            return shell.json(found.as_json())
+        from siamesekit.cli.rich_tables import report_table
+        from siamesekit.wording import with_interval
+
+        shell.out.print(report_table(found))
+        if found.rand_index is not None:
+            shell.say(f"clusters: adjusted Rand index {with_interval(found.rand_index._asdict())}; 1 is perfect")
+        for note in found.notes:
+            shell.say(note)
+    return None
+
+
 @commands.command("re-embed", cls=Command, short_help="Move a catalogue to another model.")
 def re_embed(
     path: CatalogueArgument,

@@ -25,10 +25,12 @@ from siamesekit.files.atomic import write_atomic
 from siamesekit.files.writer_lock import writer
 from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
+from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
 from siamesekit.gallery.enrolling import refuse_contradictions, sort
+from siamesekit.gallery.holding_out import encounter_numbers
 from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.known_photos import KnownPhoto
@@ -584,6 +586,63 @@ class Catalogue:
             frozenset(name for name, each in zip(names.individuals, trained, strict=True) if each),
         )
         return discover(photos, self.model, method, answers, questions)
+
+    def report(
+        self,
+        second_look: SecondLook | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
+        mirror: bool = False,
+        scoring: Scoring = "nearest",
+        encounter: str | None = None,
+        progress: Progress | None = None,
+    ) -> CatalogueReport:
+        """Measure what the catalogue is worth: its own photos are held out, several times, and searched for.
+
+        In each of five draws, a fifth of the individuals is left out as new, and half of each other one's photos are
+        searched for among all that is left. Photos of individuals that did not train the network are taken, if there
+        are ten of them. Each option adds a way to search, beside the embeddings alone.
+
+        Args:
+            second_look: a second look at the best individuals, as for `search`.
+            rerank: re-ranking by shared neighbours, as for `search`.
+            expand: expansion of the queries, as for `search`.
+            mirror: the mean embedding of each photo and its mirror image; the photos are embedded again.
+            scoring: distance to an individual, as for `search`.
+            encounter: column of the encounter; photos of one encounter are held out together.
+            progress: progress display.
+
+        Raises:
+            UserError: too few individuals have two photos or encounters, or there is no such column.
+            DataError: a photo that is to be mirrored cannot be read any more.
+        """
+        progress, refinement = progress or progress_here(), refinement_of(rerank, expand)
+        with self._storage.telling():
+            gallery, names = self._gallery(None)
+            groups = [""] * len(gallery)
+            if encounter is not None:
+                groups = known_photos.values(self._storage.connection, encounter, gallery, names)
+            trained = self._trained(names.individuals)
+        subject = Judged(
+            gallery, self.model.distance, encounter_numbers(groups), trained, self._sighting(gallery), scoring
+        )
+        subject.individuals()
+        ways = [Way("alone", gallery.embeddings)]
+        if mirror:
+            records = [self.photo(number).record for number in gallery.photos.tolist()]
+            views = tuple(dict.fromkeys([*self.model.tta, "mirror"]))
+            ways.append(Way("with mirror", finite(self.model.embed_records(records, progress, None, views))))
+        if second_look is not None:
+            ways.append(Way(f"with {second_look.shared.name}", gallery.embeddings, second_look))
+        if refinement is not None:
+            ways.append(Way(f"with {refinement}", gallery.embeddings, None, refinement))
+        notes = [] if encounter is not None else [ENCOUNTERS_UNKNOWN]
+        rand_index = None
+        try:
+            rand_index = self.cluster().rand_index
+        except UserError as error:
+            notes.append(f"No clusters: {error}.")
+        return catalogue_report(subject, ways, rand_index, notes, progress)
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.
