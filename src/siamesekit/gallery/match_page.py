@@ -109,6 +109,25 @@ def page_facts(
     }
 
 
+def with_names(facts: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Facts of a page with the new names of individuals.
+
+    Args:
+        facts: as `page_facts` gives them.
+        renamed: new names by the names in these facts.
+    """
+
+    def now(name: str) -> str:
+        return renamed.get(name, name)
+
+    queries = [
+        {**query, "candidates": [{**each, "individual": now(each["individual"])} for each in query["candidates"]]}
+        for query in facts["queries"]
+    ]
+    further = {now(name): photos for name, photos in facts["further"].items()}
+    return {**facts, "individuals": sorted(map(now, facts["individuals"])), "further": further, "queries": queries}
+
+
 def _candidate(found: Candidate) -> dict[str, Any]:
     return {
         "individual": found.individual,
