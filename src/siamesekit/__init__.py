@@ -137,6 +137,10 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.errors import SiamesekitError as SiamesekitError
     from siamesekit.errors import UserError as UserError
     from siamesekit.errors import WeightsError as WeightsError
+    from siamesekit.evaluation.query_expansion import QueryExpansion as QueryExpansion
+    from siamesekit.evaluation.query_expansion import expand_queries as expand_queries
+    from siamesekit.evaluation.re_ranking import KReciprocal as KReciprocal
+    from siamesekit.evaluation.re_ranking import k_reciprocal as k_reciprocal
     from siamesekit.experiment.plan import Plan as Plan
     from siamesekit.experiment.run_result import RunResult as RunResult
     from siamesekit.experiment.running import check as check
@@ -214,6 +218,7 @@ _PUBLIC = {
     "Head": "components.encoders.head",
     "HierarchicalSampler": "components.samplers.hierarchical",
     "InfoNCELoss": "components.losses.info_nce",
+    "KReciprocal": "evaluation.re_ranking",
     "Keypoints": "components.matchers.matcher",
     "KerasAdam": "components.optimizers.keras_adam",
     "L2Normalize": "components.encoders.head",
@@ -249,6 +254,7 @@ _PUBLIC = {
     "Progress": "progress",
     "ProxyAnchorLoss": "components.losses.proxy_anchor",
     "Qdrant": "components.stores.qdrant",
+    "QueryExpansion": "evaluation.query_expansion",
     "READERS": "registry",
     "REDUCERS": "registry",
     "REGULARIZERS": "registry",
@@ -293,6 +299,8 @@ _PUBLIC = {
     "count_triplets": "components.tuples",
     "diagnose": "engine.doctor",
     "efficientnet_lite0": "components.encoders.efficientnet_lite0",
+    "expand_queries": "evaluation.query_expansion",
+    "k_reciprocal": "evaluation.re_ranking",
     "keras_adam": "components.optimizers.keras_adam",
     "load": "artifact.loading",
     "load_config": "config",

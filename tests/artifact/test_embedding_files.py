@@ -3,6 +3,7 @@
 import builtins
 import csv
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -135,8 +136,8 @@ def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(tmp_path: Path) 
 def test_every_text_comes_back_from_its_cell_and_no_two_share_one(text: str) -> None:
     cell = spreadsheet_cell(text)
     assert text_of_cell(cell) == text
-    assert cell in (text, "'" + text)
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    for part in re.split("[;\t]", cell):  # as spreadsheets of many countries divide it
+        assert not part.startswith(("=", "+", "-", "@", "\r", "\n"))
 
 
 @pytest.mark.parametrize(("suffix", "read"), [("csv", read_csv), ("parquet", read_parquet)])

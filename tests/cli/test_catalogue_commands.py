@@ -242,3 +242,32 @@ def test_a_table_of_a_season_needs_no_individuals(place: Path, tmp_path: Path) -
         "match", place, tmp_path / "new.csv", "-o", tmp_path / "m", "--encounter", "sighting", "--device", "cpu"
     )
     assert told["queries"] == 1
+
+
+def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> None:
+    photo = sorted((photos / "Bob").iterdir())[0]
+    for options in (["--rerank", "k-reciprocal"], ["--expand", "2", "--alpha", "0"]):
+        (answer,) = document("search", place, photo, *options, "--device", "cpu")["answers"]
+        assert {each["individual"] for each in answer["candidates"]} == {"Ann", "Bob", "Cy"}
+    refused = call("search", place, photo, "--rerank", "nearest")
+    assert refused.exit_code == 2 and "expected k-reciprocal, not 'nearest'" in refused.stderr
+    refused = call("match", place, photo, "-o", place.parent / "m", "--expand", "2", "--matcher", "sift")
+    assert refused.exit_code == 2 and "cannot be combined" in refused.stderr
+    assert not (place.parent / "m").exists()
+
+
+def test_a_catalogue_is_measured(telling: Path, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", [f"p{number:02}" for number in range(13)])
+    assert call("enrol", telling, photos, "-o", tmp_path / "c", "--device", "cpu").exit_code == 0
+    told = document("report", tmp_path / "c", "--expand", "2", "--device", "cpu")
+    assert list(told["ways"]) == ["alone", "with query expansion by 2 photos"]
+    assert told["individuals"] == 13 and 0 <= told["ways"]["alone"]["top_12"]["value"] <= 1
+    shown = call("report", tmp_path / "c", "--device", "cpu").stdout
+    assert "top-12" in shown and "alone" in shown and "adjusted Rand index" in shown
+    wrong = call("evaluate", tmp_path / "c")
+    assert wrong.exit_code == 2 and "siamesekit report" in wrong.stderr
+
+
+def test_too_small_a_catalogue_is_not_measured(place: Path) -> None:
+    refused = call("report", place, "--device", "cpu")
+    assert refused.exit_code == 2 and "a report needs 5" in refused.stderr

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,51 @@ def test_of_a_dead_writer_s_folder_only_the_file_that_it_names_goes(tmp_path: Pa
     (place / "thesis.tex").unlink()
     write_atomic(tmp_path / "g", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+SEVERAL = {f"{number}.jpg": b"new!" * (number + 1) for number in range(5)}
+
+
+@pytest.mark.parametrize("how", ["error", "crash"])
+def test_whichever_step_fails_each_of_several_files_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Each step fails in turn: every file has its old content, its new one, or is absent; the next write cleans up."""
+    steps = 0
+    for k in range(1, 99):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        (folder / "2.jpg").write_bytes(OLD_CONTENT)
+
+        def fault(number: int, name: str, path: Path, k: int = k) -> None:
+            if number == k or (number > k and how == "crash"):
+                raise Crash if how == "crash" else OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            taken = record(patch, fault)
+            with suppress(Crash, OutputError):
+                files.write_several(folder, SEVERAL)
+            steps = len(taken)
+        for name, content in SEVERAL.items():
+            found = (folder / name).read_bytes() if (folder / name).exists() else None
+            assert found in (content, OLD_CONTENT if name == "2.jpg" else None), (k, name)
+        if k > steps:
+            break
+        files.write_several(folder, {"other": b"next"})
+        assert {path.name for path in folder.iterdir()} <= {*SEVERAL, "other"}, "swept"
+    assert taken == ["create", *["fill"] * 5, *["rename"] * 5, "flush", "remove"], "one flush of the folder"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == SEVERAL
+
+
+def test_several_files_are_on_disk_before_they_are_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = record(monkeypatch)
+    monkeypatch.setattr(os, "sync", lambda: taken.append("sync"))
+    files.write_several(tmp_path, SEVERAL)
+    assert taken.index("sync") == taken.index("rename") - 1
+    monkeypatch.delattr(os, "sync")
+    taken.clear()
+    files.write_several(tmp_path, SEVERAL)
+    assert taken[6:11] == ["flush"] * 5 and taken[11] == "rename"
+    files.write_several(tmp_path / "nowhere", {})
+    with pytest.raises(OutputError, match="cannot be written to"):
+        files.write_several(tmp_path / "nowhere", SEVERAL)

@@ -106,10 +106,27 @@ def test_the_promised_rate_of_false_known_ones_is_kept_on_average(rate: float) -
 
 
 def test_too_few_individuals_promise_nothing() -> None:
-    few = Identification(1.0, 1.0, 0.0, 1.0, 30, 29, tuple(np.linspace(0.1, 1, 30)))
+    chances = np.linspace(0.1, 1, 30)
+    few = Identification(1.0, 1.0, 0.0, 1.0, 30, 29, {29: tuple((each,) for each in chances)})
     assert few.limit(0.01) is None and few.limit(0.03) is None
-    assert few.limit(0.05) == pytest.approx(0.1) and few.limit(0.05) < 0.1
-    assert few.limit(0.1) == pytest.approx(np.linspace(0.1, 1, 30)[2])
+    assert few.limit(0.05) == pytest.approx(0.1) and few.limit(0.05) < 0.1  # type: ignore[operator]
+    assert few.limit(0.1) == pytest.approx(chances[2])
+
+
+def test_each_individual_counts_alike_however_many_photos_it_has() -> None:
+    """One individual with 98 near photos is one of 99, as are those with one photo."""
+    many = ((*[0.01] * 98,), *[(0.5 + number / 1000,) for number in range(98)])
+    model = Identification(1.0, 1.0, 0.0, 1.0, 99, 200, {200: many})
+    assert model.limit(0.0101) < 0.01  # type: ignore[operator]
+    assert model.limit(0.02) == pytest.approx(0.5)
+    assert model.limit(0.03) == pytest.approx(0.501)
+
+
+def test_a_limit_is_that_of_the_next_larger_galleries() -> None:
+    by_size = {size: tuple((level,) for _ in range(50)) for size, level in ((10, 0.2), (100, 0.4), (500, 0.6))}
+    model = Identification(1.0, 1.0, 0.0, 1.0, 50, 500, by_size)
+    found = [model.limit(0.1, size) for size in (3, 10, 11, 100, 500, 9000, None)]
+    assert found == pytest.approx([0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.6])
 
 
 def test_a_fit_needs_individuals_and_known_queries() -> None:

@@ -140,3 +140,29 @@ def test_a_page_says_each_photo_of_the_catalogue_once(enrolled: Path, tmp_path: 
         page = write_match(tmp_path / "match", catalogue, found, Progress())
         photos = [catalogue.photo(number) for number in range(1, 9)]
     assert [page.read_text("utf-8").count(f'"{photo.record.name}"') for photo in photos] == [1] * 8
+
+
+@pytest.mark.parametrize("name", ["decisions.csv", "decisions (1).csv", "decisions(2).csv"])
+def test_decisions_saved_into_the_folder_stay_and_are_not_in_the_way(enrolled: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "match"
+    folder.mkdir()
+    (folder / name).write_text("query,name\n")
+    check_folder(folder)
+    with Catalogue(enrolled) as catalogue:
+        write_match(folder, catalogue, catalogue.match(season_in(tmp_path / "new", 0)), Progress())
+    assert (folder / name).read_text() == "query,name\n"
+    (folder / "decisions-of-Zoe.csv").write_text("mine")
+    with pytest.raises(OutputError, match="something other than a match: decisions-of-Zoe"):
+        check_folder(folder)
+
+
+def test_thumbnails_share_a_flush(enrolled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    real = atomic.flush
+    monkeypatch.setattr(atomic, "flush", lambda path: (flushed.append(path), real(path)))
+    with Catalogue(enrolled) as catalogue:
+        write_match(tmp_path / "match", catalogue, catalogue.match(season_in(tmp_path / "new", 0)), Progress())
+        smalls = [file for file in (tmp_path / "match" / PICTURES).iterdir() if file.stem.endswith("-small")]
+        assert len(smalls) == 8 and all(Image.open(file).format == "JPEG" for file in smalls)
+    assert not any(path.stem.endswith("-small") for path in flushed)
+    assert tmp_path / "match" / PICTURES in flushed

@@ -17,6 +17,7 @@ from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.writer_lock import writer
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.decisions import Decision
+from siamesekit.gallery.match_page import with_names
 from siamesekit.gallery.reviewing import DecidedMeanwhileError, Review
 from siamesekit.gallery.season import season
 from siamesekit.gallery.storage import LOCK
@@ -207,3 +208,36 @@ def test_a_photo_whose_name_is_not_text_is_left_out_in_words(
     with Catalogue(catalogue.path, author="Zo\udce9") as odd:
         odd.rename("Ann", "Anna")
     assert catalogue.log()[0].author == "Zo\\udce9"
+
+
+def test_an_individual_that_was_renamed_elsewhere_has_its_new_name(catalogue: Catalogue, review: Review) -> None:
+    review.put(0, "same", "Ann", [], None)
+    review.put(1, "new", "Dee", ["Ann", "Bob"], None)
+    catalogue.rename("Ann", "Anna")
+    catalogue.rename("Dee", "Deirdre")
+    assert review.renamed() == {"Ann": "Anna"}  # Dee was not there when the page was made
+    said = review.said()
+    assert said[0]["individual"] == "Anna" and said[1]["individual"] == "Deirdre"
+    assert said[1]["rejected"] == ["Anna", "Bob"]
+    review.put(2, "same", "Ann", [], None)  # of a page that was not loaded again
+    assert catalogue.individuals()["Anna"] == 6
+    facts = {
+        "individuals": ["Ann", "Bob"],
+        "further": {"Ann": [1], "Bob": [5]},
+        "queries": [{"name": "q", "candidates": [{"individual": "Bob", "best": 5}, {"individual": "Ann", "best": 1}]}],
+    }
+    shown = with_names(facts, review.renamed())
+    assert shown["individuals"] == ["Anna", "Bob"] and shown["further"] == {"Anna": [1], "Bob": [5]}
+    assert [each["individual"] for each in shown["queries"][0]["candidates"]] == ["Bob", "Anna"]
+    assert [catalogue.undo().command for _ in range(3)] == ["decide", "rename", "rename"]
+    assert review.renamed() == {} and review.said()[0]["individual"] == "Ann"
+
+
+def test_each_decision_has_its_own_author(catalogue: Catalogue, review: Review) -> None:
+    review.put(0, "same", "Ann", [], None, False, "Zo\u00eb")
+    review.put(1, "same", "Bob", [], None)
+    review.put(0, "open", "", [], review.said()[0]["change"], False, "Max")
+    assert [change.author for change in catalogue.log(3)] == ["Max", "Yan", "Zo\u00eb"]
+    with pytest.raises(DataError, match="cannot be seen"):
+        review.put(2, "same", "Ann", [], None, False, "a\u202eb")
+    assert len(catalogue.log()) == 4

@@ -17,7 +17,7 @@ ALWAYS = {
     "symlink", "write_text", "write_bytes", "truncate", "ftruncate", "copyfile", "copy2", "copytree", "move",
     "posix_fallocate", "TemporaryFile", "NamedTemporaryFile", "mkstemp", "mkdtemp", "tofile", "memmap", "save_file",
     "from_file", "write_table", "savez", "savez_compressed", "touch", "chmod", "move_aside", "remove_run",
-    "write_atomic", "write_json", "remove_files", "remove_empty_folders", "symlinks", "dump",
+    "write_atomic", "write_several", "write_json", "remove_files", "remove_empty_folders", "symlinks", "dump",
 }  # fmt: skip
 """Names of functions and methods that change a disk, this library's own that do it for others included."""
 READS = {"r", "rb", "rt"}
@@ -32,6 +32,8 @@ ALLOWED = {
     "files.atomic.rename: source.replace(target)": "the one place where a file is replaced; who calls it stands below",
     "files.atomic.write_atomic: remove(place)": "the folder that `create` made",
     "files.atomic.write_atomic: rename": "the whole file into its place; who calls it stands below",
+    "files.atomic.write_several: remove(place)": "the folder that `create` made",
+    "files.atomic.write_several: rename": "the whole files into their places; who calls it stands below",
     "files.atomic.remove: unlink": "the file that the folder names as being written, and the file with that name",
     "files.atomic.remove: rmdir": "that folder, when nothing else is in it",
     "files.atomic.sweep: remove(place)": "as above, of processes that hold no lock",
@@ -121,6 +123,7 @@ ALLOWED = {
     # a match: a folder that holds nothing else (`check_folder`)
     "gallery.match_folder.write_match: write_atomic": "nothing but an earlier page (`refuse_what_is_not_ours`)",
     "gallery.match_folder.write_pictures: write_atomic": "pictures of a match, named by the photos' content (`OWN`)",
+    "gallery.match_folder.write_pictures: write_several": "thumbnails of a match, named likewise",
     "gallery.match_folder._remove_others: unlink": "pictures of an earlier match, by their exact form (`OWN`)",
     # a discovery: a folder that holds nothing else, and no answers that are not given (`check_cluster_folder`)
     "gallery.cluster_folder.write_discovery: write_atomic": "clusters.csv, suggestions.csv and pairs.csv",

@@ -158,6 +158,10 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "Ensemble": lambda p: siamesekit.Ensemble([p.model]),
     "ensemble": lambda p: siamesekit.ensemble([p.model, p.model], [1, 2]).compare(p.photo, p.photo),
     "check": lambda p: siamesekit.check(p.small(), "cpu", "bf16"),
+    "KReciprocal": lambda p: enrolled(p).search(p.photo, rerank=siamesekit.KReciprocal(4, 2)),
+    "QueryExpansion": lambda p: enrolled(p).search(p.photo, expand=siamesekit.QueryExpansion(2)),
+    "expand_queries": lambda p: siamesekit.expand_queries(torch.eye(4), torch.eye(4), "cosine"),
+    "k_reciprocal": lambda p: siamesekit.k_reciprocal(torch.eye(4), torch.eye(4), "cosine"),
     "SecondLook": lambda p: enrolled(p).search(p.photo, second_look=siamesekit.SecondLook()),
     "StoreChoice": lambda p: siamesekit.StoreChoice("memory-mapped"),
     "cluster": lambda p: siamesekit.cluster(

@@ -13,6 +13,8 @@ PUBLIC = (
     "experiment/running.py:run",
     "experiment/running.py:check",
     "gallery/catalogue.py:enrol",
+    "gallery/catalogue.py:search",
+    "gallery/catalogue.py:match",
 )
 """Functions that a user calls with keywords, one for each choice."""
 

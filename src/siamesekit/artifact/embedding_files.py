@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ HEADER = 1 << 20
 """Maximum number of bytes of a table's first line that are read to recognize it."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """First characters of cells that a spreadsheet would not show literally."""
+_DIVIDED = re.compile(r"([;\t])(?=[=+\-@\t\r\n'])")
+"""A semicolon or tab at which some spreadsheets divide cells, before the first character of a formula."""
+_DIVIDED_SAFELY = re.compile(r"([;\t])'(?=[=+\-@\t\r\n'])")
 
 LEFT_OUT = ".left-out.csv"
 LEFT_OUT_HEADER = "file,reason,what to do"
@@ -105,14 +109,18 @@ def spreadsheet_cell(text: str) -> str:
     """Escape a text so that no spreadsheet takes its cell for a formula.
 
     A text that begins with `=`, `+`, `-`, `@`, a tab, a line break or an apostrophe gets an apostrophe in front
-    (OWASP, "CSV Injection"). `text_of_cell` removes it again.
+    (OWASP, "CSV Injection"). So does what follows a semicolon or a tab and begins so: spreadsheets of many countries
+    divide cells there. `text_of_cell` removes the apostrophes again.
+
+    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("a;=1+1"), spreadsheet_cell("a;b")
+    ("'=1+1", "a;'=1+1", 'a;b')
     """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return ("'" if text.startswith(FORMULA_STARTS) else "") + _DIVIDED.sub(r"\1'", text)
 
 
 def text_of_cell(cell: str) -> str:
-    """Undo `spreadsheet_cell`: remove one apostrophe in front, if there is one."""
-    return cell.removeprefix("'")
+    """Undo `spreadsheet_cell`: remove one apostrophe in front, and one after each semicolon or tab that needed it."""
+    return _DIVIDED_SAFELY.sub(r"\1", cell.removeprefix("'"))
 
 
 def write_embeddings(

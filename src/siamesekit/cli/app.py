@@ -399,7 +399,10 @@ def evaluate(
         from siamesekit.artifact.pretrained_model import pretrained
         from siamesekit.cli.embedding import views_of
         from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
+        from siamesekit.gallery.storage import DATABASE
 
+        if run is not None and (run / DATABASE).is_file():
+            raise UserError(f"{run} is a catalogue; to measure it: siamesekit report {run}")
         views = views_of(tta)
         if not as_json:
             news_only()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from siamesekit.data.records import Record
     from siamesekit.gallery.catalogue import Added, Catalogue
     from siamesekit.gallery.matching import Matches
+    from siamesekit.gallery.refinement import Refinement
     from siamesekit.gallery.search import Scoring
     from siamesekit.gallery.second_look import SecondLook
 
@@ -86,6 +87,20 @@ StoreOptions = Annotated[
     typer.Option(
         "--store-option", metavar="KEY=VALUE", help="Option of the store: siamesekit show store NAME. Repeatable."
     ),
+]
+RerankName = Annotated[
+    str | None,
+    typer.Option(
+        "--rerank", metavar="NAME", help="Order individuals by the neighbours shared with the photo: k-reciprocal."
+    ),
+]
+ExpandBy = Annotated[
+    int | None,
+    typer.Option("--expand", metavar="N", min=1, help="Search by the mean of the photo and its N nearest photos."),
+]
+Alpha = Annotated[
+    float,
+    typer.Option("--alpha", metavar="A", min=0, help="With --expand: photos weigh by similarity ^ A; 0: all alike."),
 ]
 commands = typer.Typer()
 """The commands of a catalogue, beside the others."""
@@ -266,6 +281,9 @@ def search(
     matcher: MatcherName = None,
     matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers to this table.")
@@ -294,7 +312,8 @@ def search(
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
 
-        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at, matcher_option))
+        refinement = _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at, matcher_option), refinement)
         with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
             catalogue.require_search(options, shell)
             with catalogue.same_model() as model:
@@ -303,7 +322,8 @@ def search(
                 kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
                 seen = sightings(kept) if options.second_look else []
                 answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
-            note = catalogue.identification(options.scoring, len(names) if together else 1, options.second_look).note
+            number = len(names) if together else 1
+            note = catalogue.identification(options.scoring, number, options.second_look, refinement).note
         for finding in embedded.left_out:
             shell.warn(f"not searched: {finding}")
         if table is not None:
@@ -335,6 +355,9 @@ def match(
     matcher: MatcherName = None,
     matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     encounter: Encounter = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006
@@ -351,12 +374,15 @@ def match(
         shell.require_files(photos)
         shell.load_plugins(plugin)
         from siamesekit.gallery.match_folder import check_folder, write_match
+        from siamesekit.gallery.matching import match as match_season
+        from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.season import season
 
         check_folder(output)
-        scoring, look = _scoring(by), _second_look(matcher, look_at, matcher_option)
+        look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, device=device, news=not as_json) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
+            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if as_json:
@@ -379,6 +405,9 @@ def review(
     matcher: MatcherName = None,
     matcher_option: MatcherOptions = [],  # noqa: B006
     look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
     encounter: Encounter = None,
     reader: Reader = None,
     author: Author = None,
@@ -394,13 +423,16 @@ def review(
     with Shell(debug, quiet=False) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
+        from siamesekit.gallery.matching import match as match_season
         from siamesekit.gallery.review_server import require_server, review_season
+        from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.season import season
 
         require_server()
-        scoring, look = _scoring(by), _second_look(matcher, look_at, matcher_option)
+        look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
+        options = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, author, device, news=True) as catalogue:
-            found = catalogue.match(season(photos, reader), count, where, scoring, encounter, look, shell)
+            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 
@@ -432,6 +464,51 @@ def decide(
             f"{done.unsure} unsure, {done.bad} bad"
         )
         _tell(shell, as_json, f"{text}; {done.there} applied before" if done.there else text, **vars(done))
+
+
+@commands.command(cls=Command, short_help="Measure how well a catalogue finds its own individuals.")
+def report(
+    path: CatalogueArgument,
+    encounter: Encounter = None,
+    by: By = "nearest",
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Add: each photo together with its mirror image; the photos are read.")
+    ] = False,
+    matcher: MatcherName = None,
+    matcher_option: MatcherOptions = [],  # noqa: B006
+    look_at: LookAt = 12,
+    rerank: RerankName = None,
+    expand: ExpandBy = None,
+    alpha: Alpha = 3.0,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how well a catalogue finds its own individuals, and notices new ones; nothing is changed.
+
+    Five times, a fifth of the individuals is left out as new, half of each other one's photos are held out, and all of
+    these are searched for among the rest. --mirror, --matcher, --rerank and --expand add a row of figures each. Only
+    individuals that did not train the network are searched for, if there are ten.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.load_plugins(plugin)
+        scoring, look = _scoring(by), _second_look(matcher, look_at, matcher_option)
+        refinement = _refinement(rerank, expand, alpha)
+        chosen = (None, None) if refinement is None else (refinement.rerank, refinement.expand)
+        with _opened(path, device=device) as catalogue:
+            found = catalogue.report(look, *chosen, mirror, scoring, encounter, shell)
+        if as_json:
+            return shell.json(found.as_json())
+        from siamesekit.cli.rich_tables import report_table
+        from siamesekit.wording import with_interval
+
+        shell.out.print(report_table(found))
+        if found.rand_index is not None:
+            shell.say(f"clusters: adjusted Rand index {with_interval(found.rand_index._asdict())}; 1 is perfect")
+        for note in found.notes:
+            shell.say(note)
+    return None
 
 
 @commands.command("re-embed", cls=Command, short_help="Move a catalogue to another model.")
@@ -495,6 +572,15 @@ def _second_look(matcher: str | None, look_at: int, options: list[str]) -> Secon
     from siamesekit.gallery.second_look import SecondLook
 
     return SecondLook(matcher, look_at, options=told)
+
+
+def _refinement(rerank: str | None, expand: int | None, alpha: float) -> Refinement | None:
+    """Re-ranking of this name, and expansion by so many photos."""
+    if rerank is None and expand is None:
+        return None
+    from siamesekit.gallery.refinement import expansion, refinement_of
+
+    return refinement_of(rerank, expansion(expand, alpha))
 
 
 def _warn_of(shell: Shell, found: Matches) -> None:

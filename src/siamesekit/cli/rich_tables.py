@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from siamesekit.config.describe.tables import ConfigTable, Key
     from siamesekit.experiment.plan import Plan
+    from siamesekit.gallery.catalogue_report import CatalogueReport
     from siamesekit.gallery.search import Answer
     from siamesekit.registry import Registry
     from siamesekit.registry.component import Component
@@ -86,6 +87,22 @@ def answer_table(answer: Answer) -> Table:
         table.add_row(str(rank), names[0], shown, names[1], str(each.photos), f"{each.distance:.4f}", *points)
     if new is not None:
         table.add_row("", Text("new individual", style="italic"), f"{new:.3f}")
+    return table
+
+
+def report_table(report: CatalogueReport) -> Table:
+    """Figures of a catalogue with intervals, one row per way to search."""
+    labels = {"top_1": "top-1", "top_12": "top-12", "baks": "BAKS", "baus": "BAUS", "geometric_mean": "√(BAKS·BAUS)",
+              "auroc": "AUROC of new"}  # fmt: skip
+    table = _table("", *labels.values())
+    table.title = (
+        f"{report.individuals} individuals, {report.photos} photos; {report.queries} searches for photos of "
+        f"{report.judged} individuals, held out in {report.draws} draws"
+    )
+    table.caption = "95% bootstrap intervals over individuals"
+    for way in report.ways:
+        cells = [getattr(way, figure) for figure in labels]
+        table.add_row(way.name, *("–" if cell is None else with_interval(cell._asdict()) for cell in cells))
     return table
 
 

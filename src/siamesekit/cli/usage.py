@@ -17,7 +17,7 @@ WITH_CONFIG = ("run", "check")
 """The commands that take a config."""
 OTHER_NAMES = {
     "train": "run", "fit": "run", "start": "run", "experiment": "run", "learn": "run", "resume": "run --resume",
-    "evaluate": "run", "eval": "run", "test": "run", "report": "run", "validate": "check", "verify": "check",
+    "evaluate": "run", "eval": "run", "test": "run", "measure": "report", "validate": "check", "verify": "check",
     "plan": "check", "doctor": "check", "dry-run": "check", "lint": "check", "new": "init", "create": "init",
     "setup": "init", "make": "init", "config": "init", "predict": "compare", "same": "compare",
     "verdict": "compare", "similarity": "compare", "distance": "compare", "identify": "search", "find": "search",
@@ -46,6 +46,7 @@ DOES = {
     "log": "shows the changes of a catalogue",
     "merge": "joins two individuals of a catalogue",
     "cluster": "finds individuals among unlabelled photos",
+    "report": "measures how well a catalogue finds its own individuals",
 }
 OTHER_OPTIONS = {
     "output": "--out", "output-dir": "--out", "out-dir": "--out", "outdir": "--out", "save-dir": "--out",

@@ -6,5 +6,6 @@ individuals; `figures` gathers a network's figures from these three. `pairs` sco
 guessing, `reliability` judges the similarity, `roc` computes the error rates of all thresholds, and `operating_point`
 decides whether the model ships a threshold. `mistakes` lists confused individuals and hubs, `gallery_size` shows how
 the figures depend on the number of individuals, and `embedding_map` places photos on a plane. `pixel_baseline` is the
-baseline of plain pixels, and `worth` counts the figures that training improved.
+baseline of plain pixels, and `worth` counts the figures that training improved. `re_ranking` orders a gallery by the
+neighbours that photos share (`neighbour_lists`), and `query_expansion` searches by means of photos.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -26,11 +26,13 @@ from siamesekit.files.atomic import write_atomic
 from siamesekit.files.writer_lock import writer
 from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
+from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
 from siamesekit.gallery.catalogue_store import FOLDER
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
 from siamesekit.gallery.enrolling import refuse_contradictions, sort
+from siamesekit.gallery.holding_out import encounter_numbers
 from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.known_photos import KnownPhoto
@@ -38,6 +40,7 @@ from siamesekit.gallery.matching import Matches, Status, match
 from siamesekit.gallery.names import checked_name, unique_names
 from siamesekit.gallery.re_embedding import facts_of, re_embed
 from siamesekit.gallery.recorded_links import recorded_links
+from siamesekit.gallery.refinement import Expand, Refinement, Refiner, Rerank, refinement_of
 from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
@@ -123,6 +126,7 @@ class Catalogue:
         self._searched: tuple[int, Gallery, Names] | None = None
         self._chosen: tuple[int, str, Gallery, Names] | None = None
         self._fitted: tuple[Gallery, dict[Hashable, FittedIdentification]] | None = None
+        self._refined: tuple[Gallery, Refiner] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -356,6 +360,8 @@ class Catalogue:
         encounter: str | None = None,
         second_look: SecondLook | None = None,
         progress: Progress | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
     ) -> Matches:
         """Search the individuals that are most like the photos of a season; nothing is changed.
 
@@ -370,14 +376,15 @@ class Catalogue:
                 a value is a query of its own.
             second_look: a second look at the best individuals, as for `search`.
             progress: progress display.
+            rerank: re-ranking by shared neighbours, as for `search`.
+            expand: expansion of the queries, as for `search`.
 
         Raises:
             DataError: no photo is left to match, or a record's source is not a file.
             UserError: no photo has the attribute, or the search cannot be made as asked.
         """
-        return match(
-            self, records, SearchOptions(k, where, scoring, second_look), encounter, progress or progress_here()
-        )
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
+        return match(self, records, options, encounter, progress or progress_here())
 
     def decide(self, decisions: str | Path | Sequence[Decision], progress: Progress | None = None) -> Decided:
         """Apply a person's decisions, all or none: photos get their individuals, and what was decided is kept.
@@ -404,6 +411,8 @@ class Catalogue:
         scoring: Scoring = "nearest",
         together: bool = False,
         second_look: SecondLook | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
     ) -> list[Answer]:
         """Search the individuals that are most like photos.
 
@@ -416,13 +425,17 @@ class Catalogue:
             together: whether all photos show one individual, as those of one encounter; there is one answer then.
             second_look: count the points that the photos share with those of the best individuals, and order these by
                 both; how much a point counts is fitted to the catalogue's own photos.
+            rerank: order individuals by the neighbours that their photos share with the query: `k-reciprocal`, or a
+                `KReciprocal` with its options.
+            expand: search by the mean of the query and so many nearest photos, or a `QueryExpansion` with its options;
+                it comes before re-ranking. Distances in the answer are those of the photos, as always.
 
         Raises:
             DataError: a photo cannot be read.
             UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
         """
         several = one_by_one(photos)
-        options = SearchOptions(k, where, scoring, second_look)
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
         self.require_search(options)
         with self.same_model() as model:
             names, embeddings = _names(several), model.embed(several)
@@ -454,10 +467,11 @@ class Catalogue:
         count = len(names_found.individuals)
         wanted = min(CANDIDATES, count) if options.k is None else options.k
         look = options.second_look
-        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look)
+        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look, options.refinement)
         looked_at = 0 if look is None else look.individuals
         wide = min(count, max(wanted, looked_at, NEAREST if fitted.model else 0))
-        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together)
+        refine = None if options.refinement is None else self._refiner(options.refinement, gallery)
+        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together, refine)
         if look is not None:
             groups = [(embeddings, photos)] if together else list(zip(embeddings[:, None], zip(photos), strict=True))
             ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
@@ -499,7 +513,11 @@ class Catalogue:
                 raise OutputError(f"{shown} was moved to another model meanwhile; try again")
 
     def identification(
-        self, scoring: Scoring = "nearest", together: int = 1, second_look: SecondLook | None = None
+        self,
+        scoring: Scoring = "nearest",
+        together: int = 1,
+        second_look: SecondLook | None = None,
+        refinement: Refinement | None = None,
     ) -> FittedIdentification:
         """The model that gives candidates and "new" a probability, fitted to the catalogue's own photos.
 
@@ -510,28 +528,40 @@ class Catalogue:
             scoring: how the distance to an individual follows from those to its photos, as for `search`.
             together: number of photos that are searched together.
             second_look: a second look at the best individuals, as for `search`.
+            refinement: re-ranking and expansion of a search.
         """
         with self._storage.telling():
             gallery, names = self._gallery(None)
             if self._fitted is None or self._fitted[0] is not gallery:
                 self._fitted = gallery, {}
             fitted = self._fitted[1]
-            key = scoring, together, second_look and second_look.key
+            key = scoring, together, second_look and second_look.key, refinement
             if key not in fitted:
                 looker = None if second_look is None else self._looker(second_look, gallery)
                 trained = self._trained(names.individuals)
-                fitted[key] = fit_identification(gallery, self.model.distance, trained, scoring, together, looker)
+                distance = self.model.distance
+                fitted[key] = fit_identification(gallery, distance, trained, scoring, together, looker, refinement)
             return fitted[key]
+
+    def _refiner(self, refinement: Refinement, gallery: Gallery) -> Refiner:
+        """Refines distances to the photos of a gallery; it keeps their neighbours for the next search."""
+        if self._refined is None or self._refined[0] is not gallery or self._refined[1].refinement != refinement:
+            self._refined = gallery, Refiner(gallery.embeddings, self.model.distance, refinement)
+        return self._refined[1]
 
     def _looker(self, look: SecondLook, gallery: Gallery) -> Looker:
         """Takes second looks at photos of the catalogue."""
+        return Looker(look, gallery, self.model.distance, self._sighting(gallery))
+
+    def _sighting(self, gallery: Gallery) -> Callable[[int], Sighting]:
+        """Gives the photo of an index in a gallery."""
 
         @cache
         def photo(index: int) -> Sighting:
             known = self.photo(int(gallery.photos[index]))
             return Sighting(known.record, known.sha256)
 
-        return Looker(look, gallery, self.model.distance, photo)
+        return photo
 
     def cluster(
         self,
@@ -567,6 +597,63 @@ class Catalogue:
             frozenset(name for name, each in zip(names.individuals, trained, strict=True) if each),
         )
         return discover(photos, self.model, method, answers, questions)
+
+    def report(
+        self,
+        second_look: SecondLook | None = None,
+        rerank: Rerank | None = None,
+        expand: Expand | None = None,
+        mirror: bool = False,
+        scoring: Scoring = "nearest",
+        encounter: str | None = None,
+        progress: Progress | None = None,
+    ) -> CatalogueReport:
+        """Measure what the catalogue is worth: its own photos are held out, several times, and searched for.
+
+        In each of five draws, a fifth of the individuals is left out as new, and half of each other one's photos are
+        searched for among all that is left. Photos of individuals that did not train the network are taken, if there
+        are ten of them. Each option adds a way to search, beside the embeddings alone.
+
+        Args:
+            second_look: a second look at the best individuals, as for `search`.
+            rerank: re-ranking by shared neighbours, as for `search`.
+            expand: expansion of the queries, as for `search`.
+            mirror: the mean embedding of each photo and its mirror image; the photos are embedded again.
+            scoring: distance to an individual, as for `search`.
+            encounter: column of the encounter; photos of one encounter are held out together.
+            progress: progress display.
+
+        Raises:
+            UserError: too few individuals have two photos or encounters, or there is no such column.
+            DataError: a photo that is to be mirrored cannot be read any more.
+        """
+        progress, refinement = progress or progress_here(), refinement_of(rerank, expand)
+        with self._storage.telling():
+            gallery, names = self._gallery(None)
+            groups = [""] * len(gallery)
+            if encounter is not None:
+                groups = known_photos.values(self._storage.connection, encounter, gallery, names)
+            trained = self._trained(names.individuals)
+        subject = Judged(
+            gallery, self.model.distance, encounter_numbers(groups), trained, self._sighting(gallery), scoring
+        )
+        subject.individuals()
+        ways = [Way("alone", gallery.embeddings)]
+        if mirror:
+            records = [self.photo(number).record for number in gallery.photos.tolist()]
+            views = tuple(dict.fromkeys([*self.model.tta, "mirror"]))
+            ways.append(Way("with mirror", finite(self.model.embed_records(records, progress, None, views))))
+        if second_look is not None:
+            ways.append(Way(f"with {second_look.shared.name}", gallery.embeddings, second_look))
+        if refinement is not None:
+            ways.append(Way(f"with {refinement}", gallery.embeddings, None, refinement))
+        notes = [] if encounter is not None else [ENCOUNTERS_UNKNOWN]
+        rand_index = None
+        try:
+            rand_index = self.cluster().rand_index
+        except UserError as error:
+            notes.append(f"No clusters: {error}.")
+        return catalogue_report(subject, ways, rand_index, notes, progress)
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.

@@ -15,8 +15,9 @@ galleries of several sizes, known and new with equal weight.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -68,8 +69,8 @@ class Identification:
         growth: factor of the log of the gallery's size.
         individuals: number of individuals whose photos were queries of the fit.
         largest: largest gallery of the fit; beyond it, probabilities are extrapolated.
-        limits: P(new) of queries of new individuals in the largest galleries: for each individual the smallest,
-            ascending. `limit` uses them.
+        strangers: P(new) of the queries of the fit in galleries without their individual: by the size of the gallery, a
+            tuple for each individual. `limit` uses them.
     """
 
     slope: float
@@ -78,7 +79,7 @@ class Identification:
     growth: float
     individuals: int
     largest: int
-    limits: tuple[float, ...]
+    strangers: Mapping[int, tuple[tuple[float, ...], ...]]
 
     def probabilities(
         self, distances: Floats, size: int | NDArray[np.int64], new_share: float = 0.5
@@ -100,20 +101,65 @@ class Identification:
         each: Floats = np.exp(weights - total[:, None]) * known[:, None]
         return each, 1 - known
 
-    def limit(self, false_known_rate: float) -> float | None:
+    def limit(self, false_known_rate: float, size: int | None = None) -> float | None:
         """The largest P(new) up to which a query may be called known, if at most this share of new ones may be.
 
-        For each individual the worst of its photos counts, and the share is bounded in the manner of conformal
-        prediction: for a further individual, the probability that any photo like those is called known is at most the
-        rate. The gallery must be as large as the largest of the fit.
+        The queries of the fit without their individual decide, each individual with the same weight, in the smallest
+        galleries of the fit that are as large as `size`, or the largest ones. The limit is that of hierarchical
+        conformal prediction (Lee, Barber and Willett 2023, arXiv:2306.06342): a query of a further individual is called
+        known with at most this probability, if P(new) were not fitted to the same queries, which matters little.
+
+        Args:
+            false_known_rate: share of queries of new individuals that may be called known, above 0 and below 1.
+            size: number of individuals that are searched; by default as many as in the largest galleries.
 
         Returns:
             None if there are too few individuals to promise this: at least 1/rate − 1 are needed.
         """
-        allowed = math.floor(false_known_rate * (len(self.limits) + 1) + 1e-9)
-        if allowed < 1:
+        sizes = sorted(self.strangers)
+        chosen = next((each for each in sizes if size is not None and each >= size), sizes[-1])
+        found = self.strangers[chosen]
+        share = 1 / (len(found) + 1)  # the further individual's own, which is unknown: as if it were called known
+        if share > false_known_rate + 1e-9:
             return None
-        return float(np.nextafter(self.limits[allowed - 1], -np.inf))
+        chances = np.array([chance for each in found for chance in each])
+        weights = np.array([share / len(each) for each in found for _ in each])
+        order = np.argsort(chances)
+        beyond = share + np.cumsum(weights[order]) > false_known_rate + 1e-9
+        return float(np.nextafter(chances[order][beyond.argmax()], -np.inf))
+
+
+class Trial(NamedTuple):
+    """One query in one gallery.
+
+    Attributes:
+        nearest: distances to the nearest individuals, ascending, at most `NEAREST`.
+        own: place of the query's own individual among them; −1 if it is farther, −2 if it is new.
+        size: number of individuals in the gallery.
+        individual: the query's own individual.
+    """
+
+    nearest: Floats
+    own: int
+    size: int
+    individual: int
+
+
+def trial(others: Floats, own: float | None, individual: int) -> Trial:
+    """A query, by its distances to the other individuals of a gallery, ascending `[n]`, and to its own; None: new."""
+    if own is None:
+        return Trial(others[:NEAREST], -2, len(others), individual)
+    place = int(np.searchsorted(others, own))
+    row = np.insert(others, place, own)
+    return Trial(row[:NEAREST], place if place < NEAREST else -1, len(row), individual)
+
+
+def trials_of(found: Sequence[Trial]) -> Trials:
+    """Trials, one after the other."""
+    rows = np.full((len(found), NEAREST), np.inf)
+    for row, each in zip(rows, found, strict=True):
+        row[: len(each.nearest)] = each.nearest
+    return Trials(rows, *(np.array([each[column] for each in found], np.int64) for column in (1, 2, 3)))
 
 
 def trials(distances: Floats, own: NDArray[np.int64], rng: np.random.Generator, sizes: Sequence[int] = SIZES) -> Trials:
@@ -127,28 +173,16 @@ def trials(distances: Floats, own: NDArray[np.int64], rng: np.random.Generator, 
         sizes: numbers of individuals in the galleries; those beyond I − 1 become I − 1.
     """
     count = distances.shape[1]
-    rows, places, numbers, individuals = [], [], [], []
+    found = []
     for size in sorted({min(size, count - 1) for size in sizes}):
         for query, mine in enumerate(own):
             others = np.delete(np.arange(count), mine)
             chosen = others if size == count - 1 else rng.choice(others, size, replace=False)
             strange = np.sort(distances[query, chosen])
-            for known in (False, True):
-                if known and np.isnan(distances[query, mine]):
-                    continue
-                row = strange[: size - known] if known and size > 1 else strange
-                place = -2
-                if known:
-                    place = int(np.searchsorted(row, distances[query, mine]))
-                    row = np.insert(row, place, distances[query, mine])
-                    place = place if place < NEAREST else -1
-                padded = np.full(NEAREST, np.inf)
-                padded[: min(len(row), NEAREST)] = row[:NEAREST]
-                rows.append(padded)
-                places.append(place)
-                numbers.append(len(row))
-                individuals.append(int(mine))
-    return Trials(np.array(rows), np.array(places), np.array(numbers), np.array(individuals))
+            found.append(trial(strange, None, int(mine)))
+            if not np.isnan(distances[query, mine]):
+                found.append(trial(strange[: size - 1] if size > 1 else strange, distances[query, mine], int(mine)))
+    return trials_of(found)
 
 
 def fit(found: Trials) -> Identification | None:
@@ -197,10 +231,16 @@ def fit(found: Trials) -> Identification | None:
     if not all(map(math.isfinite, (slope, scale, offset, growth))) or scale < 1e-6:
         return None
     offset += scale * slope * middle
-    fitted = Identification(slope, scale, offset, growth, individuals, int(found.size.max()), ())
-    strangers = found.new & (found.size == found.size[found.new].max())
-    _, chance = fitted.probabilities(found.distances[strangers], found.size[strangers])
-    worst = [chance[found.individual[strangers] == each].min() for each in np.unique(found.individual[strangers])]
-    return Identification(
-        slope, scale, offset, growth, individuals, int(found.size.max()), tuple(sorted(map(float, worst)))
-    )
+    fitted = Identification(slope, scale, offset, growth, individuals, int(found.size.max()), {})
+    return replace(fitted, strangers=_strangers(fitted, found))
+
+
+def _strangers(fitted: Identification, found: Trials) -> dict[int, tuple[tuple[float, ...], ...]]:
+    """P(new) of the queries of new individuals, by size of the gallery and individual."""
+    _, chance = fitted.probabilities(found.distances[found.new], found.size[found.new])
+    sizes, individuals = found.size[found.new], found.individual[found.new]
+    by_size: dict[int, tuple[tuple[float, ...], ...]] = {}
+    for size in np.unique(sizes).tolist():
+        here, owner = chance[sizes == size], individuals[sizes == size]
+        by_size[size] = tuple(tuple(map(float, here[owner == each])) for each in np.unique(owner))
+    return by_size

@@ -19,7 +19,9 @@ from siamesekit.files.untrusted_json import read_json
 from siamesekit.gallery.fusion import Fusion, fit_fusion
 from siamesekit.gallery.identification import FEWEST, Identification, fit, trials
 from siamesekit.gallery.names import composed
-from siamesekit.gallery.search import MEMORY, Gallery, Scoring, Segments
+from siamesekit.gallery.refined_trials import refined_trials
+from siamesekit.gallery.refinement import Refinement
+from siamesekit.gallery.search import MEMORY, Gallery, Scoring, Segments, own_score
 from siamesekit.gallery.second_look import Looker
 from siamesekit.randomness import generator
 
@@ -53,6 +55,7 @@ def fit_identification(
     scoring: Scoring = "nearest",
     together: int = 1,
     looker: Looker | None = None,
+    refinement: Refinement | None = None,
 ) -> FittedIdentification:
     """Fit to the photos of individuals that did not train the network, or of all if there are fewer than `FEWEST`.
 
@@ -64,6 +67,7 @@ def fit_identification(
         together: number of photos of one individual that are searched together. If fewer than `FEWEST` individuals have
             more photos than that, fewer are taken: that is less sure.
         looker: takes second looks at the best individuals; distances are moved by shared points then.
+        refinement: how distances are refined by the photos of a gallery; each gallery of the fit is searched so.
     """
     strangers = np.flatnonzero(~trained)
     biased = len(strangers) < FEWEST
@@ -75,13 +79,17 @@ def fit_identification(
     rng = generator(0, "identification")
     sizes = np.sort(np.bincount(gallery.individuals, minlength=len(trained))[chosen])
     together = max(1, min(together, int(sizes[-FEWEST]) - 1))
-    queries = _queries(gallery, chosen, together, rng if looker is None else None)
-    own = gallery.individuals[queries[:, 0]]
-    table = _distances(queries, gallery, distance, len(trained), scoring)
+    queries = _queries(gallery, chosen, together, rng if looker is None and refinement is None else None)
     fusion = None
-    if looker is not None:
-        table, fusion = _looked_again(table, queries, own, looker)
-    model = fit(trials(table, own, rng))
+    if refinement is not None:
+        found = refined_trials(queries, gallery, distance, refinement, scoring, rng)
+    else:
+        own = gallery.individuals[queries[:, 0]]
+        table = _distances(queries, gallery, distance, len(trained), scoring)
+        if looker is not None:
+            table, fusion = _looked_again(table, queries, own, looker)
+        found = trials(table, own, rng)
+    model = fit(found)
     if model is None:
         note = "no probabilities: photos of one individual are not nearer to each other than to others, or are missing"
         return FittedIdentification(None, note, biased, fusion)
@@ -90,6 +98,8 @@ def fit_identification(
     note = f"probabilities are fitted to {what} of {model.individuals} individuals, {which}"
     if looker is not None:
         note += f"; {_weighed(fusion)}"
+    if refinement is not None:
+        note += f", each searched with {refinement}"
     return FittedIdentification(model, note, biased, fusion)
 
 
@@ -193,12 +203,10 @@ def _distances(
         part = queries[start : start + rows]
         far = pairwise(distance, gallery.embeddings[torch.from_numpy(part.ravel())], gallery.embeddings)
         table = far.double().numpy()
-        each = segments.nearest(table)[0] if scoring == "nearest" else segments.mean(table, scoring)
-        scores[start : start + rows] = each.reshape(len(part), together, count).mean(1)
+        scores[start : start + rows] = segments.score(table, scoring).reshape(len(part), together, count).mean(1)
         for row, photos in enumerate(part):
             mine = gallery.individuals[photos[0]]
             others = np.setdiff1d(np.flatnonzero(gallery.individuals == mine), photos)
-            left = np.sort(table[row * together : (row + 1) * together][:, others], axis=1)
-            most = len(others) if scoring == "mean" else 1 if scoring == "nearest" else scoring
-            scores[start + row, mine] = left[:, :most].mean() if len(others) else np.nan
+            own = table[row * together : (row + 1) * together][:, others]
+            scores[start + row, mine] = own_score(own, scoring) if len(others) else np.nan
     return scores

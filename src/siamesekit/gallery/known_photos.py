@@ -118,7 +118,7 @@ def chosen(connection: sqlite3.Connection, gallery: Gallery, names: Names, where
     Raises:
         UserError: the text is no condition, a column is unknown, or no photo meets it.
     """
-    kept = np.flatnonzero(parse(where).mask(lambda column: _values(connection, column, gallery, names)))
+    kept = np.flatnonzero(parse(where).mask(lambda column: values(connection, column, gallery, names)))
     if not len(kept):
         raise UserError(f"no photo of the catalogue meets the condition {where!r}")
     left, owner = np.unique(gallery.individuals[kept], return_inverse=True)
@@ -131,8 +131,12 @@ def columns(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT name FROM attributes ORDER BY name")]
 
 
-def _values(connection: sqlite3.Connection, column: str, gallery: Gallery, names: Names) -> list[str]:
-    """A column's value for each photo of the gallery, empty where unknown."""
+def values(connection: sqlite3.Connection, column: str, gallery: Gallery, names: Names) -> list[str]:
+    """A column's value for each photo of the gallery, empty where unknown.
+
+    Raises:
+        UserError: there is no such column.
+    """
     if column == INDIVIDUAL:
         return [names.individuals[number] for number in gallery.individuals.tolist()]
     if column == PHOTO:
@@ -140,5 +144,5 @@ def _values(connection: sqlite3.Connection, column: str, gallery: Gallery, names
     known = [*columns(connection), INDIVIDUAL, PHOTO]
     if column not in known:
         raise UserError(f"the catalogue has no column {column!r}{near(column, known)}; columns: {', '.join(known)}")
-    values = dict(connection.execute("SELECT photo, value FROM attributes WHERE name = ?", (column,)))
-    return [values.get(photo, "") for photo in gallery.photos.tolist()]
+    known_values = dict(connection.execute("SELECT photo, value FROM attributes WHERE name = ?", (column,)))
+    return [known_values.get(photo, "") for photo in gallery.photos.tolist()]

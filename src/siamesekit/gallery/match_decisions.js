@@ -5,6 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const part = (id) => document.getElementById(id);
 const KEY = `siamesekit-decisions-${data.id}`;
 const FORMULA = /^[=+\-@\t\r\n']/;
+const DIVIDED = /([;\t])(?=[=+\-@\t\r\n'])/g; // where a spreadsheet that divides cells at semicolons finds a formula
 const COLUMNS = ["query", "name", "photo", "sha256", "box", "decision", "individual", "rejected", "attributes"];
 const SAID = { same: "Same as", new: "New individual", unsure: "Unsure", bad: "Bad photo" };
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
@@ -70,11 +71,31 @@ let answers = 0;
 const waiting = new Map(); // by the query: the last message on it that has no answer yet
 const failed = new Map(); // by the query: why its decision was not kept
 
+// Who decides: asked once for each browser
+const AUTHOR = "siamesekit-author";
+const ask = () => {
+  const field = part("author");
+  part("who").hidden = !data.serve;
+  field.placeholder = data.author ?? "";
+  try {
+    field.value = localStorage.getItem(AUTHOR) ?? "";
+  } catch {
+    // this browser keeps nothing
+  }
+  field.addEventListener("change", () => {
+    try {
+      localStorage.setItem(AUTHOR, field.value.trim());
+    } catch {
+      // it is asked again next time
+    }
+  });
+};
+
 const changeOf = (number) => data.decisions[number]?.change ?? null;
 
 const send = (number, fresh, back) => {
   const { decision, individual, rejected } = decisions[number] ?? { decision: "open", individual: "", rejected: [] };
-  const content = { query: number, decision, individual, rejected, fresh };
+  const content = { query: number, decision, individual, rejected, fresh, author: part("author").value.trim() };
   const message = { content, seen: changeOf(number), after: waiting.get(number), back, refused: "", change: null };
   waiting.set(number, message);
   sent = sent.then(() => tell(message));
@@ -218,7 +239,7 @@ const byName = (text) => {
 
 // The table of decisions
 
-const cell = (text) => `"${(FORMULA.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+const cell = (text) => `"${`${FORMULA.test(text) ? "'" : ""}${text.replace(DIVIDED, "$1'")}`.replaceAll('"', '""')}"`;
 
 const table = () => {
   const lines = [COLUMNS.join(",")];

@@ -17,7 +17,7 @@ from siamesekit.data.images import UnreadableError, read_pixels
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
-from siamesekit.files.atomic import sweep, write_atomic
+from siamesekit.files.atomic import sweep, write_atomic, write_several
 from siamesekit.files.paths import is_own_folder, is_plain, is_there
 from siamesekit.files.replaceable import refuse_what_is_not_ours
 from siamesekit.gallery.answer_table import check_table, write_answers
@@ -35,8 +35,12 @@ TABLE, PAGE, PICTURES = "matches.csv", "index.html", "pictures"
 """Files and folder of a match."""
 OWN = re.compile(r"(query|known)-[0-9a-f]{16}(-small)?\.jpg")
 """Names of pictures: what a photo shows is never under another photo's name, also where a match was interrupted."""
+DECISIONS = re.compile(r"decisions( ?\(\d+\))?\.csv")
+"""Names under which browsers save decisions."""
 SIDE, QUALITY = 1400, 85
 """Longer side of a picture in pixels, and quality of its JPEG: stripes and scars can be seen."""
+THUMBNAILS = 512
+"""Thumbnails that are written with one flush."""
 FURTHER = 6
 """Most further photos shown of a candidate, as thumbnails."""
 
@@ -58,7 +62,7 @@ def check_folder(folder: Path) -> None:
     if is_there(pictures) and not is_own_folder(pictures):
         raise OutputError(f"{line_of_name(str(pictures))} is not a folder of a match; choose another folder")
     sweep(folder)  # what an interrupted match has left
-    others = {entry.name for entry in folder.iterdir()} - {TABLE, PAGE, PICTURES}
+    others = {entry.name for entry in folder.iterdir() if not _is_decisions(entry)} - {TABLE, PAGE, PICTURES}
     if pictures.exists():
         sweep(pictures)
         others |= {f"{PICTURES}/{entry.name}" for entry in pictures.iterdir() if not OWN.fullmatch(entry.name)}
@@ -67,6 +71,11 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"{shown} holds something other than a match: {other}; choose another folder")
     check_table(folder / TABLE)
     refuse_what_is_not_ours(folder / PAGE, "the page of a match", is_page)
+
+
+def _is_decisions(file: Path) -> bool:
+    """Whether a file may be decisions that a browser has saved into the folder; they are left as they are."""
+    return DECISIONS.fullmatch(file.name) is not None and is_plain(file)
 
 
 def write_match(folder: Path, catalogue: Catalogue, matches: Matches, progress: Progress) -> Path:
@@ -125,13 +134,18 @@ def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], 
     further = {name: photos_of.get(name, [])[: FURTHER + 1] for name in sorted(names)}
     known: dict[int, dict[str, Any]] = {}
     photos: dict[int, KnownPhoto] = {}
+    thumbnails: dict[str, bytes] = {}
     for number in sorted(best.union(*further.values())):
         photo = catalogue.photo(number)
         small = picture_name("known", (photo.sha256, box_text(photo.record.box)), small=True)
-        write_atomic(place / small, photo.thumbnail)
+        thumbnails[small] = photo.thumbnail
+        if len(thumbnails) == THUMBNAILS:
+            write_several(place, thumbnails)
+            thumbnails = {}
         known[number] = {"name": photo.record.name, "small": f"{PICTURES}/{small}"}
         if number in best:
             photos[number] = replace(photo, thumbnail=b"")  # many of them would fill the memory
+    write_several(place, thumbnails)
 
     def write(task: Task) -> bool:
         content = task.picture()

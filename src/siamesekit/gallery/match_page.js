@@ -276,6 +276,7 @@ document.addEventListener("click", (event) => {
 });
 
 part("individuals").append(...data.individuals.slice(0, 5000).map((each) => made("option", { value: each })));
+ask();
 if (data.serve) decisions = { ...data.decisions };
 else recall();
 arrange();

@@ -116,6 +116,25 @@ def page_facts(
     }
 
 
+def with_names(facts: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Facts of a page with the new names of individuals.
+
+    Args:
+        facts: as `page_facts` gives them.
+        renamed: new names by the names in these facts.
+    """
+
+    def now(name: str) -> str:
+        return renamed.get(name, name)
+
+    queries = [
+        {**query, "candidates": [{**each, "individual": now(each["individual"])} for each in query["candidates"]]}
+        for query in facts["queries"]
+    ]
+    further = {now(name): photos for name, photos in facts["further"].items()}
+    return {**facts, "individuals": sorted(map(now, facts["individuals"])), "further": further, "queries": queries}
+
+
 def _candidate(found: Candidate, query: Query) -> dict[str, Any]:
     shared = [query.shared.get((place, found.best.photo)) for place in range(len(query.photos))]
     told = {"shared": [_places(each) for each in shared]} if any(each is not None for each in shared) else {}

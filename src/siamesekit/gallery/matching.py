@@ -146,7 +146,7 @@ def match(
         if options.second_look is not None:
             queries = _with_shared_points(catalogue, queries, options.second_look, progress)
         together = max(len(query.photos) for query in queries)
-        note = catalogue.identification(options.scoring, together, options.second_look).note
+        note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 

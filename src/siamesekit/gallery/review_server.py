@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from siamesekit.errors import SiamesekitError, UserError
 from siamesekit.gallery.match_folder import PICTURES, note_of, title_of, write_pictures
 from siamesekit.gallery.match_page import page as page_of
-from siamesekit.gallery.match_page import page_facts
+from siamesekit.gallery.match_page import page_facts, with_names
 from siamesekit.gallery.reviewing import DecidedMeanwhileError, Review
 
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ def review_season(catalogue: Catalogue, matches: Matches, port: int, progress: P
         facts = page_facts(catalogue.path, matches.queries, list(catalogue.individuals()), written)
 
         def make(secret: str, port: int) -> Starlette:
-            def shown(said: Mapping[int, Any]) -> str:
-                served = facts | {"serve": True, "token": secret, "decisions": said}
+            def shown(said: Mapping[int, Any], renamed: Mapping[str, str]) -> str:
+                served = with_names(facts, renamed)
+                served |= {"serve": True, "token": secret, "decisions": said, "author": catalogue.author}
                 return page_of(title_of(catalogue), served, note_of(matches), connect="'self'")
 
             def review() -> Review:
@@ -89,13 +90,17 @@ def review_season(catalogue: Catalogue, matches: Matches, port: int, progress: P
 
 
 def application(
-    secret: str, page: Callable[[Mapping[int, Any]], str], pictures: Path, review: Callable[[], Review], port: int
+    secret: str,
+    page: Callable[[Mapping[int, Any], Mapping[str, str]], str],
+    pictures: Path,
+    review: Callable[[], Review],
+    port: int,
 ) -> Starlette:
     """The program that answers the browser.
 
     Args:
         secret: the first part of every path.
-        page: makes the page, given what is decided.
+        page: makes the page, given what is decided and the new names of individuals by their names at the start.
         pictures: folder of the pictures.
         review: opens the review; it is called in the thread that uses it.
         port: the port that is asked.
@@ -143,7 +148,7 @@ def application(
 
     async def show(_: Request) -> Response:
         try:
-            return HTMLResponse(page(await said()))
+            return HTMLResponse(page(await said(), await in_thread(lambda: opened[0].renamed())))
         except SiamesekitError as error:
             return PlainTextResponse(str(error), 503)
 
@@ -230,7 +235,7 @@ def _is(given: str, secret: str) -> bool:
     return compare_digest(given.encode(errors="replace"), secret.encode())
 
 
-def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None, bool]:
+def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None, bool, str]:
     """The arguments of `Review.put`.
 
     Raises:
@@ -245,5 +250,7 @@ def _arguments(told: Any) -> tuple[int, str, str, list[str], int | None, bool]:
             "seen": int() | None as seen,
             "fresh": bool(fresh),
         } if all(isinstance(each, str) for each in rejected) and not isinstance(number, bool):
-            return number, word, individual, rejected, seen, fresh
+            author = told.get("author", "")
+            if isinstance(author, str):
+                return number, word, individual, rejected, seen, fresh, author
     raise ValueError("not a decision")

@@ -12,6 +12,7 @@ from siamesekit.gallery import database, who
 from siamesekit.gallery.deciding import decide
 from siamesekit.gallery.decisions import Decision, Word, checked_individual
 from siamesekit.gallery.matching import Query
+from siamesekit.gallery.names import checked_name
 from siamesekit.gallery.storage import Storage
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress
@@ -31,7 +32,7 @@ class Review:
     Args:
         catalogue: the catalogue's folder.
         queries: the queries.
-        author: who decides; by default the user of this process.
+        author: who decides, if a decision does not say; by default the user of this process.
         device: device on which the model runs.
     """
 
@@ -42,7 +43,10 @@ class Review:
         self._said: dict[int, dict[str, Any]] = {}
         self._made: set[str] = set()
         self._storage = Storage(catalogue, device, author)
+        self._author = self._storage.author
         self._seen = self._storage.last_change()
+        self._at_the_start = self._names()
+        self._by_number: dict[int, tuple[int | None, tuple[int, ...]]] = {}
 
     def close(self) -> None:
         """Close the catalogue."""
@@ -59,11 +63,45 @@ class Review:
             if last != self._seen:
                 undone = database.undone_since(self._storage.connection, self._seen)
                 self._said = {number: each for number, each in self._said.items() if each["change"] not in undone}
+                self._rename(self._names())
                 self._seen = last
         return dict(self._said)
 
+    def renamed(self) -> dict[str, str]:
+        """New names of individuals that were renamed since the review began, by their names then."""
+        with self._storage.telling():
+            now = self._names()
+        return {name: now[each] for each, name in self._at_the_start.items() if now[each] != name}
+
+    def _present(self, names: Sequence[str]) -> list[str]:
+        """Names that a page has shown, as they are now: a page that was not loaded again has the former ones."""
+        renamed = self.renamed()
+        there = {*self._names().values()} if renamed else set()
+        return [name if name in there else renamed.get(name, name) for name in names]
+
+    def _names(self) -> dict[int, str]:
+        """Names of all individuals by their numbers, also of those without photos."""
+        return dict(self._storage.connection.execute("SELECT id, name FROM individuals"))
+
+    def _rename(self, names: dict[int, str]) -> None:
+        """Give the individuals of decisions their present names."""
+        for number, each in self._said.items():
+            individual, rejected = self._by_number[number]
+            self._said[number] = {
+                **each,
+                "individual": "" if individual is None else names[individual],
+                "rejected": [names[other] for other in rejected],
+            }
+
     def put(
-        self, number: int, word: str, individual: str, rejected: Sequence[str], seen: int | None, fresh: bool = False
+        self,
+        number: int,
+        word: str,
+        individual: str,
+        rejected: Sequence[str],
+        seen: int | None,
+        fresh: bool = False,
+        author: str = "",
     ) -> None:
         """Decide on a query in place of the decision that the reviewer has seen, or take that one back.
 
@@ -74,6 +112,7 @@ class Review:
             rejected: names of individuals that the reviewer has rejected.
             seen: the change that wrote the decision that the reviewer has seen; None if there was none.
             fresh: whether a new individual is to get a name of its own: the next free one, if this one is taken.
+            author: who decides; empty for the author of the review.
 
         Raises:
             DecidedMeanwhileError: there is another decision by now; it stays.
@@ -85,7 +124,9 @@ class Review:
             raise DataError(f"there is no query {number}")
         if word not in (*get_args(Word), OPEN):
             raise DataError(f"the decision is {word!r}; expected {', '.join(get_args(Word))} or {OPEN}")
+        self._storage.author = checked_name(author) if author else self._author
         individual = checked_individual("bad" if word == OPEN else word, individual)
+        individual, *rejected = self._present([individual, *rejected])
         before = self.said().get(number)
         if (None if before is None else before["change"]) != seen:
             if _same(before, word, individual):
@@ -113,6 +154,8 @@ class Review:
         known = who.individuals(self._storage.connection)
         kept = [name for name in rejected if name in known]
         self._said[number] = {"decision": word, "individual": individual, "rejected": kept, "change": change}
+        number_of = known.get(individual) if individual else None
+        self._by_number[number] = number_of, tuple(known[name] for name in kept)
         if word == "new":
             self._made.add(individual)
 

@@ -125,6 +125,8 @@ class Gallery:
 class Ranking:
     """The nearest individuals and photos of each query, by index in the gallery.
 
+    After a refinement, individuals and photos are in the order of the refined distances.
+
     Attributes:
         individuals: int64 `[Q, k]`.
         distances: distance to each, `[Q, k]`.
@@ -133,7 +135,8 @@ class Ranking:
         photos: nearest photos, int64 `[Q, k']`.
         photo_distances: distance to each, `[Q, k']`.
         points: number of shared points by a second look, int64 `[Q, k]`, −1 where there was none; None without one.
-        fused: the distances that give the order, `[Q, k]`: `distances` moved by the shared points; None without any.
+        fused: the distances that give the order, `[Q, k]`: `distances` moved by the shared points, or refined ones;
+            None if `distances` give it.
     """
 
     individuals: NDArray[np.int64]
@@ -147,7 +150,13 @@ class Ranking:
 
 
 def rank(
-    queries: Tensor, gallery: Gallery, distance: Distance, k: int, scoring: Scoring = "nearest", together: bool = False
+    queries: Tensor,
+    gallery: Gallery,
+    distance: Distance,
+    k: int,
+    scoring: Scoring = "nearest",
+    together: bool = False,
+    refine: Callable[[Tensor], Floats] | None = None,
 ) -> Ranking:
     """Rank individuals and photos for each query, exactly.
 
@@ -158,27 +167,41 @@ def rank(
         k: number of individuals, and of photos.
         scoring: how the distance to an individual follows from those to its photos.
         together: whether all queries show one individual; there is one answer then, by the mean over the queries.
+        refine: gives the distances of queries `[q, D]` to all photos, `[q, N]`, that decide the order; None: those of
+            `distance` do.
     """
     count = int(gallery.individuals.max()) + 1
-    if scoring == "nearest" and not together:
+    if scoring == "nearest" and not together and refine is None:
         return _by_nearest(queries, gallery, distance, min(k, count))
-    index, near = gallery.nearest(queries, k, distance)
-    segments = Segments(gallery.individuals, count)
-    score, smallest, best = (np.empty((len(queries), count)) for _ in range(3))
+    segments, most = Segments(gallery.individuals, count), min(k, len(gallery))
+    score, order_by, smallest, best = (np.empty((len(queries), count)) for _ in range(4))
+    index, order_of_photos, near = (np.empty((len(queries), most)) for _ in range(3))
     rows = max(1, MEMORY // (8 * len(gallery)))
     for start in range(0, len(queries), rows):
         part = slice(start, start + rows)
         distances = pairwise(distance, queries[part], gallery.embeddings).double().numpy()
         smallest[part], best[part] = segments.nearest(distances)
-        score[part] = smallest[part] if scoring == "nearest" else segments.mean(distances, scoring)
+        score[part] = segments.score(distances, scoring)
+        if refine is None:
+            index[part], near[part] = gallery.nearest(queries[part], k, distance)
+            order_by[part], order_of_photos[part] = score[part], near[part]
+        else:
+            refined = refine(queries[part])
+            order_by[part] = segments.score(refined, scoring)
+            index[part] = first = np.argsort(refined, axis=1, kind="stable")[:, :most]
+            near[part], order_of_photos[part] = (np.take_along_axis(each, first, 1) for each in (distances, refined))
+    photos = index.astype(np.int64)
     if together:
         closest = smallest.argmin(0)[None]
         best, smallest = np.take_along_axis(best, closest, 0), np.take_along_axis(smallest, closest, 0)
-        score = score.mean(0, keepdims=True)
-        index, near = _merged(index, near, k)
-    order = np.argsort(score, axis=1, kind="stable")[:, :k]
-    chosen, closest_photos, nearest_distances = (np.take_along_axis(each, order, 1) for each in (score, best, smallest))
-    return Ranking(order, chosen, closest_photos.astype(np.int64), nearest_distances, index, near)
+        score, order_by = score.mean(0, keepdims=True), order_by.mean(0, keepdims=True)
+        photos, near = _merged(photos, order_of_photos, near, k)
+    order = np.argsort(order_by, axis=1, kind="stable")[:, :k]
+    chosen, closest_photos, nearest_distances, fused = (
+        np.take_along_axis(each, order, 1) for each in (score, best, smallest, order_by)
+    )
+    best_photos = closest_photos.astype(np.int64)
+    return Ranking(order, chosen, best_photos, nearest_distances, photos, near, fused=None if refine is None else fused)
 
 
 @dataclass(frozen=True)
@@ -266,6 +289,10 @@ class Segments:
         places = np.where(ordered == smallest[:, self.owner], np.arange(len(self.order)), len(self.order))
         return smallest, self.order[np.minimum.reduceat(places, self.starts, axis=1)]
 
+    def score(self, distances: Floats, scoring: Scoring) -> Floats:
+        """The distance to each individual `[Q, I]` by those to the photos `[Q, N]`."""
+        return self.nearest(distances)[0] if scoring == "nearest" else self.mean(distances, scoring)
+
     def mean(self, distances: NDArray[np.float64], scoring: Scoring) -> NDArray[np.float64]:
         """The mean distance to each individual's photos, `[Q, I]`; for a number, to so many nearest ones."""
         if scoring == "mean":
@@ -303,11 +330,15 @@ def _by_nearest(queries: Tensor, gallery: Gallery, distance: Distance, k: int) -
     return Ranking(individuals, distances, best, distances, *first)
 
 
-def _merged(
-    index: NDArray[np.int64], near: NDArray[np.float64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k photos nearest to any query, as if for one query: `[1, k]` each."""
-    order = np.lexsort((index.ravel(), near.ravel()))
+def own_score(distances: Floats, scoring: Scoring) -> float:
+    """Distance of photos of a query to an individual, by those to its photos, `[T, n]`: the mean over the T photos."""
+    most = distances.shape[1] if scoring == "mean" else 1 if scoring == "nearest" else scoring
+    return float(np.sort(distances, axis=1)[:, :most].mean())
+
+
+def _merged(index: NDArray[np.int64], order_by: Floats, near: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
+    """The k photos nearest to any query, and their distances, as if for one query: `[1, k]` each."""
+    order = np.lexsort((index.ravel(), order_by.ravel()))
     _, places = np.unique(index.ravel()[order], return_index=True)
     chosen = np.sort(places)[:k]
     return index.ravel()[order][chosen][None], near.ravel()[order][chosen][None]

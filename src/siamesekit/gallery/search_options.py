@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siamesekit.errors import UserError
+from siamesekit.gallery.refinement import Refinement
 from siamesekit.gallery.search import Scoring
 from siamesekit.gallery.second_look import SecondLook
 
@@ -14,14 +15,20 @@ class SearchOptions:
     """What is searched, and how; `Catalogue.search` explains each option.
 
     Raises:
-        UserError: the scoring is none.
+        UserError: the scoring is none, or a second look is combined with a refinement.
     """
 
     k: int | None = None
     where: str | None = None
     scoring: Scoring = "nearest"
     second_look: SecondLook | None = None
+    refinement: Refinement | None = None
 
     def __post_init__(self) -> None:
         if not (self.scoring in ("nearest", "mean") or (isinstance(self.scoring, int) and self.scoring >= 1)):
             raise UserError(f"scoring: expected nearest, mean or a number of photos, not {self.scoring!r}")
+        if self.second_look is not None and self.refinement is not None:
+            raise UserError(
+                "a second look (--matcher) cannot be combined with re-ranking or query expansion (--rerank, --expand); "
+                "choose one"
+            )
