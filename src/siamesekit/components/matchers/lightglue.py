@@ -60,8 +60,9 @@ def lightglue_disk(
 
     Tyszkiewicz et al. 2020, "DISK: learning local features with policy gradient" (weights `depth`, Apache License 2.0),
     and Lindenberger et al. 2023, "LightGlue: local feature matching at light speed" (Apache License 2.0), by kornia:
-    `pip install 'siamesekit[matchers]'`. LightGlue sees where all keypoints of both photos are, and says for each pair
-    how sure it is. On a CPU a pair of photos takes a second or so; look at few individuals, or use a GPU.
+    `pip install 'siamesekit[matchers]'`. LightGlue sees where all keypoints
+    of both photos are, and says for each pair how sure it is. On one core of a CPU, a photo takes about three seconds
+    once, and a pair of photos one: look at few individuals, or use a GPU.
 
     Shapes: a photo, uint8 RGB `[height, width, 3]` → K keypoints `[K, 2]` with descriptors `[K, 128]`.
 
