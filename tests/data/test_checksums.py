@@ -92,3 +92,19 @@ def test_a_tiff_that_lacks_its_last_bytes_is_found(compression: str, deep: bool,
         end = page.dataoffsets[-1] + page.databytecounts[-1]  # type: ignore[union-attr]
     assert np.array_equal(pixels_of_content(content[:end])[..., 0], grey)
     assert refusal(content[: end - lost]).startswith(("is damaged (cut short", "cannot be decoded", "is not an image"))
+
+
+@pytest.mark.parametrize("pieces", [{"tile": (32, 32)}, {"rowsperstrip": 16}], ids=["tiles", "strips"])
+@pytest.mark.parametrize("height", [20, 200], ids=["too many", "too few"])
+def test_a_tiff_of_another_number_of_pieces_than_its_size_has_is_refused(pieces: dict[str, int], height: int) -> None:
+    """Pillow would write the further ones over the first, or leave the rest black."""
+    import tifffile
+
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.asarray(PICTURE), photometric="rgb", **pieces)
+    content = bytearray(stream.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        place = file.pages[0].tags[257].valueoffset  # type: ignore[union-attr]
+    assert np.array_equal(pixels_of_content(bytes(content)), np.asarray(PICTURE))
+    content[place] = height
+    assert "strips or tiles instead of" in refusal(bytes(content))

@@ -54,8 +54,8 @@ def refusal(content: bytes, reading: Reading = PLAIN) -> str:
 def test_the_pixels_are_those_of_pillow_at_every_scale(
     mode: str, options: dict[str, Any], size: tuple[int, int]
 ) -> None:
-    if options.get("keep_rgb") and mode != "RGB":
-        options = {}
+    if (options.get("keep_rgb") and mode != "RGB") or (options.get("subsampling") == 1 and mode == "CMYK"):
+        options = {}  # CMYK of such sides is left to Pillow
     content = encoded(textured(*size).convert(mode), "JPEG", quality=87, **options)
     for scale in (1, 2, 4, 8):
         ours, theirs = opened(content), Image.open(io.BytesIO(content))
@@ -63,7 +63,7 @@ def test_the_pixels_are_those_of_pillow_at_every_scale(
             image.draft(None, (size[0] // scale, size[1] // scale))
         pixels = jpegs.decoded(ours, content, PLAIN, [])
         assert pixels is not None
-        found = jpegs.image_of(pixels, {})
+        found = jpegs.image_of(pixels, ours.mode, {})
         assert np.array_equal(np.asarray(found), np.asarray(theirs)), scale
         assert found.mode == theirs.mode
 
@@ -90,9 +90,7 @@ def test_each_kind_of_damage_in_the_middle_is_named(tmp_path: Path, damage: str)
     bad = DAMAGES[damage](encoded(textured(), "JPEG", quality=90))
     assert Image.open(io.BytesIO(bad)).size == (320, 240), "its header is sound"
     file = written(tmp_path, bad)
-    with pytest.raises(
-        UnreadableError, match=r"is damaged \((corrupt JPEG data|premature end|a run of 64)|cannot be decoded"
-    ):
+    with pytest.raises(UnreadableError, match=r"is damaged \((corrupt JPEG data|premature end|unsupported marker)"):
         decode(file)
     with pytest.raises(UnreadableError, match=r"is damaged|cannot be decoded"):
         read_square(Record("a", "", file), 16, "squash")
@@ -156,3 +154,9 @@ def test_a_jpeg_that_lacks_more_or_is_damaged_elsewhere_is_not_accepted() -> Non
     assert "truncated: " in refusal(good[: len(good) // 2], ACCEPT)
     middle = len(good) // 2
     assert "is damaged" in refusal(good[:middle] + bytes(512) + good[middle + 512 : -2], ACCEPT)
+
+
+def test_a_jpeg_cut_anywhere_in_its_header_is_refused_in_words() -> None:
+    good = encoded(textured(64, 48), "JPEG", quality=90)
+    for length in range(2, scan_of(good)):
+        refusal(good[:length])

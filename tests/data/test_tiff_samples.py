@@ -153,3 +153,14 @@ def test_a_tiff_of_more_pixels_than_allowed_is_refused_before_it_is_read() -> No
     content = tiff(np.zeros((1100, 1000), np.uint16))
     with pytest.raises(UnreadableError, match="the limit is 1 megapixels"):
         pixels_of_content(content, reading=Reading(max_megapixels=1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_a_tiff_is_turned_upright(orientation: int, kind: str) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (6, 9), dtype=np.uint8)
+    values = stored if kind == "uint8" else stored.astype(np.uint16) * 257
+    content = tiff(values, extratags=[(274, 3, 1, orientation, True)])
+    theirs = pyvips.Image.new_from_buffer(tiff(stored), "").copy()
+    theirs.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    assert np.array_equal(pixels_of_content(content)[..., 0], theirs.autorot().numpy())

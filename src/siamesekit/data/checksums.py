@@ -8,13 +8,14 @@ import zlib
 from siamesekit.data import jpeg
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_headers import chunks
-from siamesekit.data.tiff_directories import first_directory, is_tiff, values_of
-from siamesekit.data.tiff_samples import layout_of
+from siamesekit.data.tiff_directories import Directory, first_directory, is_tiff, value_of, values_of
+from siamesekit.data.tiff_samples import Layout, layout_of
 
 _MEND = "copy it again, or save it anew as JPEG or PNG"
 _JPEG_IN_TIFF, _JPEG_TABLES = 7, 347
-_PIECES = ((273, 279), (324, 325))
-"""Tags of the positions and lengths of strips, and of tiles."""
+_TILE, _ROWS = (322, 323), 278
+_PIECES = ((273, 324), (279, 325))
+"""Tags of the positions of strips and of tiles, and of their lengths."""
 
 
 def check_sums(content: bytes) -> None:
@@ -59,18 +60,29 @@ def _check_tiff(content: bytes) -> None:
     try:
         page = first_directory(content)
         tables = bytes(values_of(content, page, _JPEG_TABLES))
-        pieces = [
-            piece
-            for offsets, lengths in _PIECES
-            for piece in zip(values_of(content, page, offsets), values_of(content, page, lengths), strict=False)
-        ]
+        places, lengths = (
+            [*values_of(content, page, strip), *values_of(content, page, tile)] for strip, tile in _PIECES
+        )
+        needed = _needed(content, page, layout)
     except (struct.error, OverflowError):
         return
+    if 0 < len(places) < needed or (layout.compression == 1 and len(places) > needed):
+        raise UnreadableError(f"is damaged (it has {len(places)} strips or tiles instead of {needed})", _MEND)
     plain = layout.height * -(-layout.width * layout.samples * layout.bits // 8)
-    for place, length in pieces:
-        needed = min(length, plain) if layout.compression == 1 else length  # some programs declare too much
-        if place + needed > len(content):
+    for place, length in zip(places, lengths, strict=False):
+        held = min(length, plain) if layout.compression == 1 else length  # some programs declare too much
+        if place + held > len(content):
             raise UnreadableError(f"is damaged (cut short: it has {len(content):,} bytes)", _MEND)
         if layout.compression == _JPEG_IN_TIFF:
             piece = content[place : place + length]
             jpeg.check_stream(tables[:-2] + piece[2:] if tables else piece)
+
+
+def _needed(content: bytes, page: Directory, layout: Layout) -> int:
+    """The number of strips or tiles that a page of this size has."""
+    planes = layout.samples if layout.separate else 1
+    width, height = (value_of(content, page, tag) for tag in _TILE)
+    if width and height:
+        return planes * -(-layout.width // width) * -(-layout.height // height)
+    rows = value_of(content, page, _ROWS, layout.height) or layout.height
+    return planes * -(-layout.height // max(1, rows))

@@ -51,6 +51,7 @@ class Wanted:
         box: the rectangle to crop to; None: the whole photo.
         reading: how it is decoded.
         remarks: receives remarks.
+        resizes: whether `use` only resizes: then its image may be in mode `RGBX`, which takes a copy less.
     """
 
     smallest: int | None = None
@@ -58,6 +59,7 @@ class Wanted:
     box: Box | None = None
     reading: Reading = PLAIN
     remarks: list[Remark] = field(default_factory=list)
+    resizes: bool = False
 
 
 def decoded(content: bytes, wanted: Wanted, suffix: str = "") -> Pixels:
@@ -112,7 +114,8 @@ def _pixels(content: bytes, wanted: Wanted, remarks: list[Remark], orientation: 
                 drafted = _draft(image, content, wanted.smallest, wanted.box)
             needed = _memory(image, width * height)
             with DECODING.take(needed):
-                own = jpeg.decoded(image, content, wanted.reading, remarks) if is_jpeg else None
+                padded = wanted.resizes and "icc_profile" not in image.info
+                own = jpeg.decoded(image, content, wanted.reading, remarks, padded) if is_jpeg else None
                 if own is None:
                     image.load()
                 if orientation is None:
@@ -120,7 +123,7 @@ def _pixels(content: bytes, wanted: Wanted, remarks: list[Remark], orientation: 
                 if own is not None and _is_finished(image, orientation, wanted):
                     pixels = own
                 else:
-                    whole = image if own is None else jpeg.image_of(own, image.info)
+                    whole = image if own is None else jpeg.image_of(own, image.mode, image.info)
                     photo = _in_rgb(whole, content, wanted.reading, remarks)
                     edges: Edges = (0, 0, *whole.size) if drafted is None else drafted
                     scale = 1 if drafted is None else width / (edges[2] - edges[0])
@@ -154,7 +157,8 @@ def _finished(photo: Image.Image, edges: Edges, orientation: int | None, scale: 
     if wanted.box is not None:
         full = (round((edges[2] - edges[0]) * scale), round((edges[3] - edges[1]) * scale))
         photo, edges = cropped(photo, edges, wanted.box, full)
-    return np.asarray(wanted.use(photo, edges))
+    used = wanted.use(photo, edges)
+    return np.asarray(used.convert("RGB") if used.mode == "RGBX" else used)
 
 
 def _of_deep_tiff(content: bytes, layout: Layout, wanted: Wanted) -> Pixels:

@@ -67,7 +67,7 @@ def read_square(
 
 
 def _wanted_square(size: int, fit: Fit, reading: Reading, remarks: list[Remark], box: Box | None = None) -> Wanted:
-    return Wanted(DRAFT * size, partial(fitted, size=size, fit=fit), box, reading, remarks)
+    return Wanted(DRAFT * size, partial(fitted, size=size, fit=fit), box, reading, remarks, resizes=True)
 
 
 def read_pixels(record: Record, reading: Reading = PLAIN) -> Pixels:

@@ -27,6 +27,7 @@ RUN = 64
 """Number of equal bytes in a row, 0 or 255, that compressed data do not have; see `_refuse_hole`."""
 _MEND = "copy it again, or save it anew as JPEG or PNG"
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+_PADDED = {**_SPACES, "RGB": "RGBX"}
 _SCAN, _TABLES, _COMMENT = 0xDA, 0xC4, 0xFE
 _FRAMES = {0xC0: "", 0xC1: "", 0xC2: "", 0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical",
            0xC7: "hierarchical", 0xC9: "", 0xCA: "", 0xCB: "lossless", 0xCD: "hierarchical", 0xCE: "hierarchical",
@@ -51,7 +52,7 @@ def refuse_unread(jpeg: bytes) -> None:
     if jpeg[:2] != b"\xff\xd8":
         return
     for marker, start, end in segments(jpeg):
-        if marker in _FRAMES and end - start > 4:
+        if marker in _FRAMES and min(end, len(jpeg)) > start + 4:
             bits = jpeg[start + 4]
             kind = f"a {_FRAMES[marker]} JPEG" if _FRAMES[marker] else f"a JPEG with {bits} bits per sample"
             if _FRAMES[marker] or bits != 8:
@@ -62,7 +63,7 @@ def refuse_unread(jpeg: bytes) -> None:
 
 
 def decoded(
-    image: ImageFile.ImageFile, jpeg: bytes, reading: Reading, remarks: list[Remark]
+    image: ImageFile.ImageFile, jpeg: bytes, reading: Reading, remarks: list[Remark], padded: bool = False
 ) -> NDArray[np.uint8] | None:
     """Decode a JPEG in the size and mode to which Pillow's image of it is set, `[height, width, channels]`.
 
@@ -73,6 +74,7 @@ def decoded(
         jpeg: content of the file.
         reading: whether truncated files are accepted.
         remarks: receives a remark if the file is truncated and accepted.
+        padded: whether RGB gets a fourth channel without meaning, of which Pillow makes an image without a copy.
 
     Raises:
         UnreadableError: the data are damaged; the message names the damage.
@@ -80,7 +82,7 @@ def decoded(
     if image.mode not in _SPACES:
         return None
     try:
-        return _strict(image, jpeg)
+        return _strict(image, jpeg, _PADDED if padded else _SPACES)
     except UnreadableError as error:
         if reading.truncated != "accept" or _EARLY not in str(error):
             raise
@@ -89,13 +91,18 @@ def decoded(
         return pixels
 
 
-def image_of(pixels: NDArray[np.uint8], info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
-    """The image of pixels `[height, width, channels]`: grey, RGB or, as Adobe writes it, inverted CMYK."""
-    if pixels.shape[2] == 4:
-        height, width, _ = pixels.shape
+def image_of(pixels: NDArray[np.uint8], mode: str, info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
+    """The image of pixels `[height, width, channels]` in the mode `L`, `RGB` (`RGBX` if they are padded) or `CMYK`.
+
+    Adobe writes CMYK inverted.
+    """
+    height, width, channels = pixels.shape
+    if mode == "RGB" and channels == 4:
+        image = Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
+    elif mode == "CMYK":
         image = Image.frombytes("CMYK", (width, height), (255 - pixels).tobytes())
     else:
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
     image.info = dict(info)
     return image
 
@@ -113,20 +120,20 @@ def check_stream(jpeg: bytes) -> None:
             raise UnreadableError(f"is damaged ({error})", _MEND) from None
 
 
-def _strict(image: ImageFile.ImageFile, jpeg: bytes) -> NDArray[np.uint8] | None:
+def _strict(image: ImageFile.ImageFile, jpeg: bytes, spaces: Mapping[str, str]) -> NDArray[np.uint8] | None:
     """The pixels; None if another decoder should try.
 
     Raises:
         UnreadableError: the data are damaged.
     """
-    found = _attempt(image, jpeg, strict=True)
+    found = _attempt(image, jpeg, strict=True, spaces=spaces)
     if isinstance(found, str):
         warning: NDArray[np.uint8] | str = found
         if _HARMLESS.search(found):  # the first warning hides later ones; those of metadata vanish with the metadata
-            warning = _attempt(image, _without_metadata(jpeg), strict=True)
+            warning = _attempt(image, _without_metadata(jpeg), strict=True, spaces=spaces)
         if isinstance(warning, str) and not _is_sound(warning, jpeg):
             raise UnreadableError(f"is damaged ({warning[0].lower()}{warning[1:]})", _MEND)
-        found = _attempt(image, jpeg, strict=False)
+        found = _attempt(image, jpeg, strict=False, spaces=spaces)
     _refuse_hole(jpeg)
     return None if isinstance(found, str) else found
 
@@ -143,12 +150,14 @@ def _without_metadata(jpeg: bytes) -> bytes:
     return b"".join([*parts, jpeg[last:]])
 
 
-def _attempt(image: ImageFile.ImageFile, jpeg: bytes, strict: bool) -> NDArray[np.uint8] | str:
+def _attempt(
+    image: ImageFile.ImageFile, jpeg: bytes, strict: bool, spaces: Mapping[str, str] = _SPACES
+) -> NDArray[np.uint8] | str:
     """The pixels `[height, width, channels]` in the image's size and mode, or the decoder's warning or error."""
     width, height = image.size
     try:
         pixels = simplejpeg.decode_jpeg(
-            jpeg, _SPACES[image.mode], min_height=height, min_width=width, min_factor=1, strict=strict
+            jpeg, spaces[image.mode], min_height=height, min_width=width, min_factor=1, strict=strict
         )
     except ValueError as error:
         return str(error).strip() or "unknown error"

@@ -19,6 +19,8 @@ def to_rgb(
 ) -> Image.Image:
     """Convert an image to 8-bit RGB: by its colour profile, and with black behind what is transparent.
 
+    An image of mode `RGBX`, without a profile, stays as it is.
+
     Args:
         image: a decoded image.
         reading: which range of values of more than 8 bits becomes 0 … 255.
@@ -45,7 +47,7 @@ def to_rgb(
     if profile and image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     converted = to_srgb(image, profile, told) if profile else image
-    return converted if converted.mode == "RGB" else converted.convert("RGB")
+    return converted if converted.mode in ("RGB", "RGBX") else converted.convert("RGB")
 
 
 def _deep_of_mode(image: Image.Image) -> Deep | None:

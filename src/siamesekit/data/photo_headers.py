@@ -64,9 +64,10 @@ def check_structure(content: bytes, max_megapixels: int = MAX_PIXELS // 10**6) -
         UnreadableError: the file has far more parts than a photo, or is a WebP that declares too many pixels.
     """
     if content[:2] == b"\xff\xd8":
-        _at_most(_header_segments(content), MAX_SEGMENTS, "segments")
-        _at_most(content.count(b"Exif\0\0"), MAX_EXIF_BLOCKS, "blocks of EXIF")
-        if content.count(b"\xff\xda") > MAX_SCANS:  # faster than parsing, and nearly always enough
+        count, header, several = _header(content)
+        _at_most(count, MAX_SEGMENTS, "segments")
+        _at_most(content.count(b"Exif\0\0", 0, header), MAX_EXIF_BLOCKS, "blocks of EXIF")
+        if several and content.count(b"\xff\xda") > MAX_SCANS:  # faster than parsing, and nearly always enough
             _at_most(_scans(content), MAX_SCANS, "scans")
     elif content[:4] == b"\x89PNG":
         _at_most(sum(1 for _ in islice(chunks(content), MAX_CHUNKS + 1)), MAX_CHUNKS, "chunks")
@@ -163,12 +164,21 @@ def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
             break
 
 
-def _header_segments(jpeg: bytes) -> int:
-    count = 0
-    for count, (marker, _, _) in enumerate(segments(jpeg), 1):
+def _header(jpeg: bytes) -> tuple[int, int, bool]:
+    """The header of a JPEG: its segments up to the first scan, their end, and whether several scans may follow.
+
+    The number of segments is counted up to one more than `MAX_SEGMENTS`. A decoder stops after the first scan unless
+    the JPEG is progressive, or the first scan lacks some of the colours.
+    """
+    count, end, several, colours = 0, len(jpeg), True, b""
+    for count, (marker, start, after) in enumerate(segments(jpeg), 1):
+        if marker in (0xC0, 0xC1):
+            colours = jpeg[start + 9 : start + 10]
+        if marker == _SCAN:
+            end, several = after, not colours or jpeg[start + 4 : start + 5] != colours
         if marker == _SCAN or count > MAX_SEGMENTS:
             break
-    return count
+    return count, end, several
 
 
 def _scans(jpeg: bytes) -> int:

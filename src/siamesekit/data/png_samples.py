@@ -45,6 +45,6 @@ def _decoded(content: bytes, bytes_: str) -> Image.Image:
     image = opened(content)
     tile = image.tile[0]
     mode = f"{image.mode};16{bytes_}"
-    image.tile = [type(tile)(*tile[:3], mode)]
+    image.tile = [tuple.__new__(type(tile), (*tile[:3], mode))]  # a plain tuple before Pillow 11
     image.load()
     return image
