@@ -13,7 +13,7 @@ from conftest import POINT
 from siamesekit.artifact.loading import load
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.artifact.similarity_model import CHUNKS, SimilarityModel
-from siamesekit.data.reading import Reading
+from siamesekit.data.photo_reading import Reading
 from siamesekit.errors import DataError
 from siamesekit.experiment.run_result import RunResult
 from siamesekit.model import Architecture, build

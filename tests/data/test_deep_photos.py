@@ -19,7 +19,7 @@ from siamesekit.data.depth_range import with_range
 from siamesekit.data.images import pixels_of_content, read_square
 from siamesekit.data.loading import load_usable
 from siamesekit.data.photo_files import UnreadableError
-from siamesekit.data.reading import PLAIN, Reading, Remark
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Record
 
 THERMAL = np.random.default_rng(0).integers(51_241, 52_182, (32, 48), dtype=np.uint16)

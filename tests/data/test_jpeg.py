@@ -18,7 +18,7 @@ from siamesekit.data.images import decode, pixels_of_content, read_square
 from siamesekit.data.jpeg import CUT_SHORT, RUN
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_formats import opened
-from siamesekit.data.reading import PLAIN, Reading, Remark
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Record
 
 ACCEPT = Reading(truncated="accept")

@@ -19,7 +19,7 @@ from siamesekit.data.passed_over import PassedOver
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_folders import is_photo
 from siamesekit.data.photo_formats import READ, size_of
-from siamesekit.data.reading import Reading
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 
 BLOTCHES = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -84,23 +84,23 @@ def test_photos_of_these_suffixes_are_photos(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "flag"),
+    ("content", "name", "flag", "command"),
     [
-        (heic(PICTURE), "a HEIC photo", "HEIF_IS_READ"),
-        (encoded(PICTURE, "AVIF"), "an AVIF photo", "AVIF_IS_READ"),
+        (heic(PICTURE), "a HEIC photo", "HEIF_IS_READ", "pip install 'siamesekit[heif]'"),
+        (encoded(PICTURE, "AVIF"), "an AVIF photo", "AVIF_IS_READ", "pip install --force-reinstall pillow"),
     ],
     ids=["HEIC", "AVIF"],
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".heic"])
-def test_without_the_extra_the_error_has_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, name: str, flag: str, suffix: str
+def test_without_the_codec_the_error_has_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, name: str, flag: str, command: str, suffix: str
 ) -> None:
     monkeypatch.setattr(foreign_formats, flag, False)
     with pytest.raises(UnreadableError) as caught:
         decode(written(tmp_path, content, f"photo{suffix}"))
     assert caught.value.args == (
         f"is not a supported image ({', '.join(READ)}) but {name}",
-        "to read it: pip install 'siamesekit[heif]'",
+        f"to read it: {command}",
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from siamesekit.data.images import pixels_of_content
 from siamesekit.data.photo_files import UnreadableError
-from siamesekit.data.reading import Reading
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.tiff_samples import layout_of, samples_of
 
 HEIGHT, WIDTH = 50, 70

@@ -14,7 +14,7 @@ from PIL import Image
 import siamesekit
 from siamesekit.config import Config, load_config
 from siamesekit.data.images import read_square
-from siamesekit.data.reading import Reading
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.progress import Progress

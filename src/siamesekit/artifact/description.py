@@ -13,7 +13,7 @@ from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.pooling import Pooling
 from siamesekit.components.encoders.views import VIEWS, View
 from siamesekit.data.photo_geometry import Fit
-from siamesekit.data.reading import Depth, Reading, Truncated
+from siamesekit.data.photo_reading import Depth, Reading, Truncated
 from siamesekit.errors import ArtifactError
 from siamesekit.evaluation.cross_fit import includes_guessing, why_guessing
 from siamesekit.evaluation.intervals import Interval

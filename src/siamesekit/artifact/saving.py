@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from siamesekit._version import __version__
 from siamesekit.artifact.description import FORMAT
 from siamesekit.data.photo_geometry import Fit
-from siamesekit.data.reading import PLAIN, Reading
+from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.engine.state_files import weights_of
 from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.untrusted import fingerprint

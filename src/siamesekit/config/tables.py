@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
-from siamesekit.data.reading import Depth, Truncated
+from siamesekit.data.photo_reading import Depth, Truncated
 from siamesekit.data.splits.split import Kind
 from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction
 from siamesekit.registry import (

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from siamesekit.data.reading import Remark
+from siamesekit.data.photo_reading import Remark
 
 _ANEW = "save them anew with the right profile"
 BROKEN = Remark("have a damaged colour profile, which is ignored", _ANEW)

@@ -18,8 +18,8 @@ from siamesekit.data.photo_files import Room, UnreadableError
 from siamesekit.data.photo_formats import READ, decoder_errors, opened
 from siamesekit.data.photo_geometry import Edges, upright
 from siamesekit.data.photo_headers import check_size, check_structure, essential, orientation_in, orientation_of
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.png_samples import is_deep_png, png_samples
-from siamesekit.data.reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Box
 from siamesekit.data.tiff_directories import first_directory, is_tiff, values_of, with_largest_page_first
 from siamesekit.data.tiff_samples import Layout, layout_of, samples_of

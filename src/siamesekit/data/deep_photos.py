@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from siamesekit.data.photo_files import UnreadableError
-from siamesekit.data.reading import Reading, Remark
+from siamesekit.data.photo_reading import Reading, Remark
 from siamesekit.data.tiff_samples import RGB, SEPARATED, WHITE_IS_ZERO, Layout
 
 Pixels = NDArray[np.uint8]

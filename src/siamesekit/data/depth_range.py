@@ -11,7 +11,7 @@ from pathlib import Path
 from siamesekit.data.decoding import deep_of_content
 from siamesekit.data.deep_photos import range_of
 from siamesekit.data.photo_files import UnreadableError, content_of
-from siamesekit.data.reading import Reading
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.progress import Progress
 

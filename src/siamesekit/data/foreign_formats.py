@@ -11,7 +11,7 @@ from siamesekit.data.tiff_directories import is_raw, is_tiff
 HEIF_IS_READ = find_spec("pillow_heif") is not None
 """Whether HEIC photos are read here: by pillow-heif, of the extra `heif`."""
 AVIF_IS_READ = find_spec("PIL._avif") is not None
-"""Whether AVIF photos are read here: by Pillow from 11.3 on, in most of its builds."""
+"""Whether AVIF photos are read here: by Pillow, unless it was built without its codec."""
 
 
 class Format(NamedTuple):
@@ -29,7 +29,7 @@ class Format(NamedTuple):
 _EXTRA = "to read it: pip install 'siamesekit[heif]'"
 _RAW = Format("a camera's raw file", "develop it to JPEG or TIFF with the camera's software, darktable or RawTherapee")
 _HEIC = Format("a HEIC photo", _EXTRA)
-_AVIF = Format("an AVIF photo", _EXTRA)
+_AVIF = Format("an AVIF photo", "to read it: pip install --force-reinstall pillow")
 _VIDEO = Format("a video", "save frames of it as JPEG (ffmpeg -i VIDEO frame-%03d.jpg)")
 _PDF = Format("a PDF document", "save the pictures in it as JPEG (pdfimages -j NAME.pdf NAME)")
 _PAGE = Format("a web page", "probably a failed download: download the photo itself")

@@ -25,7 +25,7 @@ from siamesekit.data.photo_formats import decoder_errors, opened
 from siamesekit.data.photo_geometry import Fit as Fit
 from siamesekit.data.photo_geometry import fitted
 from siamesekit.data.photo_geometry import square as square
-from siamesekit.data.reading import PLAIN, Reading, Remark
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import SiamesekitError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_headers import segments
-from siamesekit.data.reading import Reading, Remark
+from siamesekit.data.photo_reading import Reading, Remark
 
 CUT_SHORT = Remark("lack their last bytes and are read nevertheless", "copy them again if you can")
 MOST_MISSING = 0.1

@@ -16,8 +16,8 @@ from siamesekit.data.images import read_square
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark, remark_lines
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
-from siamesekit.data.reading import PLAIN, Reading, Remark, remark_lines
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress

@@ -8,7 +8,7 @@ from PIL import Image
 
 from siamesekit.data.colour_profiles import to_srgb
 from siamesekit.data.deep_photos import Deep, eight_bits
-from siamesekit.data.reading import PLAIN, Reading, Remark
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 
 Pixels = NDArray[np.uint8]
 _PROFILE = "icc_profile"

@@ -25,7 +25,7 @@ from siamesekit.data.images import (
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit, square
-from siamesekit.data.reading import FOR_PICTURES, PLAIN, Reading
+from siamesekit.data.photo_reading import FOR_PICTURES, PLAIN, Reading
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES

@@ -13,8 +13,8 @@ from torch import Tensor
 from siamesekit.config import Config
 from siamesekit.data.depth_range import with_range
 from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
+from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.data.pixel_store import GIB, keep_only
-from siamesekit.data.reading import PLAIN, Reading
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Leaks, Split
 from siamesekit.errors import DataError, MissingDataError

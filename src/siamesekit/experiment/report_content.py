@@ -19,7 +19,7 @@ from siamesekit.components.losses.traits import traits
 from siamesekit.components.tuples import Triplets
 from siamesekit.data.images import read_pixels
 from siamesekit.data.photo_files import UnreadableError
-from siamesekit.data.reading import FOR_PICTURES
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
 from siamesekit.engine.doctor import Finding, above_random_layers, diagnose
 from siamesekit.evaluation.pairs import pairs_of

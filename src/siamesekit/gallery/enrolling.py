@@ -18,7 +18,7 @@ from PIL import Image
 from siamesekit.data.images import read_pixels
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.photo_files import UnreadableError, content_of
-from siamesekit.data.reading import FOR_PICTURES
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import DataError
 from siamesekit.gallery.names import checked_name

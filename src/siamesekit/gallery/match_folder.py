@@ -15,7 +15,7 @@ from PIL import Image
 
 from siamesekit.data.images import UnreadableError, read_pixels
 from siamesekit.data.loading import UnusablePhoto
-from siamesekit.data.reading import FOR_PICTURES
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
 from siamesekit.files.atomic import sweep, write_atomic

@@ -18,8 +18,8 @@ from siamesekit.components.matchers.matcher import NO_MATCHES, Keypoints, Matche
 from siamesekit.data.images import pixels_of_content, read_pixels
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError, content_of
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.pixel_store import cache_folder
-from siamesekit.data.reading import FOR_PICTURES
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.gallery.enrolling import fingerprints, in_threads
