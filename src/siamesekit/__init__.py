@@ -122,6 +122,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.tuples import positives_of as positives_of
     from siamesekit.config import Config as Config
     from siamesekit.config import load_config as load_config
+    from siamesekit.data.photo_reading import Reading as Reading
     from siamesekit.data.records import Box as Box
     from siamesekit.data.records import Record as Record
     from siamesekit.engine.doctor import diagnose as diagnose
@@ -260,6 +261,7 @@ _PUBLIC = {
     "REGULARIZERS": "registry",
     "RandomTripletsSampler": "components.samplers.random_triplets",
     "RandomErasing": "components.augmentations.random_erasing",
+    "Reading": "data.photo_reading",
     "Record": "data.records",
     "Registry": "registry",
     "RunError": "errors",

@@ -1,5 +1,6 @@
 """A model in use: it embeds photos in any form, compares them, and refuses what is no photo."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from conftest import POINT
 from siamesekit.artifact.loading import load
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.artifact.similarity_model import CHUNKS, SimilarityModel
+from siamesekit.data.photo_reading import Reading
 from siamesekit.errors import DataError
 from siamesekit.experiment.run_result import RunResult
 from siamesekit.model import Architecture, build
@@ -88,6 +90,22 @@ def test_a_model_without_threshold_gives_a_distance_and_no_verdict(tmp_path: Pat
     assert (found.similarity, found.threshold, found.same) == (None, None, None)
     wide = model.prepare(Image.new("RGB", (64, 32), "white"))
     assert (wide[:, 0].max(), wide[:, 16].min()) == (0, 255), "fit = pad travels with the model"
+
+
+def test_how_photos_are_decoded_travels_with_the_model(tmp_path: Path) -> None:
+    made = Architecture("timm/test_resnet", {}, {"layers": [8]}, "inference")
+    network, cosine = build(made).eval(), {"name": "cosine", "options": {}}
+    reading = Reading("set", (1000.0, 1510.0), "accept", 150)
+    save_model(tmp_path / "a", network, made, Preprocessing(32, "pad", reading), cosine, None, {})
+    model = load(tmp_path / "a")
+    assert model.reading == reading
+    image = Image.fromarray(np.full((32, 32), 1254, np.uint16))
+    image.save(tmp_path / "a.png")
+    for photo in (tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), Image.open(tmp_path / "a.png"), image):
+        assert model.prepare(photo).unique().tolist() == [127]
+    save_model(tmp_path / "b", network, made, Preprocessing(32, "pad"), cosine, None, {})
+    assert json.loads((tmp_path / "b" / "model.json").read_text())["input"] == {"size": 32, "fit": "pad"}
+    assert load(tmp_path / "b").reading == Reading()
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4)), np.zeros((4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8)])

@@ -308,7 +308,7 @@ def test_check_and_run_say_who_was_left_out_in_the_same_words_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     photos = Path(shutil.copytree(project / "photos", tmp_path / "photos"))
-    for name in ("x/1.HEIC", "x/2.HEIC", "x/3.HEIC"):
+    for name in ("x/1.NEF", "x/2.NEF", "x/3.NEF"):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).touch()
     (photos / "single").mkdir()
@@ -317,8 +317,8 @@ def test_check_and_run_say_who_was_left_out_in_the_same_words_once(
     options = ["--device", "cpu", "--skip-bad", "--set", f"data.root={photos}", "--set", "data.singletons=leave-out",
                "--set", "train.epochs=1"]  # fmt: skip
     sentences = [
-        "3 files skipped: 3 .HEIC; ",
-        "individual x has no photos: 3 files skipped: 3 .HEIC",
+        "3 files skipped: 3 .NEF; ",
+        "individual x has no photos: 3 files skipped: 3 .NEF",
         "1 individuals with a single photo were left out: single/0.png",
         "1 of 32 photos cannot be used and are left out:",
         "striped_1/0.png: is empty (0 bytes)",
@@ -404,10 +404,7 @@ def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, proje
         header, *rows = csv.reader(text)
     assert header == ["file", "reason", "what to do"]
     assert [row[0] for row in rows] == [str(photos / "striped_1" / "0.png"), str(photos / "striped_3" / "2.png")]
-    assert [row[1].partition(") but")[0] for row in rows] == [
-        "is empty (0 bytes)",
-        "is not a supported image (JPEG, PNG, WEBP, BMP, TIFF, GIF",
-    ]
+    assert [row[1].partition(" (JPEG")[0] for row in rows] == ["is empty (0 bytes)", "is not a supported image"]
     assert told["left_out"] == [dict(zip(header, row, strict=True)) for row in rows]
     with out.open(newline="") as text:
         _, *kept = csv.reader(text)

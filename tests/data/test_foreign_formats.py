@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siamesekit.data import foreign_formats
 from siamesekit.data.foreign_formats import foreign_format
-from siamesekit.data.images import FORMATS, decode
+from siamesekit.data.images import decode
 from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.photo_formats import FORMATS, READ
 
 
 def box(brand: bytes) -> bytes:
@@ -33,20 +35,26 @@ FOREIGN = {
     "page.jpg": (b"\n<!DOCTYPE html><html>Not found</html>", "a web page"),
     "a.svg": (b"<?xml version='1.0'?>\n<svg xmlns=''/>", "an SVG drawing"),
     "a.zip": (b"PK\x03\x04" + bytes(400), "an archive"),
-    "a.jp2": (b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(400), "a JPEG 2000 image"),
+    "a.jxl": (b"\xff\x0a" + bytes(400), "a JPEG XL image"),
+    "a.pam": (b"P7\nWIDTH 9\n", "a Netpbm image"),
     "cut short.HEIC": (b"\x00\x01\x02", "a HEIC photo"),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_that_is_no_photo_is_called_what_it_is_and_never_to_be_removed(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_no_photo_is_called_what_it_is_and_never_to_be_removed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_formats, "HEIF_IS_READ", False)
+    monkeypatch.setattr(foreign_formats, "AVIF_IS_READ", False)
     content, kind = FOREIGN[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableError) as caught:
         decode(tmp_path / name)
     reason, mend = caught.value.args
-    assert reason == f"is not a supported image ({', '.join(FORMATS)}) but {kind}"
+    assert reason == f"is not a supported image ({', '.join(READ)}) but {kind}"
     assert mend
+    assert (mend == "to read it: pip install 'siamesekit[heif]'") == kind.startswith("a HEIC")
     assert "remove" not in mend and "delete" not in mend
 
 

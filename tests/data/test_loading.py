@@ -104,7 +104,7 @@ def test_photos_stay_in_order_with_any_number_of_workers(count: int, workers: in
 @pytest.mark.parametrize(("count", "chunk"), [(1, 4), (4, 4), (9, 4), (50, 4)])
 def test_chunks_are_the_photos_in_order(count: int, chunk: int) -> None:
     records = [drawn(number) for number in range(count)]
-    chunks = list(read_chunks(records, 8, "squash", chunk, Progress(), "Reading"))
+    chunks = list(read_chunks(records, 8, "squash", chunk, Progress()))
     assert [len(each) for each in chunks] == [min(chunk, count - start) for start in range(0, count, chunk)]
     assert all(each.is_contiguous(memory_format=torch.channels_last) for each in chunks)
     assert torch.equal(torch.cat(chunks), load_images(records, 8))
@@ -120,7 +120,7 @@ def test_chunks_are_read_ahead_but_not_far() -> None:
 
         return Record(str(number), "x", draw)
 
-    chunks = read_chunks([record(number) for number in range(100)], 8, "squash", 5, Progress(), "Reading")
+    chunks = read_chunks([record(number) for number in range(100)], 8, "squash", 5, Progress())
     next(chunks)
     deadline = time.monotonic() + 10
     while len(drawn_so_far) < 5 * (1 + AHEAD) and time.monotonic() < deadline:
@@ -132,7 +132,7 @@ def test_chunks_are_read_ahead_but_not_far() -> None:
 
 def test_closing_ends_the_reading_and_its_threads() -> None:
     before = threading.active_count()
-    chunks = read_chunks([drawn(number) for number in range(100)], 8, "squash", 5, Progress(), "Reading")
+    chunks = read_chunks([drawn(number) for number in range(100)], 8, "squash", 5, Progress())
     next(chunks)
     assert threading.active_count() > before
     chunks.close()
@@ -144,7 +144,7 @@ def test_after_a_bad_photo_no_chunk_is_given_but_all_bad_ones_are_told(tmp_path:
     records = [drawn(0), drawn(1), bad[0], drawn(3), drawn(4), drawn(5), bad[1]]
     given = []
     with pytest.raises(DataError, match=r"(?s)2 of 7 photos cannot be used.*a\.jpg.*b\.jpg"):
-        given.extend(read_chunks(records, 8, "squash", 2, Progress(), "Reading"))
+        given.extend(read_chunks(records, 8, "squash", 2, Progress()))
     assert len(given) == 1
 
 

@@ -121,7 +121,8 @@ SOUND: dict[str, bytes] = {
 }
 """Odd but sound."""
 BROKEN: dict[str, tuple[bytes, str]] = {
-    **{f"cut {n}.jpg": (JPEG[: len(JPEG) * n // 10], "cannot be decoded") for n in range(1, 10)},
+    **{f"cut {n}.jpg": (JPEG[: len(JPEG) * n // 10], "cannot be decoded") for n in range(1, 7)},  # in its header
+    **{f"cut {n}.jpg": (JPEG[: len(JPEG) * n // 10], "is damaged") for n in range(7, 10)},
     "cut 0.jpg": (JPEG[:2], "is not an image"),
     "empty.jpg": (b"", "is empty"),
     "zeros.jpg": (bytes(5000), "is not an image"),
@@ -130,10 +131,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "drawing.png": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "is not a supported image"),
     "paper.png": (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is not a supported image"),
     "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is not an image"),
-    "netpbm.png": (encoded(photo(), "PPM"), "is not a supported image"),
+    "netpbm.png": (b"P7\nWIDTH 48\n", "is not a supported image"),
     "icon.png": (encoded(photo(), "ICO"), "is not an image"),
     "flipped.png": (bytes(byte ^ 0x55 for byte in encoded(photo(), "PNG")), "is not an image"),
-    "flipped inside.png": (encoded(photo(), "PNG")[:60] + b"\xaa" * 9 + encoded(photo(), "PNG")[69:], "cannot be"),
+    "flipped inside.png": (encoded(photo(), "PNG")[:60] + b"\xaa" * 9 + encoded(photo(), "PNG")[69:], "is damaged"),
     "bomb.png": (png(20_000, 20_000), "is too large"),
     "largest bomb.png": (png(2**31 - 1, 2**31 - 1), "is too large"),
     "line.png": (png(90_000_000, 1), "is too large: 90000000 × 1"),

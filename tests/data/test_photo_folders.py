@@ -13,7 +13,7 @@ from siamesekit.data.photo_folders import PHOTO_SUFFIXES, folders_in, is_photo, 
 from siamesekit.errors import DataError
 
 PHOTOS = ("1.jpg", "2.JPG", "3.jfif", "10.png", "a.b.tiff", "é.gif", "x.webp")
-OTHERS = ("notes.txt", "._1.jpg", ".hidden.png", "jpg", "1.jpg.part", "1.heic", ".jpg")
+OTHERS = ("notes.txt", "._1.jpg", ".hidden.png", "jpg", "1.jpg.part", "1.nef", ".jpg")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fuzzing import run_child
+from fuzzing import mutated, run_child
 from helpers import encoded
 from peak_memory import peak_memory
 from siamesekit.data.decoder_warnings import silence_decoders
@@ -24,7 +24,6 @@ SLOWEST = 10.0
 """Seconds that a photo may take, on a machine that has other work too."""
 MEMORY = 3 * 2**30
 """Bytes that the process may take beyond what it has when it begins; two photos' worth of the largest."""
-EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\0\0\0\x80")
 
 
 def seeds() -> list[bytes]:
@@ -65,35 +64,6 @@ def seeds() -> list[bytes]:
         encoded(palette, "BMP"),
         encoded(clear, "BMP"),
     ]
-
-
-def mutated(sound: list[bytes], number: int) -> bytes:
-    """A damaged photo, the same for the same number: one to four things are wrong with it."""
-    rng = np.random.default_rng(number)
-    content = bytearray(sound[number % len(sound)])
-    for _ in range(rng.integers(1, 5)):
-        # half of the damage is in the first 200 bytes, where the header is
-        place = int(rng.integers(0, max(1, min(len(content), 200) if rng.random() < 0.5 else len(content))))
-        length = int(rng.integers(1, 64))
-        match int(rng.integers(0, 8)):
-            case 0:
-                content[place : place + 1] = bytes([int(rng.integers(0, 256))])
-            case 1:
-                content[place : place + 4] = EXTREMES[int(rng.integers(len(EXTREMES)))]
-            case 2:
-                del content[place:]
-            case 3:
-                del content[place : place + length]
-            case 4:
-                content[place:place] = rng.bytes(length)
-            case 5:
-                content[place : place + length] = bytes(length)
-            case 6:
-                content[place:place] = content[place : place + length] * int(rng.integers(1, 50))
-            case _:
-                other = sound[int(rng.integers(len(sound)))]
-                content[place:] = other[place:]
-    return bytes(content)
 
 
 def held() -> int:

@@ -389,18 +389,18 @@ def test_files_that_are_passed_over_are_counted_and_who_has_nothing_else_is_name
     small_config: LoadConfig, tmp_path: Path, told: Told
 ) -> None:
     root = with_bad(tmp_path / "photos")
-    for name in ("x/1.HEIC", "x/2.HEIC", "x/3.HEIC", "i0/film.mov", "i0/notes.txt", "i0/Thumbs.db", "i0/.hidden"):
+    for name in ("x/1.NEF", "x/2.NEF", "x/3.NEF", "i0/film.mov", "i0/notes.txt", "i0/Thumbs.db", "i0/.hidden"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).touch()
     (root / "runs").mkdir()
     (root / "runs" / "table.csv").touch()
     Image.fromarray(draw_photo(1, 1)).save(root / "loose.png")
     data = prepare_dataset(small_config(f"data.root={root}"), told)
-    assert data.passed_over == {".HEIC": 3, ".mov": 1, ".txt": 1}
+    assert data.passed_over == {".NEF": 3, ".mov": 1, ".txt": 1}
     assert told.said == list(data.notes)
     assert told.said[0] == "1 photo was left out, because no individual's folder holds it"
-    assert told.said[1].startswith("5 files skipped: 3 .HEIC, 1 .mov, 1 .txt; ")
-    assert told.said[2:] == ["individual x has no photos: 3 files skipped: 3 .HEIC"]
+    assert told.said[1].startswith("5 files skipped: 3 .NEF, 1 .mov, 1 .txt; ")
+    assert told.said[2:] == ["individual x has no photos: 3 files skipped: 3 .NEF"]
     assert len(data.individuals) == 6
 
 

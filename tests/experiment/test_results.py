@@ -236,7 +236,7 @@ def test_the_manifest_names_who_was_left_out_and_counts_what_was_passed_over(
     (photos / "single").mkdir()
     shutil.copy(photos / "striped_0" / "0.png", photos / "single" / "only.png")
     (photos / "striped_1" / "0.png").write_bytes(b"")
-    (photos / "striped_2" / "9.HEIC").touch()
+    (photos / "striped_2" / "9.NEF").touch()
     config = small_config(f"data.root={photos}", "data.singletons=leave-out")
     data = prepare_dataset(config, Progress(), skip_bad=True)
     precision = choose_compute("cpu", "fp32")
@@ -246,7 +246,7 @@ def test_the_manifest_names_who_was_left_out_and_counts_what_was_passed_over(
         {"photo": "striped_1/0.png", "reason": "is empty (0 bytes)"},
         {"photo": "single/only.png", "reason": "is the only photo of its individual"},
     ]
-    assert told["passed_over"] == {".HEIC": 1}
+    assert told["passed_over"] == {".NEF": 1}
 
 
 def test_a_report_has_the_photos_themselves_no_larger_than_it_shows_them(

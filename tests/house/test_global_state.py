@@ -137,6 +137,7 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "Plan": lambda p: siamesekit.check(p.small(), "cpu"),
     "Preprocessing": lambda p: siamesekit.Preprocessing(32, "pad"),
     "Progress": lambda p: list(siamesekit.Progress().track([1, 2], 2, "a", "b")),
+    "Reading": lambda p: siamesekit.Reading("photo"),
     "Record": lambda p: siamesekit.Record("a", "b", p.photo),
     "RunResult": lambda p: siamesekit.run(p.small("train.epochs=1"), p.empty / f"run-{time.monotonic()}", device="cpu"),
     "SiameseNetwork": lambda p: siamesekit.SiameseNetwork(p.encoder, DISTANCES.build("dot"))(*[IMAGES] * 3),

@@ -13,6 +13,7 @@ from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.pooling import Pooling
 from siamesekit.components.encoders.views import VIEWS, View
 from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_reading import Depth, Reading, Truncated
 from siamesekit.errors import ArtifactError
 from siamesekit.evaluation.cross_fit import includes_guessing, why_guessing
 from siamesekit.evaluation.intervals import Interval
@@ -40,6 +41,13 @@ def _few(options: dict[str, Any]) -> dict[str, Any]:
         if number > MAX_VALUES or (isinstance(value, str) and len(value) > MAX_TEXT):
             raise ValueError(f"must have at most {MAX_VALUES} values of at most {MAX_TEXT} characters")
     return options
+
+
+def _ascending(bounds: list[float]) -> list[float]:
+    """Refuse a range whose end is below its beginning."""
+    if bounds[0] > bounds[1]:
+        raise ValueError("must be the smallest and the largest value")
+    return bounds
 
 
 def _values(value: Any) -> Iterator[Any]:
@@ -78,10 +86,20 @@ class EncoderTable(_Table):
 
 
 class InputTable(_Table):
-    """`input`: size of the images, and how photos are made square."""
+    """`input`: size of the images, how photos are made square, and how their files are decoded."""
 
     size: Annotated[int, Ge(1), Le(MAX_SIZE)]
     fit: Fit
+    depth: Depth = "full"
+    value_range: Annotated[list[float], Len(2, 2), AfterValidator(_ascending)] | None = None
+    truncated: Truncated = "refuse"
+    max_megapixels: Annotated[int, Ge(1), Le(1000)] = 100
+
+    @property
+    def reading(self) -> Reading:
+        """How photo files are decoded."""
+        bounds = None if self.value_range is None else (self.value_range[0], self.value_range[1])
+        return Reading(self.depth, bounds, self.truncated, self.max_megapixels)
 
 
 class DistanceTable(_Table):

@@ -64,7 +64,7 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     plain = description.model_dump()
     plain["no_threshold"] = guessing or (description.no_threshold if calibration is None else None)
     model = SimilarityModel(
-        encoder, distance, Preprocessing(photos.size, photos.fit), calibration, plain, device, precision
+        encoder, distance, Preprocessing(photos.size, photos.fit, photos.reading), calibration, plain, device, precision
     )
     model.source = root
     return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from siamesekit._version import __version__
 from siamesekit.artifact.description import FORMAT
 from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.engine.state_files import weights_of
 from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.untrusted import fingerprint
@@ -27,12 +28,14 @@ class Preprocessing:
     Attributes:
         size: side of the square image, in pixels.
         fit: how a photo is made square.
+        reading: how a photo file is decoded.
     """
 
     __module__ = "siamesekit"
 
     size: int
     fit: Fit
+    reading: Reading = PLAIN
 
 
 def save_model(
@@ -69,10 +72,15 @@ def save_model(
             "mean": encoder.backbone.mean.flatten().tolist(),
             "std": encoder.backbone.std.flatten().tolist(),
         },
-        "input": {"size": preprocessing.size, "fit": preprocessing.fit},
+        "input": {"size": preprocessing.size, "fit": preprocessing.fit, **_unusual(preprocessing.reading)},
         "distance": dict(distance),
         "operating_point": operating_point,
         "weights_sha256": fingerprint(folder / WEIGHTS),
         **notes,
     }
     write_json(folder / DESCRIPTION, description)
+
+
+def _unusual(reading: Reading) -> dict[str, Any]:
+    """The options of a reading that differ from the usual ones."""
+    return {name: value for name, value in asdict(reading).items() if value != getattr(PLAIN, name)}

@@ -83,6 +83,7 @@ class SimilarityModel:
         distance: distance between embeddings.
         size: side of the square image, in pixels.
         fit: how photos are made square.
+        reading: how photo files are decoded, such as the range of values of photos of more than 8 bits.
         calibration: function from a distance to similarity and verdict, or None.
         tta: views of which each embedding is the mean by default, in addition to the photo itself.
         description: JSON content of the artifact; `no_threshold` is the reason why there is no calibration, if known.
@@ -106,6 +107,7 @@ class SimilarityModel:
         self.distance = distance
         self.size = preprocessing.size
         self.fit: Fit = preprocessing.fit
+        self.reading = preprocessing.reading
         self.calibration = calibration
         self.tta = checked_views(description.get("tta", ()))
         self.description = description
@@ -139,7 +141,7 @@ class SimilarityModel:
         Raises:
             DataError: the photo cannot be read, or the object is not a photo. URLs are not downloaded.
         """
-        return _tensor(prepared(photo, self.size, self.fit))
+        return _tensor(prepared(photo, self.size, self.fit, self.reading))
 
     def embed(self, photos: Photo | Sequence[Photo] | Tensor, tta: Sequence[str] | None = None) -> Tensor:
         """Compute the embeddings of photos, float32 `[N, D]`, on the CPU.
@@ -232,7 +234,7 @@ class SimilarityModel:
             DataError: photos cannot be read; it lists them all.
         """
         reading = read_chunks(
-            records, self.size, self.fit, self._chunk, progress or progress_here(), "Embedding", passed_over=passed_over
+            records, self.size, self.fit, self._chunk, progress or progress_here(), passed_over, self.reading
         )
         with closing(reading):
             return self._embed(reading, tta)

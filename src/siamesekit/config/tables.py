@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
+from siamesekit.data.photo_reading import Depth, Truncated
 from siamesekit.data.splits.split import Kind
 from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction
 from siamesekit.registry import (
@@ -81,6 +82,14 @@ class DataTable(ComponentTable):
     negatives, as classes of a loss over classes, and as candidates that queries are searched among."""
     memory_gib: Gibibytes = 2.0
     """GiB of memory for decoded photos; beyond that they are kept in a temporary file."""
+    depth: Depth = "full"
+    """Range of values that becomes 0 … 255 in photos of more than 8 bits per sample: `full`, that of the data type;
+    `set`, from the smallest to the largest value of the training photos, which the model keeps; `photo`, from the
+    smallest to the largest value of each photo."""
+    truncated: Truncated = "refuse"
+    """JPEGs that lack only their last bytes: `refuse`, or `accept` with a message."""
+    max_megapixels: Annotated[int, Ge(1), Le(1000)] = 100
+    """Largest photo that is read, in millions of pixels; it needs up to 20 bytes of memory per pixel."""
     stand_in: DataStandInTable | None = None
 
 

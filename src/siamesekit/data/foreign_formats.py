@@ -1,10 +1,17 @@
-"""Recognize unsupported file formats, and say how to convert a file of each into a photo."""
+"""Recognize unsupported file formats, and say how to read or convert a file of each."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.tiff_directories import is_raw, is_tiff
+
+HEIF_IS_READ = find_spec("pillow_heif") is not None
+"""Whether HEIC photos are read here: by pillow-heif, of the extra `heif`."""
+AVIF_IS_READ = find_spec("PIL._avif") is not None
+"""Whether AVIF photos are read here: by Pillow, unless it was built without its codec."""
 
 
 class Format(NamedTuple):
@@ -12,25 +19,24 @@ class Format(NamedTuple):
 
     Attributes:
         name: name of the format with its article, such as "a video".
-        mend: how to get a photo from a file of this format.
+        mend: how to read it, or how to get a photo from a file of this format.
     """
 
     name: str
     mend: str
 
 
-_PHONE = "save a copy as JPEG, with a photo app or with ImageMagick (magick NAME.{0} NAME.jpg)"
+_EXTRA = "to read it: pip install 'siamesekit[heif]'"
 _RAW = Format("a camera's raw file", "develop it to JPEG or TIFF with the camera's software, darktable or RawTherapee")
-_HEIC = Format("a HEIC photo", _PHONE.format("heic"))
-_AVIF = Format("an AVIF photo", _PHONE.format("avif"))
+_HEIC = Format("a HEIC photo", _EXTRA)
+_AVIF = Format("an AVIF photo", "to read it: pip install --force-reinstall pillow")
 _VIDEO = Format("a video", "save frames of it as JPEG (ffmpeg -i VIDEO frame-%03d.jpg)")
 _PDF = Format("a PDF document", "save the pictures in it as JPEG (pdfimages -j NAME.pdf NAME)")
 _PAGE = Format("a web page", "probably a failed download: download the photo itself")
 _ARCHIVE = Format("an archive", "unpack it and use the photos in it")
 _DRAWING = Format("an SVG drawing", "save a copy of it as PNG")
 _OTHER = "save a copy of it as JPEG or PNG"
-_JPEG_2000 = Format("a JPEG 2000 image", _OTHER)
-_JPEG_XL = Format("a JPEG XL image", _OTHER)
+_JPEG_XL = Format("a JPEG XL image", "save a copy of it as JPEG (djxl NAME.jxl NAME.jpg)")
 _PHOTOSHOP = Format("a Photoshop file", _OTHER)
 NO_PICTURES = (_PDF, _PAGE, _ARCHIVE)
 """Formats that are not pictures."""
@@ -44,8 +50,6 @@ _STARTS = (
     (b"7z\xbc\xaf\x27\x1c", _ARCHIVE),
     (b"8BPS", _PHOTOSHOP),
     (b"\x1aE\xdf\xa3", _VIDEO),
-    (b"\x00\x00\x00\x0cjP  ", _JPEG_2000),
-    (b"\xff\x4f\xff\x51", _JPEG_2000),
     (b"\x00\x00\x00\x0cJXL ", _JPEG_XL),
     (b"\xff\x0a", _JPEG_XL),
     (b"FUJIFILMCCD-RAW", _RAW),
@@ -54,22 +58,25 @@ _STARTS = (
     (b"IIRO", _RAW),
     (b"IIRS", _RAW),
     (b"MMOR", _RAW),
-    *((f"P{kind}".encode() + space, _NETPBM) for kind in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t")),
+    (b"P7\n", _NETPBM),
+    (b"\x00MRM", _RAW),
 )
 """First bytes of files of these formats."""
+_GENERAL = (b"mif1", b"msf1")
+"""Brands of files with pictures of any codec."""
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC),
     **dict.fromkeys((b"avif", b"avis"), _AVIF),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), _HEIC),
     b"crx ": _RAW,
 }
-"""ISO base media files (ISO/IEC 14496-12) by the brand in their first box; any other brand means a video."""
+"""ISO base media files (ISO/IEC 14496-12) by the brands in their first box; any other brands mean a video."""
 _MARKUP = {b"<svg": _DRAWING, b"<!doctype html": _PAGE, b"<html": _PAGE}
 _SUFFIXES = {
     **dict.fromkeys((".heic", ".heif", ".hif"), _HEIC),
     ".avif": _AVIF,
     **dict.fromkeys(
         (".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw",
-         ".x3f", ".3fr", ".iiq"),
+         ".x3f", ".3fr", ".iiq", ".mrw", ".kdc", ".dcr", ".erf", ".mef", ".mos", ".rwl"),
         _RAW,
     ),
     **dict.fromkeys((".mov", ".mp4", ".m4v", ".avi", ".mkv", ".mts", ".m2ts", ".wmv", ".webm", ".3gp", ".mpg"), _VIDEO),
@@ -79,29 +86,41 @@ _SUFFIXES = {
     ".svg": _DRAWING,
     ".psd": _PHOTOSHOP,
     ".jxl": _JPEG_XL,
-    **dict.fromkeys((".jp2", ".j2k", ".jpx"), _JPEG_2000),
 }  # fmt: skip
-_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_READ = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8")
-"""First bytes of files of the supported formats, except TIFF and WEBP."""
+_READ = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51",
+         *(f"P{kind}".encode() + space for kind in "123456fF" for space in (b"\n", b" ", b"\r", b"\t")))  # fmt: skip
+"""First bytes of files of the supported formats, except TIFF, WEBP, AVIF and HEIC."""
 
 
 def foreign_format(content: bytes, suffix: str = "") -> Format | None:
     """The unsupported format of a file, by its first bytes, else by its suffix; None if supported or unknown.
 
+    A TIFF is a raw file if any of its directories says so, or its suffix does.
+
     Args:
         content: content of the file, or its first few hundred bytes.
-        suffix: suffix of its name, such as `.heic`; it alone identifies raw files that are TIFF files inside.
+        suffix: suffix of its name, such as `.heic`.
     """
-    by_name = _SUFFIXES.get(suffix.lower())
-    if content.startswith(_TIFF):  # a raw file read as TIFF gives a small preview
-        return _RAW if by_name is _RAW or content[8:10] == b"CR" else None
+    found = _foreign(content, _SUFFIXES.get(suffix.lower()))
+    return None if (found is _HEIC and HEIF_IS_READ) or (found is _AVIF and AVIF_IS_READ) else found
+
+
+def is_heif(content: bytes) -> bool:
+    """Whether a file is a HEIC photo, by its first bytes."""
+    return content[4:8] == b"ftyp" and _of_brands(content) is _HEIC
+
+
+def _foreign(content: bytes, by_name: Format | None) -> Format | None:
+    if is_tiff(content):
+        return _RAW if by_name is _RAW or is_raw(content) else None
     if content.startswith(_READ) or (content.startswith(b"RIFF") and content[8:12] == b"WEBP"):
         return None
     if content[4:8] == b"ftyp":
-        return _BRANDS.get(content[8:12], _VIDEO)
+        return _of_brands(content)
     if content.startswith(b"RIFF"):
         return _VIDEO
+    if content[6:14] == b"HEAPCCDR":
+        return _RAW
     text = content[:500].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"<?xml"):
         text = text[max(text.find(b"<svg"), 0) :]
@@ -113,6 +132,16 @@ def foreign_format(content: bytes, suffix: str = "") -> Format | None:
     return found[0] if found else by_name
 
 
+def _of_brands(content: bytes) -> Format:
+    """The format of an ISO base media file by its brand; where that is a general one, by the first compatible one."""
+    brand = content[8:12]
+    if brand not in _GENERAL:
+        return _BRANDS.get(brand, _VIDEO)
+    end = min(int.from_bytes(content[:4], "big"), 200)
+    brands = [content[place : place + 4] for place in range(16, end, 4)]
+    return next((_BRANDS[each] for each in brands if each in _BRANDS), _HEIC)
+
+
 def refuse_foreign(content: bytes, suffix: str, formats: tuple[str, ...]) -> None:
     """Refuse a file of a known, unsupported format.
 
@@ -122,7 +151,7 @@ def refuse_foreign(content: bytes, suffix: str, formats: tuple[str, ...]) -> Non
         formats: names of the supported formats.
 
     Raises:
-        UnreadableError: the file has such a format; the message names it and says how to get a photo from the file.
+        UnreadableError: the file has such a format; the message names it and says how to read it or to get a photo.
     """
     found = foreign_format(content, suffix)
     if found is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count, islice
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from siamesekit.data.images import read_square
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark, remark_lines
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
@@ -26,6 +28,8 @@ AHEAD = 4
 LOADED = 64
 """Number of photos per chunk when all photos are loaded into one tensor."""
 SHOWN_FINDINGS = 20
+EMBEDDING = "Embedding"
+"""Label of the progress of photos that are read in chunks."""
 
 
 class UnusablePhoto(NamedTuple):
@@ -87,8 +91,11 @@ def load_usable(
     progress: Progress | None = None,
     budget: int = DEFAULT_BUDGET,
     workers: int | None = None,
+    reading: Reading = PLAIN,
 ) -> Loaded:
     """Like `load_images`, but return findings on photos that cannot be read, instead of an error.
+
+    Remarks on photos that are read with reservations are shown as warnings.
 
     Raises:
         DataError: the disk has no room for the pixels.
@@ -97,8 +104,11 @@ def load_usable(
     findings: dict[int, UnusablePhoto] = {}
     rooms = images.split(LOADED)
     shown = (progress or Progress()).track(range(len(records)), len(records), "Reading photos", "photos")
-    for _ in _read(records, rooms, fit, shown, findings, workers=workers):
+    remarks: list[tuple[str, Remark]] = []
+    fill = partial(_fill, fit=fit, reading=reading, remarks=remarks)
+    for _ in _read(records, rooms, fill, shown, findings, workers=workers):
         pass
+    _say(remarks, records, progress)
     kept = tuple(number for number in range(len(records)) if number not in findings)
     return Loaded(keep_only(images, kept), kept, tuple(findings.values()))
 
@@ -109,8 +119,8 @@ def read_chunks(
     fit: Fit,
     chunk: int,
     progress: Progress,
-    label: str,
     passed_over: dict[int, UnusablePhoto] | None = None,
+    reading: Reading = PLAIN,
 ) -> Generator[Tensor]:
     """Yield the photos in order, `chunk` at a time, uint8 `[n, 3, size, size]`, channels last.
 
@@ -124,16 +134,26 @@ def read_chunks(
     sizes = (min(chunk, len(records) - start) for start in range(0, len(records), chunk))
     rooms = (empty_images(length, size) for length in sizes)
     findings: dict[int, UnusablePhoto] = {} if passed_over is None else passed_over
-    shown = progress.track(range(len(records)), len(records), label, "photos")
-    yield from _read(records, rooms, fit, shown, findings, rest=passed_over is not None)
+    shown = progress.track(range(len(records)), len(records), EMBEDDING, "photos")
+    remarks: list[tuple[str, Remark]] = []
+    fill = partial(_fill, fit=fit, reading=reading, remarks=remarks)
+    yield from _read(records, rooms, fill, shown, findings, rest=passed_over is not None)
+    _say(remarks, records, progress)
     if findings and passed_over is None:
         raise DataError(*report(tuple(findings.values()), len(records)))
+
+
+def _say(remarks: Sequence[tuple[str, Remark]], records: Sequence[Record], progress: Progress | None) -> None:
+    """Show the remarks on photos as warnings, by their kinds, in the order of the records."""
+    place = {record.name: number for number, record in enumerate(records)} if remarks else {}
+    for line in remark_lines(sorted(remarks, key=lambda each: place[each[0]])):
+        (progress or Progress()).warn(line)
 
 
 def _read(
     records: Sequence[Record],
     rooms: Iterable[Tensor],
-    fit: Fit,
+    fill: Callable[[Pixels, Record], UnusablePhoto | None],
     shown: Iterator[object],
     findings: dict[int, UnusablePhoto],
     rest: bool = False,
@@ -141,8 +161,8 @@ def _read(
 ) -> Generator[Tensor]:
     """Fill the tensors `rooms`, which together have room for all records, and yield each; `AHEAD` are filled ahead.
 
-    `findings` receives the photos that cannot be read, by their index among the records. With `rest`, the other photos
-    are yielded nevertheless.
+    `fill` writes a record's photo into its place, or returns why it cannot be read. `findings` receives the photos that
+    cannot be read, by their index among the records. With `rest`, the other photos are yielded nevertheless.
     """
     begun: deque[tuple[Tensor, list[Future[UnusablePhoto | None]]]] = deque()
     numbers = count()
@@ -152,7 +172,7 @@ def _read(
     def begin() -> None:
         for room in islice(upcoming, 1):
             places = zip(room.permute(0, 2, 3, 1).numpy(), left, strict=False)  # rooms first: no record is lost
-            begun.append((room, [pool.submit(_fill, pixels, record, fit) for pixels, record in places]))
+            begun.append((room, [pool.submit(fill, pixels, record) for pixels, record in places]))
 
     try:
         for _ in range(AHEAD):
@@ -177,12 +197,16 @@ def _read(
         pool.shutdown(cancel_futures=True)
 
 
-def _fill(pixels: Pixels, record: Record, fit: Fit) -> UnusablePhoto | None:
+def _fill(
+    pixels: Pixels, record: Record, fit: Fit, reading: Reading, remarks: list[tuple[str, Remark]]
+) -> UnusablePhoto | None:
     """Write a record's photo into `pixels` `[size, size, 3]`; return a finding if it cannot be read."""
+    told: list[Remark] = []
     try:
-        pixels[...] = read_square(record, len(pixels), fit)
+        pixels[...] = read_square(record, len(pixels), fit, reading, told)
     except UnreadableError as error:
         return UnusablePhoto(record.name, *error.args)
+    remarks.extend((record.name, remark) for remark in told)
     return None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from siamesekit.data.foreign_formats import NO_PICTURES, foreign_format
+from siamesekit.data.foreign_formats import NO_PICTURES, Format, foreign_format
 from siamesekit.data.photo_folders import children, folders_in, is_folder, is_photo, photos_in
 from siamesekit.wording import and_more, line_of_name
 
@@ -36,14 +36,22 @@ class PassedOver:
         if self.loose:
             messages.append(_loose(self.loose))
         if self.by_suffix:
-            messages.append(f"{_counted(self.by_suffix)}; {_REMEDY}")
+            messages.append(f"{_counted(self.by_suffix)}; {_remedies(self.by_suffix)}")
         shown = list(self.without_photos.items())[:SHOWN]
         messages += [f"individual {line_of_name(name)} has no photos: {_counted(files)}" for name, files in shown]
         more = and_more(len(self.without_photos), SHOWN, "individuals without photos")
         return [*messages, *([more] if more else [])]
 
 
-_REMEDY = "only files with the suffix of a photo are read (convert HEIC and raw files to JPEG)"
+def _remedies(suffixes: Iterable[str]) -> str:
+    """What is read, and what helps with files of unsupported formats: `.HEIC is a HEIC photo, to read it: …`."""
+    helps: dict[Format, list[str]] = {}
+    for suffix in suffixes:
+        found = foreign_format(b"", suffix)
+        if found is not None and found not in NO_PICTURES:
+            helps.setdefault(found, []).append(line_of_name(suffix))
+    told = [f"{' and '.join(names)}: {kind.name}, {kind.mend}" for kind, names in helps.items()]
+    return "; ".join(["only files with the suffix of a photo are read", *told])
 
 
 def passed_over(root: Path, groups: str = "none") -> PassedOver:

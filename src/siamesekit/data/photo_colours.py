@@ -1,64 +1,62 @@
-"""Convert decoded photos of any mode to 8-bit RGB."""
+"""Convert decoded photos of any mode to 8-bit RGB in the colour space sRGB."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.colour_profiles import to_srgb
+from siamesekit.data.deep_photos import Deep, eight_bits
+from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 
 Pixels = NDArray[np.uint8]
-_STRIP = 2**20
-"""Number of values that are scaled to 8 bits at a time."""
-_DARKEST = 1 / 16
-"""Minimum of a float photo's brightest value, as a share of its range."""
+_PROFILE = "icc_profile"
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to 8-bit RGB; 16-bit greys keep their upper 8 bits, which Pillow would clip."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+def to_rgb(
+    image: Image.Image, reading: Reading = PLAIN, remarks: list[Remark] | None = None, deep: Deep | None = None
+) -> Image.Image:
+    """Convert an image to 8-bit RGB: by its colour profile, and with black behind what is transparent.
+
+    An image of mode `RGBX`, without a profile, stays as it is.
+
+    Args:
+        image: a decoded image.
+        reading: which range of values of more than 8 bits becomes 0 … 255.
+        remarks: receives remarks on few grey levels and on profiles that are ignored.
+        deep: the samples of the image, if they have more than 8 bits and its mode does not hold them.
+
+    Raises:
+        UnreadableError: the image holds values whose range is not certain.
+    """
+    profile, told = image.info.get(_PROFILE), [] if remarks is None else remarks
+    deep = deep or _deep_of_mode(image)
+    if deep is not None:
+        image = eight_bits(deep, reading, told)
     if image.mode in ("RGBa", "La"):  # modes in memory only: colours already multiplied by the opacity
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        clear = image.convert("RGBA")
+        if profile:
+            colours = image.convert("L") if image.mode == "LA" else clear.convert("RGB")
+            colours = to_srgb(colours, profile, told).convert("RGB")
+            colours.putalpha(clear.getchannel("A"))
+            clear = colours
+        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), clear).convert("RGB")
+    if profile and image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    converted = to_srgb(image, profile, told) if profile else image
+    return converted if converted.mode in ("RGB", "RGBX") else converted.convert("RGB")
 
 
-def _eight_bits(values: NDArray[np.int32] | NDArray[np.float32]) -> Pixels:
-    """Scale values 0 … 255, or 0 … 65,535 if one is above 255, to 0 … 255; NaN and infinite values become black.
-
-    Raises:
-        UnreadableError: all values are floats that would be nearly black, so their range is another one.
-    """
-    flat = values.reshape(-1)
-    strips = [flat[start : start + _STRIP] for start in range(0, len(flat), _STRIP)]
-    low, high = _range_of(strips)
-    top = 65535 if high > 255 else 255
-    if values.dtype.kind == "f" and not (low == high == 0 or high >= top * _DARKEST):
-        found = f"floats {low:.4g} … {high:.4g}" if low <= high else "floats that are all NaN or infinite"
-        raise UnreadableError(
-            f"holds {found}, which would all be black: values must be 0 … 255, or 0 … 65,535 if one is above 255",
-            "scale its values to 0 … 255 and save it with 8 bits",
-        )
-    scaled = np.empty(flat.shape, np.uint8)
-    for number, strip in enumerate(strips):  # float64 for the whole photo would take eight times the memory
-        finite = np.nan_to_num(strip).astype(np.float64)  # NumPy warns of the cast of a signalling NaN
-        scaled[number * _STRIP :][: len(strip)] = finite.clip(0, top) * (255 / top)
-    return scaled.reshape(values.shape)
-
-
-def _range_of(strips: Sequence[NDArray[np.int32] | NDArray[np.float32]]) -> tuple[float, float]:
-    """Smallest and largest finite value; (∞, −∞) if there are none."""
-    low, high = np.inf, -np.inf
-    for strip in strips:
-        finite = strip[np.isfinite(strip)]
-        if len(finite):
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return low, high
+def _deep_of_mode(image: Image.Image) -> Deep | None:
+    """The values of an image whose mode has more than 8 bits; None of other modes."""
+    if image.mode.startswith("I;16"):
+        return Deep(np.asarray(image).astype(np.uint16), "L")
+    if image.mode == "I":
+        values = np.asarray(image)
+        # in formats of at most 16 bits, Pillow chooses this mode by its version
+        of_16 = getattr(image, "format", None) in ("PNG", "PPM", "JPEG2000")
+        return Deep(values.astype(np.uint16), "L") if of_16 else Deep(values, "L", 32)
+    return Deep(np.asarray(image), "L", 32) if image.mode == "F" else None

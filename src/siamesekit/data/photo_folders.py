@@ -6,10 +6,13 @@ import os
 import re
 from pathlib import Path
 
+from siamesekit.data.foreign_formats import AVIF_IS_READ, HEIF_IS_READ
 from siamesekit.errors import DataError
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""Suffixes of photo files, in lower or upper case."""
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif",
+                  ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", *((".avif",) if AVIF_IS_READ else ()),
+                  *((".heic", ".heif", ".hif") if HEIF_IS_READ else ()))  # fmt: skip
+"""Suffixes of photo files that are read here, in lower or upper case."""
 
 
 def is_photo(name: str) -> bool:

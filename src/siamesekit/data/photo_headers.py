@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.tiff_directories import first_directory, with_entries
 
 MAX_PIXELS = 100_000_000
 """Maximum number of pixels of a photo, checked in its header before decoding."""
@@ -42,39 +43,41 @@ _PIXEL_TAGS = {254, 255, 256, 257, 258, 259, 262, 266, _ORIENTATION, *_STRIP_TAG
 """TIFF tags that determine the pixels."""
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, max_megapixels: int = MAX_PIXELS // 10**6) -> None:
     """Check the size of a photo in pixels.
 
     Raises:
-        UnreadableError: it has more than `MAX_PIXELS` pixels, or a side longer than `MAX_SIDE`.
+        UnreadableError: it has more than `max_megapixels` million pixels, or a side longer than `MAX_SIDE`.
     """
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if width * height > max_megapixels * 10**6 or max(width, height) > MAX_SIDE:
         raise UnreadableError(
-            f"is too large: {width} × {height} pixels, the limit is {MAX_PIXELS // 10**6} megapixels"
+            f"is too large: {width} × {height} pixels, the limit is {max_megapixels} megapixels"
             f" and {MAX_SIDE:,} pixels a side",
-            "make it smaller",
+            "make it smaller" if max(width, height) > MAX_SIDE else "make it smaller, or raise data.max_megapixels",
         )
 
 
-def check_structure(content: bytes) -> None:
+def check_structure(content: bytes, max_megapixels: int = MAX_PIXELS // 10**6) -> None:
     """Refuse a file that would exhaust its decoder.
 
     Raises:
         UnreadableError: the file has far more parts than a photo, or is a WebP that declares too many pixels.
     """
     if content[:2] == b"\xff\xd8":
-        _at_most(_header_segments(content), MAX_SEGMENTS, "segments")
-        _at_most(content.count(b"Exif\0\0"), MAX_EXIF_BLOCKS, "blocks of EXIF")
-        if content.count(b"\xff\xda") > MAX_SCANS:  # faster than parsing, and nearly always enough
+        count, header, several = _header(content)
+        _at_most(count, MAX_SEGMENTS, "segments")
+        _at_most(content.count(b"Exif\0\0", 0, header), MAX_EXIF_BLOCKS, "blocks of EXIF")
+        if several and content.count(b"\xff\xda") > MAX_SCANS:  # faster than parsing, and nearly always enough
             _at_most(_scans(content), MAX_SCANS, "scans")
     elif content[:4] == b"\x89PNG":
-        _at_most(sum(1 for _ in islice(_chunks(content), MAX_CHUNKS + 1)), MAX_CHUNKS, "chunks")
+        _at_most(sum(1 for _ in islice(chunks(content), MAX_CHUNKS + 1)), MAX_CHUNKS, "chunks")
     elif content[:3] == b"GIF":
         _at_most(content.count(b"!\xfe"), MAX_COMMENTS, "comments")
     elif content[:2] in (b"II", b"MM"):
         _at_most(_strips(content), MAX_STRIPS, "strips")
     elif content[:4] == b"RIFF" and content[8:16] == b"WEBPVP8X":  # the decoder allocates memory on creation
-        check_size(*(1 + int.from_bytes(content[start : start + 3], "little") for start in (24, 27)))
+        width, height = (1 + int.from_bytes(content[start : start + 3], "little") for start in (24, 27))
+        check_size(width, height, max_megapixels)
 
 
 def _at_most(found: int, limit: int, parts: str) -> None:
@@ -91,7 +94,7 @@ def essential(content: bytes) -> bytes | None:
     kept = content
     if content[:2] == b"\xff\xd8":
         parts, last = [content[:2]], 2
-        for marker, start, end in _segments(content):
+        for marker, start, end in segments(content):
             if marker == _SCAN or start != last:  # unknown bytes between segments
                 break
             tells_colours = marker == _ADOBE and end - start >= _ADOBE_BYTES
@@ -100,8 +103,8 @@ def essential(content: bytes) -> bytes | None:
             last = end
         kept = b"".join([*parts, content[last:]])
     elif content[:4] == b"\x89PNG":
-        chunks = (content[start:end] for start, end in _chunks(content))
-        kept = content[:8] + b"".join(chunk for chunk in chunks if chunk[4:5].isupper() or chunk[4:8] == b"tRNS")
+        every = (content[start:end] for start, end in chunks(content))
+        kept = content[:8] + b"".join(each for each in every if each[4:5].isupper() or each[4:8] == b"tRNS")
     elif content[:2] in (b"II", b"MM"):
         return _with_pixel_tags(content)
     return None if len(kept) == len(content) else kept
@@ -110,17 +113,11 @@ def essential(content: bytes) -> bytes | None:
 def _with_pixel_tags(tiff: bytes) -> bytes | None:
     """A TIFF with a new directory at its end that has only the tags of the pixels; the old directory stays unused."""
     try:
-        order, big, entries = _directory(tiff)
+        directory = first_directory(tiff)
     except (struct.error, OverflowError):
         return None
-    kept = [entry for tag, entry in entries if tag in _PIXEL_TAGS]
-    if len(kept) == len(entries):
-        return None
-    place = len(tiff) + len(tiff) % 2
-    count, offset = ("Q", "Q") if big else ("H", "I")
-    header = tiff[: 8 if big else 4] + struct.pack(order + offset, place)
-    directory = struct.pack(order + count, len(kept)) + b"".join(kept) + struct.pack(order + offset, 0)
-    return header + tiff[len(header) :] + bytes(place - len(tiff)) + directory
+    kept = [(tag, entry) for tag, entry in directory.entries if tag in _PIXEL_TAGS]
+    return None if len(kept) == len(directory.entries) else with_entries(tiff, directory, kept)
 
 
 def orientation_in(content: bytes) -> int | None:
@@ -130,10 +127,10 @@ def orientation_in(content: bytes) -> int | None:
     """
     exif = b""
     if content[:2] == b"\xff\xd8":
-        blocks = (content[start + 4 : end] for marker, start, end in _segments(content) if marker == _EXIF)
+        blocks = (content[start + 4 : end] for marker, start, end in segments(content) if marker == _EXIF)
         exif = next((block for block in blocks if block[:6] == b"Exif\0\0"), b"")
     elif content[:4] == b"\x89PNG":
-        exif = next((content[s + 8 : e - 4] for s, e in _chunks(content) if content[s + 4 : s + 8] == b"eXIf"), b"")
+        exif = next((content[s + 8 : e - 4] for s, e in chunks(content) if content[s + 4 : s + 8] == b"eXIf"), b"")
     elif content[:4] == b"RIFF":
         place = content.find(b"EXIF")
         exif = b"" if place < 0 else content[place + 8 :]
@@ -144,7 +141,7 @@ def orientation_of(exif: bytes) -> int | None:
     """The orientation in a block of EXIF, which is a TIFF without pixels; None without one."""
     tiff = exif.removeprefix(b"Exif\0\0")
     try:
-        order, big, entries = _directory(tiff)
+        order, big, _, entries, _ = first_directory(tiff)
     except (struct.error, OverflowError):
         return None
     for tag, entry in entries:
@@ -155,7 +152,7 @@ def orientation_of(exif: bytes) -> int | None:
     return None
 
 
-def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each segment of the first picture in a JPEG, without the segments of thumbnails."""
     position = 2
     while found := _MARKER.search(jpeg, position):
@@ -167,19 +164,28 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
             break
 
 
-def _header_segments(jpeg: bytes) -> int:
-    count = 0
-    for count, (marker, _, _) in enumerate(_segments(jpeg), 1):
+def _header(jpeg: bytes) -> tuple[int, int, bool]:
+    """The header of a JPEG: its segments up to the first scan, their end, and whether several scans may follow.
+
+    The number of segments is counted up to one more than `MAX_SEGMENTS`. A decoder stops after the first scan unless
+    the JPEG is progressive, or the first scan lacks some of the colours.
+    """
+    count, end, several, colours = 0, len(jpeg), True, b""
+    for count, (marker, start, after) in enumerate(segments(jpeg), 1):
+        if marker in (0xC0, 0xC1):
+            colours = jpeg[start + 9 : start + 10]
+        if marker == _SCAN:
+            end, several = after, not colours or jpeg[start + 4 : start + 5] != colours
         if marker == _SCAN or count > MAX_SEGMENTS:
             break
-    return count
+    return count, end, several
 
 
 def _scans(jpeg: bytes) -> int:
-    return sum(marker == _SCAN for marker, _, _ in _segments(jpeg))
+    return sum(marker == _SCAN for marker, _, _ in segments(jpeg))
 
 
-def _chunks(png: bytes) -> Iterator[tuple[int, int]]:
+def chunks(png: bytes) -> Iterator[tuple[int, int]]:
     """Start and end of each chunk of a PNG."""
     position = 8
     while position < len(png):
@@ -190,26 +196,10 @@ def _chunks(png: bytes) -> Iterator[tuple[int, int]]:
 def _strips(tiff: bytes) -> int:
     """The largest number of strips or tiles that the first directory of a TIFF, or BigTIFF, declares; 0 if damaged."""
     try:
-        order, big, entries = _directory(tiff)
+        order, big, _, entries, _ = first_directory(tiff)
     except (struct.error, OverflowError):
         return 0
     counts = (
         struct.unpack_from(order + ("Q" if big else "I"), entry, 4)[0] for tag, entry in entries if tag in _STRIP_TAGS
     )
     return max(counts, default=0)
-
-
-def _directory(tiff: bytes) -> tuple[str, bool, list[tuple[int, bytes]]]:
-    """The first directory of a TIFF, or BigTIFF: byte order, whether it is a BigTIFF, each tag with its entry.
-
-    Raises:
-        struct.error, OverflowError: the directory is missing or damaged.
-    """
-    order = "<" if tiff[:2] == b"II" else ">"
-    big = 43 in tiff[2:4]
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), tiff, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, start)
-    first, size = start + (8 if big else 2), 20 if big else 12
-    table = tiff[first : first + min(count, 65_535) * size]
-    entries = [table[place : place + size] for place in range(0, len(table) - size + 1, size)]
-    return order, big, [(int.from_bytes(entry[:2], "little" if order == "<" else "big"), entry) for entry in entries]

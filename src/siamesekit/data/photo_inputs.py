@@ -25,6 +25,7 @@ from siamesekit.data.images import (
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit, square
+from siamesekit.data.photo_reading import FOR_PICTURES, PLAIN, Reading
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
@@ -42,7 +43,7 @@ _SHOWN = 80
 """Maximum number of characters of a URL that are shown."""
 
 
-def prepared(photo: Photo, size: int, fit: Fit) -> Pixels:
+def prepared(photo: Photo, size: int, fit: Fit, reading: Reading = PLAIN) -> Pixels:
     """Read one photo and make it square, uint8 RGB `[size, size, 3]`.
 
     A photo gives the same pixels as a path, as the content of its file, and as a Pillow image that is not decoded yet.
@@ -52,13 +53,13 @@ def prepared(photo: Photo, size: int, fit: Fit) -> Pixels:
         DataError: the photo cannot be read, or the object is not a photo.
     """
     try:
-        return _square(photo, size, fit)
+        return _square(photo, size, fit, reading)
     except UnreadableError as error:
         raise DataError(f"{_called(photo)}: {'; '.join(error.args)}") from None
 
 
 def pixels_of(photo: Photo) -> Pixels:
-    """Read one photo at its full size, upright, uint8 RGB `[height, width, 3]`.
+    """Read one photo at its full size, upright, uint8 RGB `[height, width, 3]`, as for pictures (`FOR_PICTURES`).
 
     Raises:
         DataError: the photo cannot be read, or the object is not a photo.
@@ -69,29 +70,29 @@ def pixels_of(photo: Photo) -> Pixels:
         raise DataError(f"{_called(photo)}: {'; '.join(error.args)}") from None
 
 
-def _square(photo: Any, size: int, fit: Fit) -> Pixels:
+def _square(photo: Any, size: int, fit: Fit, reading: Reading) -> Pixels:
     if isinstance(photo, str | Path):
         _refuse_url(str(photo))
-        return read_square(Record("", "", Path(photo)), size, fit)
+        return read_square(Record("", "", Path(photo)), size, fit, reading)
     if isinstance(photo, Image.Image):
-        return square_of_image(photo, size, fit)
+        return square_of_image(photo, size, fit, reading)
     if isinstance(photo, bytes | bytearray | memoryview):
-        return square_of_content(bytes(photo), size, fit)
+        return square_of_content(bytes(photo), size, fit, reading)
     if callable(getattr(photo, "read", None)):
-        return square_of_content(_read(photo), size, fit)
+        return square_of_content(_read(photo), size, fit, reading)
     return square(_of_numbers(photo), size, fit)
 
 
 def _whole(photo: Any) -> Pixels:
     if isinstance(photo, str | Path):
         _refuse_url(str(photo))
-        return decode(Path(photo))
+        return decode(Path(photo), reading=FOR_PICTURES)
     if isinstance(photo, Image.Image):
-        return pixels_of_image(photo)
+        return pixels_of_image(photo, FOR_PICTURES)
     if isinstance(photo, bytes | bytearray | memoryview):
-        return pixels_of_content(bytes(photo))
+        return pixels_of_content(bytes(photo), reading=FOR_PICTURES)
     if callable(getattr(photo, "read", None)):
-        return pixels_of_content(_read(photo))
+        return pixels_of_content(_read(photo), reading=FOR_PICTURES)
     return _of_numbers(photo)
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.config import Config
+from siamesekit.data.depth_range import with_range
 from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
+from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Leaks, Split
@@ -42,6 +44,7 @@ class Dataset:
         unknown: names of the photos of unknown individuals, which are kept apart.
         unmatched: test photos left out because no photo of their individuals is outside the test part.
         leaks: what the test photos have in common with the other photos; None if not counted.
+        reading: how the photos were decoded.
     """
 
     records: tuple[Record, ...]
@@ -58,6 +61,7 @@ class Dataset:
     unknown: tuple[str, ...] = ()
     unmatched: tuple[UnusablePhoto, ...] = ()
     leaks: Leaks | None = None
+    reading: Reading = PLAIN
 
     def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
         """The names of the individuals in each non-empty part of the split."""
@@ -118,7 +122,10 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         progress.say(note)
     notes += made.notes
     budget = int(config.data.memory_gib * GIB)
-    images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
+    reading = Reading(config.data.depth, None, config.data.truncated, config.data.max_megapixels)
+    reading = with_range(reading, [records[photo] for photo in made.split.train], progress)
+    loaded = load_usable(records, config.data.size, config.data.fit, progress, budget, reading=reading)
+    images, kept, findings = loaded.images, loaded.kept, loaded.findings
     if findings:
         message, details = report(findings, len(records))
         if not skip_bad:
@@ -150,6 +157,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         unknown,
         tuple(unmatched),
         leaks_of_run(made, images),
+        reading,
     )
 
 

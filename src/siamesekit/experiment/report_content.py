@@ -19,6 +19,7 @@ from siamesekit.components.losses.traits import traits
 from siamesekit.components.tuples import Triplets
 from siamesekit.data.images import read_pixels
 from siamesekit.data.photo_files import UnreadableError
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
 from siamesekit.engine.doctor import Finding, above_random_layers, diagnose
 from siamesekit.evaluation.pairs import pairs_of
@@ -114,7 +115,7 @@ def _picture(data: Dataset, judged: EvaluationSet, position: int) -> Picture:
 def _whole(record: Record) -> NDArray[np.uint8] | None:
     """A photo in the size of the report; None if its file is gone or has changed since it was read."""
     try:
-        image = Image.fromarray(read_pixels(record))
+        image = Image.fromarray(read_pixels(record, FOR_PICTURES))
     except UnreadableError:
         return None
     image.thumbnail((LARGEST, LARGEST))

@@ -237,7 +237,7 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
         folder.model,
         setup.encoder,
         prepared.architecture,
-        Preprocessing(config.data.size, config.data.fit),
+        Preprocessing(config.data.size, config.data.fit, dataset.reading),
         {"name": config.distance.component, "options": config.distance.options},
         None if point is None else point.as_json(),
         {

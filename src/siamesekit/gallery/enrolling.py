@@ -18,6 +18,7 @@ from PIL import Image
 from siamesekit.data.images import read_pixels
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.photo_files import UnreadableError, content_of
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import DataError
 from siamesekit.gallery.names import checked_name
@@ -184,7 +185,7 @@ def _digest(record: Record) -> str | UnusablePhoto:
 def _thumbnail(record: Record) -> bytes:
     output = io.BytesIO()
     with suppress(UnreadableError):  # the embedding has shown that it can be read; it may have been removed since
-        image = Image.fromarray(read_pixels(record))
+        image = Image.fromarray(read_pixels(record, FOR_PICTURES))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         image.save(output, "JPEG", quality=QUALITY)
     return output.getvalue()

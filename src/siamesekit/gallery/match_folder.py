@@ -15,6 +15,7 @@ from PIL import Image
 
 from siamesekit.data.images import UnreadableError, read_pixels
 from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
 from siamesekit.files.atomic import sweep, write_atomic, write_several
@@ -111,7 +112,7 @@ def picture(record: Record) -> bytes:
     """A photo, cropped to its box and upright, as a JPEG of at most `SIDE` pixels; empty if it cannot be read."""
     output = io.BytesIO()
     try:
-        image = Image.fromarray(read_pixels(record))
+        image = Image.fromarray(read_pixels(record, FOR_PICTURES))
     except UnreadableError:
         return b""
     image.thumbnail((SIDE, SIDE))

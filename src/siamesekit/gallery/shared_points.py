@@ -18,6 +18,7 @@ from siamesekit.components.matchers.matcher import Keypoints, Matcher
 from siamesekit.data.images import pixels_of_content, read_pixels
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError, content_of
+from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
@@ -138,11 +139,11 @@ def _pixels(photo: Sighting) -> Pixels:
     """
     source = photo.record.source
     if not photo.sha256 or not isinstance(source, Path):
-        return read_pixels(photo.record)
+        return read_pixels(photo.record, FOR_PICTURES)
     with content_of(source, photo.record.root) as content:
         if sha256(content).hexdigest() != photo.sha256:
             raise UnreadableError("has changed", "enrol it again")
-        return pixels_of_content(content, source.suffix, photo.record.box)
+        return pixels_of_content(content, source.suffix, photo.record.box, FOR_PICTURES)
 
 
 class _Cache:

@@ -162,12 +162,12 @@ def test_a_table_whose_header_no_parser_takes_is_the_reader_s_to_refuse(tmp_path
 
 def test_files_that_are_passed_over_are_counted_by_suffix(tmp_path: Path) -> None:
     draw(tmp_path, {"ann": 2, "bob": 2})
-    for name in ("ann/a.heic", "ann/b.HEIC", "bob/deep/c.mov", "bob/notes.txt", "bob/.DS_Store", "bob/README"):
+    for name in ("ann/a.nef", "ann/b.NEF", "bob/deep/c.mov", "bob/notes.txt", "bob/.DS_Store", "bob/README"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     [note] = survey(tmp_path).notes
     assert note.startswith("5 files skipped: ")
-    assert {"1 .heic", "1 .HEIC", "1 .mov", "1 .txt", "1 without a suffix"} == set(
+    assert {"1 .nef", "1 .NEF", "1 .mov", "1 .txt", "1 without a suffix"} == set(
         note.removeprefix("5 files skipped: ").partition(";")[0].split(", ")
     )
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from PIL import Image
-
 from siamesekit.config.toml import dump_toml
-from siamesekit.data.images import FORMATS
 from siamesekit.data.passed_over import passed_over
 from siamesekit.data.photo_folders import children, is_photo, photos_in
+from siamesekit.data.photo_formats import READ, size_of
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.files.untrusted import open_regular
@@ -117,7 +115,7 @@ def survey(place: Path) -> Survey:
         ) from None
     sides, unreadable = _sides(records)
     if not sides:
-        raise DataError(f"{place}: none of the {unreadable} inspected photos is an image ({', '.join(FORMATS)})")
+        raise DataError(f"{place}: none of the {unreadable} inspected photos is an image ({', '.join(READ)})")
     notes = []
     if unreadable:
         notes.append(
@@ -229,8 +227,9 @@ def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], in
         if not isinstance(record.source, Path):
             continue
         try:
-            with open_regular(record.source) as file, Image.open(file, formats=FORMATS) as image:
-                sides.append((min(image.size), max(image.size)))
+            with open_regular(record.source) as file:
+                size = size_of(file)
+            sides.append((min(size), max(size)))
         except Exception:  # Pillow raises any error on damaged files; `check` explains them
             unreadable += 1
     return tuple(sides), unreadable
