@@ -37,7 +37,7 @@ GROUPS = {
                   "ShuffledSampler")),
     "Augmentations": ("Random views of photos for training.", ("PhotoId", "Flip", "Crop", "AugmentationSequence")),
     "Encoders and readers": ("Networks by name, and tables of photos.",
-                             ("efficientnet_lite0", "xception", "read_folder", "read_csv", "read_parquet",
+                             ("efficientnet_lite0", "xception", "read_folder", "read_csv", "read_excel", "read_parquet",
                               "read_coco", "read_megadetector",
                               "read_camtrap_dp", "read_wildlife", "read_kaggle_whales", "read_happywhale",
                               "read_noaa_right_whale")),

@@ -88,6 +88,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.readers.camtrap_dp import read_camtrap_dp as read_camtrap_dp
     from siamesekit.components.readers.coco import read_coco as read_coco
     from siamesekit.components.readers.csv import read_csv as read_csv
+    from siamesekit.components.readers.excel import read_excel as read_excel
     from siamesekit.components.readers.folder import read_folder as read_folder
     from siamesekit.components.readers.happywhale import read_happywhale as read_happywhale
     from siamesekit.components.readers.kaggle_whales import read_kaggle_whales as read_kaggle_whales
@@ -321,6 +322,7 @@ _PUBLIC = {
     "read_parquet": "components.readers.parquet",
     "read_wildlife": "components.readers.wildlife",
     "read_csv": "components.readers.csv",
+    "read_excel": "components.readers.excel",
     "read_folder": "components.readers.folder",
     "run": "experiment.running",
     "sgd": "components.optimizers.sgd",

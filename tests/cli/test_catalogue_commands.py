@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,18 +103,66 @@ def test_answers_are_a_table_that_no_spreadsheet_computes(place: Path, photos: P
     assert refused.exit_code == 2 and table.read_text() == "mine"
 
 
-def test_a_query_that_is_no_photo_is_named_and_the_others_are_answered(
+def test_queries_that_are_no_photos_or_missing_are_an_error_or_left_out_and_named(
     place: Path, photos: Path, tmp_path: Path
 ) -> None:
-    bad = tmp_path / "bad.jpg"
+    bad, gone = tmp_path / "bad.jpg", tmp_path / "gone.jpg"
     bad.write_bytes(b"no photo")
     good = sorted((photos / "Ann").iterdir())[0]
-    result = call("search", place, bad, good, "--device", "cpu", "--json")
-    assert result.exit_code == 0 and "not searched" in result.stderr and "bad.jpg" in result.stderr
+    refused = call("search", place, bad, good, "--device", "cpu", "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "1 of 2 photos cannot be used: fix them, or leave them out with --skip-bad" in refused.stderr
+    result = call("search", place, bad, gone, good, "--device", "cpu", "--json", "--skip-bad")
+    assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert [answer["query"] for answer in told["answers"]] == [str(good)]
-    assert [finding["name"] for finding in told["left_out"]] == [str(bad)]
-    assert call("search", place, bad, "--device", "cpu").exit_code == 2
+    assert sorted(finding["name"] for finding in told["left_out"]) == [str(bad), str(gone)]
+    first, second, total = result.stderr.splitlines()
+    assert first == f"left out: {gone}: does not exist; check its name"
+    assert second.startswith(f"left out: {bad}: ")
+    assert total == "2 of 3 photos cannot be used and were left out"
+    assert call("search", place, bad, "--device", "cpu", "--skip-bad").exit_code == 2
+
+
+def unlike(folder: Path) -> Path:
+    """Photos of two individuals, Dee and Eve, that are none of those in the catalogue."""
+    write_photos(folder, ["Ann", "Bob", "Cy", "Dee", "Eve"])
+    for known in ("Ann", "Bob", "Cy"):
+        shutil.rmtree(folder / known)
+    return folder
+
+
+def test_a_season_and_new_photos_with_missing_rows(place: Path, photos: Path, tmp_path: Path) -> None:
+    new = unlike(tmp_path / "new")
+    names = [f"new/{file.relative_to(new).as_posix()}" for file in sorted(new.rglob("*.*"))]
+    table = tmp_path / "new.csv"
+    rows = [f"{name},{Path(name).parent.name}\n" for name in [*names, "new/Dee/gone.png"]]
+    table.write_text("photo,individual\n" + "".join(rows))
+    for command in (["match", place, table, "-o", tmp_path / "m"], ["add", place, table]):
+        refused = call(*command, "--device", "cpu")
+        assert refused.exit_code == 2 and "no such photo: new/Dee/gone.png" in refused.stderr
+        assert "leave them out with --skip-bad" in refused.stderr
+    assert not (tmp_path / "m").exists()
+    matched = document("match", place, table, "-o", tmp_path / "m", "--device", "cpu", "--skip-bad")
+    assert matched["queries"] == len(names)
+    assert [finding["reason"] for finding in matched["left_out"]] == ["no such photo: new/Dee/gone.png"]
+    added = document("add", place, table, "--device", "cpu", "--skip-bad")
+    assert (added["photos"], len(added["unusable"])) == (len(names), 1)
+
+
+def test_options_of_the_reader_and_links(place: Path, photos: Path, tmp_path: Path) -> None:
+    """Layouts and links are read by catalogues as by runs."""
+    unlike(tmp_path / "store")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "north").symlink_to(tmp_path / "store")
+    refused = call("add", place, tmp_path / "new", "--device", "cpu")
+    assert refused.exit_code == 2 and "north" in refused.stderr and "--follow-links" in refused.stderr
+    pattern = ["--set", "data.pattern={site}/{individual}/", "--follow-links"]
+    added = document("add", place, tmp_path / "new", "--device", "cpu", *pattern)
+    assert added["individuals"] == 2
+    assert "site" in document("info", place)["columns"]
+    wrong = call("add", place, tmp_path / "new", "--set", "split.by=photo")
+    assert wrong.exit_code == 2 and "here only keys of [data] can be set" in wrong.stderr
 
 
 def test_all_photos_of_an_encounter_are_one_query(place: Path, photos: Path) -> None:
@@ -210,10 +259,12 @@ def test_a_season_is_matched_and_decided(place: Path, tmp_path: Path) -> None:
     for number in range(3):
         Image.fromarray(draw_photo(number, 50)).save(folder / "day 1" / f"{number}.png")
     (folder / "bad.jpg").write_bytes(b"no photo")
-    result = call("match", place, folder, "-o", tmp_path / "match", "--device", "cpu")
+    refused = call("match", place, folder, "-o", tmp_path / "match", "--device", "cpu")
+    assert refused.exit_code == 2 and "--skip-bad" in refused.stderr and not (tmp_path / "match").exists()
+    result = call("match", place, folder, "-o", tmp_path / "match", "--device", "cpu", "--skip-bad")
     assert result.exit_code == 0, result.output
     assert "3 queries matched\n" in result.stdout and "index.html in a browser" in result.stdout
-    assert "not matched: bad.jpg" in result.stderr
+    assert result.stderr.startswith("left out: bad.jpg: ") and result.stderr.endswith("and were left out\n")
     with (tmp_path / "match" / "matches.csv").open(newline="") as file:
         assert [row["query"] for row in csv.DictReader(file)] == [f"day 1/{n}.png" for n in range(3) for _ in range(3)]
     page = (tmp_path / "match" / "index.html").read_text(encoding="utf-8")
@@ -271,3 +322,25 @@ def test_a_catalogue_is_measured(telling: Path, tmp_path: Path) -> None:
 def test_too_small_a_catalogue_is_not_measured(place: Path) -> None:
     refused = call("report", place, "--device", "cpu")
     assert refused.exit_code == 2 and "a report needs 5" in refused.stderr
+
+
+def test_embed_leaves_out_missing_photos_and_follows_links_as_the_other_commands(
+    telling: Path, photos: Path, tmp_path: Path
+) -> None:
+    output, gone = tmp_path / "e.npz", tmp_path / "gone.jpg"
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "Ann").symlink_to(photos / "Ann")
+    (photos / "Ann" / "@eaDir").mkdir()
+    (photos / "Ann" / "@eaDir" / "thumb.jpg").touch()
+    command = ["embed", telling, tmp_path / "linked", "-o", output, "--device", "cpu"]
+    refused = call(*command)
+    assert refused.exit_code == 2 and "a link leads out of" in refused.stderr and not output.exists()
+    result = call(*command, "--follow-links")
+    assert result.exit_code == 0, result.stderr
+    assert "left alone, as hidden or made by a system: 1 @eaDir" in result.stdout
+    count = sum(1 for file in (photos / "Ann").iterdir() if file.is_file())
+    assert f"{count} photos, " in result.stdout
+    assert call("embed", telling, photos, gone, "-o", output, "--device", "cpu").exit_code == 2
+    told = document("embed", telling, photos / "Ann", gone, "-o", output, "--device", "cpu", "--skip-bad")
+    assert told["photos"] == count
+    assert told["left_out"] == [{"file": str(gone), "reason": "does not exist", "what to do": "check its name"}]

@@ -90,8 +90,12 @@ def test_photos_that_cannot_be_read_are_named_and_left_out(telling: Path, photos
     copied = write_photos(tmp_path / "more", ["Ann", "Bob"])
     names = [str(file.relative_to(tmp_path)) for file in sorted(copied.rglob("*.*"))]
     table.write_text("photo\n" + "\n".join([*names, "bad.jpg"]) + "\n")
-    result = call("cluster", table, "--model", telling, "-o", tmp_path / "out", "--device", "cpu")
+    command = ["cluster", table, "--model", telling, "-o", tmp_path / "out", "--device", "cpu"]
+    refused = call(*command)
+    assert refused.exit_code == 2 and not (tmp_path / "out").exists() and "--skip-bad" in refused.stderr
+    result = call(*command, "--skip-bad")
     assert result.exit_code == 0 and "left out: bad.jpg" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"1 of {len(names) + 1} photos cannot be used and were left out"
     assert result.stdout.startswith(f"{len(names)} photos in ")
     table.write_text("photo\nbad.jpg\nbad.jpg\n")
     refused = call("cluster", table, "--model", telling, "-o", tmp_path / "new", "--device", "cpu")

@@ -100,7 +100,7 @@ def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
         ),
         (
             ["init", "birds/photos/ind_0"],
-            "error: birds/photos/ind_0: 4 photos lie directly in it: give each individual a folder",
+            "error: birds/photos/ind_0: 4 photos lie directly in it, and their names, such as 0.png, do not",
         ),
     ],
 )
@@ -163,3 +163,68 @@ def test_a_name_that_is_no_text_can_be_printed(here: Path, as_json: bool) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     assert "caf\\udce9/config.toml" in done.stdout.replace("\\\\", "\\")
     assert (here / folder / "config.toml").is_file()
+
+
+def test_levels_of_sites_are_understood_shown_and_can_be_understood_otherwise(here: Path) -> None:
+    for site, names in (("north", "abcd"), ("south", "efgh")):
+        write_photos(here / "all" / site, [f"seal_{name}" for name in names])
+    result = CliRunner().invoke(app, ["init", "seals", "--photos", "all"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[:7] == [
+        "understood:",
+        "  all/",
+        "    site: north, south (2 folders)",
+        "      the individuals: seal_a, seal_b, seal_c, … (8 folders)",
+        "        32 photos",
+        "if wrong: the individuals are the folders of level 1, north, south: --set 'data.pattern={individual}/'",
+        "all:",
+    ]
+    config = (here / "seals" / "config.toml").read_text()
+    assert 'pattern = "{site}/{individual}/"' in config
+    assert "# Understood:   site: north, south (2 folders)" in config
+    checked = CliRunner().invoke(app, ["check", "seals/config.toml", "--set", "encoder.weights=calibrated"])
+    assert checked.exit_code == 0, checked.output
+    options = ["--set", "data.pattern={individual}/", "--set", "data.leave_out=[]"]
+    made = CliRunner().invoke(app, ["init", "sites", "--photos", "all", *options, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["found"][0] == "32 photos of 2 individuals"
+    wrong = CliRunner().invoke(app, ["init", "more", "--photos", "all", "--set", "split.by=photo"])
+    assert wrong.exit_code == 2 and "only keys of [data]" in wrong.stderr and not (here / "more").exists()
+
+
+def test_folders_of_a_split_are_the_split(here: Path) -> None:
+    for part in ("train", "test"):
+        write_photos(here / "all" / part, [f"seal_{number}" for number in range(6)])
+    result = CliRunner().invoke(app, ["init", "seals", "--photos", "all"])
+    assert result.exit_code == 0, result.stderr
+    config = (here / "seals" / "config.toml").read_text()
+    assert 'pattern = "{split}/{individual}/"' in config and 'by = "column"' in config
+    checked = CliRunner().invoke(app, ["check", "seals/config.toml", "--set", "encoder.weights=calibrated", "--json"])
+    assert checked.exit_code == 0, checked.output
+
+
+def test_missing_photos_and_links_are_an_error_or_left_out(here: Path) -> None:
+    photos = here / "birds" / "photos"
+    names = [file.relative_to(here).as_posix() for file in sorted(photos.rglob("*.png")) if "solo" not in file.parts]
+    rows = [f"{name},{Path(name).parent.name}" for name in names]
+    (here / "t.csv").write_text("\n".join(["photo,individual", *rows, "gone.png,ind_0"]))
+    refused = CliRunner().invoke(app, ["init", "new", "--photos", "t.csv"])
+    assert refused.exit_code == 2 and "no such photo: gone.png" in refused.stderr and not (here / "new").exists()
+    made = CliRunner().invoke(app, ["init", "new", "--photos", "t.csv", "--skip-bad"])
+    assert made.exit_code == 0, made.stderr
+    assert "1 photos cannot be used and were left out: no such photo: gone.png" in made.stdout
+    assert "siamesekit check new/config.toml --skip-bad" in made.stdout
+    command = ["check", "new/config.toml", "--set", "encoder.weights=calibrated"]
+    assert CliRunner().invoke(app, command).exit_code == 2
+    checked = CliRunner().invoke(app, [*command, "--skip-bad"])
+    assert checked.exit_code == 0 and "line 34: no such photo: gone.png" in checked.stderr
+    (here / "linked").mkdir()
+    for folder in photos.iterdir():
+        (here / "linked" / folder.name).symlink_to(folder)
+    refused = CliRunner().invoke(app, ["init", "links", "--photos", "linked"])
+    assert refused.exit_code == 2 and len(refused.stderr.splitlines()) == 1 and "9 links lead out of" in refused.stderr
+    made = CliRunner().invoke(app, ["init", "links", "--photos", "linked", "--follow-links"])
+    assert made.exit_code == 0, made.stderr
+    assert "follow_links = true" in (here / "links" / "config.toml").read_text()
+    checked = CliRunner().invoke(app, ["check", "links/config.toml", "--set", "encoder.weights=calibrated"])
+    assert checked.exit_code == 0, checked.output

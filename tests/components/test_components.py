@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import openpyxl
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -263,6 +264,12 @@ def layout_of(reader: str, root: Path) -> dict[str, str]:
         columns = list(zip(*photos, strict=True))
         pyarrow.parquet.write_table(pyarrow.table({"photo": columns[0], "individual": columns[1]}), root / "p.parquet")
         return {"file": str(root / "p.parquet")}
+    if reader == "excel":
+        book = openpyxl.Workbook()
+        for row in [("photo", "individual"), *photos]:
+            book.active.append(row)
+        book.save(root / "photos.xlsx")
+        return {"file": str(root / "photos.xlsx")}
     if reader == "kaggle-whales":
         csv_of(root / "train.csv", "Image,Id", plain)
     if reader == "noaa-right-whale":

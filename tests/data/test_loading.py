@@ -15,10 +15,11 @@ from test_images import picture
 from helpers import encoded, png, written
 from siamesekit.data import loading
 from siamesekit.data.images import decode
-from siamesekit.data.loading import AHEAD, LOADED, SHOWN_FINDINGS, load_images, load_usable, read_chunks
+from siamesekit.data.loading import AHEAD, LOADED, load_images, load_usable, read_chunks
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_geometry import square
 from siamesekit.data.records import Box, Record
+from siamesekit.data.unusable import SHOWN_FINDINGS
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress
 

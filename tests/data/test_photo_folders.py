@@ -9,7 +9,8 @@ import pytest
 from siamesekit.artifact.embedding_files import photos_and_individuals
 from siamesekit.components.readers.folder import read_folder
 from siamesekit.config.project.survey import locate
-from siamesekit.data.photo_folders import PHOTO_SUFFIXES, folders_in, is_photo, photos_below, photos_in
+from siamesekit.data.folder_walk import photos_below
+from siamesekit.data.photo_folders import PHOTO_SUFFIXES, folders_in, is_photo, photos_in
 from siamesekit.errors import DataError
 
 PHOTOS = ("1.jpg", "2.JPG", "3.jfif", "10.png", "a.b.tiff", "é.gif", "x.webp")

@@ -80,7 +80,8 @@ def test_unknown_individuals_are_no_class_and_in_no_part(small_config: LoadConfi
     assert len(data.images) == len(data.labels) == 22
     assert data.unknown == tuple(unknown)
     note = "2 photos of unknown individuals are kept apart, in no part of the split: i1/0.png, i4/3.png"
-    assert told.said == list(data.notes) == [note]
+    named = "names for unknown individuals (data.unknown): 'new_whale' on 1 photo"
+    assert told.said == list(data.notes) == [named, note]
     written = split_of(config, data)
     assert written["unknown"] == list(unknown)
     named = [name for part in written["parts"].values() for names in part.values() for name in names]
@@ -398,9 +399,12 @@ def test_files_that_are_passed_over_are_counted_and_who_has_nothing_else_is_name
     data = prepare_dataset(small_config(f"data.root={root}"), told)
     assert data.passed_over == {".NEF": 3, ".mov": 1, ".txt": 1}
     assert told.said == list(data.notes)
-    assert told.said[0] == "1 photo was left out, because no individual's folder holds it"
+    assert told.said[0] == "1 photo was left out, because no individual's folder holds it: loose.png"
     assert told.said[1].startswith("5 files skipped: 3 .NEF, 1 .mov, 1 .txt; ")
-    assert told.said[2:] == ["individual x has no photos: 3 files skipped: 3 .NEF"]
+    assert told.said[2:] == [
+        "individual x has no photos: 3 files skipped: 3 .NEF",
+        "left alone, as hidden or made by a system: 1 Thumbs.db",
+    ]
     assert len(data.individuals) == 6
 
 

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamesekit.data import photo_folders
-from siamesekit.data.photo_folders import photos_below
+from siamesekit.data.folder_walk import sentence_of_links, walk
+from siamesekit.data.records import Record, Records
+from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
+from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_what_is_not_ours
@@ -26,6 +29,7 @@ _DIVIDED = re.compile(r"([;\t])(?=[=+\-@\t\r\n'])")
 """A semicolon or tab at which some spreadsheets divide cells, before the first character of a formula."""
 _DIVIDED_SAFELY = re.compile(r"([;\t])'(?=[=+\-@\t\r\n'])")
 
+SHOWN = 10
 LEFT_OUT = ".left-out.csv"
 LEFT_OUT_HEADER = "file,reason,what to do"
 """Suffix and first line of a table of photos that were left out."""
@@ -80,29 +84,58 @@ def _is_parquet(path: Path) -> bool:
 
 
 def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
-    """Collect the photos of files and folders, each with the name of its individual.
+    """The photos of files and folders, each with the name of its individual; see `records_of_inputs`."""
+    return [(Path(record.name), record.individual) for record in records_of_inputs(inputs)]
+
+
+def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_bad: bool = False) -> Records:
+    """The photos of files and folders; the name of a record is the path of its file.
 
     Files are taken whatever their names; photos below folders come in natural order. As with the reader `folder`, the
-    first sub-folder names the individual: `INPUT/INDIVIDUAL/photo.jpg` or deeper. The name is empty for a photo that is
-    an input itself or lies directly in an input.
+    first sub-folder names the individual: `INPUT/INDIVIDUAL/photo.jpg` or deeper, unless it is a name for unknown
+    individuals (`unknown`, `new_whale`, …). The name is empty for a photo that is an input itself or lies directly in
+    an input.
+
+    Args:
+        inputs: files and folders.
+        follow_links: whether links in the folders that lead out of them are followed, instead of an error. Inputs
+            themselves may be links.
+        skip_bad: whether to leave out such links and missing inputs, instead of an error.
 
     Raises:
         UserError: an input does not exist.
-        DataError: there are no photos, or a folder cannot be read.
+        DataError: there are no photos, a folder cannot be read, or links lead out of it.
     """
-    photos: list[tuple[Path, str]] = []
+    records: list[Record] = []
+    notes: list[str] = []
+    left_out: list[UnusablePhoto] = []
+    unknown = UnknownNames(UNKNOWN)
     for path in inputs:
         if path.is_dir():
-            for photo in photos_below(path):
+            found = walk(path, follow_links)
+            notes += found.notes()
+            if found.links_out:
+                link, target = found.links_out[0]
+                message = sentence_of_links(len(found.links_out), str(path), link, target)
+                if not skip_bad:
+                    raise DataError(message)
+                left_out += [
+                    UnusablePhoto(str(path / name), f"is a link to {where}, outside {path}", "use --follow-links")
+                    for name, where in found.links_out
+                ]
+            for photo in found.photos():
                 first, *deeper = photo.relative_to(path).parts
-                photos.append((photo, first if deeper else ""))
+                records.append(Record(str(photo), first if deeper and first not in unknown else "", photo))
         elif path.exists():
-            photos.append((path, ""))
+            records.append(Record(str(path), "", path))
+        elif skip_bad:
+            left_out.append(UnusablePhoto(str(path), "does not exist", "check its name"))
         else:
             raise UserError(f"no such file or folder: {path}")
-    if not photos:
-        raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})")
-    return photos
+    if not records:
+        details = [str(finding) for finding in left_out[:SHOWN]]
+        raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})", details)
+    return Records(records, notes, left_out=left_out)
 
 
 def spreadsheet_cell(text: str) -> str:

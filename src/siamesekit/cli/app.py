@@ -12,11 +12,14 @@ import typer
 
 from siamesekit._version import __version__
 from siamesekit.cli import catalogue, clustering
+from siamesekit.cli.arguments import with_links
 from siamesekit.cli.command_options import (
     ConfigFile,
+    DataOptions,
     Debug,
     Device,
     DeviceOption,
+    FollowLinks,
     Json,
     MatcherOptions,
     Overrides,
@@ -83,8 +86,8 @@ def init(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of photos, FOLDER/INDIVIDUAL/photo.jpg, or a table of photos, FILE.csv. "
-            "Default: the first of DIR, DIR/photos and DIR/data that contains such photos.",
+            help="Folder of photos, or a table of photos (.csv, .tsv, .xlsx, .parquet, COCO's .json). "
+            "Default: the first of DIR, DIR/photos and DIR/data that contains photos.",
         ),
     ] = None,
     encoder: Annotated[
@@ -103,10 +106,19 @@ def init(
             "seconds; seed: the siamese network of the whale experiment."
         ),
     ] = RecipeName.fine_tune,
+    reader: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Reader of the photos. Default: told by their layout.")
+    ] = None,
+    options: DataOptions = [],  # noqa: B006 - typer only reads it
+    follow_links: FollowLinks = False,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Create a project for a folder of photos: inspect them, and write a config with a reason for each choice.
+
+    Folders of individuals, also below those of sites, years or a split, individuals in the photos' names, and tables
+    beside the photos are understood. What was understood is shown, with the option for what else it could mean.
 
     Existing files are not overwritten, and photos are not changed.
     """
@@ -115,7 +127,7 @@ def init(
 
         if not as_json:
             news_only()
-        made = make_project(folder, photos, encoder, recipe.value)
+        made = make_project(folder, photos, encoder, recipe.value, reader, with_links(options, follow_links), skip_bad)
         if as_json:
             shell.json(dataclasses.asdict(made))
         else:
@@ -137,6 +149,7 @@ def run(
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     deterministic: Annotated[
         bool,
         typer.Option("--deterministic", help="Use only kernels that repeat their results; on a CPU all do."),
@@ -146,6 +159,7 @@ def run(
 ) -> None:
     """Run the whole experiment of a config: data, training, evaluation, model and report."""
     with Shell(debug, quiet=as_json) as shell:
+        overrides = with_links(overrides, follow_links)
         loaded = _loaded(config, overrides, "run")
         from siamesekit.experiment.run_folder import RunFolder
         from siamesekit.files.run_files import CONFIG
@@ -181,12 +195,13 @@ def check(
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Validate a config, read all its photos, and print the plan, without training."""
     with Shell(debug, quiet=as_json) as shell:
-        loaded = _loaded(config, overrides, "check")
+        loaded = _loaded(config, with_links(overrides, follow_links), "check")
         from siamesekit.config.doubts import doubts
 
         for doubt in doubts(loaded):
@@ -300,6 +315,7 @@ def embed(
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.fp32,
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -315,14 +331,14 @@ def embed(
     bf16 is used where it is native: at least twice as fast, and embeddings differ by a few per cent of their length.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.artifact.embedding_files import check_output, photos_and_individuals, table_of_left_out
+        from siamesekit.artifact.embedding_files import check_output, records_of_inputs, table_of_left_out
         from siamesekit.cli.arguments import embedded
 
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of --encoder; a run has its own weights and size")
         check_output(output)
         run, inputs = embedded(arguments, encoder, output)
-        photos = photos_and_individuals(inputs)
+        photos = records_of_inputs(inputs, follow_links, skip_bad)
         table = table_of_left_out(output) if skip_bad else None
         shell.require_files(*([] if run is None else [run]), *others)
         shell.load_plugins(plugin)
@@ -356,8 +372,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Folder of photos, PATH/INDIVIDUAL/photo.jpg, or a table (.csv, .parquet). Default: the test photos "
-            "of the run.",
+            help="Folder of photos, PATH/INDIVIDUAL/photo.jpg, or a table (.csv, .tsv, .xlsx, .parquet). Default: the "
+            "test photos of the run.",
         ),
     ] = None,
     encoder: Annotated[
@@ -379,6 +395,7 @@ def evaluate(
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.fp32,
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -416,6 +433,7 @@ def evaluate(
         other = None
         if against is not None:
             other = model(Path(against), None) if Path(against).exists() else model(None, against)
+        overrides = with_links(overrides, follow_links)
         config = evaluation_config(first, data, reader, overrides)
         joined = _model([first, *others], with_weights, device.value, precision.value)
         whole = data is not None and not any(key.startswith("split.") for key in overrides)

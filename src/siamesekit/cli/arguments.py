@@ -16,6 +16,13 @@ DESCRIPTION = "model.json"
 """The file that marks a model's folder."""
 
 
+def with_links(overrides: Sequence[str], follow_links: bool) -> list[str]:
+    """Overrides of a config, with that of `--follow-links` if it is given."""
+    from siamesekit.config.reader_choice import FOLLOW_LINKS
+
+    return [*overrides, *([FOLLOW_LINKS] if follow_links else [])]
+
+
 def is_run(path: Path) -> bool:
     """Whether a path is a run's folder, finished or not, or a model's folder."""
     marks = (DESCRIPTION, f"{MODEL}/{DESCRIPTION}", MANIFEST, CHECKPOINTS)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from siamesekit.cli.arguments import with_links
 from siamesekit.cli.command_options import (
+    DataOptions,
     Debug,
     Device,
     DeviceOption,
+    FollowLinks,
     Json,
     MatcherOptions,
     Plugin,
@@ -20,11 +23,15 @@ from siamesekit.cli.command_options import (
 from siamesekit.cli.completion import matchers
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
+from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
 from siamesekit.errors import UserError
 
 if TYPE_CHECKING:
-    from siamesekit.data.records import Record
+    from collections.abc import Sequence
+
+    from siamesekit.data.records import Records
+    from siamesekit.data.unusable import UnusablePhoto
     from siamesekit.gallery.catalogue import Added, Catalogue
     from siamesekit.gallery.matching import Matches
     from siamesekit.gallery.refinement import Refinement
@@ -35,7 +42,8 @@ CatalogueArgument = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Fo
 InputArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="INPUT", help="Folder of photos, INPUT/INDIVIDUAL/photo.jpg, or a table of photos (.csv, .parquet)."
+        metavar="INPUT",
+        help="Folder of photos, INPUT/INDIVIDUAL/photo.jpg, or a table of photos (.csv, .tsv, .xlsx, .parquet).",
     ),
 ]
 Reader = Annotated[
@@ -45,7 +53,10 @@ Author = Annotated[
     str | None, typer.Option(metavar="NAME", help="Who makes the change. Default: the user of the machine.")
 ]
 SeasonArgument = Annotated[
-    Path, typer.Argument(metavar="INPUT", help="A photo, a folder of photos, or a table of photos (.csv, .parquet).")
+    Path,
+    typer.Argument(
+        metavar="INPUT", help="A photo, a folder of photos, or a table of photos (.csv, .tsv, .xlsx, .parquet)."
+    ),
 ]
 Encounter = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Photos with the same value in this column show one individual.")
@@ -120,6 +131,8 @@ def enrol(
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     skip_bad: SkipBad = False,
+    options: DataOptions = [],  # noqa: B006
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -136,10 +149,10 @@ def enrol(
         where = named_store(store, store_option)
         if not as_json:
             news_only()
-        records = _records(photos, reader)
-        catalogue, added = enrol_photos(run, records, output, shell, skip_bad, device.value, author, where)
+        found = _records(shell, photos, reader, with_links(options, follow_links), skip_bad)
+        catalogue, added = enrol_photos(run, found, output, shell, skip_bad, device.value, author, where)
         catalogue.close()
-        _tell_added(shell, added, output, as_json)
+        _tell_added(shell, added, found, output, as_json)
 
 
 @commands.command(cls=Command, short_help="Add photos to a catalogue.")
@@ -151,6 +164,8 @@ def add(
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
     skip_bad: SkipBad = False,
+    options: DataOptions = [],  # noqa: B006
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -159,7 +174,8 @@ def add(
         shell.require_files(photos)
         shell.load_plugins(plugin)
         with _opened(path, author, device, news=not as_json) as catalogue:
-            _tell_added(shell, catalogue.add(_records(photos, reader), shell, skip_bad), path, as_json)
+            found = _records(shell, photos, reader, with_links(options, follow_links), skip_bad)
+            _tell_added(shell, catalogue.add(found, shell, skip_bad), found, path, as_json)
 
 
 @commands.command(cls=Command, short_help="Remove individuals or photos from a catalogue.")
@@ -290,24 +306,27 @@ def search(
     ] = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Find the individuals of a catalogue that are most like the one on a photo.
 
-    Photos that cannot be read are named, and the others answered. Each candidate has a probability, and so has "new
-    individual", if the catalogue has at least ten individuals; they count a new individual in half of all photos.
-    Otherwise candidates have a similarity: the probability that two photos at this distance show one individual, if
-    same and different pairs were equally frequent.
+    Photos that cannot be used are an error; with --skip-bad, they are named, and the others answered. Each candidate
+    has a probability, and so has "new individual", if the catalogue has at least ten individuals; they count a new
+    individual in half of all photos. Otherwise candidates have a similarity: the probability that two photos at this
+    distance show one individual, if same and different pairs were equally frequent.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.artifact.embedding_files import photos_and_individuals
+        from siamesekit.artifact.embedding_files import records_of_inputs
         from siamesekit.data.records import Record
         from siamesekit.gallery.answer_table import check_table, write_answers
 
         if table is not None:
             check_table(table)
-        files = [file for file, _ in photos_and_individuals(photos)]
+        found = records_of_inputs(photos, follow_links, skip_bad)
+        files = [Path(record.name) for record in found]
         shell.load_plugins(plugin)
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
@@ -318,20 +337,21 @@ def search(
             catalogue.require_search(options, shell)
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
+                findings = (*found.left_out, *embedded.left_out)
+                left_out = skipped(shell, findings, len(files) + len(found.left_out), skip_bad)
                 names = [str(files[number]) for number in embedded.kept]
                 kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
                 seen = sightings(kept) if options.second_look else []
                 answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
             number = len(names) if together else 1
             note = catalogue.identification(options.scoring, number, options.second_look, refinement).note
-        for finding in embedded.left_out:
-            shell.warn(f"not searched: {finding}")
+        for line in found.notes:
+            shell.say(line)
         if table is not None:
             write_answers(table, [(answer.query, answer) for answer in answers])
         if as_json:
             import dataclasses
 
-            left_out = [finding._asdict() for finding in embedded.left_out]
             told = [dataclasses.asdict(each) for each in answers]
             return shell.json({"answers": told, "left_out": left_out, "note": note})
         from siamesekit.cli.rich_tables import answer_table
@@ -362,13 +382,17 @@ def match(
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    options: DataOptions = [],  # noqa: B006
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Find the candidates for each photo of a season, and write a page on which a person decides.
 
     FOLDER gets matches.csv and index.html, which needs no server: open it in a browser, decide, save the decisions, and
-    give them to "siamesekit decide". The catalogue is not changed. Photos that it has already are left out.
+    give them to "siamesekit decide". The catalogue is not changed. Photos that it has already are left out. Photos that
+    cannot be used are an error, or are left out with --skip-bad.
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(photos)
@@ -380,14 +404,14 @@ def match(
 
         check_folder(output)
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
-        options = SearchOptions(count, where, _scoring(by), look, refinement)
+        searched = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, device=device, news=not as_json) as catalogue:
-            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
+            records = season(photos, reader, with_links(options, follow_links), skip_bad)
+            found = match_season(catalogue, records, searched, encounter, shell)
+            left_out = _skipped(shell, records, found.unusable, skip_bad)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if as_json:
-            _warn_of(shell, found)
-            left_out = [finding._asdict() for finding in found.unusable]
             return shell.json({**facts, "page": str(page), "left_out": left_out, "note": found.note})
         _tell_matched(shell, found)
         shell.say(f"open {page} in a browser")
@@ -413,6 +437,9 @@ def review(
     author: Author = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    options: DataOptions = [],  # noqa: B006
+    follow_links: FollowLinks = False,
     debug: Debug = False,
 ) -> None:
     """Serve the page of a match to this machine only, and write each decision into the catalogue at once.
@@ -430,9 +457,11 @@ def review(
 
         require_server()
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
-        options = SearchOptions(count, where, _scoring(by), look, refinement)
+        searched = SearchOptions(count, where, _scoring(by), look, refinement)
         with _opened(path, author, device, news=True) as catalogue:
-            found = match_season(catalogue, season(photos, reader), options, encounter, shell)
+            records = season(photos, reader, with_links(options, follow_links), skip_bad)
+            found = match_season(catalogue, records, searched, encounter, shell)
+            _skipped(shell, records, found.unusable, skip_bad)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 
@@ -546,11 +575,21 @@ def _opened(path: Path, author: str | None = None, device: Device = Device.auto,
     return Catalogue(path, device.value, author)
 
 
-def _records(photos: Path, reader: str | None) -> list[Record]:
-    """The records of a folder or table, by a reader."""
+def _records(shell: Shell, photos: Path, reader: str | None, options: Sequence[str], skip_bad: bool) -> Records:
+    """The records of a folder or table, by a reader; what the reader has to say is printed."""
     from siamesekit.gallery.season import read
 
-    return read(photos, reader)
+    records = read(photos, reader, options, skip_bad)
+    for note in records.notes:
+        shell.say(note)
+    return records
+
+
+def _skipped(shell: Shell, records: Records, unusable: Sequence[UnusablePhoto], skip_bad: bool) -> list[dict[str, str]]:
+    """Report photos that cannot be used, and what the reader of the others has to say."""
+    for note in records.notes:
+        shell.say(note)
+    return skipped(shell, (*records.left_out, *unusable), len(records) + len(records.left_out), skip_bad)
 
 
 def _scoring(by: str) -> Scoring:
@@ -583,15 +622,8 @@ def _refinement(rerank: str | None, expand: int | None, alpha: float) -> Refinem
     return refinement_of(rerank, expansion(expand, alpha))
 
 
-def _warn_of(shell: Shell, found: Matches) -> None:
-    """Name the photos that cannot be read."""
-    for finding in found.unusable:
-        shell.warn(f"not matched: {finding}")
-
-
 def _tell_matched(shell: Shell, found: Matches) -> None:
     """Report what was matched, all that was left out, and what the probabilities are worth."""
-    _warn_of(shell, found)
     shell.say(f"{len(found.queries)} queries matched")
     reasons = (
         (found.enrolled, "are in the catalogue already"),
@@ -604,12 +636,12 @@ def _tell_matched(shell: Shell, found: Matches) -> None:
     shell.say(found.note)
 
 
-def _tell_added(shell: Shell, added: Added, path: Path, as_json: bool) -> None:
+def _tell_added(shell: Shell, added: Added, records: Records, path: Path, as_json: bool) -> None:
     """Report what was added, and all that was left out."""
-    for finding in added.unusable:
-        shell.warn(f"left out: {finding}")
+    findings = (*records.left_out, *added.unusable)
+    left_out = skipped(shell, findings, len(records) + len(records.left_out), skip_bad=True)
     if as_json:
-        return shell.json({**vars(added), "unusable": [finding._asdict() for finding in added.unusable]})
+        return shell.json({**vars(added), "unusable": left_out})
     shell.say(f"{added.photos} photos added, {added.individuals} new individuals: {path}")
     reasons = (
         (added.enrolled, "were there already"),

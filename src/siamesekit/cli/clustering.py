@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from siamesekit.cli.arguments import with_links
 from siamesekit.cli.catalogue import Reader
-from siamesekit.cli.command_options import Debug, Device, DeviceOption, Json, Plugin
+from siamesekit.cli.command_options import DataOptions, Debug, Device, DeviceOption, FollowLinks, Json, Plugin, SkipBad
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
+from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
 from siamesekit.errors import UserError
 from siamesekit.wording import line_of_name, with_interval
 
 if TYPE_CHECKING:
-    from siamesekit.data.loading import UnusablePhoto
     from siamesekit.gallery.discovery import Discovery
 
 
@@ -38,7 +39,7 @@ def cluster(
         Path,
         typer.Argument(
             metavar="CATALOGUE_OR_INPUT",
-            help="Folder of a catalogue; or, with --model, a folder or a table of photos (.csv, .parquet).",
+            help="Folder of a catalogue; or, with --model, a folder or a table of photos.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the tables.")],
@@ -61,6 +62,9 @@ def cluster(
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006 - typer only reads it
     device: DeviceOption = Device.auto,
+    skip_bad: SkipBad = False,
+    options: DataOptions = [],  # noqa: B006
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -83,7 +87,7 @@ def cluster(
         from siamesekit.gallery.season import season
         from siamesekit.gallery.storage import DATABASE
 
-        left_out: tuple[UnusablePhoto, ...] = ()
+        left_out: list[dict[str, str]] = []
         if (photos / DATABASE).is_file():
             _refuse(photos, "is a catalogue, which has its model and its photos", model=model, reader=reader)
             with Catalogue(photos, device.value) as catalogue:
@@ -95,14 +99,15 @@ def cluster(
             )
         else:
             _refuse(photos, "is no catalogue, so its photos have no conditions", where=where)
-            found, left_out = cluster_records(
-                model, season(photos, reader), method.value, answers or (), questions, device.value, shell
-            )
-        for finding in left_out:
-            shell.warn(f"left out: {finding}")
+            records = season(photos, reader, with_links(options, follow_links), skip_bad)
+            for note in records.notes:
+                shell.say(note)
+            found, bad = cluster_records(model, records, method.value, answers or (), questions, device.value, shell)
+            findings = (*records.left_out, *bad)
+            left_out = skipped(shell, findings, len(records) + len(records.left_out), skip_bad)
         write_discovery(output, found)
         if as_json:
-            return shell.json({**facts_of(found), "left_out": [finding._asdict() for finding in left_out]})
+            return shell.json({**facts_of(found), "left_out": left_out})
         _tell(shell, found, output)
     return None
 

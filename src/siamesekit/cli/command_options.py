@@ -40,7 +40,13 @@ PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Num
 Plugin = Annotated[
     list[Path], typer.Option("--plugin", metavar="FILE", help="Load this plugin file first; its code runs.")
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip photos that cannot be used.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out photos that are missing or cannot be used.")]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Follow links that lead out of the folder of photos.")
+]
+DataOptions = Annotated[
+    list[str], typer.Option("--set", metavar="data.KEY=VALUE", help="Set an option of the reader. Repeatable.")
+]
 Views = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamesekit.artifact.embedding_files import write_embeddings, write_left_out
+from siamesekit.cli.skipped import skipped
 from siamesekit.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from siamesekit.artifact.similarity_model import Comparison, SimilarityModel
     from siamesekit.cli.shell import Shell
     from siamesekit.components.matchers.matcher import Matcher
+    from siamesekit.data.records import Records
+    from siamesekit.data.unusable import UnusablePhoto
 
 
 def views_of(option: str | None) -> tuple[str, ...] | None:
@@ -87,7 +90,7 @@ def embed_into(
     output: Path,
     table: Path | None,
     model: SimilarityModel | Ensemble,
-    named: Sequence[tuple[Path, str]],
+    found: Records,
     shell: Shell,
     tta: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def embed_into(
         output: file of the embeddings.
         table: file that lists the photos left out; None: a photo that cannot be used is an error.
         model: the model that embeds.
-        named: N photos, each with the name of its individual, empty if unknown.
+        found: the N photos, each with the name of its individual, empty if unknown; `left_out` are further ones.
         shell: where messages are printed.
         tta: views of each photo; None for those of the model.
 
@@ -108,16 +111,19 @@ def embed_into(
         DataError: a photo cannot be read.
         OutputError: a file cannot be written.
     """
-    photos, individuals = [photo for photo, _ in named], [name for _, name in named]
+    photos, individuals = [Path(record.name) for record in found], [record.individual for record in found]
+    for note in found.notes:
+        shell.say(note)
     kept: Sequence[int] = range(len(photos))
-    left_out: Sequence[tuple[str, str, str]] = ()
+    left_out: Sequence[UnusablePhoto] = ()
     if table is None:
         try:
             embeddings = model.embed_files(photos, shell, tta)
         except DataError as error:
             raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
     else:
-        embeddings, kept, left_out = model.embed_usable(photos, shell, tta)
+        embeddings, kept, bad = model.embed_usable(photos, shell, tta)
+        left_out = (*found.left_out, *bad)
     if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
         shell.warn(
             f"{broken} of {len(photos)} photos have embeddings that are not finite: the model cannot be used for them"
@@ -126,10 +132,9 @@ def embed_into(
     written = {"photos": len(kept), "dimensions": embeddings.shape[1], "file": str(output)}
     if table is not None:
         write_left_out(table, left_out)
+        skipped(shell, left_out, len(photos) + len(found.left_out), skip_bad=True)
         if left_out:
-            shell.warn(
-                f"{len(left_out)} of {len(photos)} photos cannot be used and are left out; the reasons are in {table}"
-            )
+            shell.warn(f"the reasons are in {table}")
         written |= {
             "left_out": [{"file": name, "reason": reason, "what to do": mend} for name, reason, mend in left_out],
             "left_out_file": str(table) if left_out else None,

@@ -148,6 +148,11 @@ def print_project(shell: Shell, project: Project) -> None:
     """Print what a new project contains, and the next commands."""
     from siamesekit.config.project.project import PURPOSES
 
+    if project.unusual:
+        shell.say("understood:")
+        shell.lines([f"  {line}" for line in project.understood])
+    for line in project.others:
+        shell.say(f"if wrong: {line}")
     shell.say(f"{project.photos}:")
     for line in project.found:
         shell.say(f"  {line}")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from siamesekit.errors import UserError
+from siamesekit.config.overrides import apply_override
+from siamesekit.config.reading import Reading
+from siamesekit.errors import ArtifactError, ConfigError, UserError
+from siamesekit.files.untrusted import MAX_TABLE_BYTES
+from siamesekit.files.untrusted_json import read_json
 
-READER_OF = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+READER_OF = {".csv": "csv", ".tsv": "csv", ".xlsx": "excel", ".parquet": "parquet"}
 """Readers of tables, by suffix."""
+FOLLOW_LINKS = "data.follow_links=true"
+"""The override that `--follow-links` stands for."""
 
 
 def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]:
     """The keys `reader`, and `root` or `file`, of a config's table `[data]`.
 
     Args:
-        photos: folder or table of photos.
+        photos: folder or table of photos, or annotations in COCO's format.
         reader: name of the reader; by default it follows from the kind of file.
 
     Raises:
@@ -22,9 +30,71 @@ def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]
     """
     if reader is None:
         reader = "folder" if photos.is_dir() else READER_OF.get(photos.suffix.lower())
+    if reader is None and is_coco(photos):
+        reader = "coco"
     if reader is None:
         raise UserError(
-            f"{photos}: expected a folder of photos or a table ({', '.join(READER_OF)}); for other kinds, name the "
-            "reader: --reader NAME, listed by: siamesekit list readers"
+            f"{photos}: expected a folder of photos or a table ({', '.join(READER_OF)}, or .json in COCO's format); "
+            "for other kinds, name the reader: --reader NAME, listed by: siamesekit list readers"
         )
     return {"reader": reader, "root" if photos.is_dir() else "file": str(photos)}
+
+
+def reader_options(
+    photos: Path, reader: str | None = None, overrides: Sequence[str] = ()
+) -> tuple[str, dict[str, Any]]:
+    """The reader of photos, and its options.
+
+    Args:
+        photos: folder or table of photos, or annotations in COCO's format.
+        reader: name of the reader; by default it follows from the kind of file.
+        overrides: `data.KEY=VALUE` strings, as for the configs of runs; paths are relative to the current folder.
+
+    Raises:
+        UserError: the kind is unknown, and no reader is named.
+        ConfigError: an override is invalid, or is of another table.
+    """
+    options = data_options(overrides)
+    chosen: dict[str, Any] = {**reader_and_source(photos, options.pop("reader", reader)), **options}
+    return str(chosen.pop("reader")), chosen
+
+
+def data_options(overrides: Sequence[str]) -> dict[str, Any]:
+    """The keys of `[data]` that `data.KEY=VALUE` strings set.
+
+    Raises:
+        ConfigError: an override is invalid, or is of another table.
+    """
+    raw: dict[str, Any] = {}
+    reading = Reading(Path.cwd() / "config.toml", "")
+    for override in overrides:
+        if not override.strip().startswith("data."):
+            reading.problems.append(f"--set {override}: here only keys of [data] can be set: data.KEY=VALUE")
+        else:
+            apply_override(raw, override, reading)
+    if reading.problems:
+        raise ConfigError("--set", reading.problems)
+    return dict(raw.get("data", {}))
+
+
+def is_coco(file: Path) -> bool:
+    """Whether a file has annotations in COCO's format."""
+    content = json_content(file)
+    return isinstance(content.get("images"), list) and isinstance(content.get("annotations"), list)
+
+
+def is_megadetector(file: Path) -> bool:
+    """Whether a file has results of MegaDetector."""
+    content = json_content(file)
+    return isinstance(content.get("images"), list) and isinstance(content.get("detection_categories"), dict)
+
+
+def json_content(file: Path) -> dict[str, Any]:
+    """The table in a JSON file; empty for any other file."""
+    if file.suffix.lower() != ".json":
+        return {}
+    try:
+        content = read_json(file, most=MAX_TABLE_BYTES)
+    except (ArtifactError, OSError):
+        return {}
+    return content if isinstance(content, dict) else {}

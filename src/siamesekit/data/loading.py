@@ -19,28 +19,17 @@ from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark, remark_lines
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
 from siamesekit.data.records import Record
+from siamesekit.data.unusable import UnusablePhoto as UnusablePhoto
+from siamesekit.data.unusable import report as report
 from siamesekit.errors import DataError
 from siamesekit.progress import Progress
-from siamesekit.wording import and_more, line_of_name
 
 AHEAD = 4
 """Number of chunks that are decoded ahead."""
 LOADED = 64
 """Number of photos per chunk when all photos are loaded into one tensor."""
-SHOWN_FINDINGS = 20
 EMBEDDING = "Embedding"
 """Label of the progress of photos that are read in chunks."""
-
-
-class UnusablePhoto(NamedTuple):
-    """A photo that cannot be used: its name, the reason, and what to do."""
-
-    name: str
-    reason: str
-    mend: str
-
-    def __str__(self) -> str:
-        return f"{line_of_name(self.name)}: {self.reason}; {self.mend}"
 
 
 class Loaded(NamedTuple):
@@ -208,10 +197,3 @@ def _fill(
         return UnusablePhoto(record.name, *error.args)
     remarks.extend((record.name, remark) for remark in told)
     return None
-
-
-def report(findings: Sequence[UnusablePhoto], photos: int) -> tuple[str, list[str]]:
-    """Message on photos that cannot be used: their number, and a line for each of the first `SHOWN_FINDINGS`."""
-    shown = [str(finding) for finding in findings[:SHOWN_FINDINGS]]
-    more = and_more(len(findings), SHOWN_FINDINGS)
-    return f"{len(findings)} of {photos} photos cannot be used", [*shown, *([f"… {more}"] if more else [])]

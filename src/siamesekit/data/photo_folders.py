@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from siamesekit.data.foreign_formats import AVIF_IS_READ, HEIF_IS_READ
+from siamesekit.data.system_files import is_left_alone
 from siamesekit.errors import DataError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif",
@@ -29,28 +30,13 @@ def photos_in(folder: Path) -> list[Path]:
     return [entry for entry in children(folder) if is_photo(entry.name)]
 
 
-def photos_below(folder: Path) -> list[Path]:
-    """Photos in a folder and its sub-folders, in natural order; hidden folders and links to folders are skipped.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-    found = []
-    for entry in children(folder):
-        if not entry.name.startswith(".") and is_folder(entry):
-            found += [] if entry.is_symlink() else photos_below(entry)
-        elif is_photo(entry.name):
-            found.append(entry)
-    return found
-
-
 def folders_in(folder: Path) -> list[Path]:
-    """Sub-folders of a folder, without hidden ones, in natural order.
+    """Sub-folders of a folder, without hidden ones and those of systems, in natural order.
 
     Raises:
         DataError: the folder cannot be read.
     """
-    return [entry for entry in children(folder) if not entry.name.startswith(".") and is_folder(entry)]
+    return [entry for entry in children(folder) if not is_left_alone(entry.name, True) and is_folder(entry)]
 
 
 def children(folder: Path) -> list[Path]:
@@ -59,8 +45,18 @@ def children(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder cannot be read.
     """
+    return [Path(entry.path) for entry in listed(folder)]
+
+
+def listed(folder: str | Path) -> list[os.DirEntry[str]]:
+    """All entries of a folder, in natural order, as the system lists them.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
     try:
-        return sorted((Path(entry.path) for entry in os.scandir(folder)), key=_natural)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: natural(entry.name))
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}; check its permissions") from None
 
@@ -77,7 +73,7 @@ def is_folder(path: Path) -> bool:
         raise DataError(f"cannot access {path}: {error.strerror}; check the permissions of its folder") from None
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key that orders numbers by value; the name itself breaks ties."""
-    parts = re.findall(r"\d+|\D+", path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, path.name)]
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key of a name that orders numbers by value; the name itself breaks ties."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from siamesekit.data.unusable import UnusablePhoto
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,29 @@ class Record:
     root: Path | None = field(default=None, compare=False)
     box: Box | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class Records(list[Record]):
+    """Records of a reader, with what the reader says about them.
+
+    Args:
+        records: the records.
+        notes: sentences on what was left out, left alone, or understood otherwise than it is written.
+        passed_over: number of files that are not photos, by suffix.
+        left_out: photos that cannot be used, such as missing ones, and were left out as asked.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        notes: Iterable[str] = (),
+        passed_over: Mapping[str, int] | None = None,
+        left_out: Iterable[UnusablePhoto] = (),
+    ) -> None:
+        super().__init__(records)
+        self.notes = tuple(notes)
+        self.passed_over = dict(passed_over or {})
+        self.left_out = tuple(left_out)
 
 
 class Attributes(Mapping[str, str]):

@@ -15,13 +15,13 @@ from siamesekit.data.depth_range import with_range
 from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
 from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.data.pixel_store import GIB, keep_only
-from siamesekit.data.records import Record, individuals_of
+from siamesekit.data.reading import read_photos
+from siamesekit.data.records import Record, Records, individuals_of
 from siamesekit.data.splits import Leaks, Split
 from siamesekit.errors import DataError, MissingDataError
-from siamesekit.experiment.left_out import passed_over_by, told_of_bad, without_singletons, without_unknown
+from siamesekit.experiment.left_out import told_of_bad, without_singletons, without_unknown
 from siamesekit.experiment.splitting import leaks_of_run, split_of_run
 from siamesekit.progress import Progress
-from siamesekit.registry import READERS
 from siamesekit.report.content import StandIn
 
 
@@ -107,13 +107,14 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
     Raises:
         DataError: the photos cannot be used as asked.
     """
-    records, reader, stand_in = read_records(config)
+    found, reader, stand_in = read_records(config, skip_bad)
     if stand_in is not None:
         progress.warn(stand_in.warning)
-    others = passed_over_by(config, reader, stand_in is not None)
-    records, unknown, told = without_unknown(records)
+    if found.left_out:
+        progress.warn(f"{len(found.left_out)} photos cannot be used and are left out:", map(str, found.left_out))
+    records, unknown, told = without_unknown(found)
     records, singles, said = without_singletons(records, config.data.singletons)
-    notes = [*([] if others is None else others.sentences()), *told, *said]
+    notes = [*found.notes, *told, *said]
     for note in notes:
         progress.say(note)
     made = split_of_run(records, config)  # an impossible split is refused before decoding
@@ -151,9 +152,9 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         reader,
         stand_in,
         tuple(notes),
-        findings,
+        (*found.left_out, *findings),
         tuple(singles),
-        {} if others is None else others.by_suffix,
+        found.passed_over,
         unknown,
         tuple(unmatched),
         leaks_of_run(made, images),
@@ -169,15 +170,19 @@ def labelled(records: Sequence[Record]) -> tuple[tuple[str, ...], NDArray[np.int
     return tuple(individuals), labels
 
 
-def read_records(config: Config) -> tuple[list[Record], str, StandIn | None]:
+def read_records(config: Config, skip_bad: bool = False) -> tuple[Records, str, StandIn | None]:
     """The records of a config's data, the reader that gave them, and the stand-in for missing data if one is in use.
+
+    Args:
+        config: config of the run.
+        skip_bad: whether to leave out missing photos, and links that are not followed, instead of an error.
 
     Raises:
         MissingDataError: the data are missing, and the config names no stand-in.
     """
     table = config.data
     try:
-        return READERS.build(table.reader, table.options, seed=config.seed), table.reader, None
+        return read_photos(table.reader, table.options, config.seed, skip_bad), table.reader, None
     except MissingDataError as error:
         if table.stand_in is None:
             raise
@@ -186,4 +191,4 @@ def read_records(config: Config) -> tuple[list[Record], str, StandIn | None]:
         wanted = f"the data of reader {table.reader!r}"
         why = str(error).partition(":")[0]
         stand_in = StandIn("data", wanted, f"reader {instead.reader!r}", why, hint)
-        return READERS.build(instead.reader, instead.options, seed=config.seed), instead.reader, stand_in
+        return read_photos(instead.reader, instead.options, config.seed, skip_bad), instead.reader, stand_in

@@ -105,10 +105,11 @@ def evaluate_models(
         DataError: the photos cannot be used as asked.
     """
     progress = progress or progress_here()
-    read, _, stand_in = read_records(config)
+    read, _, stand_in = read_records(config, skip_bad)
     if stand_in is not None:
         progress.warn(stand_in.warning)
-    records, _, left_out = without_unknown(read)
+    records, _, told = without_unknown(read)
+    left_out = [*read.notes, *told]
     by_column = any(record.attributes.get(config.split.column) for record in records)
     if everything and not by_column:
         split = Split((), (), tuple(range(len(records))))
@@ -120,6 +121,8 @@ def evaluate_models(
     judged = _judged(config, records, split)
     models = {MODEL: model} if against is None else {MODEL: model, AGAINST: against}
     bad: dict[int, UnusablePhoto] = {}
+    for finding in read.left_out:
+        progress.warn(f"left out: {finding}")
     chosen = [records[photo] for photo in judged.photos.tolist()]
     networks = {
         name: Network(each.embed_records(chosen, progress, bad if skip_bad else None, tta), each.distance)
@@ -144,6 +147,7 @@ def evaluate_models(
     point, said = threshold(config, judged, *networks[MODEL])
     figures = judge(config, judged, networks, point, [*notes, *said], MODEL, None if against is None else AGAINST)
     figures["left_out"] = list(left_out)
+    figures["skipped"] = [finding._asdict() for finding in (*read.left_out, *(bad[number] for number in sorted(bad)))]
     figures["shipped_threshold"] = _shipped(model, networks[MODEL].embeddings[: judged.tested], test, config)
     figures["stand_ins"] = [] if stand_in is None else [vars(stand_in)]
     return figures

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
-from siamesekit.config import Config
 from siamesekit.data.loading import UnusablePhoto
-from siamesekit.data.passed_over import PassedOver, passed_over
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.wording import first_of
@@ -16,24 +13,7 @@ from siamesekit.wording import first_of
 SHOWN_SINGLETONS = 10
 
 
-def passed_over_by(config: Config, reader: str, stand_in: bool) -> PassedOver | None:
-    """The files that the reader `folder` skips; None for other readers.
-
-    Args:
-        config: config of the run.
-        reader: name of the reader that gave the records.
-        stand_in: whether this is the stand-in's reader.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-    options = config.data.options
-    if stand_in and config.data.stand_in is not None:
-        options = config.data.stand_in.options
-    return passed_over(Path(options["root"]), options.get("groups", "none")) if reader == "folder" else None
-
-
-def without_unknown(records: list[Record]) -> tuple[list[Record], tuple[str, ...], list[str]]:
+def without_unknown(records: Sequence[Record]) -> tuple[list[Record], tuple[str, ...], list[str]]:
     """Keep the photos of unknown individuals apart: they are no class, and in no part of the split.
 
     Returns:
@@ -41,7 +21,7 @@ def without_unknown(records: list[Record]) -> tuple[list[Record], tuple[str, ...
     """
     unknown = tuple(record.name for record in records if not record.individual)
     if not unknown:
-        return records, (), []
+        return list(records), (), []
     note = f"{len(unknown)} photos of unknown individuals are kept apart, in no part of the split: "
     known = [record for record in records if record.individual]
     return known, unknown, [note + first_of(unknown, SHOWN_SINGLETONS)]

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from siamesekit.artifact.embedding_files import photos_and_individuals
+from siamesekit.artifact.embedding_files import records_of_inputs
+from siamesekit.components.readers.excel_tables import excel_table
 from siamesekit.components.readers.parquet_tables import parquet_table
 from siamesekit.components.readers.tables import csv_table
-from siamesekit.config.reader_choice import READER_OF, reader_and_source
-from siamesekit.data.records import Record
-from siamesekit.registry import READERS
+from siamesekit.config.reader_choice import FOLLOW_LINKS, READER_OF, reader_options
+from siamesekit.data.reading import read_photos
+from siamesekit.data.records import Records
+
+HEADER_OF = {"csv": csv_table, "excel": excel_table, "parquet": parquet_table}
 
 
-def read(photos: Path, reader: str | None = None, **options: str) -> list[Record]:
+def read(photos: Path, reader: str | None = None, overrides: Sequence[str] = (), skip_bad: bool = False) -> Records:
     """The records of a folder or table, by a reader.
 
     Args:
         photos: the folder or table.
         reader: name of the reader; by default it follows from the kind of file.
-        options: further options of the reader.
+        overrides: options of the reader, as `data.KEY=VALUE` strings.
+        skip_bad: whether to leave out missing photos, and links that are not followed, instead of an error.
 
     Raises:
         UserError: the kind is unknown, and no reader is named.
         DataError: the photos cannot be read as asked.
     """
-    chosen: dict[str, str] = reader_and_source(photos, reader) | options
-    records: list[Record] = READERS.build(chosen.pop("reader"), chosen, seed=0)
-    return records
+    name, options = reader_options(photos, reader, overrides)
+    return read_photos(name, options, skip_bad=skip_bad)
 
 
-def season(photos: Path, reader: str | None = None) -> list[Record]:
+def season(photos: Path, reader: str | None = None, overrides: Sequence[str] = (), skip_bad: bool = False) -> Records:
     """The records of photos whose individuals are to be found: a photo, all photos in a folder, or a table.
 
     A table needs no column of individuals; names that it has are not used.
@@ -37,16 +41,25 @@ def season(photos: Path, reader: str | None = None) -> list[Record]:
     Args:
         photos: the photo, folder or table.
         reader: name of a reader; by default tables have theirs, and folders none: how they are divided tells nothing.
+        overrides: options of the reader, as `data.KEY=VALUE` strings; with others than `follow_links`, a folder has
+            the reader `folder`.
+        skip_bad: whether to leave out missing photos, and links that are not followed, instead of an error.
 
     Raises:
         UserError: there is no such file or folder.
         DataError: the photos cannot be read as asked.
     """
-    kind = READER_OF.get(photos.suffix.lower()) if reader is None else None
+    kind = READER_OF.get(photos.suffix.lower()) if reader is None and not photos.is_dir() else None
     if kind is not None:
-        header = (csv_table if kind == "csv" else parquet_table)(photos).header
-        return read(photos, kind, **({} if "individual" in header else {"individual": ""}))
-    if reader is not None:
-        return read(photos, reader)
+        named = any(override.startswith("data.individual=") for override in overrides)
+        lacks = not named and "individual" not in HEADER_OF[kind](photos).header
+        return read(photos, kind, [*overrides, *(["data.individual=''"] if lacks else [])], skip_bad)
+    follow_links = FOLLOW_LINKS in overrides
+    if reader is not None or photos.suffix.lower() == ".json" or len(overrides) > follow_links:
+        return read(photos, reader, overrides, skip_bad)
+    found = records_of_inputs([photos], follow_links, skip_bad)
     base = photos if photos.is_dir() else photos.parent
-    return [Record(file.relative_to(base).as_posix(), "", file) for file, _ in photos_and_individuals([photos])]
+    for number, record in enumerate(found):
+        assert isinstance(record.source, Path)
+        found[number] = type(record)(record.source.relative_to(base).as_posix(), "", record.source)
+    return found

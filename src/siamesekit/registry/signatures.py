@@ -20,8 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from siamesekit.options import Nested
 
-_NO_TORCH = {"__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options"}
-"""Modules from which the types of options may come."""
+_NO_TORCH = {
+    "__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options",
+    "siamesekit.data.unknown_names",
+}  # fmt: skip
+"""Modules from which the types and defaults of options may come."""
 
 
 _MODULE = "torch.nn.modules.module"

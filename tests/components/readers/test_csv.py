@@ -138,10 +138,10 @@ def test_of_many_problems_the_first_are_shown_and_all_counted(tmp_path: Path, co
         read_csv(table)
     first, *lines = str(caught.value).splitlines()
     assert first == f"{count} problem{'' if count == 1 else 's'} in {table}"
-    assert lines[:SHOWN_PROBLEMS] == [
-        f"  line {i + 2}: no such photo: {i}.jpg" for i in range(min(count, SHOWN_PROBLEMS))
-    ]
-    assert lines[SHOWN_PROBLEMS:] == ([f"  and {count - SHOWN_PROBLEMS} more"] if count > SHOWN_PROBLEMS else [])
+    shown = [f"  line {i + 2}: no such photo: {i}.jpg" for i in range(min(count, SHOWN_PROBLEMS))]
+    more = [f"  and {count - SHOWN_PROBLEMS} more"] if count > SHOWN_PROBLEMS else []
+    where = f"  photos were looked for in {tmp_path}: if they are elsewhere, set data.root"
+    assert lines == [*shown, *more, where]
 
 
 @pytest.mark.parametrize("name", ["a\nb.jpg", "a\0b.jpg", "x" * 5000], ids=["line break", "NUL", "too long"])
@@ -149,7 +149,7 @@ def test_odd_names_are_photos_that_are_not_there(tmp_path: Path, name: str) -> N
     table = made(tmp_path, f'photo,individual\n"{name}",ann\n')
     with pytest.raises(DataError) as caught:
         read_csv(table)
-    assert len(str(caught.value).splitlines()) == 2
+    assert len(str(caught.value).splitlines()) == 3
     assert str(caught.value).splitlines()[1].startswith("  line 2: no such photo: ")
 
 
@@ -164,7 +164,7 @@ def test_odd_names_are_photos_that_are_not_there(tmp_path: Path, name: str) -> N
         ),
         ("photo,individual", {"group": "sight"}, r"no column 'sight' \(option 'group'\); its columns"),
         ("photo,photo,individual", {}, r"2 columns 'photo' \(option 'photo'\): rename all but one"),
-        ("photo;individual", {}, r"its columns: photo;individual; check the delimiter"),
+        ("photo;individual", {"delimiter": ","}, r"its columns: photo;individual; check the delimiter"),
     ],
     ids=["near", "group", "twice", "delimiter"],
 )
@@ -179,12 +179,22 @@ def test_columns_that_are_not_there(tmp_path: Path, header: str, options: dict[s
         (b"", "is empty; a table with a header is needed"),
         (b"\n\n , \n", "is empty"),
         (b"photo,individual\n", "has a header but no photos"),
-        (b"photo,individual\n1.jpg,Zo\xeb\n", "line 2: not UTF-8; save the table as UTF-8"),
-        ("photo,individual\n".encode("utf-16"), "line 1: not UTF-8"),
+        ("photo,individual\n1.jpg,Zoë".encode() + b" Zo\xeb\n", "line 2: not UTF-8; save the table as UTF-8"),
+        (b"photo,individual\n1.jpg,Zo\x81\n", "line 2: not UTF-8; save the table as UTF-8"),
+        ("photo,individual\n".encode("utf-16")[:-1], "begins like UTF-16, and is not"),
         (b'photo,individual\n1.jpg,ann\n1.jpg,"ann\nx,bob\n', "line 3: .*; close all quotes"),
         (b'photo,individual\n"1"x.jpg,ann\n', "line 2: .*; close all quotes"),
     ],
-    ids=["empty", "blank", "no rows", "latin-1", "utf-16", "open quote", "text after a quote"],
+    ids=[
+        "empty",
+        "blank",
+        "no rows",
+        "two encodings",
+        "no encoding",
+        "half of utf-16",
+        "open quote",
+        "text after a quote",
+    ],
 )
 def test_a_file_that_is_no_such_table(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
@@ -226,7 +236,7 @@ def test_in_a_config_paths_are_relative_to_it_and_a_wrong_delimiter_is_found(tmp
     config.write_text(f'[data]\nreader = "csv"\nfile = "table.csv"\nroot = "photos"\nleave_out = ["x"]\n{rest}')
     options = load_config(config).data.options
     assert (options["file"], options["root"]) == (tmp_path / "table.csv", tmp_path / "photos")
-    assert (options["delimiter"], tuple(options["leave_out"])) == (",", ("x",))
+    assert (options["delimiter"], tuple(options["leave_out"])) == ("auto", ("x",))
     config.write_text(f'[data]\nreader = "csv"\nfile = "table.csv"\n{rest}')
     assert load_config(config).data.options["root"] is None
     (tmp_path / "again.toml").write_text(load_config(config).to_toml())
@@ -278,11 +288,11 @@ def test_a_group_is_an_attribute_too(tmp_path: Path) -> None:
 
 
 def test_unknown_individuals_are_kept_without_a_name(tmp_path: Path) -> None:
-    rows = ["ann", "", "unknown", "new_whale", "new_individual", "Unknown", "?"]
+    rows = ["ann", "", "unknown", "new_whale", "new_individual", "Unknown", "?", "nan", "NA", "None", "-1", "x"]
     text = "photo,individual\n" + "".join(f"{i}.jpg,{name}\n" for i, name in enumerate(rows))
     table = made(tmp_path, text, *(f"{i}.jpg" for i in range(len(rows))))
-    assert [record.individual for record in read_csv(table)] == ["ann", "", "", "", "", "Unknown", "?"]
-    assert [record.individual for record in read_csv(table, unknown=("", "?"))][2:] == [*rows[2:6], ""]
+    assert [record.individual for record in read_csv(table)] == ["ann", *[""] * 10, "x"]
+    assert [record.individual for record in read_csv(table, unknown=("", "?"))][2:8] == [*rows[2:6], "", "nan"]
     with pytest.raises(DataError, match="line 3: no individual in column 'individual'"):
         read_csv(table, unknown=("?",))
 
@@ -369,3 +379,28 @@ def test_the_search_for_cycles_goes_on_after_a_table_and_after_its_errors(tmp_pa
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_boxes_with_decimal_commas(tmp_path: Path) -> None:
+    text = "photo;individual;box;x;y;w;h\n1.jpg;ann;10,5 5 40,25 40;1,5;2;3;4,5\n2.jpg;bob;10,5,40,41;1;2;3;4\n"
+    table = made(tmp_path, text, "1.jpg", "2.jpg")
+    assert [record.box for record in read_csv(table, box="box")] == [Box(10.5, 5, 40.25, 40), Box(10, 5, 40, 41)]
+    assert read_csv(table, box=("x", "y", "w", "h"))[0].box == Box(1.5, 2, 3, 4.5)
+
+
+def test_what_was_understood_otherwise_is_told(tmp_path: Path) -> None:
+    text = "photo;individual\nA\\1.JPG;Zo\xeb\na\\2.jpg;new_whale\n3.jpg;calf\n"
+    table = made(tmp_path, text.encode("cp1252"), "a/1.jpg", "a/2.jpg", "3.jpg")
+    records = READERS.build("csv", {"file": str(table), "leave_out": ["calf"]}, seed=0)
+    assert names(records) == [("a/1.jpg", "Zo\xeb", ""), ("a/2.jpg", "", "")]
+    encoding, spelled, left_out, unknown = records.notes
+    assert "was read as Windows-1252" in encoding
+    assert spelled.endswith("2 written as Windows paths, 1 in other upper or lower case than on the disk")
+    assert left_out == "left out as data.leave_out says: 1 photos of calf"
+    assert unknown == "names for unknown individuals (data.unknown): 'new_whale' on 1 photo"
+
+
+def test_a_name_without_its_suffix_is_suggested(tmp_path: Path) -> None:
+    table = made(tmp_path, "photo,individual\na/1,ann\n2.jpg,ann\n", "a/1.jpg", "2.jpg")
+    with pytest.raises(DataError, match=r"no such photo: a/1 \(did you mean '1.jpg'\?\)"):
+        read_csv(table)

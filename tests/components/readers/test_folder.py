@@ -1,5 +1,6 @@
 """Reader `folder`: what counts as a photo, whose it is, and in which order."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from helpers import touched
 from siamesekit.components.readers.folder import Groups, read_folder
 from siamesekit.data.photo_folders import PHOTO_SUFFIXES
-from siamesekit.data.records import Record
+from siamesekit.data.records import Record, Records
 from siamesekit.errors import DataError, MissingDataError
 
 
@@ -134,16 +135,88 @@ def test_a_level_of_groups_that_is_not_there_is_refused(tmp_path: Path, names: l
         read_folder(tmp_path / "absent", "of-individuals")
 
 
-def test_a_folder_that_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where its folder may be listed and not entered; to root all is open, so that it is said in its place."""
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root all folders are open, so that the error is raised in the system's place."""
     (tmp_path / "ann").mkdir()
-    real = Path.is_dir
+    real = os.scandir
 
-    def denied(path: Path) -> bool:
-        if path.name == "ann":
+    def denied(path: str) -> object:
+        if Path(path).name == "ann":
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(Path, "is_dir", denied)
-    with pytest.raises(DataError, match=r"cannot access .*ann: Permission denied; check the permissions of its folder"):
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=r"ann cannot be read: Permission denied; check its permissions"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "expected"),
+    [
+        (
+            "{site}/{year}/{individual}/",
+            ["north/2019/ann/1.jpg", "south/2020/ann/left/1.jpg"],
+            [("ann", {"site": "north", "year": "2019"}), ("ann", {"site": "south", "year": "2020"})],
+        ),
+        (
+            "{split}/{individual}/",
+            ["test/ann/1.jpg", "train/bob/1.jpg"],
+            [("ann", {"split": "test"}), ("bob", {"split": "train"})],
+        ),
+        ("{individual}_*", ["ann_1.jpg", "ann_2.jpg", "bob_1.jpg"], [("ann", {}), ("ann", {}), ("bob", {})]),
+    ],
+)  # fmt: skip
+def test_a_pattern_says_where_the_individual_is(
+    tmp_path: Path, pattern: str, names: list[str], expected: list[tuple[str, dict[str, str]]]
+) -> None:
+    records = read_folder(touched(tmp_path, *names), pattern=pattern)
+    assert [record.name for record in records] == names
+    assert [(record.individual, dict(record.attributes)) for record in records] == expected
+
+
+def test_the_part_group_is_the_records_group_too(tmp_path: Path) -> None:
+    (record,) = read_folder(touched(tmp_path, "north/ann/1.jpg"), pattern="{group}/{individual}/")
+    assert (record.group, record.attributes["group"]) == ("north", "north")
+
+
+def test_photos_that_do_not_match_the_pattern_are_left_out_and_told(tmp_path: Path) -> None:
+    root = touched(tmp_path, "north/ann/1.jpg", "north/map.jpg", "2.jpg")
+    records = read_folder(root, pattern="{site}/{individual}/")
+    assert [record.name for record in records] == ["north/ann/1.jpg"]
+    assert isinstance(records, Records)
+    assert records.notes == (
+        "2 photos were left out, because the pattern '{site}/{individual}/' does not match them: north/map.jpg, 2.jpg",
+    )
+    with pytest.raises(DataError, match=r"does not match any of its 3 photos, such as .*; correct data.pattern"):
+        read_folder(root, pattern="{individual}_*_*")
+    with pytest.raises(DataError, match="names no individual"):
+        read_folder(root, pattern="{site}/")
+    with pytest.raises(DataError, match="exclude each other"):
+        read_folder(root, "of-photos", "{individual}/")
+
+
+def test_folders_of_nobody_are_kept_without_a_name_and_told(tmp_path: Path) -> None:
+    names = ["ann", "unknown", "New_Whale", "NA", "none", "-1", "?"]
+    records = read_folder(touched(tmp_path, *(f"{name}/1.jpg" for name in names), "ann/2.jpg"))
+    assert sorted(record.individual for record in records) == ["", "", "", "", "", "", "ann", "ann"]
+    assert isinstance(records, Records)
+    assert "'New_Whale' on 1" in records.notes[0] and "data.unknown" in records.notes[0]
+    assert {record.individual for record in read_folder(tmp_path, unknown=("NA",))} == {*names, ""} - {"NA"}
+
+
+def test_individuals_are_left_out_by_name_and_counted(tmp_path: Path) -> None:
+    root = touched(tmp_path, "ann/1.jpg", "new_whale/1.jpg", "new_whale/2.jpg", "new_whale/3.heic")
+    records = read_folder(root, leave_out=("new_whale",))
+    assert [record.name for record in records] == ["ann/1.jpg"]
+    assert isinstance(records, Records)
+    assert records.notes == ("left out as data.leave_out says: 2 photos of new_whale",)
+    with pytest.raises(DataError, match=r"leave_out: .* has no individual 'new_wale' \(did you mean 'new_whale'\?\)"):
+        read_folder(root, leave_out=("new_wale",))
+
+
+def test_folders_of_systems_are_no_individuals_and_their_files_no_photos(tmp_path: Path) -> None:
+    root = touched(tmp_path, "ann/1.jpg", "ann/@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", "#recycle/1.jpg", "ann/._1.jpg")
+    records = read_folder(root)
+    assert [record.name for record in records] == ["ann/1.jpg"]
+    assert isinstance(records, Records)
+    assert records.notes == ("left alone, as hidden or made by a system: 1 #recycle, 1 ._*, 1 @eaDir",)

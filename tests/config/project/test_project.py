@@ -101,9 +101,9 @@ def test_where_a_file_cannot_be_written_none_is(
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
-def test_a_table_without_the_columns_is_the_reader_s_error(tmp_path: Path) -> None:
+def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("picture,animal\na.png,ann\n")
-    with pytest.raises(DataError, match=r"no column 'photo'.*its columns: picture, animal"):
+    with pytest.raises(DataError, match=r"it cannot be told which columns .*its columns: picture, animal"):
         make_project(tmp_path / "new", tmp_path / "photos.csv")
     with pytest.raises(DataError, match=r"there is no file .*gone\.csv"):
         make_project(tmp_path / "new", tmp_path / "gone.csv")

@@ -52,8 +52,11 @@ def test_loose_photos_and_no_photos_are_told_apart(tmp_path: Path) -> None:
         locate(tmp_path)
     for number in range(3):
         Image.new("RGB", (9, 9)).save(tmp_path / f"{number}.jpg")
-    with pytest.raises(DataError, match=r"3 photos lie directly in it: give each individual a folder, .*/INDIVIDUAL/"):
-        locate(tmp_path)
+    assert locate(tmp_path) == tmp_path
+    with pytest.raises(
+        DataError, match=r"3 photos lie directly in it, .*: give each individual a folder, .*/INDIVIDUAL/"
+    ):
+        survey(tmp_path)
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +108,8 @@ def test_a_survey_says_what_it_leaves_out(tmp_path: Path) -> None:
     draw(tmp_path / "all" / "train", {"ann": 2, "bob": 2})
     draw(tmp_path / "all" / "test", {"cid": 2, "dan": 2})
     Image.new("RGB", (9, 9)).save(tmp_path / "all" / "map.png")
-    loose, deeper = survey(tmp_path / "all").notes
-    assert loose.startswith("1 photos directly in")
-    assert "one level further down, pass the folder that contains them as --photos" in deeper
+    (loose,) = survey(tmp_path / "all").notes
+    assert loose.startswith("1 photo was left out") and loose.endswith("map.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes POSIX's special files")
@@ -130,8 +132,8 @@ def test_links_in_a_circle_are_no_individuals(tmp_path: Path) -> None:
         ("photo,individual", ",", {}),
         ("individual,photo", ",", {}),
         ("Image,Id", ",", {"photo": "Image", "individual": "Id"}),
-        ("site;filename;identity", ";", {"photo": "filename", "individual": "identity", "delimiter": ";"}),
-        ("\ufeffphoto\tlabel", "\t", {"individual": "label", "delimiter": "\t"}),
+        ("site;filename;identity", ";", {"photo": "filename", "individual": "identity"}),
+        ("\ufeffphoto\tlabel", "\t", {"individual": "label"}),
     ],
 )
 def test_a_table_of_photos_is_read_by_its_header(
@@ -190,9 +192,12 @@ def test_columns_of_other_names_are_guessed_by_what_stands_in_them(tmp_path: Pat
     assert "column " in found.notes[-1] and found.notes[-1].endswith("if this is wrong, change it in the config")
 
 
-def test_columns_that_cannot_be_guessed_are_asked_for_with_the_lines_of_a_config(tmp_path: Path) -> None:
+def test_columns_that_cannot_be_guessed_are_asked_for_with_the_options(tmp_path: Path) -> None:
+    file = table(tmp_path, "file,who,whom", "{file},{who},{who}")
     with pytest.raises(DataError) as caught:
-        survey(table(tmp_path, "file,who,whom", "{file},{who},{who}"))
+        survey(file)
     said = str(caught.value)
-    assert "no column 'individual'" in said and "individual: individual, individual_id" in said
-    assert 'reader = "csv", file = "t.csv", photo = "COLUMN", individual = "COLUMN"' in said
+    assert "its columns: file, who, whom" in said and "individual: individual, individual_id" in said
+    assert "--set 'data.photo=COLUMN' --set 'data.individual=COLUMN'" in said
+    found = survey(file, overrides=["data.photo=file", "data.individual=who"])
+    assert found.counts == even(4, 3)

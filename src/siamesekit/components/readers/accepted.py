@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from siamesekit.data.records import Box, Record
+from siamesekit.data.records import Box, Record, Records
 from siamesekit.errors import PluginError
 from siamesekit.registry.component import Component
 from siamesekit.registry.component_faults import called, given, naming
 from siamesekit.wording import line_of_name
 
 
-def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> list[Record]:
+def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> Records:
     """The records of a plugin's reader, as a list. A generator is exhausted.
 
     Args:
@@ -29,7 +29,7 @@ def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> lis
     if isinstance(made, str | bytes | Mapping | type) or not isinstance(made, Iterable):
         raise PluginError(f"{called(component)} gives {given(made)}; expected a list of Record, or a generator of them")
     with naming(component):
-        records = list(made)
+        records = made if isinstance(made, Records) else Records(made)
     if not records:
         raise PluginError(f"{called(component)} gives no records: check its folder or table")
     numbers: dict[str, int] = {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 from siamesekit.data.records import Box
 
 _SEPARATORS = str.maketrans("[](){},;", "        ")
+_BRACKETS = str.maketrans("[](){};", "       ")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 _SHOWN = 60
 """Maximum number of characters of a cell that are shown."""
 LARGEST_SHARE = 1.5
@@ -17,7 +20,8 @@ def box_of(text: str, relative: bool = False, rotation: str = "", margin: float 
     """The box that a cell describes; None for an empty cell.
 
     Args:
-        text: left edge, upper edge, width and height, separated by spaces or commas, with or without brackets.
+        text: left edge, upper edge, width and height, separated by spaces or commas, with or without brackets. Numbers
+            that are separated by spaces may have decimal commas.
         relative: whether they are shares of the photo's sides, instead of pixels.
         rotation: degrees by which the box is turned clockwise about its centre; empty for 0.
         margin: share of the box's width and height that is added on each side.
@@ -25,7 +29,7 @@ def box_of(text: str, relative: bool = False, rotation: str = "", margin: float 
     Raises:
         ValueError: the text is no box, or a box that shows nothing of any photo; it says why, and what to do.
     """
-    numbers = text.translate(_SEPARATORS).split()
+    numbers = _numbers(text)
     degrees = _degrees(rotation)
     if not numbers:
         if degrees:
@@ -50,11 +54,19 @@ def box_of(text: str, relative: bool = False, rotation: str = "", margin: float 
     return Box(x - across, y - down, width + 2 * across, height + 2 * down, relative, degrees)
 
 
+def _numbers(text: str) -> list[str]:
+    """The numbers of a cell; those of four numbers that are separated by spaces may have decimal commas."""
+    apart = text.translate(_BRACKETS).split()
+    if len(apart) == 4 and all(map(_DECIMAL_COMMA.fullmatch, apart)):
+        return [number.replace(",", ".") for number in apart]
+    return text.translate(_SEPARATORS).split()
+
+
 def _degrees(text: str) -> float:
     if not text:
         return 0.0
     try:
-        degrees = float(text)
+        degrees = float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
     except ValueError:
         degrees = math.nan
     if not math.isfinite(degrees):

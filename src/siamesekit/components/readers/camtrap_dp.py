@@ -9,6 +9,7 @@ from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import Row, Table, csv_table, refuse
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.errors import DataError
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
@@ -30,7 +31,7 @@ def read_camtrap_dp(
     crop: Crop = "box",
     margin: NonNegative = 0.0,
     group: str = "",
-    unknown: tuple[str, ...] = ("", "unknown"),
+    unknown: tuple[str, ...] = UNKNOWN,
     leave_out: tuple[str, ...] = (),
     split: str = "split",
     date: str = "timestamp",
@@ -38,6 +39,7 @@ def read_camtrap_dp(
     side: str = "side",
     species: str = "scientificName",
     site: str = "locationName",
+    follow_links: bool = False,
 ) -> list[Record]:
     """A camera-trap data package (Camtrap DP 1.0): one record per observation of an animal on a photo.
 
@@ -53,7 +55,7 @@ def read_camtrap_dp(
         crop: whether photos are cropped to the boxes, or used whole (`whole`).
         margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
         group: column of the groups, such as `deploymentID`, for the sampler `hierarchical`; empty for none.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         leave_out: individuals whose observations are left out altogether.
         split: column of the parts of the split; empty for none.
         date: column of the dates; empty for none.
@@ -61,6 +63,8 @@ def read_camtrap_dp(
         side: column of the sides or views of the animals; empty for none.
         species: column of the species; empty for none.
         site: column of the sites, or `locationID`; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per observation, in the order of `observations.csv`.
@@ -75,7 +79,7 @@ def read_camtrap_dp(
     box = BOX if crop == "box" and set(BOX) <= set(table.header) else ()
     columns = Columns("filePath", "individualID", group, box, "", attributes, DEFAULTS)
     folder = folder_of_photos(root / "media.csv", photos)
-    return records_of(table, columns, folder, Rules(unknown, leave_out, relative=True, margin=margin))
+    return records_of(table, columns, folder, Rules(unknown, leave_out, True, margin, follow_links))
 
 
 Rows = tuple[Table, list[tuple[int, dict[str, str]]]]

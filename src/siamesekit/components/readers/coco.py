@@ -11,6 +11,7 @@ from siamesekit.components.readers.json_tables import Entry, Id, by_id, entries,
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import Row, Table, refuse, text_of
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.errors import DataError
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
@@ -35,7 +36,7 @@ def read_coco(
     crop: Crop = "box",
     margin: NonNegative = 0.0,
     group: str = "",
-    unknown: tuple[str, ...] = ("", "unknown", "____"),
+    unknown: tuple[str, ...] = UNKNOWN,
     leave_out: tuple[str, ...] = (),
     split: str = "split",
     date: str = "date_captured",
@@ -43,6 +44,7 @@ def read_coco(
     side: str = "viewpoint",
     species: str = "category",
     site: str = "location",
+    follow_links: bool = False,
 ) -> list[Record]:
     """Annotations in COCO's format, with the individual in each annotation: one record per annotation.
 
@@ -60,7 +62,7 @@ def read_coco(
         crop: whether photos are cropped to the boxes, or used whole (`whole`).
         margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
         group: key of the groups, for the sampler `hierarchical`; empty for none.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         leave_out: individuals whose annotations are left out altogether.
         split: key of the parts of the split; empty for none.
         date: key of the dates, or dates with times; empty for none.
@@ -68,6 +70,8 @@ def read_coco(
         side: key of the sides or views of the animals; empty for none.
         species: key of the species; empty for none.
         site: key of the sites; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per annotation, in the order of the file.
@@ -81,7 +85,12 @@ def read_coco(
     attributes = dict(zip(DEFAULTS, (split, date, encounter, side, species, site), strict=True))
     box = "bbox" if crop == "box" else ""
     columns = Columns("file_name", "individual", group, box, "", attributes, DEFAULTS)
-    return records_of(table, columns, folder_of_photos(file, root), Rules(unknown, leave_out, margin=margin))
+    return records_of(
+        table,
+        columns,
+        folder_of_photos(file, root),
+        Rules(unknown, leave_out, margin=margin, follow_links=follow_links),
+    )
 
 
 def _table(file: Path, individual: str, categories: Sequence[str]) -> Table:

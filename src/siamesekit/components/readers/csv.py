@@ -9,10 +9,11 @@ from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import csv_table
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
-Delimiter = Literal[",", ";", "\t", "|"]
+Delimiter = Literal["auto", ",", ";", "\t", "|"]
 BoxColumns = str | tuple[str, str, str, str]
 BoxUnits = Literal["absolute", "relative"]
 
@@ -24,9 +25,9 @@ def read_csv(
     individual: str = "individual",
     group: str = "",
     root: Path | None = None,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = "auto",
     leave_out: tuple[str, ...] = (),
-    unknown: tuple[str, ...] = ("", "unknown", "new_whale", "new_individual"),
+    unknown: tuple[str, ...] = UNKNOWN,
     box: BoxColumns = "",
     box_units: BoxUnits = "absolute",
     rotation: str = "",
@@ -37,6 +38,7 @@ def read_csv(
     side: str = "side",
     species: str = "species",
     site: str = "site",
+    follow_links: bool = False,
 ) -> list[Record]:
     """A table with a header and one row per animal on a photo: the file, the individual, optionally a box and more.
 
@@ -54,10 +56,10 @@ def read_csv(
         individual: column of the individuals; empty for none: all are unknown then.
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
         root: the folder of the photos; by default the folder of the table.
-        delimiter: separator of cells.
+        delimiter: separator of cells; `auto`: the one that divides the header into most columns.
         leave_out: individuals whose photos are left out altogether.
-        unknown: texts that stand for an unknown individual. Their photos are kept apart: they are no class, and in no
-            part of the split. Without the empty text, an empty cell is an error.
+        unknown: texts, in upper or lower case, that stand for an unknown individual. Their photos are kept apart: they
+            are no class, and in no part of the split. Without the empty text, an empty cell is an error.
         box: column of the boxes that the photos are cropped to, `x y w h` in one cell: left edge, upper edge, width and
             height, separated by spaces or commas, with or without brackets; or the list of four such columns. They
             count in the upright photo, after its EXIF orientation is applied. A row with an empty box shows the whole
@@ -71,6 +73,8 @@ def read_csv(
         side: column of the sides or views of the animals; empty for none.
         species: column of the species; empty for none.
         site: column of the sites; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table. A record's name is its file's path below `root`.
@@ -85,5 +89,5 @@ def read_csv(
     table = csv_table(file, delimiter)
     attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
     columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
-    rules = Rules(unknown, leave_out, box_units == "relative", margin)
+    rules = Rules(unknown, leave_out, box_units == "relative", margin, follow_links)
     return records_of(table, columns, folder_of_photos(file, root), rules)

@@ -10,6 +10,7 @@ from siamesekit.components.readers.columns import Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import Row, Table, csv_table
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -23,10 +24,11 @@ def read_happywhale(
     root: Path,
     table: str = "train.csv",
     photos: str = "train_images",
-    unknown: tuple[str, ...] = ("new_individual",),
+    unknown: tuple[str, ...] = UNKNOWN,
     leave_out: tuple[str, ...] = (),
     box: BoxColumns = "",
     margin: NonNegative = 0.0,
+    follow_links: bool = False,
 ) -> list[Record]:
     """The download of Kaggle's `happy-whale-and-dolphin`, as it is.
 
@@ -38,10 +40,12 @@ def read_happywhale(
         root: the folder of the download; relative to the config's file.
         table: name of the table in it; cells are separated by commas.
         photos: name of the folder of photos in it.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         leave_out: individuals whose photos are left out altogether.
         box: column of boxes in pixels, `x y w h`, if one was added to the table; or the list of four such columns.
         margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table.
@@ -52,7 +56,7 @@ def read_happywhale(
     """
     file = root / table
     columns = Columns("image", "individual_id", "species", box)
-    rules = Rules(unknown, leave_out, margin=margin)
+    rules = Rules(unknown, leave_out, margin=margin, follow_links=follow_links)
     return records_of(_mended(csv_table(file)), columns, folder_of_photos(file, root / photos), rules)
 
 

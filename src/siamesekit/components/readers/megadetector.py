@@ -13,12 +13,13 @@ from siamesekit.components.readers.json_tables import entries, json_of
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import Row, Table, csv_table, refuse, text_of
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.errors import DataError
 from siamesekit.options import Fraction, NonNegative
 from siamesekit.registry import READERS
 from siamesekit.wording import line_of_name, near
 
-Delimiter = Literal[",", ";", "\t", "|"]
+Delimiter = Literal["auto", ",", ";", "\t", "|"]
 WithoutAnimal = Literal["whole", "refuse"]
 SeveralAnimals = Literal["most-confident", "refuse"]
 WHAT = "results of MegaDetector"
@@ -35,20 +36,21 @@ def read_megadetector(
     group: str = "",
     root: Path | None = None,
     detections_root: Path | None = None,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = "auto",
     category: str = "animal",
     confidence: Fraction = 0.2,
     without_animal: WithoutAnimal = "whole",
     several_animals: SeveralAnimals = "most-confident",
     margin: NonNegative = 0.0,
     leave_out: tuple[str, ...] = (),
-    unknown: tuple[str, ...] = ("", "unknown", "new_whale", "new_individual"),
+    unknown: tuple[str, ...] = UNKNOWN,
     split: str = "split",
     date: str = "date",
     encounter: str = "encounter",
     side: str = "side",
     species: str = "species",
     site: str = "site",
+    follow_links: bool = False,
 ) -> list[Record]:
     """A table of photos and individuals, whose photos are cropped to the boxes of MegaDetector's JSON file.
 
@@ -64,7 +66,7 @@ def read_megadetector(
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
         root: the folder of the photos; by default the folder of the table.
         detections_root: the folder that relative paths in the JSON file begin at; by default that of the photos.
-        delimiter: separator of the table's cells.
+        delimiter: separator of the table's cells; `auto`: the one that divides the header into most columns.
         category: name of the category whose boxes are used, of the file's `detection_categories`.
         confidence: smallest confidence of the boxes that are used.
         without_animal: what happens to a photo without such a box: it is used whole, or is an error (`refuse`).
@@ -72,13 +74,15 @@ def read_megadetector(
             box of the highest confidence is used, or the photo is an error (`refuse`).
         margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
         leave_out: individuals whose photos are left out altogether.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         split: column of the parts of the split; empty for none.
         date: column of the dates, or dates with times; empty for none.
         encounter: column of the encounters; empty for none.
         side: column of the sides or views of the animals; empty for none.
         species: column of the species; empty for none.
         site: column of the sites; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table.
@@ -95,7 +99,7 @@ def read_megadetector(
     base = folder if detections_root is None else detections_root.absolute()
     found = _boxes(detections, base, category, confidence)
     joined = _joined(table, place, folder, found, detections, without_animal == "refuse", several_animals == "refuse")
-    return records_of(joined, columns, folder, Rules(unknown, leave_out, relative=True, margin=margin))
+    return records_of(joined, columns, folder, Rules(unknown, leave_out, True, margin, follow_links))
 
 
 Boxes = Mapping[str, list[tuple[float, str]]]
@@ -148,7 +152,7 @@ def _joined(
     width = len(table.header)
     for number, cells in table.rows:
         photo = cells[place] if place < len(cells) else ""
-        path = os.path.normpath(os.path.join(folder, photo))  # noqa: PTH118
+        path = os.path.normpath(os.path.join(folder, photo.replace("\\", "/")))  # noqa: PTH118
         found = boxes.get(path, [])
         told = line_of_name(photo)
         if photo and path not in boxes:

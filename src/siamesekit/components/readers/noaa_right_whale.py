@@ -8,6 +8,7 @@ from siamesekit.components.readers.columns import Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import csv_table
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.registry import READERS
 
 
@@ -16,8 +17,9 @@ def read_noaa_right_whale(
     root: Path,
     table: str = "train.csv",
     photos: str = "imgs",
-    unknown: tuple[str, ...] = ("",),
+    unknown: tuple[str, ...] = UNKNOWN,
     leave_out: tuple[str, ...] = (),
+    follow_links: bool = False,
 ) -> list[Record]:
     """The download of Kaggle's `noaa-right-whale-recognition`, as it is.
 
@@ -28,8 +30,10 @@ def read_noaa_right_whale(
         root: the folder of the download; relative to the config's file.
         table: name of the table in it; cells are separated by commas.
         photos: name of the folder of photos in it.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         leave_out: individuals whose photos are left out altogether.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table.
@@ -39,6 +43,5 @@ def read_noaa_right_whale(
         DataError: the table has the faults that the reader `csv` names.
     """
     file = root / table
-    return records_of(
-        csv_table(file), Columns("Image", "whaleID"), folder_of_photos(file, root / photos), Rules(unknown, leave_out)
-    )
+    rules = Rules(unknown, leave_out, follow_links=follow_links)
+    return records_of(csv_table(file), Columns("Image", "whaleID"), folder_of_photos(file, root / photos), rules)

@@ -9,6 +9,7 @@ from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.parquet_tables import parquet_table
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -24,7 +25,7 @@ def read_parquet(
     group: str = "",
     root: Path | None = None,
     leave_out: tuple[str, ...] = (),
-    unknown: tuple[str, ...] = ("", "unknown", "new_whale", "new_individual"),
+    unknown: tuple[str, ...] = UNKNOWN,
     box: BoxColumns = "",
     box_units: BoxUnits = "absolute",
     rotation: str = "",
@@ -35,6 +36,7 @@ def read_parquet(
     side: str = "side",
     species: str = "species",
     site: str = "site",
+    follow_links: bool = False,
 ) -> list[Record]:
     """A Parquet table with one row per animal on a photo, with the columns and options of the reader `csv`.
 
@@ -49,8 +51,8 @@ def read_parquet(
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
         root: the folder of the photos; by default the folder of the table.
         leave_out: individuals whose photos are left out altogether.
-        unknown: texts that stand for an unknown individual. Their photos are kept apart: they are no class, and in no
-            part of the split. Without the empty text, an empty cell is an error.
+        unknown: texts, in upper or lower case, that stand for an unknown individual. Their photos are kept apart: they
+            are no class, and in no part of the split. Without the empty text, an empty cell is an error.
         box: column of the boxes that the photos are cropped to, `x y w h`: left edge, upper edge, width and height; or
             the list of four such columns. They count in the upright photo, after its EXIF orientation is applied. A row
             without a box shows the whole photo. Empty for no boxes.
@@ -63,6 +65,8 @@ def read_parquet(
         side: column of the sides or views of the animals; empty for none.
         species: column of the species; empty for none.
         site: column of the sites; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table. A record's name is its file's path below `root`.
@@ -74,5 +78,5 @@ def read_parquet(
     table = parquet_table(file)
     attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
     columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
-    rules = Rules(unknown, leave_out, box_units == "relative", margin)
+    rules = Rules(unknown, leave_out, box_units == "relative", margin, follow_links)
     return records_of(table, columns, folder_of_photos(file, root), rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from pathlib import Path
 
 from siamesekit.components.readers.boxes import box_of
 from siamesekit.components.readers.columns import Columns
-from siamesekit.components.readers.tables import Table, refuse
+from siamesekit.components.readers.tables import SHOWN_PROBLEMS, Table, counted, refuse
 from siamesekit.data.dates import ACCEPTED_DATES, moment_of
-from siamesekit.data.photo_listing import PhotoListing
-from siamesekit.data.records import Attributes, Box, Record
+from siamesekit.data.folder_walk import sentence_of_links
+from siamesekit.data.photo_listing import LinkOutsideError, PhotoListing
+from siamesekit.data.records import Attributes, Box, Record, Records
+from siamesekit.data.unknown_names import UnknownNames, sentence_of_unknown
+from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
-from siamesekit.wording import line_of_name, near
+from siamesekit.wording import did_you_mean, first_lines, first_of, line_of_name, near
 
 _NO_DATE = frozenset(("NA", "N/A", "NaN", "nan", "NaT", "None", "null"))
 """What programs write in place of a date that they do not know."""
@@ -35,12 +39,14 @@ class Rules:
         leave_out: individuals whose rows are left out.
         relative: whether boxes are shares of the photo's sides, instead of pixels.
         margin: share of a box's sides that is added on each side.
+        follow_links: whether photos behind links that lead out of the folder of photos are read.
     """
 
     unknown: Sequence[str]
     leave_out: Sequence[str] = ()
     relative: bool = False
     margin: float = 0.0
+    follow_links: bool = False
 
 
 def folder_of_photos(table: Path, root: Path | None) -> Path:
@@ -56,13 +62,15 @@ def folder_of_photos(table: Path, root: Path | None) -> Path:
     return folder
 
 
-def records_of(table: Table, columns: Columns, folder: Path, rules: Rules) -> list[Record]:
+def records_of(table: Table, columns: Columns, folder: Path, rules: Rules) -> Records:
     """One record per row of a table, in its order.
 
     A record's name is its photo's path below the folder. If several rows have the same photo with different boxes, the
     names of the second and further ones end in `#2`, `#3`, …, in the order of all rows of the table.
 
     Raises:
+        UnusablePhotosError: rows name photos that do not exist, or are behind links that lead out of the folder; all
+            other rows are valid.
         DataError: a column is missing, there are no rows, an individual of `leave_out` is in no row, or rows are
             invalid. The message counts all such rows and shows the first ones.
     """
@@ -70,14 +78,16 @@ def records_of(table: Table, columns: Columns, folder: Path, rules: Rules) -> li
     with _no_garbage():
         for number, cells in table.rows:
             reading.read(number, cells)
-    refuse(reading.problems, table.name)
+    reading.refuse_invalid()
     for name in rules.leave_out:
         if name not in reading.left_out:
             known = near(name, reading.individuals)
             raise DataError(f"leave_out: {table.name} has no individual {name!r}{known}")
-    if not reading.records:
+    records = Records(reading.records, reading.notes())
+    reading.refuse_absent(records)
+    if not records:
         raise DataError(f"{table.name} has a header but no photos")
-    return reading.records
+    return records
 
 
 @contextmanager
@@ -98,12 +108,16 @@ class _Reading:
     def __init__(self, table: Table, columns: Columns, folder: Path, rules: Rules) -> None:
         self.records: list[Record] = []
         self.problems: list[str] = []
-        self.left_out: set[str] = set()
+        self.left_out: Counter[str] = Counter()
+        self.unnamed: Counter[str] = Counter()
         self.table, self.columns, self.folder, self.rules = table, columns, folder, rules
         self.places = places = columns.in_table(table)
         self.date = dict(zip(places.names, places.attributes, strict=True)).get("date")
-        self.unknown, self.leave_out = frozenset(rules.unknown), frozenset(rules.leave_out)
-        self.listing = PhotoListing(folder)
+        self.unknown, self.leave_out = UnknownNames(rules.unknown), frozenset(rules.leave_out)
+        self.listing = PhotoListing(folder, rules.follow_links)
+        self.root = None if rules.follow_links else folder
+        self.absent: list[UnusablePhoto] = []
+        self.links: list[tuple[str, str]] = []
         self.rows: dict[str | tuple[str | float, ...], int] = {}
         self.animals: dict[str, int] = {}
         self.individuals: dict[str, str] = {}
@@ -114,11 +128,58 @@ class _Reading:
         """Read a row: one more record, or problems, or an individual that is left out."""
         try:
             record = self._record(number, cells)
+        except LinkOutsideError as error:
+            link, target = map(str, error.args)
+            self.links.append((link, target))
+            self.absent.append(
+                UnusablePhoto(
+                    f"{self.table.row_name} {number}", f"behind the link {link} to {target}", "set data.follow_links"
+                )
+            )
         except ValueError as error:
             self.problems += [f"{self.table.row_name} {number}: {what}" for what in error.args]
         else:
             if record is not None:
                 self.records.append(record)
+
+    def refuse_invalid(self) -> None:
+        """Refuse rows that are invalid, beside those whose photos do not exist.
+
+        Raises:
+            DataError: there are such rows.
+        """
+        if len(self.problems) > len(self.absent) - len(self.links):
+            refuse([*self.problems, *self._where()], self.table.name, len(self.problems))
+
+    def refuse_absent(self, records: Records) -> None:
+        """Refuse rows whose photos do not exist, or are behind links that are not followed.
+
+        Raises:
+            UnusablePhotosError: there are such rows; it has the records of the others.
+        """
+        if not self.absent:
+            return
+        lines = [*first_lines(self.problems, SHOWN_PROBLEMS), *self._where()]
+        message = f"{counted(self.problems)} in {self.table.name}"
+        if self.links:
+            message = f"{self.table.name}: {sentence_of_links(len(self.links), str(self.folder), *self.links[0])}"
+        raise UnusablePhotosError(message, lines, records, self.absent)
+
+    def notes(self) -> list[str]:
+        """How the rows were understood, in sentences."""
+        out = self.left_out
+        return [
+            *self.table.notes,
+            *self.listing.notes(),
+            *([f"left out as data.leave_out says: {out.total()} photos of {first_of(list(out), 3)}"] if out else []),
+            *sentence_of_unknown(self.unnamed),
+        ]
+
+    def _where(self) -> list[str]:
+        """Where photos were looked for, if none was found."""
+        if self.records or self.links or not self.problems:
+            return []
+        return [f"photos were looked for in {self.folder}: if they are elsewhere, set data.root"]
 
     def _record(self, number: int, cells: list[str]) -> Record | None:
         """The record of a row; None if its individual is left out.
@@ -143,7 +204,7 @@ class _Reading:
         name = self._name(file) if places.box else file
         individual = self.individuals.setdefault(individual, individual)
         if individual in self.leave_out:
-            self.left_out.add(individual)
+            self.left_out[individual] += 1
             return None
         box = self._box(cells)
         first = self.rows.setdefault(file if box is None else (file, *_numbers(box)), number)
@@ -153,16 +214,30 @@ class _Reading:
         if self.date is not None:
             self._check_date(cells, self.date)
         if not exists:
-            raise ValueError(f"no such photo: {line_of_name(photo)}")
+            raise self._absent(photo, number)
+        if individual in self.unknown:
+            self.unnamed[individual] += 1
+            individual = ""
         return Record(
             name,
-            "" if individual in self.unknown else individual,
+            individual,
             Path(path),
             group,
-            self.folder,
+            self.root,
             box,
             Attributes(places.names, self._shared([cells[place] for place in places.attributes])),
         )
+
+    def _absent(self, photo: str, number: int) -> ValueError:
+        """The error about a photo that does not exist."""
+        told = line_of_name(photo)
+        if "://" in photo:
+            what, mend = f"{told} is on the web, and nothing is downloaded", "download it and write its path"
+        else:
+            alike = self.listing.with_suffix(photo) if len(self.absent) < SHOWN_PROBLEMS else []
+            what, mend = f"no such photo: {told}{did_you_mean(alike)}", "copy it there, or correct the table"
+        self.absent.append(UnusablePhoto(f"{self.table.row_name} {number}", what, mend))
+        return ValueError(f"{what}: {mend}" if "://" in photo else what)
 
     def _missing(self, photo: str, individual: str, group: str) -> list[str]:
         columns, needs_name = self.columns, "" not in self.unknown

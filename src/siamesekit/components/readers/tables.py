@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from siamesekit.data.table_text import as_utf8, lines_of_cells
 from siamesekit.errors import DataError, MissingDataError
 from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
 from siamesekit.wording import first_lines
@@ -39,12 +38,14 @@ class Table:
         header: names of the columns.
         rows: the rows that are not empty.
         row_name: what the number of a row counts, for messages.
+        notes: messages on how the table was read.
     """
 
     name: str
     header: Sequence[str]
     rows: Iterator[Row]
     row_name: str = "line"
+    notes: Sequence[str] = ()
 
 
 def content_of_table(file: Path, what: str = "a table with a header") -> bytes:
@@ -91,48 +92,54 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def refuse(problems: Sequence[str], name: str) -> None:
+def refuse(problems: Sequence[str], name: str, count: int | None = None) -> None:
     """Refuse a table with problems, all counted, the first ones shown.
+
+    Args:
+        problems: a line for each problem, and hints after them.
+        name: name of the table.
+        count: number of problems; by default that of the lines.
 
     Raises:
         DataError: there are problems.
     """
     if problems:
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise DataError(f"{count} in {name}", first_lines(problems, SHOWN_PROBLEMS))
+        own = problems[:count]
+        raise DataError(f"{counted(own)} in {name}", [*first_lines(own, SHOWN_PROBLEMS), *problems[len(own) :]])
 
 
-def csv_table(file: Path, delimiter: str = ",") -> Table:
-    """The table of a CSV file in UTF-8, with or without a byte order mark.
+def counted(problems: Sequence[str]) -> str:
+    """The number of problems, in words."""
+    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+
+
+def csv_table(file: Path, delimiter: str = "auto") -> Table:
+    """The table of a CSV file in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252.
+
+    A first line `sep=;`, as Excel writes it, names the delimiter.
+
+    Args:
+        file: path of the file.
+        delimiter: separator of cells; `auto`: the one that divides the header into most columns.
 
     Raises:
         MissingDataError: the file does not exist.
-        DataError: the file cannot be read, is not UTF-8, or has no header. Reading the rows raises the same error for
-            unbalanced quotes.
+        DataError: the file cannot be read, is in another encoding, or has no header. Reading the rows raises the same
+            error for unbalanced quotes.
     """
-    content = content_of_table(file)
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{file}, line {line}: not UTF-8; save the table as UTF-8") from None
+    content, notes = as_utf8(content_of_table(file), file)
     rows = _rows(content, delimiter, file)
     header = next(rows, None)
     if header is None:
         raise DataError(f"{file} is empty; a table with a header is needed")
-    return Table(str(file), header.cells, rows)
+    return Table(str(file), header.cells, rows, notes=tuple(notes))
 
 
 def _rows(content: bytes, delimiter: str, file: Path) -> Iterator[Row]:
     """The rows that are not empty, with the header first."""
-    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")  # a StringIO takes four times the memory
-    reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
-    line = 1
     try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                yield Row(line, stripped)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{file}, line {line}: {error}; close all quotes, and double quotes inside a cell") from None
+        for line, cells in lines_of_cells(content, delimiter):
+            yield Row(line, cells)
+    except ValueError as error:
+        line, reason = error.args
+        raise DataError(f"{file}, line {line}: {reason}; close all quotes, and double quotes inside a cell") from None

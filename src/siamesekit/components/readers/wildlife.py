@@ -9,6 +9,7 @@ from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import csv_table
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -22,7 +23,7 @@ def read_wildlife(
     crop: Crop = "box",
     margin: NonNegative = 0.0,
     group: str = "",
-    unknown: tuple[str, ...] = ("unknown", ""),
+    unknown: tuple[str, ...] = UNKNOWN,
     leave_out: tuple[str, ...] = (),
     split: str = "split",
     date: str = "date",
@@ -30,6 +31,7 @@ def read_wildlife(
     side: str = "orientation",
     species: str = "species",
     site: str = "site",
+    follow_links: bool = False,
 ) -> list[Record]:
     """A metadata table of wildlife-datasets (a data frame saved with `to_csv`), or that of WildlifeReID-10k.
 
@@ -43,7 +45,7 @@ def read_wildlife(
         crop: whether photos are cropped to the column `bbox`, where there is one, or used whole (`whole`).
         margin: share of a box's width and height that is added on each side; the box ends where the photo ends.
         group: column of the groups, such as `species` or `dataset`, for the sampler `hierarchical`; empty for none.
-        unknown: texts that stand for an unknown individual.
+        unknown: texts, in upper or lower case, that stand for an unknown individual.
         leave_out: individuals whose photos are left out altogether.
         split: column of the parts of the split; empty for none.
         date: column of the dates, or dates with times; empty for none.
@@ -51,6 +53,8 @@ def read_wildlife(
         side: column of the sides or views of the animals, in older tables `position`; empty for none.
         species: column of the species; empty for none.
         site: column of the sites; empty for none.
+        follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
+            error.
 
     Returns:
         A list of N records, one per row, in the order of the table.
@@ -69,5 +73,5 @@ def read_wildlife(
         attributes,
         USUAL | {"side": "orientation", "box": "bbox"},
     )
-    rules = Rules(unknown, leave_out, margin=margin)
+    rules = Rules(unknown, leave_out, margin=margin, follow_links=follow_links)
     return records_of(csv_table(file), columns, folder_of_photos(file, root), rules)

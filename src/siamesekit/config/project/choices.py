@@ -16,7 +16,8 @@ class Choices:
     Attributes:
         size: image size in pixels.
         fit: how photos are made square.
-        by: what is split: individuals or photos.
+        by: what is split: individuals or photos, or `column`: the photos say in which part they are.
+        unmatched: with `column`, what test photos are whose individuals only test.
         train: share that trains.
         validation: share of the training part that validates.
         split: photos of each part, as indices into `kept`.
@@ -28,7 +29,7 @@ class Choices:
 
     size: int
     fit: Literal["squash", "pad"]
-    by: Literal["identity", "photo"]
+    by: Literal["identity", "photo", "column"]
     train: float
     validation: float
     split: Split
@@ -36,3 +37,4 @@ class Choices:
     individuals: int
     photos: int
     epochs: int
+    unmatched: Literal["refuse", "new"] = "refuse"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -12,7 +13,9 @@ from siamesekit.config.project.encoder_choice import EncoderChoice
 from siamesekit.config.project.recipes import FINE_TUNE, Recipe, key, recipe_lines
 from siamesekit.config.project.survey import Survey, news
 from siamesekit.config.toml import dump_toml
-from siamesekit.data.splits import split_records
+from siamesekit.data.records import Record
+from siamesekit.data.splits import Split, SplitOptions, split_records
+from siamesekit.data.splits.column import WORDS
 from siamesekit.errors import DataError
 
 SCHEMA = "config.schema.json"
@@ -21,6 +24,7 @@ SIZES = (64, 96, 128, 160, 192, 224)
 """Image sizes in pixels to choose from; ImageNet weights were trained at 224."""
 SMALLEST_OF_SEED = 96
 """Least size for Xception, which takes no image below 71 pixels."""
+UNMATCHED: tuple[Literal["refuse"], Literal["new"]] = ("refuse", "new")
 SPLITS: tuple[tuple[int, Literal["identity", "photo"], float, float], ...] = (
     (40, "identity", 0.8, 0.15),
     (10, "identity", 0.8, 0.0),
@@ -46,24 +50,8 @@ def choose(found: Survey, recipe: Recipe = FINE_TUNE) -> Choices:
     Raises:
         DataError: there are too few photos or individuals.
     """
-    kept = tuple(record for record in found.records if found.counts[record.individual] > 1)
-    usable = len({record.individual for record in kept})
-    for fewest, by, train, validation in SPLITS:
-        if usable < fewest:
-            continue
-        validation = 0.0 if recipe == "few-photos" else validation
-        try:
-            split = split_records(kept, by, train, validation, (), seed=0)
-        except DataError:
-            continue
-        break
-    else:
-        deeper = "".join(f"; {note}" for note in found.notes)
-        raise DataError(
-            f"{found.place}: {len(found.records)} photos of {len(found.counts)} individuals, {usable} of them with two "
-            "photos or more; training and testing need four individuals with two photos each, or two individuals with "
-            f"four photos each{deeper}"
-        )
+    kept = tuple(record for record in found.records if found.counts.get(record.individual, 0) > 1)
+    split, by, train, validation, unmatched = _by_column(kept) or _by_share(found, kept, recipe)
     training = Counter(kept[index].individual for index in split.train)
     individuals = min(MOST_INDIVIDUALS, max(2, sum(count > 1 for count in training.values())))
     wanted = max(LEAST_PHOTOS, BATCH_PHOTOS // 2 // individuals)
@@ -80,6 +68,47 @@ def choose(found: Survey, recipe: Recipe = FINE_TUNE) -> Choices:
         individuals=individuals,
         photos=min(wanted, max(2, round(median(training.values())))),
         epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, VISITS // len(split.train))),
+        unmatched=unmatched,
+    )
+
+
+Chosen = tuple[Split, Literal["identity", "photo", "column"], float, float, Literal["refuse", "new"]]
+"""The split, what is split, share that trains, share that validates, and what test photos of others are."""
+
+
+def _by_column(kept: Sequence[Record]) -> Chosen | None:
+    """The split that the photos themselves tell; None if they tell none that is sound."""
+    if not kept or any(record.attributes.get("split", "").lower() not in WORDS for record in kept):
+        return None
+    for unmatched in UNMATCHED:
+        try:
+            split = split_records(kept, "column", 0.5, 0.0, (), 0, SplitOptions(unmatched=unmatched))
+        except DataError:
+            continue
+        return split, "column", 0.5, 0.0, unmatched
+    return None
+
+
+def _by_share(found: Survey, kept: Sequence[Record], recipe: Recipe) -> Chosen:
+    """A split by shares that the photos allow.
+
+    Raises:
+        DataError: there are too few photos or individuals.
+    """
+    usable = len({record.individual for record in kept})
+    for fewest, by, train, validation in SPLITS:
+        if usable < fewest:
+            continue
+        validation = 0.0 if recipe == "few-photos" else validation
+        try:
+            return split_records(kept, by, train, validation, (), seed=0), by, train, validation, "refuse"
+        except DataError:
+            continue
+    more = "".join(f"; {line}" for line in (*found.tree[:2], *found.others, *found.notes))
+    raise DataError(
+        f"{found.place}: {len(found.records)} photos of {len(found.counts)} individuals, {usable} of them with two "
+        "photos or more; training and testing need four individuals with two photos each, or two individuals with "
+        f"four photos each{more}"
     )
 
 
@@ -102,9 +131,11 @@ def config_text(
         "",
         "[data]",
         *(f"# Found: {line}" for line in news(found)),
-        key("reader", found.reader, "root/INDIVIDUAL/photo.jpg" if found.reader == "folder" else "a table of photos"),
+        *(f"# Understood: {line}" for line in found.tree if len(found.tree) > 3 or found.options),
+        *(f"# If wrong: {line}" for line in found.others),
+        key("reader", found.reader, _kind_of_reader(found)),
         f"{where:30} # relative to this file" if relative else where,
-        *(key(option, value) for option, value in found.options.items()),
+        *(dump_toml({option: _resolved(value)}, relative_to=folder).strip() for option, value in found.options.items()),
         key("size", choices.size, "width and height of images in pixels; smaller is faster, larger shows more detail"),
         key("fit", choices.fit, 'how photos are made square: "squash", "pad" with black, or "crop" to the middle'),
         key("singletons", "leave-out" if found.singletons else "refuse",
@@ -113,13 +144,38 @@ def config_text(
         "",
         "[split]",
         *(f"# {part}: {text}" for part, text in parts.items()),
-        key("by", choices.by, "test individuals never train" if choices.by == "identity" else
-             "too few individuals for a test set of their own: the photos of each are split"),
-        key("train", choices.train, f"share of the {'individuals' if choices.by == 'identity' else 'photos'}"),
-        key("validation", choices.validation, "share of those that does not train, but selects the best epoch")
-        if choices.validation else
-        "# validation = 0.15            # share of those that selects the best epoch; useful from about 40 individuals",
+        *_split_lines(choices),
         "",
         *recipe_lines(recipe, found, choices, encoder),
     ]  # fmt: skip
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _split_lines(choices: Choices) -> list[str]:
+    """The keys of `[split]`."""
+    if choices.by == "column":
+        lines = [key("by", "column", 'the photos say in which part they are; by = "identity": a split by shares')]
+        why = "test photos of individuals that only test are new individuals"
+        return [*lines, *([key("unmatched", "new", why)] if choices.unmatched == "new" else [])]
+    alone = choices.by == "identity"
+    return [
+        key("by", choices.by, "test individuals never train" if alone else
+            "too few individuals for a test set of their own: the photos of each are split"),
+        key("train", choices.train, f"share of the {'individuals' if alone else 'photos'}"),
+        key("validation", choices.validation, "share of those that does not train, but selects the best epoch")
+        if choices.validation else
+        "# validation = 0.15            # share of those that selects the best epoch; useful from about 40 individuals",
+    ]  # fmt: skip
+
+
+def _kind_of_reader(found: Survey) -> str:
+    if found.reader != "folder":
+        return "a table of photos"
+    return (
+        "the layout of folders and names is the pattern" if "pattern" in found.options else "root/INDIVIDUAL/photo.jpg"
+    )
+
+
+def _resolved(value: object) -> object:
+    """A path as an absolute path, so that it can be written relative to the config."""
+    return value.resolve() if isinstance(value, Path) else value

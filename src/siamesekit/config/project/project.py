@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from pathlib import Path
 from siamesekit.config.project.config_text import SCHEMA, choose, config_text
 from siamesekit.config.project.encoder_choice import choose_encoder
 from siamesekit.config.project.recipes import FINE_TUNE, Recipe
-from siamesekit.config.project.survey import is_table, locate, news, survey
+from siamesekit.config.project.survey import locate, news, survey
+from siamesekit.config.project.table_layout import is_table
 from siamesekit.config.schema import schema_text
 from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
@@ -43,6 +45,9 @@ class Project:
         folder: folder of the project.
         photos: folder or table of the photos.
         files: files that were written.
+        understood: what was understood of the photos' layout, a line for each level of folders or column.
+        unusual: whether the layout is another one than a folder per individual.
+        others: what else the photos could mean, each with the option for it.
         found: findings about the photos, one line each.
         encoder: the encoder, and why it was chosen.
         commands: the next commands.
@@ -53,6 +58,9 @@ class Project:
     folder: Path
     photos: Path
     files: tuple[Path, ...]
+    understood: tuple[str, ...]
+    unusual: bool
+    others: tuple[str, ...]
     found: tuple[str, ...]
     encoder: str
     commands: tuple[str, ...]
@@ -61,17 +69,26 @@ class Project:
 
 
 def make_project(
-    folder: Path, photos: Path | None = None, encoder: str | None = None, recipe: Recipe = FINE_TUNE
+    folder: Path,
+    photos: Path | None = None,
+    encoder: str | None = None,
+    recipe: Recipe = FINE_TUNE,
+    reader: str | None = None,
+    overrides: Sequence[str] = (),
+    skip_bad: bool = False,
 ) -> Project:
     """Write `config.toml`, its schema and, if missing, a `.gitignore` for photos.
 
     Args:
         folder: folder of the project; created if missing.
-        photos: folder with a sub-folder per individual, or `.csv` table of photos (reader `csv`). Default: the first
-            of `folder`, `photos` in it and `data` in it that has such sub-folders.
+        photos: folder or table of photos, of any layout that is understood. Default: the first of `folder`, `photos`
+            in it and `data` in it that has a sub-folder per individual, or else photos.
         encoder: name of the encoder. Default: `timm/resnet18` if the hub with its weights answers, else
             `efficientnet-lite0`.
         recipe: what is trained, and how (`siamesekit.config.project.recipes`).
+        reader: name of the reader; by default it follows from the photos' layout.
+        overrides: options of the reader, as `data.KEY=VALUE` strings, which the config gets.
+        skip_bad: whether to leave out missing photos, and links that are not followed, instead of an error.
 
     Raises:
         ComponentError: no encoder has this name.
@@ -92,7 +109,7 @@ def make_project(
             f"{' and '.join(str(folder / name) for name in existing)} already exist{'s' * (len(existing) == 1)}, "
             "and nothing is overwritten: choose another DIR, or move the existing files away"
         )
-    found = survey(locate(folder) if photos is None else photos)
+    found = survey(locate(folder) if photos is None else photos, reader, overrides, skip_bad)
     choices, chosen = choose(found, recipe), named or choose_encoder()
     name = re.sub(r"[^\w.-]+", "-", real.name).strip("-.") or "project"
     texts = {CONFIG: config_text(name, folder, found, choices, chosen, recipe), SCHEMA: schema_text()}
@@ -108,9 +125,12 @@ def make_project(
         folder=folder,
         photos=found.place,
         files=tuple(folder / name for name in texts),
+        understood=found.tree,
+        unusual=bool(found.others or (found.tree and found.options) or found.reader != "folder"),
+        others=found.others,
         found=(*news(found), *notes),
         encoder=f"{chosen.name}, {chosen.why}",
-        commands=(f"siamesekit check {_quoted(config)}", f"siamesekit run {_quoted(config)}"),
+        commands=tuple(f"siamesekit {each} {_quoted(config)}{' --skip-bad' * skip_bad}" for each in ("check", "run")),
         run=run,
         later=(
             f"siamesekit compare {_quoted(run)} A.jpg B.jpg",

@@ -1,19 +1,25 @@
-"""Survey of the photos of a new project: place, counts of photos and individuals, image sizes."""
+"""Survey of the photos of a new project: place, layout, counts of photos and individuals, image sizes."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from siamesekit.config.toml import dump_toml
-from siamesekit.data.passed_over import passed_over
-from siamesekit.data.photo_folders import children, is_photo, photos_in
+from siamesekit.config.project.folder_layout import folder_layout
+from siamesekit.config.project.table_layout import is_table, known_download, table_beside, table_layout
+from siamesekit.config.project.understood import Understood
+from siamesekit.config.reader_choice import READER_OF, data_options
+from siamesekit.data.folder_walk import walk
+from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.photo_formats import READ, size_of
+from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record
+from siamesekit.data.system_files import is_left_alone
 from siamesekit.errors import DataError
 from siamesekit.files.untrusted import open_regular
 from siamesekit.registry import READERS
@@ -21,13 +27,6 @@ from siamesekit.registry.problems import is_utf8
 
 LOOKED_AT = 300
 """Maximum number of photos whose size is read, from their headers."""
-GUESSED_BY, LONGEST_ROW = 50, 1 << 20
-"""Rows of a table to inspect if the header is unknown, and maximum bytes of a row."""
-COLUMN_NAMES = {
-    "photo": ("photo", "image", "file", "filename", "file_name", "image_path", "path"),
-    "individual": ("individual", "individual_id", "individual_name", "identity", "id", "name", "label", "class"),
-}
-"""Known names of a table's columns, case-insensitive, in order of preference."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +38,31 @@ class Survey:
         option: option of the reader for the place.
         place: folder or table of the photos.
         options: other options of the reader that differ from their defaults.
-        records: records of all photos.
-        counts: number of photos of each individual.
+        records: records of all photos, also those of unknown individuals.
+        counts: number of photos of each individual that is known.
         sides: shorter and longer side in pixels of each inspected photo.
         unreadable: number of inspected photos that are not images.
         notes: remarks for the user.
+        tree: what was understood, a line for each level of folders or column.
+        others: what else the photos could mean, each with the option for it.
     """
 
     reader: str
     option: str
     place: Path
-    options: dict[str, str]
+    options: dict[str, Any]
     records: tuple[Record, ...]
     counts: dict[str, int]
     sides: tuple[tuple[int, int], ...]
     unreadable: int
     notes: tuple[str, ...]
+    tree: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> int:
+        """Number of photos of unknown individuals."""
+        return sum(not record.individual for record in self.records)
 
     @property
     def singletons(self) -> int:
@@ -62,16 +70,13 @@ class Survey:
         return sum(count == 1 for count in self.counts.values())
 
 
-def is_table(place: Path) -> bool:
-    """Whether the name of a file is that of a table of photos."""
-    return place.suffix.lower() == ".csv"
-
-
 def locate(folder: Path) -> Path:
     """The folder of a project's photos: the first of `folder`, `photos` and `data` with `INDIVIDUAL/photo.jpg` in it.
 
+    If there is none, it is the last of them with any photos below it.
+
     Raises:
-        DataError: none of these folders contains photos of individuals.
+        DataError: none of these folders contains photos.
     """
     places = [place for place in (folder, folder / "photos", folder / "data") if place.is_dir()]
     contents = {place: _contents(place) for place in places}
@@ -79,65 +84,95 @@ def locate(folder: Path) -> Path:
         for place, (_, individuals) in contents.items():
             if individuals >= fewest:
                 return place
-    for place, (loose, _) in contents.items():
-        if loose:
-            raise DataError(
-                f"{place}: {loose} photos lie directly in it: give each individual a folder, "
-                f"{place / 'INDIVIDUAL' / 'photo.jpg'}"
-            )
+    for place in reversed(contents):
+        if walk(place).photos():
+            return place
     raise DataError(
         f"no photos in {folder}, {folder / 'photos'} or {folder / 'data'}: put them at "
         f"{folder / 'photos' / 'INDIVIDUAL' / 'photo.jpg'}, or name their folder: --photos FOLDER"
     )
 
 
-def survey(place: Path) -> Survey:
-    """Count photos and individuals, and read the sizes of some photos.
+def survey(place: Path, reader: str | None = None, overrides: Sequence[str] = (), skip_bad: bool = False) -> Survey:
+    """Understand the layout of photos, count photos and individuals, and read the sizes of some photos.
+
+    Args:
+        place: folder or table of the photos.
+        reader: name of the reader; by default it follows from the layout.
+        overrides: options of the reader, as `data.KEY=VALUE` strings.
+        skip_bad: whether to leave out missing photos, and links that are not followed, instead of an error.
 
     Raises:
-        DataError: there are no photos, or no inspected photo can be opened.
+        DataError: there are no photos, they cannot be understood, or no inspected photo can be opened.
+        ConfigError: an override is invalid.
     """
     if not is_utf8(place):
         raise DataError(f"{str(place)!a}: its name is not valid UTF-8, which a config needs: rename it")
-    reader = "csv" if is_table(place) else "folder"
-    option = next(option.name for option in READERS.get(reader).options if option.required)
-    options, guessed = _columns(place) if reader == "csv" else ({}, ())
-    try:
-        records = tuple(READERS.build(reader, {option: str(place), **options}, seed=0))
-    except DataError as error:
-        if "no column" not in str(error):
-            raise
-        names = "; ".join(f"{option}: {', '.join(columns)}" for option, columns in COLUMN_NAMES.items())
-        raise DataError(
-            f"{error}; rename its columns to known names ({names}), or write the config by hand: "
-            f'[data] with reader = "csv", {dump_toml({option: place.name}).strip()}, '
-            'photo = "COLUMN", individual = "COLUMN"'
-        ) from None
-    sides, unreadable = _sides(records)
+    given = data_options(overrides)
+    reader = given.pop("reader", reader)
+    understood = _understood(place, reader, given)
+    options = {**understood.options, **_with_paths(understood.reader, given)}
+    records = read_photos(understood.reader, {understood.option: understood.place, **options}, skip_bad=skip_bad)
+    sides, unreadable = _sides(tuple(records))
     if not sides:
         raise DataError(f"{place}: none of the {unreadable} inspected photos is an image ({', '.join(READ)})")
-    notes = []
+    notes = [*records.notes, *understood.notes]
     if unreadable:
-        notes.append(
-            f"{unreadable} of {unreadable + len(sides)} inspected photos are not images: siamesekit check names them"
+        notes.insert(
+            0, f"{unreadable} of {unreadable + len(sides)} inspected photos are not images: siamesekit check names them"
         )
-    if guessed:
-        taken = " and ".join(f"column {options[each]!r} is the {each}" for each in guessed)
-        notes.append(f"guessed from the cells: {taken}; if this is wrong, change it in the config")
-    if reader == "folder":
-        others = passed_over(place)
-        if others.loose:
-            notes.append(
-                f"{others.loose} photos directly in {place} are not in a folder of an individual and are left out"
-            )
-        notes += replace(others, loose=0).sentences()
-        if all(record.name.count("/") > 1 for record in records):
-            notes.append(
-                f"all photos are deeper than {place}/INDIVIDUAL/photo.jpg: if the individuals' folders are one level "
-                "further down, pass the folder that contains them as --photos"
-            )
-    counts = dict(sorted(Counter(record.individual for record in records).items()))
-    return Survey(reader, option, place, options, records, counts, sides, unreadable, tuple(notes))
+    counts = dict(sorted(Counter(record.individual for record in records if record.individual).items()))
+    return Survey(
+        understood.reader,
+        understood.option,
+        understood.place,
+        options,
+        tuple(records),
+        counts,
+        sides,
+        unreadable,
+        tuple(notes),
+        understood.tree,
+        understood.others,
+    )
+
+
+def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Understood:
+    """How photos are read: as named, or as their layout suggests.
+
+    Raises:
+        DataError: the layout cannot be understood.
+    """
+    if not place.is_dir():
+        if reader is None and is_table(place):
+            root = Path(given["root"]) if "root" in given else None
+            if "photo" in given and "individual" in given:
+                return Understood(READER_OF.get(place.suffix.lower(), "csv"), "file", place)
+            return table_layout(place, root)
+        return _by_name(place, reader or "folder")
+    if reader is None and not {"pattern", "groups"} & given.keys():
+        found = known_download(place) or table_beside(place)
+        if found is not None:
+            return found
+    elif reader not in (None, "folder"):
+        return _by_name(place, str(reader))
+    photos = [file.relative_to(place).as_posix() for file in walk(place, bool(given.get("follow_links"))).photos()]
+    if not photos or {"pattern", "groups"} & given.keys():
+        return Understood("folder", "root", place)  # the reader's error says more
+    return folder_layout(place, photos)
+
+
+def _with_paths(reader: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with paths instead of texts where the reader takes paths."""
+    paths = {option.name for option in READERS.get(reader).options if "Path" in option.shown}
+    return {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in given.items()}
+
+
+def _by_name(place: Path, reader: str) -> Understood:
+    """Photos with a reader that is named."""
+    needed = [option.name for option in READERS.get(reader).options if option.required]
+    option = needed[0] if needed else ("root" if place.is_dir() else "file")
+    return Understood(reader, option, place)
 
 
 def news(found: Survey) -> list[str]:
@@ -146,8 +181,10 @@ def news(found: Survey) -> list[str]:
     short, long = sorted(side for side, _ in found.sides), sorted(side for _, side in found.sides)
     several = f", {found.singletons} of them with a single photo" if found.singletons else ""
     middle = "" if counts[0] == counts[-1] else f", median {median(counts):g}"
+    known = len(found.records) - found.unknown
+    apart = f"; {found.unknown} photos of unknown individuals, which are kept apart" if found.unknown else ""
     return [
-        f"{len(found.records)} photos of {len(counts)} individuals{several}",
+        f"{known} photos of {len(counts)} individuals{several}{apart}",
         f"{_span(counts)} photos each{middle}",
         f"shorter sides of {_span(short)} pixels, longer sides of {_span(long)} ({len(found.sides)} photos inspected)",
     ]
@@ -158,63 +195,13 @@ def _span(ordered: list[int]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _columns(table: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The options of reader `csv` found in a table's header, and the names of those guessed from its cells.
-
-    If columns remain unknown, the reader raises the error.
-    """
-    try:
-        with open_regular(table) as file:
-            lines = [file.readline(LONGEST_ROW).decode("utf-8-sig", "replace") for _ in range(1 + GUESSED_BY)]
-        line = lines[0]
-        delimiter = max(",;\t|", key=line.count)
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(filter(None, lines), delimiter=delimiter)]
-    except (OSError, ValueError, csv.Error):
-        return {}, ()  # the reader's error says more
-    options = {} if delimiter == "," else {"delimiter": delimiter}
-    for option, names in COLUMN_NAMES.items():
-        found = next((column for name in names for column in header if column.lower() == name), option)
-        if found != option:
-            options[option] = found
-    lacking = [option for option in COLUMN_NAMES if option not in options and option not in header]
-    guess = _guess(header, rows, table.parent) if lacking else {}
-    if lacking and set(lacking) <= set(guess):
-        return options | {option: guess[option] for option in lacking}, tuple(lacking)
-    return options, ()
-
-
-def _guess(header: list[str], rows: list[list[str]], folder: Path) -> dict[str, str]:
-    """Guess the columns of photos and individuals from the cells of a table.
-
-    The photos' column has names of existing files. The individuals' column is the only other column, or the only one
-    with repeated texts.
-    """
-    columns = {name: [row[place] for row in rows if place < len(row)] for place, name in enumerate(header)}
-    photos = [name for name, cells in columns.items() if cells and all(_is_there(folder / cell) for cell in cells)]
-    if len(photos) != 1:
-        return {}
-    others = [name for name in header if name not in photos]
-    repeated = [
-        name
-        for name in others
-        if 1 < len(set(columns[name])) < len(columns[name])
-        and not all(cell.replace(".", "").isdecimal() for cell in columns[name])
-    ]
-    chosen = others if len(others) == 1 else repeated
-    return {"photo": photos[0], **({"individual": chosen[0]} if len(chosen) == 1 else {})}
-
-
-def _is_there(file: Path) -> bool:
-    return is_photo(file.name) and os.path.isfile(file)  # noqa: PTH113 - `is_file` raises on long names
-
-
 def _contents(place: Path) -> tuple[int, int]:
     """Number of photos directly in a folder, and number of its sub-folders with photos directly in them."""
     # `entry.is_dir()` and `Path.is_dir()` raise on circular links and on missing permissions
     folders = [
         entry
         for entry in children(place)
-        if os.path.isdir(entry) and not entry.name.startswith(".")  # noqa: PTH112
+        if os.path.isdir(entry) and not is_left_alone(entry.name, True)  # noqa: PTH112
     ]
     return len(photos_in(place)), sum(len(photos_in(folder)) > 0 for folder in folders)
 
