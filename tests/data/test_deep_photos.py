@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_few_levels_are_remarked_and_only_where_they_were_more(tmp_path: Path, m
 )
 def test_floats_of_any_range_are_read_by_their_own(values: NDArray[Any]) -> None:
     photo = values.astype(np.float32).reshape(20, 32)
-    with pytest.raises(UnreadableError, match="whose range is not certain") if values[0] < 0 else _nothing():
+    with pytest.raises(UnreadableError, match="whose range is not certain") if values[0] < 0 else nullcontext():
         pixels_of_content(as_tiff(photo))
     found = pixels_of_content(as_tiff(photo), reading=PHOTO)[..., 0]
     assert np.abs(found.astype(int) - scaled(photo, photo.min(), photo.max())).max() <= 1
@@ -110,12 +111,6 @@ def test_floats_of_any_range_are_read_by_their_own(values: NDArray[Any]) -> None
     again = pixels_of_content(as_tiff(holes), reading=PHOTO)[..., 0]
     assert (again[3, 4], again[5, 6]) == (0, 0)
     assert np.array_equal(again[6:], found[6:])
-
-
-class _nothing:  # noqa: N801 - beside `pytest.raises`
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.mark.parametrize("depth", ["full", "set", "photo"])
@@ -172,7 +167,7 @@ def test_remarks_are_told_once_for_all_photos_of_a_kind(tmp_path: Path, told: An
     photos = records(tmp_path, {f"{n}.png": as_png(THERMAL) for n in range(7)})
     load_usable(photos, 16, progress=told)
     (line,) = told.warned
+    names = "0.png, 1.png, 2.png, 3.png, 4.png and 2 more"
     assert line == (
-        "7 photos of more than 8 bits keep fewer than 32 grey levels: 0.png, 1.png, 2.png, 3.png, 4.png and 2 more; "
-        'set data.depth = "set" or "photo"'
+        f'7 photos of more than 8 bits with fewer than 32 grey levels left: {names}; set data.depth = "set" or "photo"'
     )

@@ -56,7 +56,7 @@ def test_without_the_option_the_loss_of_levels_is_told(thermal: Callable[..., Co
     assert data.reading == Reading()
     assert data.images.unique().numel() < 10
     (warning,) = told.warned  # type: ignore[attr-defined]
-    assert warning.startswith("32 photos of more than 8 bits keep fewer than 32 grey levels: ")
+    assert warning.startswith("32 photos of more than 8 bits with fewer than 32 grey levels left: ")
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ from PIL import Image, ImageCms
 
 from siamesekit.data.photo_reading import Remark
 
-_ANEW = "save them anew with the right profile"
-BROKEN = Remark("have a damaged colour profile, which is ignored", _ANEW)
-UNFIT = Remark("have a colour profile of another colour space, which is ignored", _ANEW)
+_ANEW = "save anew with the right profile what should be converted"
+BROKEN = Remark("with a damaged colour profile, which is ignored", _ANEW)
+UNFIT = Remark("with a colour profile of another colour space, which is ignored", _ANEW)
 CACHED = 32
 """Number of different profiles that are kept ready."""
 MAX_PROFILE = 16 * 2**20

@@ -240,7 +240,7 @@ def _memory_of_samples(layout: Layout) -> int:
 
 def _memory(image: ImageFile.ImageFile, full: int) -> int:
     """Upper bound of the bytes that decoding takes; `full` is the number of pixels before `draft`."""
-    plain = image.mode in ("1", "L", "RGB", "CMYK", "YCbCr") and "transparency" not in image.info
+    plain = image.mode in ("1", "L", "RGB", "YCbCr") and "transparency" not in image.info
     held = 8 * full if image.info.get("progressive") else 0  # libjpeg keeps all coefficients
     return (8 if plain else 20) * image.width * image.height + held
 

@@ -16,7 +16,7 @@ Pixels = NDArray[np.uint8]
 FEWEST_LEVELS = 32
 """Number of grey levels of 8 bits below which a photo of more than 8 bits gets a remark."""
 FEW_LEVELS = Remark(
-    f"of more than 8 bits keep fewer than {FEWEST_LEVELS} grey levels", 'set data.depth = "set" or "photo"'
+    f"of more than 8 bits with fewer than {FEWEST_LEVELS} grey levels left", 'set data.depth = "set" or "photo"'
 )
 _STRIP = 2**20
 """Number of values that are scaled at a time."""

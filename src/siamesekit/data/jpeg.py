@@ -18,7 +18,7 @@ from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_headers import segments
 from siamesekit.data.photo_reading import Reading, Remark
 
-CUT_SHORT = Remark("lack their last bytes and are read nevertheless", "copy them again if you can")
+CUT_SHORT = Remark("read without the last bytes of the file", "copy again what you can")
 MOST_MISSING = 0.1
 """Share of the rows that may be missing in a truncated JPEG that is accepted."""
 PADDING = 16
