@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count, islice
 from typing import NamedTuple
 
 from torch import Tensor
 
-from siamesekit.data.images import read_square
+from siamesekit.data.images import Look, read_square
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit
@@ -87,8 +88,18 @@ def load_usable(
     progress: Progress | None = None,
     budget: int = DEFAULT_BUDGET,
     workers: int | None = None,
+    look: Look | None = None,
 ) -> Loaded:
     """Like `load_images`, but return findings on photos that cannot be read, instead of an error.
+
+    Args:
+        records: records of the N photos.
+        size: side of the square in pixels.
+        fit: how a photo is made square.
+        progress: progress display.
+        budget: maximum bytes of the tensor in memory.
+        workers: number of threads.
+        look: called from these threads with each decoded photo (`read_square`).
 
     Raises:
         DataError: the disk has no room for the pixels.
@@ -97,7 +108,8 @@ def load_usable(
     findings: dict[int, UnusablePhoto] = {}
     rooms = images.split(LOADED)
     shown = (progress or Progress()).track(range(len(records)), len(records), "Reading photos", "photos")
-    for _ in _read(records, rooms, fit, shown, findings, workers=workers):
+    fill = partial(_fill, fit=fit, look=look)
+    for _ in _read(records, rooms, fill, shown, findings, workers=workers):
         pass
     kept = tuple(number for number in range(len(records)) if number not in findings)
     return Loaded(keep_only(images, kept), kept, tuple(findings.values()))
@@ -125,7 +137,7 @@ def read_chunks(
     rooms = (empty_images(length, size) for length in sizes)
     findings: dict[int, UnusablePhoto] = {} if passed_over is None else passed_over
     shown = progress.track(range(len(records)), len(records), label, "photos")
-    yield from _read(records, rooms, fit, shown, findings, rest=passed_over is not None)
+    yield from _read(records, rooms, partial(_fill, fit=fit), shown, findings, rest=passed_over is not None)
     if findings and passed_over is None:
         raise DataError(*report(tuple(findings.values()), len(records)))
 
@@ -133,7 +145,7 @@ def read_chunks(
 def _read(
     records: Sequence[Record],
     rooms: Iterable[Tensor],
-    fit: Fit,
+    fill: Callable[[Pixels, Record], UnusablePhoto | None],
     shown: Iterator[object],
     findings: dict[int, UnusablePhoto],
     rest: bool = False,
@@ -141,8 +153,8 @@ def _read(
 ) -> Generator[Tensor]:
     """Fill the tensors `rooms`, which together have room for all records, and yield each; `AHEAD` are filled ahead.
 
-    `findings` receives the photos that cannot be read, by their index among the records. With `rest`, the other photos
-    are yielded nevertheless.
+    `fill` writes a record's photo into its place, or returns why it cannot be read. `findings` receives the photos that
+    cannot be read, by their index among the records. With `rest`, the other photos are yielded nevertheless.
     """
     begun: deque[tuple[Tensor, list[Future[UnusablePhoto | None]]]] = deque()
     numbers = count()
@@ -152,7 +164,7 @@ def _read(
     def begin() -> None:
         for room in islice(upcoming, 1):
             places = zip(room.permute(0, 2, 3, 1).numpy(), left, strict=False)  # rooms first: no record is lost
-            begun.append((room, [pool.submit(_fill, pixels, record, fit) for pixels, record in places]))
+            begun.append((room, [pool.submit(fill, pixels, record) for pixels, record in places]))
 
     try:
         for _ in range(AHEAD):
@@ -177,10 +189,10 @@ def _read(
         pool.shutdown(cancel_futures=True)
 
 
-def _fill(pixels: Pixels, record: Record, fit: Fit) -> UnusablePhoto | None:
+def _fill(pixels: Pixels, record: Record, fit: Fit, look: Look | None = None) -> UnusablePhoto | None:
     """Write a record's photo into `pixels` `[size, size, 3]`; return a finding if it cannot be read."""
     try:
-        pixels[...] = read_square(record, len(pixels), fit)
+        pixels[...] = read_square(record, len(pixels), fit, look)
     except UnreadableError as error:
         return UnusablePhoto(record.name, *error.args)
     return None

@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.records import Record, individuals_of
 from siamesekit.data.splits import Leaks, Split
 from siamesekit.errors import DataError, MissingDataError
-from siamesekit.experiment.left_out import passed_over_by, told_of_bad, without_singletons, without_unknown
+from siamesekit.experiment.left_out import (
+    passed_over_by,
+    told_of_bad,
+    without_quarantine,
+    without_singletons,
+    without_unknown,
+)
 from siamesekit.experiment.splitting import leaks_of_run, split_of_run
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
@@ -40,6 +47,7 @@ class Dataset:
         singletons: photos left out because their individuals have no other photo.
         passed_over: number of files in the individuals' folders that are not photos, by suffix.
         unknown: names of the photos of unknown individuals, which are kept apart.
+        quarantined: photos left out because `data.quarantine` names them.
         unmatched: test photos left out because no photo of their individuals is outside the test part.
         leaks: what the test photos have in common with the other photos; None if not counted.
     """
@@ -58,6 +66,7 @@ class Dataset:
     unknown: tuple[str, ...] = ()
     unmatched: tuple[UnusablePhoto, ...] = ()
     leaks: Leaks | None = None
+    quarantined: tuple[UnusablePhoto, ...] = ()
 
     def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
         """The names of the individuals in each non-empty part of the split."""
@@ -91,7 +100,9 @@ class Dataset:
         return digest.hexdigest()
 
 
-def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) -> Dataset:
+def prepare_dataset(
+    config: Config, progress: Progress, skip_bad: bool = False, gathering: Gathering | None = None
+) -> Dataset:
     """Read, decode and split the photos.
 
     Args:
@@ -99,6 +110,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         progress: shows the photos being read, and warns of a stand-in.
         skip_bad: whether to skip photos that cannot be used, which are an error otherwise. Individuals left with a
             single photo are treated as `data.singletons` says.
+        gathering: looks at each photo while it is decoded, and takes the records of all photos.
 
     Raises:
         DataError: the photos cannot be used as asked.
@@ -107,9 +119,13 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
     if stand_in is not None:
         progress.warn(stand_in.warning)
     others = passed_over_by(config, reader, stand_in is not None)
+    skipped = [] if others is None else others.sentences()
+    records, quarantined, kept_out = without_quarantine(records, config)
+    if gathering is not None:
+        gathering.begin(records, skipped)
     records, unknown, told = without_unknown(records)
     records, singles, said = without_singletons(records, config.data.singletons)
-    notes = [*([] if others is None else others.sentences()), *told, *said]
+    notes = [*skipped, *kept_out, *told, *said]
     for note in notes:
         progress.say(note)
     made = split_of_run(records, config)  # an impossible split is refused before decoding
@@ -118,7 +134,9 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         progress.say(note)
     notes += made.notes
     budget = int(config.data.memory_gib * GIB)
-    images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget)
+    images, kept, findings = load_usable(records, config.data.size, config.data.fit, progress, budget, look=gathering)
+    if gathering is not None:
+        gathering.unreadable |= {finding.name: finding for finding in findings}
     if findings:
         message, details = report(findings, len(records))
         if not skip_bad:
@@ -150,6 +168,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         unknown,
         tuple(unmatched),
         leaks_of_run(made, images),
+        tuple(quarantined),
     )
 
 

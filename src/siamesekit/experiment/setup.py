@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from siamesekit.audit.auditing import Audit
 from siamesekit.config import Config
 from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.prepared_encoder import PreparedEncoder
@@ -21,12 +22,14 @@ class Setup:
         dataset: the photos and their split.
         prepared: the encoder with its weights and their source.
         compute: device and number format.
+        audit: what was found in the photos; None if they were not audited.
     """
 
     config: Config
     dataset: Dataset
     prepared: PreparedEncoder
     compute: Compute
+    audit: Audit | None = None
 
     @property
     def encoder(self) -> Encoder:
