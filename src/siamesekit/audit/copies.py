@@ -63,7 +63,10 @@ def copies_of(
         alike: further pairs of photos that may be near-copies, such as those of near embeddings.
     """
     by_name = {record.name: record for record in records if record.name in facts}
-    rank = {name: (PART_ORDER.index(parts.get(name, "")), number) for number, name in enumerate(by_name)}
+    rank = {
+        name: (PART_ORDER.index(parts.get(name, "")), len(name), number)  # `a (1).jpg` is the copy of `a.jpg`
+        for number, name in enumerate(by_name)
+    }
     relation: dict[frozenset[str], str] = {}
     same_bytes = _grouped(by_name, lambda name: facts[name].file and (facts[name].file, by_name[name].box))
     _relate(relation, same_bytes, SAME_BYTES)
