@@ -105,6 +105,10 @@ ALLOWED = {
     "files.writer_lock.writer: ftruncate": "the lock: a file of that name in a catalogue",
     "files.writer_lock._describe: ftruncate": "the lock",
     # gallery/: a catalogue's own files, in a folder that holds nothing else when it is made
+    "audit.facts_cache.FactsCache.__init__: unlink": "a cache of facts that has grown too large",
+    "audit.page.write_page: write_atomic": "`check --html`: an earlier page (`check_page`)",
+    "audit.tables.write_findings: write_atomic": "`check --csv`: an earlier table (`check_table`)",
+    "audit.quarantine_file.write_quarantine: write_atomic": "`--quarantine`: an earlier list (`check_quarantine`)",
     "cli.catalogue.rename: rename": "an individual, in the database",
     "gallery.bound_model._copy: open('wb')": "into the folder of our own from which it is renamed",
     "gallery.bound_model.copy_model: write_atomic": "model.json and model.safetensors of the catalogue's model",

@@ -36,8 +36,10 @@ from siamesekit.cli.completion import components, encoders, families, kinds, mat
 from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
+from siamesekit.config.reader_choice import READER_OF as TABLES_OF_PHOTOS
 from siamesekit.data.decoder_warnings import silence_decoders
 from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError
+from siamesekit.files.run_files import CONFIG
 from siamesekit.wording import near
 
 if TYPE_CHECKING:
@@ -162,7 +164,6 @@ def run(
         overrides = with_links(overrides, follow_links)
         loaded = _loaded(config, overrides, "run")
         from siamesekit.experiment.run_folder import RunFolder
-        from siamesekit.files.run_files import CONFIG
 
         where = RunFolder(out or Path("runs") / loaded.name).path
         again = ["siamesekit", "run", str(config), *(part for each in overrides for part in ("--set", each))]
@@ -188,10 +189,37 @@ def run(
             print_evaluation(shell, result.evaluation, str(result.folder), result.manifest)
 
 
-@app.command(cls=Command, short_help="Validate a config and all its photos, and print the plan.")
+@app.command(cls=Command, short_help="Audit photos, validate a config, and print the plan of its run.")
 def check(
-    config: ConfigFile,
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG|PHOTOS", help="Config of a run, a TOML file; or only a folder or table of photos."
+        ),
+    ],
     overrides: Overrides = [],  # noqa: B006
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page of the findings, with small pictures.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the findings, a row for each.")
+    ] = None,
+    quarantine: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a list of unusable photos and copies, to leave them out by data.quarantine."
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="Suspect labels by the model of this run, or by its folder model/."),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Suspect labels by the features of this pretrained encoder.", autocompletion=encoders
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = PrecisionName.auto,
     skip_bad: SkipBad = False,
@@ -199,22 +227,36 @@ def check(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Validate a config, read all its photos, and print the plan, without training."""
+    """Audit photos: find unreadable, damaged and blurred ones, copies, and doubtful names and labels.
+
+    With a config, also validate it and print the plan of its run, without training. Only what makes that run impossible
+    is an error; the config's table [check.accept] names findings that are accepted.
+    """
     with Shell(debug, quiet=as_json) as shell:
-        loaded = _loaded(config, with_links(overrides, follow_links), "check")
-        from siamesekit.config.doubts import doubts
+        overrides = with_links(overrides, follow_links)
+        from siamesekit.cli.checking import Asked, checked, write_files
 
-        for doubt in doubts(loaded):
-            shell.warn(doubt)
-        from siamesekit.experiment.running import check as check_experiment
-
-        plan = check_experiment(loaded, device.value, precision.value, shell, skip_bad)
-        if as_json:
-            shell.json(dataclasses.asdict(plan))
+        asked = Asked(html, table, quarantine, model, encoder)
+        asked.refuse()
+        is_config = what.is_file() and what.suffix.lower() not in TABLES_OF_PHOTOS
+        if is_config or (what.is_dir() and (what / CONFIG).is_file()) or not what.exists():
+            config = _loaded(what, overrides, "check")
         else:
-            from siamesekit.cli.printing import print_plan
+            config = None
+        photos = what if config is None else config
+        found = checked(photos, asked, (device.value, precision.value), shell, skip_bad, overrides)
+        written = write_files(found, asked, str(what), shell)
+        if as_json:
+            plan = {} if found.plan is None else dataclasses.asdict(found.plan)
+            shell.json({**plan, "audit": found.audit.as_json(), **written})
+        else:
+            from siamesekit.cli.printing import print_audit, print_plan
 
-            print_plan(shell, plan)
+            print_audit(shell, found.audit)
+            if found.plan is not None:
+                print_plan(shell, found.plan)
+        if found.refusal is not None:
+            raise found.refusal
 
 
 @app.command(cls=Command, short_help="Compare two photos: distance, similarity, verdict.")

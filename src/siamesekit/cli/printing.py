@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from siamesekit.cli.rich_tables import (
+    audit_table,
     components_table,
     config_tables_table,
     difference_table,
@@ -22,6 +23,7 @@ from siamesekit.wording import apart, file_size, for_the_real_thing, in_place_of
 
 if TYPE_CHECKING:
     from siamesekit.artifact.similarity_model import Comparison
+    from siamesekit.audit.auditing import Audit
     from siamesekit.cli.shell import Shell
     from siamesekit.config.describe.tables import ConfigTable
     from siamesekit.config.project.project import Project
@@ -39,6 +41,8 @@ def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, m
     if training.get("sentence"):
         shell.say(training["sentence"])
     shell.out.print(evaluation_table(evaluation))
+    if evaluation.get("without_copies"):
+        shell.warn(evaluation["without_copies"]["sentence"])
     if training and training["helped"] < training["comparisons"]:
         shell.say(
             f"training helped in {training['helped']} of {training['comparisons']} comparisons with the "
@@ -87,6 +91,15 @@ def print_model_evaluation(shell: Shell, evaluation: Mapping[str, Any]) -> None:
             f"These figures are of a stand-in: {in_place_of(stand_in['used'], stand_in['wanted'])}. "
             f"{for_the_real_thing(stand_in['hint'])}"
         )
+
+
+def print_audit(shell: Shell, audit: Audit) -> None:
+    """Print what was found in the photos: a row for each kind of finding, and why the serious ones matter."""
+    if audit.findings:
+        shell.out.print(audit_table(audit))
+    shell.say(f"{audit.sentence()}.")
+    for line in audit.told("serious"):
+        shell.warn(line)
 
 
 def print_plan(shell: Shell, plan: Plan) -> None:

@@ -9,13 +9,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from siamesekit.audit.finding import KINDS, in_words
 from siamesekit.config.describe.components import summary_of_member
 from siamesekit.registry.signatures import type_in_words
-from siamesekit.wording import printable, with_interval
+from siamesekit.wording import first_lines, printable, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from siamesekit.audit.auditing import Audit
     from siamesekit.config.describe.tables import ConfigTable, Key
     from siamesekit.experiment.plan import Plan
     from siamesekit.gallery.catalogue_report import CatalogueReport
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 NETWORK_LABELS = {"trained": "trained network", "untrained": "untrained network", "raw_pixels": "raw pixels",
                   "model": "this model", "against": "the other model"}  # fmt: skip
+SHOWN_FILES = 3
+"""Most photos of a kind of finding that a table names."""
+SEVERITY_STYLES = {"serious": "bold red", "warning": "yellow", "note": ""}
 WORDS = (
     "an epoch: once through the training photos; a triplet: two photos of one individual, one of another; a step: one "
     "batch of photos, after which the network changes a little; the frozen part: layers that do not train; fp32, bf16: "
@@ -112,6 +117,21 @@ def plan_table(plan: Plan) -> Table:
     for label, text in plan.rows():
         table.add_row(label, text)
     table.caption = WORDS
+    return table
+
+
+def audit_table(audit: Audit) -> Table:
+    """The findings of an audit, one row per kind, with the first photos or individuals and what to do."""
+    table = _table("finding", "number", "first of them", "what to do")
+    table.columns[1].justify = "right"
+    table.columns[0].no_wrap = True
+    for kind, count in audit.counts().items():
+        mine = [finding for finding in audit.findings if finding.kind == kind]
+        names = list(dict.fromkeys(each.file or each.individual or each.what for each in mine))
+        shown = "\n".join(map(printable, first_lines(names, SHOWN_FILES)))
+        style = SEVERITY_STYLES[KINDS[kind].severity]
+        table.add_row(Text(in_words(kind), style=style), f"{count:,}", Text(shown), Text(KINDS[kind].mend))
+    table.caption = "red: serious, photos that cannot be used or that make figures wrong; yellow: likely mistakes"
     return table
 
 

@@ -279,6 +279,10 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
         if split.embeddings:
             found = _resolved(Path(split.embeddings), ("split", "embeddings"), reading)
             tables["split"] = split.model_copy(update={"embeddings": found})
+    data = tables.get("data")
+    if data and data.quarantine:
+        found = _resolved(Path(data.quarantine), ("data", "quarantine"), reading)
+        tables["data"] = data.model_copy(update={"quarantine": found})
     pickle = save.pickle if save else ""
     if pickle and (Path(pickle).name != pickle or pickle in (".", "..")):
         reading.problem(["save", "pickle"], f"must be a plain file name, not {pickle!r}")

@@ -90,6 +90,9 @@ class DataTable(ComponentTable):
     """JPEGs that lack only their last bytes: `refuse`, or `accept` with a message."""
     max_megapixels: Annotated[int, Ge(1), Le(1000)] = 100
     """Largest photo that is read, in millions of pixels; it needs up to 20 bytes of memory per pixel."""
+    quarantine: str | Path = ""
+    """File with the names of photos that are left out whatever the reader: one on each line, as `siamesekit check
+    --quarantine FILE` writes it. Empty: none."""
     stand_in: DataStandInTable | None = None
 
 
@@ -286,6 +289,46 @@ class TrainTable(Table):
     of the machine or the container."""
 
 
+class AcceptTable(Table):
+    """`[check.accept]`: findings of `siamesekit check` that are accepted: they are counted, and not listed.
+
+    Each key is a kind of finding. Its values are names of photos or individuals; `*` stands for any characters.
+    """
+
+    unreadable: tuple[str, ...] | None = None
+    copy_of_another_individual: tuple[str, ...] | None = None
+    near_copy_of_another_individual: tuple[str, ...] | None = None
+    copy_across_split: tuple[str, ...] | None = None
+    near_copy_across_split: tuple[str, ...] | None = None
+    burst_across_split: tuple[str, ...] | None = None
+    exact_copy: tuple[str, ...] | None = None
+    near_copy: tuple[str, ...] | None = None
+    mislabelled: tuple[str, ...] | None = None
+    one_individual_two_names: tuple[str, ...] | None = None
+    similar_names: tuple[str, ...] | None = None
+    no_name: tuple[str, ...] | None = None
+    one_colour: tuple[str, ...] | None = None
+    few_grey_levels: tuple[str, ...] | None = None
+    tiny: tuple[str, ...] | None = None
+    dark: tuple[str, ...] | None = None
+    bright: tuple[str, ...] | None = None
+    blurred: tuple[str, ...] | None = None
+    extreme_shape: tuple[str, ...] | None = None
+    few_photos: tuple[str, ...] | None = None
+    oversized: tuple[str, ...] | None = None
+    skipped_files: tuple[str, ...] | None = None
+
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """The accepted names by kind."""
+        return {kind: getattr(self, kind) or () for kind in type(self).model_fields}
+
+
+class CheckTable(Table):
+    """`[check]`: what the audit of the photos may pass over."""
+
+    accept: AcceptTable = AcceptTable()
+
+
 class EvaluationTable(Table):
     """`[evaluation]`: who is searched among whom, confidence intervals, and the threshold."""
 
@@ -328,6 +371,7 @@ class SaveTable(Table):
 
 TABLES: dict[str, type[Table]] = {
     "data": DataTable,
+    "check": CheckTable,
     "split": SplitTable,
     "augmentation": AugmentationTable,
     "encoder": EncoderTable,
@@ -348,6 +392,7 @@ OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule", "report")
 """Tables without which the stage is left out. If another table is absent, its defaults apply."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
+    ("check", "accept"): AcceptTable,
     ("encoder", "head"): HeadTable,
     ("encoder", "stand_in"): EncoderStandInTable,
     ("loss", "optimizer"): LossOptimizerTable,
@@ -365,6 +410,7 @@ class Config:
     plugins: tuple[PluginFile, ...]
     source: Path
     data: DataTable
+    check: CheckTable
     split: SplitTable
     augmentation: AugmentationTable | None
     encoder: EncoderTable

@@ -7,6 +7,7 @@ where the program sends them; a program that turns warnings into errors still re
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,15 +16,15 @@ from PIL import Image, ImageFile
 
 from siamesekit.data.cropping import cropped
 from siamesekit.data.decoding import DECODING as DECODING
-from siamesekit.data.decoding import ORIENTATION, Wanted, decoded, turned
+from siamesekit.data.decoding import ORIENTATION, Use, Wanted, as_it_is, decoded, turned
 from siamesekit.data.photo_colours import Pixels as Pixels
 from siamesekit.data.photo_colours import to_rgb
 from siamesekit.data.photo_files import UnreadableError as UnreadableError  # for those who read photos
 from siamesekit.data.photo_files import check_length, content_of
 from siamesekit.data.photo_formats import FORMATS as FORMATS
 from siamesekit.data.photo_formats import decoder_errors, opened
+from siamesekit.data.photo_geometry import Edges, fitted
 from siamesekit.data.photo_geometry import Fit as Fit
-from siamesekit.data.photo_geometry import fitted
 from siamesekit.data.photo_geometry import square as square
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Box, Record
@@ -37,8 +38,18 @@ _BEHIND = ("JPEG", "MPO", "PNG", "TIFF")
 """Formats of which Pillow's image may be less than its file: at another scale, of fewer bits, of another page."""
 
 
+Look = Callable[[Record, bytes, Image.Image, Edges], None]
+"""Looks at a photo while it is decoded: its record, the content of its file (empty for a photo without a file), the
+decoded image, upright and cropped to the box, and the photo's edges in it."""
+
+
 def read_square(
-    record: Record, size: int, fit: Fit, reading: Reading = PLAIN, remarks: list[Remark] | None = None
+    record: Record,
+    size: int,
+    fit: Fit,
+    reading: Reading = PLAIN,
+    remarks: list[Remark] | None = None,
+    look: Look | None = None,
 ) -> Pixels:
     """Read a record's photo as the network sees it, cropped to its box, uint8 RGB `[size, size, 3]`.
 
@@ -55,6 +66,7 @@ def read_square(
         fit: how the photo is made square.
         reading: how it is decoded.
         remarks: receives remarks on a photo that is read with reservations.
+        look: called once with the decoded photo; it must not change it.
 
     Raises:
         UnreadableError: the photo cannot be used.
@@ -62,8 +74,36 @@ def read_square(
     if isinstance(record.source, Path):
         with content_of(record.source, record.root) as content:
             wanted = _wanted_square(size, fit, reading, [] if remarks is None else remarks, record.box)
+            if look is not None:
+                wanted = replace(wanted, use=_looked_at(record, content, look, wanted.use), resizes=False)
             return decoded(content, wanted, record.source.suffix)
-    return square(read_pixels(record), size, fit)
+    pixels = read_pixels(record, reading)
+    if look is not None:
+        image = Image.fromarray(pixels)
+        look(record, b"", image, (0, 0, *image.size))
+    return square(pixels, size, fit)
+
+
+def look_at_content(record: Record, content: bytes, size: int, look: Look, reading: Reading = PLAIN) -> None:
+    """Decode the content of a record's file as `read_square` does for this size, and look at it.
+
+    Raises:
+        UnreadableError: the photo cannot be used.
+    """
+    check_length(len(content))
+    suffix = record.source.suffix if isinstance(record.source, Path) else ""
+    use = _looked_at(record, content, look, as_it_is)
+    decoded(content, Wanted(DRAFT * size, use, record.box, reading), suffix)
+
+
+def _looked_at(record: Record, content: bytes, look: Look, use: Use) -> Use:
+    """`use`, preceded by a look at the decoded photo."""
+
+    def look_and_use(photo: Image.Image, edges: Edges) -> Image.Image:
+        look(record, content, photo, edges)
+        return use(photo, edges)
+
+    return look_and_use
 
 
 def _wanted_square(size: int, fit: Fit, reading: Reading, remarks: list[Remark], box: Box | None = None) -> Wanted:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from siamesekit.data.images import read_square
+from siamesekit.data.images import Look, read_square
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit
@@ -30,6 +30,21 @@ LOADED = 64
 """Number of photos per chunk when all photos are loaded into one tensor."""
 EMBEDDING = "Embedding"
 """Label of the progress of photos that are read in chunks."""
+
+
+class Decoding(NamedTuple):
+    """How photos are decoded, and who looks on.
+
+    Attributes:
+        reading: the options of decoding.
+        look: called with each decoded photo, from the threads that decode; None: nothing is.
+    """
+
+    reading: Reading = PLAIN
+    look: Look | None = None
+
+
+AS_USUAL = Decoding()
 
 
 class Loaded(NamedTuple):
@@ -80,7 +95,7 @@ def load_usable(
     progress: Progress | None = None,
     budget: int = DEFAULT_BUDGET,
     workers: int | None = None,
-    reading: Reading = PLAIN,
+    decoding: Decoding = AS_USUAL,
 ) -> Loaded:
     """Like `load_images`, but return findings on photos that cannot be read, instead of an error.
 
@@ -94,7 +109,7 @@ def load_usable(
     rooms = images.split(LOADED)
     shown = (progress or Progress()).track(range(len(records)), len(records), "Reading photos", "photos")
     remarks: list[tuple[str, Remark]] = []
-    fill = partial(_fill, fit=fit, reading=reading, remarks=remarks)
+    fill = partial(_fill, fit=fit, decoding=decoding, remarks=remarks)
     for _ in _read(records, rooms, fill, shown, findings, workers=workers):
         pass
     _say(remarks, records, progress)
@@ -125,7 +140,7 @@ def read_chunks(
     findings: dict[int, UnusablePhoto] = {} if passed_over is None else passed_over
     shown = progress.track(range(len(records)), len(records), EMBEDDING, "photos")
     remarks: list[tuple[str, Remark]] = []
-    fill = partial(_fill, fit=fit, reading=reading, remarks=remarks)
+    fill = partial(_fill, fit=fit, decoding=Decoding(reading), remarks=remarks)
     yield from _read(records, rooms, fill, shown, findings, rest=passed_over is not None)
     _say(remarks, records, progress)
     if findings and passed_over is None:
@@ -187,12 +202,12 @@ def _read(
 
 
 def _fill(
-    pixels: Pixels, record: Record, fit: Fit, reading: Reading, remarks: list[tuple[str, Remark]]
+    pixels: Pixels, record: Record, fit: Fit, decoding: Decoding, remarks: list[tuple[str, Remark]]
 ) -> UnusablePhoto | None:
     """Write a record's photo into `pixels` `[size, size, 3]`; return a finding if it cannot be read."""
     told: list[Remark] = []
     try:
-        pixels[...] = read_square(record, len(pixels), fit, reading, told)
+        pixels[...] = read_square(record, len(pixels), fit, decoding.reading, told, decoding.look)
     except UnreadableError as error:
         return UnusablePhoto(record.name, *error.args)
     remarks.extend((record.name, remark) for remark in told)

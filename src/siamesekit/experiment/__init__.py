@@ -3,7 +3,8 @@
 `running` has the steps of a run. Before training, `dataset` reads the photos, `prepared_encoder` builds the network,
 `assembly` builds the `Trainer`, `compatibility` tries the parts together and `plan` estimates the cost. `epochs` trains
 and `run_log` keeps the states. Afterwards `judgement`, `manifest` and `report_content` make the files. `run_folder`
-protects the files of a run, and `resuming` says what may change when a run continues. Importing this package imports
+protects the files of a run, and `resuming` says what may change when a run continues. `checking` audits photos and
+plans a run for the command line, and `audited` adds what was found to a run. Importing this package imports
 none of these modules.
 """
 

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.data.depth_range import with_range
-from siamesekit.data.loading import LOADED, UnusablePhoto, load_usable, report
+from siamesekit.data.loading import LOADED, Decoding, UnusablePhoto, load_usable, report
 from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.data.pixel_store import GIB, keep_only
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record, Records, individuals_of
 from siamesekit.data.splits import Leaks, Split
 from siamesekit.errors import DataError, MissingDataError
-from siamesekit.experiment.left_out import told_of_bad, without_singletons, without_unknown
+from siamesekit.experiment.left_out import told_of_bad, without_quarantine, without_singletons, without_unknown
 from siamesekit.experiment.splitting import leaks_of_run, split_of_run
 from siamesekit.progress import Progress
 from siamesekit.report.content import StandIn
@@ -42,6 +43,7 @@ class Dataset:
         singletons: photos left out because their individuals have no other photo.
         passed_over: number of files in the individuals' folders that are not photos, by suffix.
         unknown: names of the photos of unknown individuals, which are kept apart.
+        quarantined: photos left out because `data.quarantine` names them.
         unmatched: test photos left out because no photo of their individuals is outside the test part.
         leaks: what the test photos have in common with the other photos; None if not counted.
         reading: how the photos were decoded.
@@ -62,6 +64,7 @@ class Dataset:
     unmatched: tuple[UnusablePhoto, ...] = ()
     leaks: Leaks | None = None
     reading: Reading = PLAIN
+    quarantined: tuple[UnusablePhoto, ...] = ()
 
     def individuals_by_part(self) -> dict[str, tuple[str, ...]]:
         """The names of the individuals in each non-empty part of the split."""
@@ -95,7 +98,9 @@ class Dataset:
         return digest.hexdigest()
 
 
-def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) -> Dataset:
+def prepare_dataset(
+    config: Config, progress: Progress, skip_bad: bool = False, gathering: Gathering | None = None
+) -> Dataset:
     """Read, decode and split the photos.
 
     Args:
@@ -103,6 +108,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         progress: shows the photos being read, and warns of a stand-in.
         skip_bad: whether to skip photos that cannot be used, which are an error otherwise. Individuals left with a
             single photo are treated as `data.singletons` says.
+        gathering: looks at each photo while it is decoded, and takes the records of all photos.
 
     Raises:
         DataError: the photos cannot be used as asked.
@@ -112,9 +118,12 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         progress.warn(stand_in.warning)
     if found.left_out:
         progress.warn(f"{len(found.left_out)} photos cannot be used and are left out:", map(str, found.left_out))
-    records, unknown, told = without_unknown(found)
+    records, quarantined, kept_out = without_quarantine(found, config)
+    if gathering is not None:
+        gathering.begin(records, found.notes)
+    records, unknown, told = without_unknown(records)
     records, singles, said = without_singletons(records, config.data.singletons)
-    notes = [*found.notes, *told, *said]
+    notes = [*found.notes, *kept_out, *told, *said]
     for note in notes:
         progress.say(note)
     made = split_of_run(records, config)  # an impossible split is refused before decoding
@@ -125,8 +134,13 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
     budget = int(config.data.memory_gib * GIB)
     reading = Reading(config.data.depth, None, config.data.truncated, config.data.max_megapixels)
     reading = with_range(reading, [records[photo] for photo in made.split.train], progress)
-    loaded = load_usable(records, config.data.size, config.data.fit, progress, budget, reading=reading)
+    if gathering is not None:
+        gathering.reading = reading
+    decoding = Decoding(reading, gathering)
+    loaded = load_usable(records, config.data.size, config.data.fit, progress, budget, decoding=decoding)
     images, kept, findings = loaded.images, loaded.kept, loaded.findings
+    if gathering is not None:
+        gathering.unreadable |= {finding.name: finding for finding in findings}
     if findings:
         message, details = report(findings, len(records))
         if not skip_bad:
@@ -159,6 +173,7 @@ def prepare_dataset(config: Config, progress: Progress, skip_bad: bool = False) 
         tuple(unmatched),
         leaks_of_run(made, images),
         reading,
+        tuple(quarantined),
     )
 
 

@@ -24,7 +24,7 @@ from siamesekit.evaluation.pairs import pairs_of
 from siamesekit.experiment.dataset import labelled, read_records
 from siamesekit.experiment.evaluation_set import EvaluationSet, evaluation_set_of
 from siamesekit.experiment.judgement import Network, judge, threshold
-from siamesekit.experiment.left_out import told_of_bad, without_unknown
+from siamesekit.experiment.left_out import told_of_bad, without_quarantine, without_unknown
 from siamesekit.experiment.splitting import split_of_run
 from siamesekit.files.run_files import CONFIG, SPLIT, run_of
 from siamesekit.files.untrusted import MAX_TABLE_BYTES
@@ -108,8 +108,9 @@ def evaluate_models(
     read, _, stand_in = read_records(config, skip_bad)
     if stand_in is not None:
         progress.warn(stand_in.warning)
-    records, _, told = without_unknown(read)
-    left_out = [*read.notes, *told]
+    kept, _, kept_out = without_quarantine(read, config)
+    records, _, told = without_unknown(kept)
+    left_out = [*read.notes, *kept_out, *told]
     by_column = any(record.attributes.get(config.split.column) for record in records)
     if everything and not by_column:
         split = Split((), (), tuple(range(len(records))))

@@ -94,7 +94,7 @@ def judge(
         main: the network whose figures by group and for new individuals are given.
         against: the network whose figures are subtracted from those of the main one, query by query; None for none.
     """
-    bootstrap, labels = _bootstrap(config), judged.labels
+    bootstrap, labels = bootstrap_of(config), judged.labels
     figures = {
         name: evaluate(network.embeddings, labels, judged.triplets, network.distance, bootstrap, judged.protocol)
         for name, network in networks.items()
@@ -126,7 +126,8 @@ def judge(
     }
 
 
-def _bootstrap(config: Config) -> Bootstrap:
+def bootstrap_of(config: Config) -> Bootstrap:
+    """How the config asks for intervals."""
     return Bootstrap(config.evaluation.confidence, config.evaluation.bootstrap, config.seed)
 
 
@@ -173,18 +174,18 @@ def _groups(config: Config, judged: EvaluationSet, found: RetrievalMetrics) -> d
 
 def _difference(config: Config, judged: EvaluationSet, ours: Evaluated, theirs: Evaluated) -> dict[str, Any]:
     """The main figures of a network minus those of another, query by query, with intervals over individuals."""
-    other = _main_values(theirs.per_query)
-    differences = {name: values - other[name] for name, values in _main_values(ours.per_query).items()}
+    other = main_values(theirs.per_query)
+    differences = {name: values - other[name] for name, values in main_values(ours.per_query).items()}
     return _means(config, judged, differences, np.arange(judged.tested))
 
 
 def _main_figures(
     config: Config, judged: EvaluationSet, metrics: RetrievalMetrics, queries: NDArray[np.int64]
 ) -> dict[str, dict[str, float | None]]:
-    return _means(config, judged, _main_values(metrics), queries)
+    return _means(config, judged, main_values(metrics), queries)
 
 
-def _main_values(metrics: RetrievalMetrics) -> dict[str, Floats]:
+def main_values(metrics: RetrievalMetrics) -> dict[str, Floats]:
     """The values per query of the main figures."""
     return {
         "precision_at_1": metrics.precision_at_1,
@@ -197,7 +198,7 @@ def _means(
     config: Config, judged: EvaluationSet, values: Mapping[str, Floats], queries: NDArray[np.int64]
 ) -> dict[str, dict[str, float | None]]:
     """The mean of each figure over some queries, with its interval."""
-    owners, bootstrap = judged.labels[queries], _bootstrap(config)
+    owners, bootstrap = judged.labels[queries], bootstrap_of(config)
     return {name: bootstrap.mean(of[queries], owners)._asdict() for name, of in values.items()}
 
 

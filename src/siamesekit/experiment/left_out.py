@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+from siamesekit.config import Config
 from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.quarantine import without_quarantined
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.wording import first_of
 
 SHOWN_SINGLETONS = 10
+
+
+def without_quarantine(
+    records: Sequence[Record], config: Config
+) -> tuple[list[Record], list[UnusablePhoto], list[str]]:
+    """Leave out the photos that the list `data.quarantine` names.
+
+    Returns:
+        The remaining records, the photos left out, and notes about them.
+
+    Raises:
+        DataError: the list cannot be read.
+    """
+    if not config.data.quarantine:
+        return list(records), [], []
+    kept, names, strange = without_quarantined(records, Path(config.data.quarantine))
+    left_out = [UnusablePhoto(name, "is in quarantine", "take its name off the list") for name in names]
+    notes = [f"{len(names)} photos in quarantine were left out: {first_of(names, SHOWN_SINGLETONS)}"] if names else []
+    if strange:
+        notes.append(f"{strange} names in {config.data.quarantine} are of no photo of the data set")
+    return kept, left_out, notes
 
 
 def without_unknown(records: Sequence[Record]) -> tuple[list[Record], tuple[str, ...], list[str]]:

@@ -31,13 +31,14 @@ def manifest(setup: Setup, cached: bool) -> dict[str, Any]:
             "split": {name: len(part) for name, part in data.split.parts().items()},
             "left_out": [
                 {"photo": line_of_name(finding.name), "reason": finding.reason}
-                for finding in (*data.left_out, *data.singletons, *data.unmatched)
+                for finding in (*data.left_out, *data.quarantined, *data.singletons, *data.unmatched)
             ],
             "unknown": [line_of_name(name) for name in data.unknown],
             "leaks": None if data.leaks is None else data.leaks.as_json(),
             "passed_over": {line_of_name(suffix): count for suffix, count in data.passed_over.items()},
             "sha256": data.fingerprint(),
         },
+        "audit": None if setup.audit is None else setup.audit.summary(),
         "weights": dict(setup.prepared.weights),
         "frozen_part_cached": cached,
         "plugins": {plugin.path.name: plugin.sha256 for plugin in config.plugins},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from siamesekit.audit.auditing import Audit
+from siamesekit.audit.finding import in_words
 from siamesekit.config import ComponentTable
 from siamesekit.experiment.setup import Setup
 from siamesekit.registry import DISTANCES, LOSSES, MINERS, OPTIMIZERS, PROJECTIONS, SAMPLERS, SCHEDULES, Registry
@@ -74,6 +76,7 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
     )
     return (
         ("Photos", photos),
+        *(() if setup.audit is None else (("Photos checked", _checked(setup.audit)),)),
         ("Read from", READ_FROM.get(data.reader, f"reader {data.reader}")),
         ("Individuals", f"{individuals}; split by {config.split.by}"),
         ("Encoder", f"{config.encoder.component}, {trains}; {setup.prepared.weights['source']} weights"),
@@ -85,3 +88,9 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
         *shared,
         ("Computed on", f"{setup.compute.device.type}, {setup.compute.name}; seed {config.seed}"),
     )
+
+
+def _checked(audit: Audit) -> str:
+    """The findings of the audit by kind."""
+    kinds = ", ".join(f"{count} {in_words(kind)}" for kind, count in audit.counts().items())
+    return audit.sentence() + (f": {kinds}" if kinds else "")

@@ -58,7 +58,9 @@ def _that_trains(entry: Any) -> Any:
 
 
 def same_config(config: Config, folder: RunFolder) -> None:
-    """Refuse to continue a run with another config; the number of epochs, memory limits and the report may change.
+    """Refuse to continue a run with another config.
+
+    The number of epochs, memory limits, the report and what is accepted of the audit may change.
 
     Raises:
         OutputError: the config has changed.
@@ -68,9 +70,12 @@ def same_config(config: Config, folder: RunFolder) -> None:
     began = folder.read_config()
     plugins = [f"{PLUGINS}/{plugin.path.name}" for plugin in config.plugins]
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
+    began.pop("check", None)
+    wanted.pop("check")
     for table, key in (
         ("train", "epochs"),
         ("data", "memory_gib"),
+        ("data", "quarantine"),  # the photos are compared
         ("encoder", "cache_gib"),
         ("save", "every_seconds"),
     ):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from siamesekit.artifact.pickling import save_pickle
 from siamesekit.artifact.saving import Preprocessing, save_model
+from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.engine.closed_form import unfitted
 from siamesekit.engine.frozen.prefix import Stored
@@ -36,8 +37,9 @@ from siamesekit.experiment.assembly import (
     fit_in_closed_form,
     store_frozen_part,
 )
+from siamesekit.experiment.audited import audit_of, parts_by_name, tell, without_copies
 from siamesekit.experiment.compatibility import margins_out_of_reach, refuse_what_does_not_fit, try_on_batches
-from siamesekit.experiment.dataset import prepare_dataset
+from siamesekit.experiment.dataset import Dataset, prepare_dataset
 from siamesekit.experiment.epochs import train_epochs
 from siamesekit.experiment.evaluation_set import evaluation_set
 from siamesekit.experiment.judgement import Network, judge, threshold
@@ -92,16 +94,22 @@ def check(
     with all_left_as_found(), plugins_named(), chosen.exact():
         refuse_what_does_not_fit(config)
         refuse_random_layers(config)
-        dataset = prepare_dataset(config, progress, skip_bad)
-        training = dataset.split.train
-        prepared = prepare_encoder(
-            config, dataset.images, chosen, progress, False, training, dataset.training_individuals
-        )
-        plan_random_layers(config, prepared, progress)
-        setup = Setup(config, dataset, prepared, chosen, build_matcher(config))
-        evaluation_set(config, dataset)
-        recipe = _recipe(setup, progress)
-        return plan(setup, recipe.batches, recipe.steps)
+        return plan_of(config, prepare_dataset(config, progress, skip_bad), chosen, progress)
+
+
+def plan_of(config: Config, dataset: Dataset, compute: Compute, progress: Progress) -> Plan:
+    """The plan of a run on these photos.
+
+    Raises:
+        UserError: `run` would refuse the config, the data or the weights.
+    """
+    training = dataset.split.train
+    prepared = prepare_encoder(config, dataset.images, compute, progress, False, training, dataset.training_individuals)
+    plan_random_layers(config, prepared, progress)
+    setup = Setup(config, dataset, prepared, compute, build_matcher(config))
+    evaluation_set(config, dataset)
+    recipe = _recipe(setup, progress)
+    return plan(setup, recipe.batches, recipe.steps)
 
 
 def run(
@@ -185,12 +193,15 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     # 1. photos, network, loss
     refuse_what_does_not_fit(config)
     refuse_random_layers(config)
-    dataset = prepare_dataset(config, progress, asked.skip_bad)
+    with Gathering(config.data.size) as gathering:
+        dataset = prepare_dataset(config, progress, asked.skip_bad, gathering)
+    found = audit_of(config, gathering, parts_by_name(dataset.records, dataset.split))
+    tell(found, progress)
     prepared = prepare_encoder(
         config, dataset.images, compute, progress, True, dataset.split.train, dataset.training_individuals
     )
     tell_of_random_layers(config, prepared, progress)
-    setup = Setup(config, dataset, prepared, compute, build_matcher(config))
+    setup = Setup(config, dataset, prepared, compute, build_matcher(config), found)
     recipe = _recipe(setup, progress)
     clock.append(time.perf_counter())
 
@@ -255,9 +266,9 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     embeddings = {"trained": trained, "untrained": untrained, "raw_pixels": pixels}
     leaks = [] if dataset.leaks is None else dataset.leaks.sentences()
     notes = [*broken_embeddings(embeddings), *notes, *leaks, *([] if averaged is None else [averaged])]
-    evaluation = judge(
-        config, judged, {name: Network(each, recipe.distance) for name, each in embeddings.items()}, point, notes
-    )
+    networks = {name: Network(each, recipe.distance) for name, each in embeddings.items()}
+    evaluation = judge(config, judged, networks, point, notes)
+    evaluation["without_copies"] = without_copies(config, dataset, judged, networks, found.copies)
     evaluation["left_out"] = list(dataset.notes)
     folder.write_evaluation(evaluation)
     content = partial(report_content, setup, recipe, judged, trained, log, evaluation, findings)

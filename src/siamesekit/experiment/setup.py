@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from siamesekit.audit.auditing import Audit
 from siamesekit.components.matchers.matcher import Matcher
 from siamesekit.config import Config
 from siamesekit.experiment.dataset import Dataset
@@ -23,6 +24,7 @@ class Setup:
         prepared: the encoder with its weights and their source.
         compute: device and number format.
         matcher: finds the points that are drawn in the report; None if none are.
+        audit: what was found in the photos; None if they were not audited.
     """
 
     config: Config
@@ -30,6 +32,7 @@ class Setup:
     prepared: PreparedEncoder
     compute: Compute
     matcher: Matcher | None = None
+    audit: Audit | None = None
 
     @property
     def encoder(self) -> Encoder:

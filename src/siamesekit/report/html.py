@@ -78,7 +78,14 @@ def answer(evaluation: Mapping[str, Any]) -> str:
         f"{seen}, the trained network "
         f"ranked a photo of the right individual first in <strong>{trained['value']:.0%}</strong> of cases{between}. "
         f"The same network before training reached {untrained:.0%}, and comparing plain pixels {pixels:.0%}."
+        + _copies(evaluation)
     )
+
+
+def _copies(evaluation: Mapping[str, Any]) -> str:
+    """What copies among the test photos are worth, in a sentence; empty if there are none."""
+    found = evaluation.get("without_copies")
+    return f" <strong class=copies>{escape(found['sentence'])}</strong>" if found else ""
 
 
 def shortfalls(networks: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,181 @@
+"""What the audit measures on a decoded photo."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from siamesekit.data.photo_formats import opened
+from siamesekit.data.photo_geometry import Edges
+from siamesekit.data.photo_headers import orientation_in
+from siamesekit.data.records import Record
+
+SIDE = 256
+"""Longest side in pixels at which a photo is measured, unless it is smaller."""
+THUMBNAIL = 32
+"""Width and height of the grey thumbnail."""
+ROUNDING, LEAST_SHARPNESS = 20 / 12, 0.1
+"""Variance of the Laplacian of values that are only rounded, 4² + 4 · 1² times 1/12, and the least sharpness told."""
+HASH = 8
+"""Width and height of each half of the difference hash."""
+_DIGEST = 16
+_EXIF_IFD, _TAKEN, _MODIFIED = 0x8769, 0x9003, 0x0132
+_TAKEN_PLACE = 4
+"""Place of `taken` among the attributes behind the first."""
+_HEAD = 1 << 18
+"""First bytes of a file in which its EXIF is looked for."""
+_FORM = struct.Struct(f"<{_DIGEST}s{_DIGEST}sQII20sddddddI{HASH * HASH // 4}s{THUMBNAIL * THUMBNAIL}s")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """Facts about a photo, or about the animal's box in it.
+
+    Attributes:
+        file: digest of the file; empty for a photo without a file.
+        picture: digest of the decoded picture, at most `SIDE` pixels wide or high.
+        file_bytes: size of the file; 0 without one.
+        width: width in pixels of the upright photo, or of the box.
+        height: height in pixels.
+        taken: date and time in the EXIF, `2021:03:04 10:15:30`, as ASCII; empty if unknown.
+        brightness: mean grey value, 0 … 255.
+        contrast: largest standard deviation of a colour's values.
+        low: grey value below which 5 % of the pixels are.
+        high: grey value below which 95 % of the pixels are.
+        sharpness: variance of the Laplacian of the grey picture, beyond that of rounding to whole values; at least
+            `LEAST_SHARPNESS`.
+        detail: variance of the grey picture.
+        levels: number of different values of the green channel.
+        hash: difference hash, `2 · HASH²` bits.
+        thumbnail: grey thumbnail, `THUMBNAIL²` bytes.
+    """
+
+    file: bytes
+    picture: bytes
+    file_bytes: int
+    width: int
+    height: int
+    taken: bytes
+    brightness: float
+    contrast: float
+    low: float
+    high: float
+    sharpness: float
+    detail: float
+    levels: int
+    hash: bytes
+    thumbnail: bytes
+
+    def packed(self) -> bytes:
+        """The facts as bytes of a fixed length."""
+        return _FORM.pack(*astuple(self))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """The facts of `packed`.
+
+        Raises:
+            struct.error: the bytes have another length.
+        """
+        file, *others = _FORM.unpack(packed)
+        others[_TAKEN_PLACE] = others[_TAKEN_PLACE].rstrip(b"\0")
+        return cls(file if any(file) else b"", *others)
+
+
+def digest_of(content: bytes) -> bytes:
+    """A digest of a file's content; empty for no content."""
+    return blake2b(content, digest_size=_DIGEST).digest() if content else b""
+
+
+def measure(record: Record, content: bytes, photo: Image.Image, edges: Edges) -> PhotoFacts:
+    """Measure a decoded photo, upright RGB and cropped to the record's box, between edges of the image.
+
+    Args:
+        record: record of the photo.
+        content: content of its file; empty for a photo without a file.
+        photo: decoded image, perhaps at a reduced scale.
+        edges: edges of the photo in the image.
+    """
+    width, height = edges[2] - edges[0], edges[3] - edges[1]
+    scale = min(1.0, SIDE / max(width, height))
+    sides = max(1, round(width * scale)), max(1, round(height * scale))
+    small = photo.resize(sides, Image.Resampling.BILINEAR, edges, reducing_gap=2.0)
+    grey = small.convert("L")
+    values = np.asarray(grey, np.float32)
+    brightness, detail = _moments(grey.histogram())
+    low, high = np.searchsorted(np.cumsum(grey.histogram()), np.array([0.05, 0.95]) * values.size)
+    channels = np.split(np.array(small.histogram()), 3)
+    return PhotoFacts(
+        file=digest_of(content),
+        picture=digest_of(repr(sides).encode() + small.tobytes()),
+        file_bytes=len(content),
+        **dict(zip(("width", "height"), _sides(record, content, round(width), round(height)), strict=True)),
+        taken=_taken(content),
+        brightness=brightness,
+        contrast=max(_moments(each)[1] for each in channels) ** 0.5,
+        low=float(low),
+        high=float(high),
+        sharpness=_sharpness(values),
+        detail=detail,
+        levels=sum(map(bool, photo.getchannel("G").histogram())),
+        hash=difference_hash(grey),
+        thumbnail=grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
+    )
+
+
+def difference_hash(grey: Image.Image) -> bytes:
+    """The signs of the differences between neighbours in a tiny picture, along its rows and along its columns."""
+    rows = np.asarray(grey.resize((HASH + 1, HASH), Image.Resampling.BOX), np.int16)
+    columns = np.asarray(grey.resize((HASH, HASH + 1), Image.Resampling.BOX), np.int16)
+    signs = np.concatenate([np.diff(rows, axis=1).ravel() >= 0, np.diff(columns, axis=0).ravel() >= 0])
+    return np.packbits(signs).tobytes()
+
+
+def _moments(histogram: ArrayLike) -> tuple[float, float]:
+    """Mean and variance of values 0 … 255 with a histogram `[256]`."""
+    counts, values = np.asarray(histogram, np.float64), np.arange(256)
+    mean = float(counts @ values / counts.sum())
+    return mean, float(counts @ (values - mean) ** 2 / counts.sum())
+
+
+def _sharpness(grey: NDArray[np.float32]) -> float:
+    """Sharpness of a grey picture `[height, width]`; the least sharpness for one without inner pixels."""
+    if min(grey.shape) < 3:
+        return LEAST_SHARPNESS
+    inner = grey[1:-1, 1:-1]
+    variance = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner).var()
+    return max(LEAST_SHARPNESS, float(variance) - ROUNDING)
+
+
+def _sides(record: Record, content: bytes, width: int, height: int) -> tuple[int, int]:
+    """Width and height of the upright photo, or of the box; `width` and `height` if its header does not tell."""
+    box = record.box
+    if box is not None and not box.relative:
+        return round(box.width), round(box.height)
+    if content:
+        with suppress(Exception):  # the decoder has read it without its damaged metadata
+            width, height = opened(content).size
+            if (orientation_in(content) or 1) >= 5:
+                width, height = height, width
+        if box is not None:
+            return max(1, round(box.width * width)), max(1, round(box.height * height))
+    return width, height
+
+
+def _taken(content: bytes) -> bytes:
+    """Date and time in the EXIF, or empty."""
+    if b"xif" not in content[:_HEAD].replace(b"EXIF", b"Exif") and content[:2] not in (b"II", b"MM"):
+        return b""
+    found = None
+    with suppress(Exception):  # damaged EXIF is no EXIF
+        exif = opened(content).getexif()
+        found = exif.get_ifd(_EXIF_IFD).get(_TAKEN) or exif.get(_MODIFIED)
+    text = found.strip() if isinstance(found, str) else ""
+    return text.encode("ascii", "ignore")[:20].strip(b"\0 ")
