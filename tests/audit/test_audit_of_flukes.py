@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
 from planted import audited, saved, versions
+
 from siamesekit.audit.copies import NEAR_COPY, SAME_BYTES
 from siamesekit.data.records import Record
 

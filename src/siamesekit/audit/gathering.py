@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from threading import local
 from typing import Self
 
 from PIL import Image
@@ -47,6 +48,7 @@ class Gathering:
         self.facts: dict[str, PhotoFacts] = {}
         self.unreadable: dict[str, UnusablePhoto] = {}
         self._cache = FactsCache()
+        self._last = local()
 
     def __enter__(self) -> Self:
         return self
@@ -56,13 +58,15 @@ class Gathering:
 
     def __call__(self, record: Record, content: bytes, photo: Image.Image, edges: Edges) -> None:
         """Take the facts of a decoded photo from the cache, or measure them."""
-        key = self._key(record, content)
+        digest = self._digest(content)
+        key = self._cache.key(digest, record.box, self.size) if digest else b""
         facts = self._cache.read(key) if key else None
         if facts is None:
-            facts = measure(record, content, photo, edges)
+            facts = measure(record, content, photo, edges, digest)
             if key:
                 self._cache.keep(key, facts)
         self.facts[record.name] = facts
+        self._last.content = None
 
     def begin(self, records: Sequence[Record], skipped: Sequence[str]) -> None:
         """Take the records of the data set, and messages on files that its reader skips."""
@@ -89,13 +93,19 @@ class Gathering:
                 read_square(record, self.size, "squash", self)
                 return
             with content_of(record.source, record.root) as content:
-                known = self._cache.read(self._key(record, content))
+                known = self._cache.read(self._cache.key(self._digest(content), record.box, self.size))
                 if known is not None:
                     self.facts[record.name] = known
                 else:
                     look_at_content(record, content, self.size, self)
         except UnreadableError as error:
             self.unreadable[record.name] = UnusablePhoto(record.name, *error.args)
+        finally:
+            self._last.content = None
 
-    def _key(self, record: Record, content: bytes) -> bytes:
-        return self._cache.key(digest_of(content), record.box, self.size) if content else b""
+    def _digest(self, content: bytes) -> bytes:
+        """The digest of a content, computed once as long as this thread asks for the same one."""
+        last: tuple[bytes, bytes] | None = getattr(self._last, "content", None)
+        if last is None or last[0] is not content:
+            last = self._last.content = content, digest_of(content)
+        return last[1]
