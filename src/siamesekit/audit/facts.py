@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from dataclasses import astuple, dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Self
 
 import numpy as np
@@ -91,10 +91,12 @@ class PhotoFacts:
 
 def digest_of(content: bytes) -> bytes:
     """A digest of a file's content; empty for no content."""
-    return blake2b(content, digest_size=_DIGEST).digest() if content else b""
+    return sha256(content).digest()[:_DIGEST] if content else b""
 
 
-def measure(record: Record, content: bytes, photo: Image.Image, edges: Edges) -> PhotoFacts:
+def measure(
+    record: Record, content: bytes, photo: Image.Image, edges: Edges, digest: bytes | None = None
+) -> PhotoFacts:
     """Measure a decoded photo, upright RGB and cropped to the record's box, between edges of the image.
 
     Args:
@@ -102,6 +104,7 @@ def measure(record: Record, content: bytes, photo: Image.Image, edges: Edges) ->
         content: content of its file; empty for a photo without a file.
         photo: decoded image, perhaps at a reduced scale.
         edges: edges of the photo in the image.
+        digest: `digest_of` the content, if it is known.
     """
     width, height = edges[2] - edges[0], edges[3] - edges[1]
     scale = min(1.0, SIDE / max(width, height))
@@ -113,7 +116,7 @@ def measure(record: Record, content: bytes, photo: Image.Image, edges: Edges) ->
     low, high = np.searchsorted(np.cumsum(grey.histogram()), np.array([0.05, 0.95]) * values.size)
     channels = np.split(np.array(small.histogram()), 3)
     return PhotoFacts(
-        file=digest_of(content),
+        file=digest_of(content) if digest is None else digest,
         picture=digest_of(repr(sides).encode() + small.tobytes()),
         file_bytes=len(content),
         **dict(zip(("width", "height"), _sides(record, content, round(width), round(height)), strict=True)),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from threading import local
 from typing import Self
 
 from PIL import Image
@@ -50,6 +51,7 @@ class Gathering:
         self.unreadable: dict[str, UnusablePhoto] = {}
         self.reading = PLAIN
         self._cache = FactsCache()
+        self._last = local()
 
     def __enter__(self) -> Self:
         return self
@@ -59,13 +61,15 @@ class Gathering:
 
     def __call__(self, record: Record, content: bytes, photo: Image.Image, edges: Edges) -> None:
         """Take the facts of a decoded photo from the cache, or measure them."""
-        key = self._key(record, content)
+        digest = self._digest(content)
+        key = self._cache.key(digest, record.box, self.size, self.reading) if digest else b""
         facts = self._cache.read(key) if key else None
         if facts is None:
-            facts = measure(record, content, photo, edges)
+            facts = measure(record, content, photo, edges, digest)
             if key:
                 self._cache.keep(key, facts)
         self.facts[record.name] = facts
+        self._last.content = None
 
     def begin(self, records: Sequence[Record], skipped: Sequence[str]) -> None:
         """Take the records of the data set, and messages on files that its reader skips."""
@@ -92,13 +96,19 @@ class Gathering:
                 read_square(record, self.size, "squash", self.reading, look=self)
                 return
             with content_of(record.source, record.root) as content:
-                known = self._cache.read(self._key(record, content))
+                known = self._cache.read(self._cache.key(self._digest(content), record.box, self.size, self.reading))
                 if known is not None:
                     self.facts[record.name] = known
                 else:
                     look_at_content(record, content, self.size, self, self.reading)
         except UnreadableError as error:
             self.unreadable[record.name] = UnusablePhoto(record.name, *error.args)
+        finally:
+            self._last.content = None
 
-    def _key(self, record: Record, content: bytes) -> bytes:
-        return self._cache.key(digest_of(content), record.box, self.size, self.reading) if content else b""
+    def _digest(self, content: bytes) -> bytes:
+        """The digest of a content, computed once as long as this thread asks for the same one."""
+        last: tuple[bytes, bytes] | None = getattr(self._last, "content", None)
+        if last is None or last[0] is not content:
+            last = self._last.content = content, digest_of(content)
+        return last[1]

@@ -42,6 +42,8 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
     registry: ClassVar[Registry | None] = None
     component_key: ClassVar[str] = "name"
+    sparse: ClassVar[bool] = False
+    """Whether a config that is written has only those keys of the table that differ from their defaults."""
 
 
 class ComponentTable(Table):
@@ -295,32 +297,33 @@ class AcceptTable(Table):
     Each key is a kind of finding. Its values are names of photos or individuals; `*` stands for any characters.
     """
 
-    unreadable: tuple[str, ...] | None = None
-    copy_of_another_individual: tuple[str, ...] | None = None
-    near_copy_of_another_individual: tuple[str, ...] | None = None
-    copy_across_split: tuple[str, ...] | None = None
-    near_copy_across_split: tuple[str, ...] | None = None
-    burst_across_split: tuple[str, ...] | None = None
-    exact_copy: tuple[str, ...] | None = None
-    near_copy: tuple[str, ...] | None = None
-    mislabelled: tuple[str, ...] | None = None
-    one_individual_two_names: tuple[str, ...] | None = None
-    similar_names: tuple[str, ...] | None = None
-    no_name: tuple[str, ...] | None = None
-    one_colour: tuple[str, ...] | None = None
-    few_grey_levels: tuple[str, ...] | None = None
-    tiny: tuple[str, ...] | None = None
-    dark: tuple[str, ...] | None = None
-    bright: tuple[str, ...] | None = None
-    blurred: tuple[str, ...] | None = None
-    extreme_shape: tuple[str, ...] | None = None
-    few_photos: tuple[str, ...] | None = None
-    oversized: tuple[str, ...] | None = None
-    skipped_files: tuple[str, ...] | None = None
+    sparse = True
+    unreadable: tuple[str, ...] = ()
+    copy_of_another_individual: tuple[str, ...] = ()
+    near_copy_of_another_individual: tuple[str, ...] = ()
+    copy_across_split: tuple[str, ...] = ()
+    near_copy_across_split: tuple[str, ...] = ()
+    burst_across_split: tuple[str, ...] = ()
+    exact_copy: tuple[str, ...] = ()
+    near_copy: tuple[str, ...] = ()
+    mislabelled: tuple[str, ...] = ()
+    one_individual_two_names: tuple[str, ...] = ()
+    similar_names: tuple[str, ...] = ()
+    no_name: tuple[str, ...] = ()
+    one_colour: tuple[str, ...] = ()
+    few_grey_levels: tuple[str, ...] = ()
+    tiny: tuple[str, ...] = ()
+    dark: tuple[str, ...] = ()
+    bright: tuple[str, ...] = ()
+    blurred: tuple[str, ...] = ()
+    extreme_shape: tuple[str, ...] = ()
+    few_photos: tuple[str, ...] = ()
+    oversized: tuple[str, ...] = ()
+    skipped_files: tuple[str, ...] = ()
 
     def patterns(self) -> dict[str, tuple[str, ...]]:
         """The accepted names by kind."""
-        return {kind: getattr(self, kind) or () for kind in type(self).model_fields}
+        return {kind: getattr(self, kind) for kind in type(self).model_fields}
 
 
 class CheckTable(Table):
@@ -454,7 +457,7 @@ def _plain(table: Table) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for key in type(table).model_fields:
         value = getattr(table, key)
-        if key == "options" or value is None:
+        if key == "options" or value is None or (table.sparse and value == type(table).model_fields[key].default):
             continue
         (nested if isinstance(value, Table) else own)[key] = _plain(value) if isinstance(value, Table) else value
     return {**own, **getattr(table, "options", {}), **nested}

@@ -23,9 +23,9 @@ from siamesekit.config.tables import NESTED_TABLES, TABLES
 from siamesekit.errors import UserError
 
 NAMES = [
-    "data", "data.stand_in", "split", "augmentation", "encoder", "encoder.head", "encoder.stand_in", "projection",
-    "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule", "train", "evaluation", "report",
-    "save",
+    "data", "data.stand_in", "check", "check.accept", "split", "augmentation", "encoder", "encoder.head",
+    "encoder.stand_in", "projection", "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule",
+    "train", "evaluation", "report", "save",
 ]  # fmt: skip
 WHOLE = """
 [data]
