@@ -50,7 +50,7 @@ def test_an_unreadable_photo_has_the_decoders_reason(tmp_path: Path) -> None:
     file = tmp_path / "w" / "1.jpg"
     file.write_bytes(file.read_bytes()[:-2000])
     [found] = [each for each in audited(records).findings if each.kind == "unreadable"]
-    assert found.file == "w/1.jpg" and "truncated" in found.what
+    assert found.file == "w/1.jpg" and "premature end" in found.what
     with pytest.raises(UnreadableError) as refused:
         decode(file)
     assert found.severity == "serious" and (found.what, found.mend) == refused.value.args

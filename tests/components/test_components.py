@@ -672,11 +672,16 @@ NESTED = {"distance": "manhattan", "loss": "contrastive", "miner": "batch-hard",
           "regularizer": "pml/lp", "augmentation": "crop"}  # fmt: skip
 """For an option that is a component, one that is not its default."""
 OWN = [component for component in SHIPPED if "/" not in component.name]
+STORES_FOLDER = tempfile.TemporaryDirectory()
+"""Has a folder for each store; it is removed at the end."""
 
 
 def runtime_of(component: Component) -> dict[str, Any]:
     """The runtime values that the component takes."""
     values = RUNTIME | {"params": [nn.Parameter(torch.zeros(2))]}
+    if component.kind == "store":
+        folder = Path(tempfile.mkdtemp(dir=STORES_FOLDER.name))
+        values |= {"folder": folder, "collection": "rows", "dimensions": 4, "distance": "euclidean"}
     return {p.name: values[p.name] for p in component.runtime if p.name not in ("model", "options")}
 
 

@@ -18,7 +18,7 @@ from helpers import encoded, written
 from siamesekit.data.deep_photos import FEW_LEVELS
 from siamesekit.data.depth_range import with_range
 from siamesekit.data.images import pixels_of_content, read_square
-from siamesekit.data.loading import load_usable
+from siamesekit.data.loading import Decoding, load_usable
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Record
@@ -157,9 +157,9 @@ def test_the_range_of_a_set_is_that_of_its_photos_of_more_than_8_bits(tmp_path: 
 def test_two_photos_on_one_scale_keep_their_difference(tmp_path: Path) -> None:
     photos = records(tmp_path, {"a.png": as_png(THERMAL), "b.png": as_png(THERMAL + np.uint16(900))})
     reading = with_range(Reading("set"), photos)
-    images = load_usable(photos, 32, reading=reading).images.float()
+    images = load_usable(photos, 32, decoding=Decoding(reading)).images.float()
     assert images[1].mean() - images[0].mean() > 80
-    alone = load_usable(photos, 32, reading=PHOTO).images.float()
+    alone = load_usable(photos, 32, decoding=Decoding(PHOTO)).images.float()
     assert abs(alone[1].mean() - alone[0].mean()) < 1
 
 

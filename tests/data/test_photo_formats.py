@@ -113,7 +113,7 @@ def test_general_brands_are_told_by_the_compatible_ones() -> None:
 
 def test_skipped_files_are_told_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_formats, "HEIF_IS_READ", False)
-    (line,) = PassedOver({".HEIC": 3, ".NEF": 2, ".txt": 1}, {}, 0).sentences()
+    (line,) = PassedOver({".HEIC": 3, ".NEF": 2, ".txt": 1}, {}).sentences()
     assert line == (
         "6 files skipped: 3 .HEIC, 2 .NEF, 1 .txt; only files with the suffix of a photo are read; "
         ".HEIC: a HEIC photo, to read it: pip install 'siamesekit[heif]'; .NEF: a camera's raw file, develop it to "

@@ -88,7 +88,7 @@ def test_a_split_that_is_refused_leaves_an_audit(config: Path, told: Told) -> No
 
 def test_a_folder_alone_is_audited(config: Path, told: Told) -> None:
     copy(config, "w5/0.png", "w4/9.png")
-    (config.parent / "photos" / "w4" / "note.heic").write_bytes(b"x")
+    (config.parent / "photos" / "w4" / "note.nef").write_bytes(b"x")
     found = check_folder(config.parent / "photos", None, told)
     counts = found.audit.counts()
     assert counts["copy_of_another_individual"] == 2 and counts["skipped_files"] == 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from conftest import LoadConfig, Told, write_photos
-from siamesekit.data.records import Record
+from siamesekit.data import reading
+from siamesekit.data.records import Record, Records
 from siamesekit.errors import DataError
-from siamesekit.experiment import dataset
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.experiment.running import check
 from siamesekit.experiment.split_file import split_of
@@ -23,16 +23,16 @@ WORDS = ["train", "train", "val", "test"]
 def columns(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
     """Attributes that the reader gives to photos, by the end of their names."""
     given: dict[str, dict[str, str]] = {}
-    build = dataset.READERS.build
+    build = reading.READERS.build
 
-    def with_columns(*args: object, **kwargs: object) -> list[Record]:
+    def with_columns(*args: object, **kwargs: object) -> Records:
         found = []
         for record in build(*args, **kwargs):  # type: ignore[arg-type]
             said = {key: value for end, row in given.items() if record.name.endswith(end) for key, value in row.items()}
             found.append(Record(record.name, record.individual, record.source, attributes=said))
-        return found
+        return Records(found)
 
-    monkeypatch.setattr(dataset.READERS, "build", with_columns)
+    monkeypatch.setattr(reading.READERS, "build", with_columns)
     return given
 
 

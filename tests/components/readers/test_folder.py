@@ -205,7 +205,7 @@ def test_folders_of_nobody_are_kept_without_a_name_and_told(tmp_path: Path) -> N
 
 
 def test_individuals_are_left_out_by_name_and_counted(tmp_path: Path) -> None:
-    root = touched(tmp_path, "ann/1.jpg", "new_whale/1.jpg", "new_whale/2.jpg", "new_whale/3.heic")
+    root = touched(tmp_path, "ann/1.jpg", "new_whale/1.jpg", "new_whale/2.jpg", "new_whale/3.nef")
     records = read_folder(root, leave_out=("new_whale",))
     assert [record.name for record in records] == ["ann/1.jpg"]
     assert isinstance(records, Records)
