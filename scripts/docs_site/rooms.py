@@ -6,6 +6,7 @@ import ast
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from itertools import dropwhile
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Module:
     line: str
 
 
+@cache
 def rooms() -> tuple[str, ...]:
     """`ROOMS` of `tests/house/test_rooms.py`, from the ground up.
 
@@ -51,6 +53,7 @@ def folders() -> list[str]:
     return [room for room in rooms() if (PACKAGE / room).is_dir()]
 
 
+@cache
 def modules() -> list[Module]:
     """All modules, by room and name.
 
@@ -61,7 +64,7 @@ def modules() -> list[Module]:
     for file in sorted(PACKAGE.rglob("*.py")):
         name = _name(file)
         room = name.partition(".")[0]
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        doc = ast.get_docstring(_tree(file))
         if name and room not in rooms():
             raise LookupError(f"{name} is in none of the rooms of {RULE}")
         if not doc:
@@ -107,7 +110,7 @@ def imports() -> Counter[tuple[str, str]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         room = _name(file).partition(".")[0]
         targets = set()
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(_tree(file)):
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
@@ -154,6 +157,12 @@ def house_drawing() -> str:
         f'<text x="16" y="{total - 18}" fill="#808080">used by all</text>',
     ]
     return "".join([*parts, "</svg>"])
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    """The syntax tree of a module, which is parsed once."""
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _name(file: Path) -> str:
