@@ -84,7 +84,7 @@ class PhotoListing:
 
     def notes(self) -> list[str]:
         """A message on photos that the table spells otherwise than the disk."""
-        told = [f"{count} {_TOLD[way]}" for way, count in self.respelled.items()]
+        told = [f"{self.respelled[way]} {words}" for way, words in _TOLD.items() if self.respelled[way]]
         return [f"photos found although the table spells them otherwise: {', '.join(told)}"] if told else []
 
     def _on_windows(self, photo: str) -> tuple[str, bool]:

@@ -58,7 +58,7 @@ class LanceDB:
         dimensions: int,
         distance: Distance,
     ) -> None:
-        self.place = uri or str(folder)
+        self.uri, self.place = uri, uri or str(folder)
         self.exact, self.probes = exact, probes
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
         self.metric = METRICS[ranking_of(distance, "lancedb")]
