@@ -37,6 +37,7 @@ PAGES = {
 }
 SHORT = ["train.epochs=1", "evaluation.bootstrap=100"]
 OVERRIDES = {
+    "photos": [],
     "config.toml": [*SHORT, "encoder.name=timm/test_resnet", "encoder.train_from=layer4", "data.size=32"],
     "examples/whales/config.toml": [
         *SHORT, "data.size=32", "encoder.name=timm/test_resnet", "encoder.train_from=layer4", "split.train=0.7",

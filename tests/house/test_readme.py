@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> None:
     shown = commands("README.md", "siamesekit")
     assert [command.split()[1] for command in shown] == [
-        "init", "check", "run", "compare", "embed", "enrol", "search", "match", "evaluate",
+        "init", "check", "run", "compare", "embed", "enrol", "search", "match", "report", "evaluate",
     ]  # fmt: skip
     for command in shown:
         done = called(command, folder)

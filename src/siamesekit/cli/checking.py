@@ -41,15 +41,20 @@ class Asked:
         Raises:
             UserError: a file cannot be written, or two models are named.
         """
-        from siamesekit.audit.page import check_page
-        from siamesekit.audit.quarantine_file import check_quarantine
-        from siamesekit.audit.tables import check_table
-
         if self.run is not None and self.encoder is not None:
             raise UserError("--run and --encoder each name a model: give one of them")
-        for path, refuse in ((self.html, check_page), (self.table, check_table), (self.quarantine, check_quarantine)):
-            if path is not None:
-                refuse(path)
+        if self.html is not None:
+            from siamesekit.audit.page import check_page
+
+            check_page(self.html)
+        if self.table is not None:
+            from siamesekit.audit.tables import check_table
+
+            check_table(self.table)
+        if self.quarantine is not None:
+            from siamesekit.audit.quarantine_file import check_quarantine
+
+            check_quarantine(self.quarantine)
 
 
 def checked(

@@ -127,7 +127,7 @@ def audit_table(audit: Audit) -> Table:
     table.columns[0].no_wrap = True
     for kind, count in audit.counts().items():
         mine = [finding for finding in audit.findings if finding.kind == kind]
-        names = list(dict.fromkeys(each.file or each.individual or each.what for each in mine))
+        names = list(dict.fromkeys(each.file or each.individual or "told above" for each in mine))
         shown = "\n".join(map(printable, first_lines(names, SHOWN_FILES)))
         style = SEVERITY_STYLES[KINDS[kind].severity]
         table.add_row(Text(in_words(kind), style=style), f"{count:,}", Text(shown), Text(KINDS[kind].mend))

@@ -120,6 +120,8 @@ def check_folder(
     name, options = reader_options(photos, reader, overrides)
     with plugins_named(), Gathering() as gathering:
         records = read_photos(name, options, skip_bad=True)
+        for note in records.notes:
+            progress.say(note)
         gathering.begin(records, records.notes)
         gathering.read(progress)
     settings = AuditSettings(skipped=gathering.skipped)

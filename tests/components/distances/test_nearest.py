@@ -16,6 +16,7 @@ from torch import Tensor
 import peak_memory
 from oracles import nearest_by_sort
 from siamesekit.components.distances import nearest as retrieval
+from siamesekit.components.distances import scan
 from siamesekit.components.distances.cosine import Cosine
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.distances.dot import Dot
@@ -113,8 +114,9 @@ def test_chunks_do_not_matter_to_the_last_bit(case: str, bf16: bool, monkeypatch
     own = torch.arange(len(embeddings))
     expected = by_sort(embeddings, embeddings, 9, Euclidean(), own)
     for columns, block, pairs, memory in ((64, 8, 100, 1), (100, 32, 7, 10_000), (1000, 4, 1, 200_000)):
-        for constant, value in (("COLUMNS", columns), ("BLOCK", block), ("VALUES", 8 * pairs), ("PREPARED", 2 * pairs)):
+        for constant, value in (("COLUMNS", columns), ("BLOCK", block), ("VALUES", 8 * pairs)):
             monkeypatch.setattr(retrieval, constant, value)
+        monkeypatch.setattr(scan, "PREPARED", 2 * pairs)
         assert_equal(nearest(embeddings, embeddings, 9, Euclidean(), own, bf16=bf16, memory=memory), expected)
 
 
