@@ -36,7 +36,6 @@ from siamesekit.cli.completion import components, encoders, families, kinds, mat
 from siamesekit.cli.screen import news_only, open_screens
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
-from siamesekit.config.reader_choice import READER_OF as TABLES_OF_PHOTOS
 from siamesekit.data.decoder_warnings import silence_decoders
 from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError
 from siamesekit.files.run_files import CONFIG
@@ -235,10 +234,11 @@ def check(
     with Shell(debug, quiet=as_json) as shell:
         overrides = with_links(overrides, follow_links)
         from siamesekit.cli.checking import Asked, checked, write_files
+        from siamesekit.config.reader_choice import READER_OF
 
         asked = Asked(html, table, quarantine, model, encoder)
         asked.refuse()
-        is_config = what.is_file() and what.suffix.lower() not in TABLES_OF_PHOTOS
+        is_config = what.is_file() and what.suffix.lower() not in READER_OF
         if is_config or (what.is_dir() and (what / CONFIG).is_file()) or not what.exists():
             config = _loaded(what, overrides, "check")
         else:
