@@ -136,3 +136,14 @@ def test_candidates_are_those_of_a_plain_count(monkeypatch: pytest.MonkeyPatch) 
     fewest = candidates(bits, different=5, most=10)
     kept = sorted(int((bits[a] != bits[b]).sum()) for a, b in fewest.tolist())
     assert kept == sorted(int((bits[a] != bits[b]).sum()) for a, b in expected)[:10]
+
+
+def test_photos_smaller_than_a_thumbnail_are_no_near_copies(tmp_path: Path) -> None:
+    """Scans of digits are often alike without being copies; equal bytes are copies at any size."""
+    records = []
+    for side in (24, 48):
+        plain = scene(3, side, side)
+        for place, picture in enumerate((plain, plain.point(lambda value: min(255, value + 2)))):
+            records.append(saved(picture, tmp_path, f"w{side}/{place}.png"))
+    pairs = {(each.file, *each.others) for each in audited(records).findings if "copy" in each.kind}
+    assert pairs == {("w48/1.png", "w48/0.png")}

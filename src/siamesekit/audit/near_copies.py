@@ -23,7 +23,7 @@ DIFFERENT_BITS = 38
 """Most bits of 128 in which the hashes of near-copies differ."""
 NEAR = 0.96
 """Correlation of the aligned thumbnails from which two photos are near-copies."""
-MOST_CANDIDATES = 50_000
+MOST_CANDIDATES = 10_000
 """Most candidates whose thumbnails are compared: those of the most similar hashes."""
 BLOCK = 2048
 """Photos whose hashes are compared together."""
@@ -38,13 +38,19 @@ class NearPair(NamedTuple):
 
 
 def near_pairs(facts: Sequence[PhotoFacts], more: Sequence[tuple[int, int]] = ()) -> list[NearPair]:
-    """Pairs of near-copies among N photos, without photos of nearly one colour.
+    """Pairs of near-copies among N photos, without photos of nearly one colour, or of fewer pixels than a thumbnail.
+
+    Photos that small, such as scans of digits, are often alike without being copies.
 
     Args:
         facts: facts of the photos.
         more: pairs of places that are compared whatever their hashes.
     """
-    shown = [number for number, each in enumerate(facts) if each.contrast > ONE_COLOUR]
+    shown = [
+        number
+        for number, each in enumerate(facts)
+        if each.contrast > ONE_COLOUR and min(each.width, each.height) >= THUMBNAIL
+    ]
     if len(shown) < 2:
         return []
     pairs = candidates(_bits([facts[number].hash for number in shown]))
