@@ -55,3 +55,18 @@ def test_copies_of_drawn_flukes_are_found_and_nothing_else(
         assert recall >= (1.0 if how == SAME_BYTES else 0.95) and precision >= (1.0 if how == SAME_BYTES else 0.95)
     assert found.counts()["copy_across_split"] == PLANTED
     sys.modules.pop("flukes")
+
+
+@pytest.mark.slow
+def test_the_drawn_photos_of_the_first_example_are_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `examples/whales/config.toml` draws them: 50 individuals with 10 photos, all much alike."""
+    monkeypatch.syspath_prepend(str(FLUKES))
+    from flukes import draw_photo
+
+    records = [
+        saved(Image.fromarray(draw_photo(5, whale, photo, 0.25)), tmp_path, f"whale{whale}/{photo}.png")
+        for whale in range(50)
+        for photo in range(10)
+    ]
+    assert audited(records).counts() == {}
+    sys.modules.pop("flukes")
