@@ -67,17 +67,17 @@ def near_pairs(facts: Sequence[PhotoFacts], more: Sequence[tuple[int, int]] = ()
         pairs = torch.cat([pairs, torch.tensor(added, dtype=torch.int64).reshape(-1, 2)]).unique(dim=0)
     thumbnails = np.frombuffer(b"".join(facts[number].thumbnail for number in shown), np.uint8)
     pictures = torch.from_numpy(thumbnails.reshape(-1, THUMBNAIL, THUMBNAIL).copy())
-    parts = [
-        aligned_correlation(*(pictures[column].float() / 255 for column in some.T), NEAR_AMONG_ALIKE)
-        for some in pairs.split(BLOCK)
-    ]
+    parts = []
+    for some in pairs.split(BLOCK):
+        first, second = (pictures[column].float() / 255 for column in some.T)
+        parts.append(aligned_correlation(first, second, NEAR_AMONG_ALIKE))
     alike = torch.cat(parts) if parts else torch.zeros(0)
     by_chance = int((alike < NEAR).sum())
     look_alike = by_chance >= max(FEWEST_ALIKE, ALIKE * len(shown) * (len(shown) - 1) / 2)
     near = alike >= (NEAR_AMONG_ALIKE if look_alike else NEAR)
     return [
-        NearPair(shown[first], shown[second], float(value))
-        for (first, second), value in zip(pairs[near].tolist(), alike[near], strict=True)
+        NearPair(shown[one], shown[other], float(value))
+        for (one, other), value in zip(pairs[near].tolist(), alike[near], strict=True)
     ]
 
 
