@@ -124,7 +124,8 @@ def audit(
     order = {kind: number for number, kind in enumerate(KINDS)}
     found.sort(key=lambda finding: order[finding.kind])
     left = [finding for finding in found if not is_accepted(finding, settings.accept)]
-    counts = Counter(finding.kind for finding in found if is_accepted(finding, settings.accept))
+    counts = Counter(finding.kind for finding in found)
+    counts.subtract(finding.kind for finding in left)
     return Audit(len(records), tuple(left), {kind: counts[kind] for kind in KINDS if counts[kind]}, copies)
 
 

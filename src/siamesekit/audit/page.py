@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+import numpy as np
 from PIL import Image
 
 from siamesekit._version import __version__
@@ -21,9 +20,9 @@ from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
-from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_unwritable
+from siamesekit.report.pictures import data_uri
 from siamesekit.wording import printable
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -41,9 +40,7 @@ def check_page(path: Path) -> None:
     Raises:
         OutputError: the folder is missing, or the file holds something else.
     """
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
-    refuse_what_is_not_ours(path, "the page of a check", _is_page)
+    refuse_unwritable(path, "the page of a check", _PAGE.read_bytes().partition(b"$title")[0])
 
 
 def write_page(path: Path, title: str, audit: Audit, records: Sequence[Record]) -> None:
@@ -120,18 +117,8 @@ def picture(record: Record) -> str:
 
     with suppress(UnreadableError):
         read_square(record, DECODED_FOR, "squash", FOR_PICTURES, look=look)
-    if not found:
-        return ""
-    buffer = io.BytesIO()
-    found[-1].save(buffer, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_uri(np.asarray(found[-1]), LONGEST, QUALITY) if found else ""
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
-
-
-def _is_page(path: Path) -> bool:
-    beginning = _PAGE.read_bytes().partition(b"$title")[0]
-    with path.open("rb") as file:
-        return file.read(len(beginning)) == beginning

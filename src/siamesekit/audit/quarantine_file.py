@@ -8,9 +8,8 @@ from pathlib import Path
 
 from siamesekit.audit.finding import KINDS, Finding, in_words
 from siamesekit.data.quarantine import HEADER, names_in
-from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_unwritable
 
 
 def check_quarantine(path: Path) -> None:
@@ -19,9 +18,7 @@ def check_quarantine(path: Path) -> None:
     Raises:
         OutputError: the folder is missing, or the file holds something else.
     """
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
-    refuse_what_is_not_ours(path, "a list of photos in quarantine", _is_list)
+    refuse_unwritable(path, "a list of photos in quarantine", HEADER.encode())
 
 
 def write_quarantine(path: Path, findings: Sequence[Finding]) -> int:
@@ -55,8 +52,3 @@ def _line(name: str) -> str:
     """A name on a line of its own; in JSON's form if it would be read as something else."""
     plain = name.isprintable() and name == name.strip() and name[0] not in '#"'
     return name if plain else json.dumps(name)
-
-
-def _is_list(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(HEADER)) == HEADER.encode()

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from siamesekit.artifact.embedding_files import spreadsheet_cell
 from siamesekit.audit.finding import Finding
-from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_unwritable
 
 COLUMNS = ("finding", "severity", "photo", "individual", "what", "why it matters", "what to do", "others")
 HEADER = ",".join(COLUMNS)
@@ -23,9 +22,7 @@ def check_table(path: Path) -> None:
     Raises:
         OutputError: the folder is missing, or the file holds something else.
     """
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
-    refuse_what_is_not_ours(path, "a table of findings", _is_table)
+    refuse_unwritable(path, "a table of findings", HEADER.encode())
 
 
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
@@ -41,8 +38,3 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
         texts = (each.kind, each.severity, each.file, each.individual, each.what, each.why, each.mend)
         rows.writerow([*map(spreadsheet_cell, texts), spreadsheet_cell(" | ".join(each.others))])
     write_atomic(path, output.getvalue().encode(errors="surrogateescape"))
-
-
-def _is_table(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(HEADER)) == HEADER.encode()

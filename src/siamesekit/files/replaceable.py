@@ -39,6 +39,27 @@ def refuse_what_is_not_ours(path: Path, what: str, is_ours: Callable[[Path], boo
     raise OutputError(f"{shown} exists and holds something other than {what}: it is not replaced; choose another file")
 
 
+def refuse_unwritable(path: Path, what: str, beginning: bytes) -> None:
+    """Check, before any work, that a file can be written.
+
+    Args:
+        path: path of the file to write.
+        what: content of the file, for the message.
+        beginning: how earlier output of the same kind begins, which may be replaced.
+
+    Raises:
+        OutputError: the folder is missing, or the file holds something else.
+    """
+
+    def is_ours(file: Path) -> bool:
+        with file.open("rb") as opened:
+            return opened.read(len(beginning)) == beginning
+
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+    refuse_what_is_not_ours(path, what, is_ours)
+
+
 def is_schema(path: Path) -> bool:
     """Whether a plain file is the JSON Schema of a config."""
     value = json.loads(path.read_text(encoding="utf-8"))

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siamesekit.artifact.embedding_files import spreadsheet_cell
-from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_unwritable
 from siamesekit.gallery.search import Answer
 
 COLUMNS = (
@@ -27,9 +26,7 @@ def check_table(path: Path) -> None:
     Raises:
         OutputError: the folder is missing, or the file holds something else.
     """
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
-    refuse_what_is_not_ours(path, "answers of a search", _is_table)
+    refuse_unwritable(path, "answers of a search", HEADER.encode())
 
 
 def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
@@ -66,8 +63,3 @@ def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
 
 def _cell(probability: float | None) -> str:
     return "" if probability is None else f"{probability:.6g}"
-
-
-def _is_table(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(HEADER)) == HEADER.encode()

@@ -7,7 +7,7 @@ augmentation 'my-views' of mine.py fails in MyViews.__call__ at line 12: TypeErr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -36,6 +36,24 @@ def called(component: Component) -> str:
     if is_own(component):
         return named
     return f"{named} of {place_of(component.origin)}"
+
+
+def refuse_without(made: object, component: Component, methods: Sequence[str], expected: str) -> None:
+    """Refuse the result of a plugin's component that is a class, or lacks a method.
+
+    Args:
+        made: the result.
+        component: the component that built it.
+        methods: names of the methods.
+        expected: what it should be, for the message.
+
+    Raises:
+        PluginError: it is a class, or lacks one of them.
+    """
+    missing = [name for name in methods if not callable(getattr(made, name, None))]
+    if isinstance(made, type) or missing:
+        lacks = f", which has no method {missing[0]!r}" if missing else ""
+        raise PluginError(f"{called(component)} gives {given(made)}{lacks}; expected {expected}")
 
 
 def place_of(origin: str) -> str:

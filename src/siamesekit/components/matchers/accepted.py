@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from siamesekit.components.matchers.matcher import Keypoints, Matcher, PointMatches
 from siamesekit.errors import PluginError
 from siamesekit.registry.component import Component
-from siamesekit.registry.component_faults import called, given, naming
+from siamesekit.registry.component_faults import called, given, naming, refuse_without
 
 
 def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> PluginMatcher:
@@ -25,13 +25,8 @@ def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> Plu
     Raises:
         PluginError: it lacks one of them.
     """
-    missing = [name for name in ("describe", "match") if not callable(getattr(made, name, None))]
-    if isinstance(made, type) or missing:
-        lacks = f", which has no method {missing[0]!r}" if missing else ""
-        raise PluginError(
-            f"{called(component)} gives {given(made)}{lacks}; expected a matcher: an object with the methods describe "
-            "and match"
-        )
+    expected = "a matcher: an object with the methods describe and match"
+    refuse_without(made, component, ("describe", "match"), expected)
     return PluginMatcher(made, component)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from siamesekit.components.stores.store import Embeddings, Found, Ids, Store
 from siamesekit.errors import PluginError
 from siamesekit.registry.component import Component
-from siamesekit.registry.component_faults import called, given, naming
+from siamesekit.registry.component_faults import called, given, naming, refuse_without
 
 METHODS = ("add", "remove", "ids", "count", "search", "close", "drop")
 
@@ -26,13 +26,7 @@ def accepted(made: Any, component: Component, runtime: Mapping[str, Any]) -> Plu
     Raises:
         PluginError: it lacks one of them.
     """
-    missing = [name for name in METHODS if not callable(getattr(made, name, None))]
-    if isinstance(made, type) or missing:
-        lacks = f", which has no method {missing[0]!r}" if missing else ""
-        raise PluginError(
-            f"{called(component)} gives {given(made)}{lacks}; expected a store: an object with the methods "
-            f"{', '.join(METHODS)}"
-        )
+    refuse_without(made, component, METHODS, f"a store: an object with the methods {', '.join(METHODS)}")
     return PluginStore(made, component)
 
 
