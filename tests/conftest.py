@@ -254,6 +254,19 @@ POINT = {
 """An operating point whose verdicts are better than guessing."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Test files go to processes whole, those that look at the built site together: one builds it, none waits."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return "the site" if file in ("tests/docs/test_browser.py", "tests/docs/test_site.py") else file
+
+    return Files(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
 def telling(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run whose model ships a threshold: the finished run's is no better than guessing, and ships none.

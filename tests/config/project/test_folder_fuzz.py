@@ -171,7 +171,7 @@ def outcome(config: Config, skip_bad: bool) -> str:
         if sum(looked_at.counts.values()) != len(looked_at.records):
             return f"BAD counts {looked_at.counts}"
     except DataError as error:
-        if not str(error).isprintable():
+        if not str(error).replace("\n", "").isprintable():
             return f"BAD unprintable: {str(error)!r}"
     except Exception as error:
         return f"BAD survey: {type(error).__name__}: {error}"
