@@ -9,7 +9,8 @@ import pytest
 from conftest import LoadConfig, StopAt, Told, content, outcome, run_fp32
 from siamesekit.config import Config
 from siamesekit.errors import OutputError
-from siamesekit.experiment.resuming import spans_the_run
+from siamesekit.experiment.resuming import same_config, spans_the_run
+from siamesekit.experiment.run_folder import RunFolder
 from siamesekit.experiment.stopping import Stopped
 from siamesekit.registry import SCHEDULES
 
@@ -94,6 +95,23 @@ def test_a_run_that_has_not_trained_may_have_any_epochs(small_config: LoadConfig
         file.unlink()
     run_fp32(small_config(cosine, "train.epochs=2"), tmp_path / "run", resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_options_that_an_older_version_did_not_write_have_their_defaults(
+    small_config: LoadConfig, tmp_path: Path
+) -> None:
+    """A run that began before an update goes on after it."""
+    run_fp32(small_config("train.epochs=1"), tmp_path / "run")
+    file = tmp_path / "run" / "config.toml"
+    newer = ("fit", "singletons", "bootstrap", "average")
+    lines = file.read_text().splitlines()
+    kept = [line for line in lines if line.partition(" = ")[0] not in newer]
+    assert len(kept) == len(lines) - len(newer)
+    file.write_text("\n".join(kept))
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(OutputError, match=r"changed: data\.fit, evaluation\.bootstrap; change it back"):
+        same_config(small_config("train.epochs=1", "data.fit=crop"), folder)
+    same_config(small_config("train.epochs=1", "evaluation.bootstrap=1000"), folder)
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEDULES.names() if not name.endswith("/*")])

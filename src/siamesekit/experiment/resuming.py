@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siamesekit.components.schedules.schedule import Schedule
 from siamesekit.config import Config
-from siamesekit.errors import OutputError
+from siamesekit.config.loading import load_config
+from siamesekit.errors import ConfigError, OutputError
 from siamesekit.experiment.run_folder import RunFolder
-from siamesekit.files.run_files import PLUGINS
+from siamesekit.files.run_files import CONFIG, PLUGINS
 from siamesekit.progress import Progress
 from siamesekit.registry import SCHEDULES
 
@@ -67,8 +68,8 @@ def same_config(config: Config, folder: RunFolder) -> None:
     """
     if not folder.has_files():  # the run stopped before it wrote a config: nothing is trained yet
         return
-    began = folder.read_config()
     plugins = [f"{PLUGINS}/{plugin.path.name}" for plugin in config.plugins]
+    began = _with_newer_options(folder, plugins)
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
     began.pop("check", None)
     wanted.pop("check")
@@ -89,6 +90,18 @@ def same_config(config: Config, folder: RunFolder) -> None:
             f"--resume: the config has changed since the run in {folder.path} began; changed: {', '.join(changed)}; "
             "change it back, or start anew with --overwrite or another --out"
         )
+
+
+def _with_newer_options(folder: RunFolder, plugins: Sequence[str]) -> dict[str, Any]:
+    """The config of a run, with the defaults of options that the version which began it did not know."""
+    began = folder.read_config()
+    try:
+        read = load_config(folder.path / CONFIG, ["plugins=[]"])  # they are loaded already
+    except ConfigError:  # options that this version does not know: they are among the differences
+        return began
+    return tomllib.loads(read.to_toml(relative_to=folder.path, plugins=plugins)) | {
+        key: value for key, value in began.items() if key == "plugins"
+    }
 
 
 def same_schedule(config: Config, folder: RunFolder, schedule: Schedule | None) -> None:
