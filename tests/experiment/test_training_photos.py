@@ -9,6 +9,7 @@ import torch
 
 from conftest import FP32, LoadConfig, StopAt, metrics, outcome, run_fp32
 from siamesekit.config import load_config
+from siamesekit.errors import DataError
 from siamesekit.experiment.assembly import (
     build_loss,
     build_recipe,
@@ -81,6 +82,64 @@ def test_mirrored_photos_follow_as_photos_of_further_individuals(
         assert group == groups[original]
         assert name == dataset.records[original].name + " (mirrored)" * mirrored
     assert photos.counts().tolist() == [4] * 8
+
+
+@pytest.fixture(scope="module")
+def with_sides(dataset: Dataset) -> Dataset:
+    """Each individual's photos alternate between left and right; the last photo's side is unknown."""
+    sides = [*("left", "right") * (len(dataset.records) // 2 - 1), "left", ""]
+    records = tuple(
+        replace(record, attributes={"side": side, "site": "North"})
+        for record, side in zip(dataset.records, sides, strict=True)
+    )
+    return replace(dataset, records=records)
+
+
+def test_individuals_train_divided_by_columns_and_are_tested_whole(
+    small_config: LoadConfig, with_sides: Dataset
+) -> None:
+    photos = training_photos(small_config("sampler.apart=['side', 'site']"), with_sides)
+    train = [with_sides.records[photo] for photo in with_sides.split.train]
+    owners = [(record.individual, record.attributes["side"]) for record in train]
+    expected = [[one == other for other in owners] for one in owners]
+    np.testing.assert_array_equal(photos.labels[:, None] == photos.labels, expected)
+    assert sorted(set(photos.labels)) == list(range(len(set(owners))))
+    assert with_sides.labels_in(with_sides.split.train).max() == 3, "four individuals"
+
+
+def test_told_apart_and_mirrored_they_are_four_times_as_many(small_config: LoadConfig, with_sides: Dataset) -> None:
+    sides = replace(with_sides, records=tuple(replace(r, attributes={"side": r.name[-5]}) for r in with_sides.records))
+    plain = training_photos(small_config("sampler.apart=['side']"), sides).labels
+    both = training_photos(small_config("sampler.apart=['side']", MIRRORED), sides).labels
+    np.testing.assert_array_equal(both, [*plain, *(plain + plain.max() + 1)])
+
+
+def test_a_column_that_no_training_photo_has_is_refused(small_config: LoadConfig, with_sides: Dataset) -> None:
+    with pytest.raises(
+        DataError, match=r"sampler\.apart names 'sides', which no training photo has.*'side'.*side, site"
+    ):
+        training_photos(small_config("sampler.apart=['sides']"), with_sides)
+
+
+def test_the_plan_names_the_columns_that_tell_apart(small_config: LoadConfig, tmp_path: Path) -> None:
+    config = small_config()
+    root = config.data.options["root"]
+    photos = sorted(Path(root).rglob("*.*"))
+    sides = "lr" * len(photos)
+    rows = [f"{p.relative_to(root)},{p.parent.name},{side}" for p, side in zip(photos, sides, strict=False)]
+    (tmp_path / "t.csv").write_text("\n".join(["photo,individual,side", *rows]))
+    reading = ("data.reader=csv", f"data.file={tmp_path / 't.csv'}", f"data.root={root}")
+    plan = check(small_config(*reading, "sampler.apart=['side']"))
+    assert ("told apart", "by side, the individuals train as 8") in plan.rows()
+    assert "told apart" not in dict(check(config).rows())
+
+
+def test_the_fingerprint_knows_the_columns_that_tell_apart(with_sides: Dataset) -> None:
+    records = list(with_sides.records)
+    records[0] = replace(records[0], attributes={"side": "right", "site": "North"})
+    turned = replace(with_sides, records=tuple(records))
+    assert turned.fingerprint(["side"]) != with_sides.fingerprint(["side"])
+    assert turned.fingerprint(["site"]) == with_sides.fingerprint(["site"]) != with_sides.fingerprint()
 
 
 def made(small_config: LoadConfig, dataset: Dataset, *overrides: str) -> Setup:

@@ -233,6 +233,9 @@ class SamplerTable(ComponentTable):
     mirrored: Literal["none", "individuals"] = "none"
     """`individuals`: each training photo also trains mirrored left to right, as a photo of another individual: that of
     the mirrored photos. It doubles the individuals that train; it suits animals whose sides differ."""
+    apart: tuple[str, ...] = ()
+    """Columns such as `side`: an individual's photos with different values train as photos of different individuals,
+    because a left and a right flank have no marking in common. The figures and the model know whole individuals."""
 
 
 class MinerTable(ComponentTable):

@@ -87,11 +87,12 @@ class Dataset:
         names = [record.group for record in self.records]
         return np.unique(names, return_inverse=True)[1].astype(np.int64) if any(names) else None
 
-    def fingerprint(self) -> str:
-        """SHA-256 of names, individuals, groups if any, and pixels as the network sees them."""
+    def fingerprint(self, columns: Sequence[str] = ()) -> str:
+        """SHA-256 of names, individuals, groups if any, values of columns, and pixels as the network sees them."""
         digest = sha256()
         for record in self.records:
             fields = f"{record.name}\0{record.individual}\0" + (f"{record.group}\0" if record.group else "")
+            fields += "".join(f"{record.attributes.get(column, '')}\0" for column in columns)
             digest.update(fields.encode(errors="surrogateescape"))
         for chunk in self.images.split(LOADED):
             digest.update(chunk.numpy().tobytes())

@@ -36,7 +36,7 @@ def manifest(setup: Setup, cached: bool) -> dict[str, Any]:
             "unknown": [line_of_name(name) for name in data.unknown],
             "leaks": None if data.leaks is None else data.leaks.as_json(),
             "passed_over": {line_of_name(suffix): count for suffix, count in data.passed_over.items()},
-            "sha256": data.fingerprint(),
+            "sha256": data.fingerprint(config.sampler.apart),
         },
         "audit": None if setup.audit is None else setup.audit.summary(),
         "weights": dict(setup.prepared.weights),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from siamesekit.components.samplers.batch import Batch
 from siamesekit.components.tuples import count_triplets
-from siamesekit.config import EncoderTable
+from siamesekit.config import Config, EncoderTable
 from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.cost import frozen_seconds, measure_cost
@@ -21,7 +21,7 @@ from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
-from siamesekit.experiment.training_photos import training_photos
+from siamesekit.experiment.training_photos import TrainingPhotos, training_photos
 from siamesekit.hardware.memory import memory_for
 from siamesekit.wording import duration, first_of, size
 
@@ -63,6 +63,7 @@ class Plan:
         left_out: photos that will not be used, and why, one sentence each.
         leaks: what the test photos have in common with the other photos, one sentence for each count.
         mirrored: number of training photos that also train mirrored, as individuals of their own.
+        told_apart: the columns by which individuals are divided in training, and their number then; else empty.
     """
 
     __module__ = "siamesekit"
@@ -85,6 +86,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
     mirrored: int = 0
+    told_apart: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan as pairs of label and text."""
@@ -95,6 +97,7 @@ class Plan:
             *([("kept for the test", f"{len(tested)}: {first_of(tested, SHOWN_NAMES)}")] if tested else []),
             ("photos", ", ".join(f"{count} {part}" for part, count in self.photos.items())),
             *(("leak", leak.rstrip(".")) for leak in self.leaks),
+            *([("told apart", self.told_apart)] if self.told_apart else []),
             *([("mirrored", f"{self.mirrored} train photos, as further individuals")] if self.mirrored else []),
             ("triplets an epoch", f"{chosen} in {self.batches} batches"),
             ("steps", str(self.steps)),
@@ -177,7 +180,13 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         left_out=data.notes,
         leaks=() if data.leaks is None else tuple(data.leaks.sentences()),
         mirrored=mirrored,
+        told_apart=_told_apart(config, training),
     )
+
+
+def _told_apart(config: Config, training: TrainingPhotos) -> str:
+    columns = " and ".join(config.sampler.apart)
+    return f"by {columns}, the individuals train as {len(training.counts())}" if columns else ""
 
 
 def _triplets(batch: Batch, labels: NDArray[np.int64]) -> int:

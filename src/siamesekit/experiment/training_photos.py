@@ -12,7 +12,9 @@ from torch import Tensor
 from siamesekit.config import Config
 from siamesekit.data.loading import LOADED
 from siamesekit.data.pixel_store import GIB, empty_images
+from siamesekit.errors import DataError
 from siamesekit.experiment.dataset import Dataset
+from siamesekit.wording import near
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,12 @@ def training_photos(config: Config, dataset: Dataset) -> TrainingPhotos:
     """The photos that train: those of the split, then the same photos mirrored if the config says so.
 
     The mirrored photos of the individual with label c have the label C + c; they belong to the group of the photo.
+
+    Raises:
+        DataError: no training photo has a column of `sampler.apart`.
     """
     part = list(dataset.split.train)
-    labels, groups = dataset.labels_in(part), dataset.groups()
+    labels, groups = _told_apart(dataset.labels_in(part), config, dataset), dataset.groups()
     groups = None if groups is None else groups[part]
     images, names = torch.tensor(part), tuple(dataset.records[photo].name for photo in part)
     if not is_mirrored(config):
@@ -59,6 +64,20 @@ def training_photos(config: Config, dataset: Dataset) -> TrainingPhotos:
         None if groups is None else np.concatenate([groups, groups]),
         (*names, *(f"{name} (mirrored)" for name in names)),
     )
+
+
+def _told_apart(labels: NDArray[np.int64], config: Config, dataset: Dataset) -> NDArray[np.int64]:
+    """Labels `[n]` of the training photos, each individual divided by its photos' values in `sampler.apart`."""
+    records = [dataset.records[photo] for photo in dataset.split.train]
+    for column in config.sampler.apart:
+        values = [record.attributes.get(column, "") for record in records]
+        if not any(values):
+            known = sorted({name for record in records for name in record.attributes})
+            has = f"the photos have: {', '.join(known)}" if known else "the photos have no columns"
+            raise DataError(f"sampler.apart names {column!r}, which no training photo has{near(column, known)}; {has}")
+        numbers = np.unique(values, return_inverse=True)[1]
+        labels = np.unique(labels * (numbers.max() + 1) + numbers, return_inverse=True)[1].astype(np.int64)
+    return labels
 
 
 def with_mirrored(config: Config, dataset: Dataset) -> Tensor:

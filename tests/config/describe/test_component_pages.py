@@ -167,9 +167,9 @@ def test_where_a_kind_stands_in_a_config(kind: str, place: tuple[str, str]) -> N
 @pytest.mark.parametrize(
     ("kind", "name", "keys", "given"),
     [
-        ("sampler", "all-pairs", ["batch_size", "mirrored"], ["labels", "seed"]),
-        ("sampler", "pml/m-per-class", ["batch_size", "mirrored"], ["labels", "groups", "seed"]),
-        ("sampler", "p-by-k", ["batch_size", "mirrored"], ["labels", "seed"]),
+        ("sampler", "all-pairs", ["batch_size", "mirrored", "apart"], ["labels", "seed"]),
+        ("sampler", "pml/m-per-class", ["batch_size", "mirrored", "apart"], ["labels", "groups", "seed"]),
+        ("sampler", "p-by-k", ["batch_size", "mirrored", "apart"], ["labels", "seed"]),
         ("encoder", "xception", ["weights", "train_from", "pooling", "batchnorm", "cache_gib"], ["pretrained"]),
         ("optimizer", "adam", ["layer_decay", "clip_norm"], ["params"]),
         ("loss", "pml/nca", [], ["embedding_dim", "num_classes"]),
@@ -197,7 +197,7 @@ def test_a_key_of_a_table_is_never_said_to_be_supplied(component: Component) -> 
 def test_a_key_that_a_component_does_not_take_is_named() -> None:
     assert unused_keys(SAMPLERS.get("p-by-k")) == {"batch_size"}
     assert unused_keys(SAMPLERS.get("all-pairs")) == unused_keys(ENCODERS.get("xception")) == set()
-    said = "\nkeys of the table [sampler]: batch_size (not used by this one), mirrored: "
+    said = "\nkeys of the table [sampler]: batch_size (not used by this one), mirrored, apart: "
     assert said in printed("show", "sampler", "p-by-k")
 
 
