@@ -85,7 +85,7 @@ def test_what_has_no_bound_or_is_faster_by_neighbours_is_left_to_them(monkeypatc
         assert hit_ranks(unknown, labels, queries, 99, Euclidean()) is None
     assert hit_ranks(embeddings, labels, queries, 99, Manhattan()) is None
     assert hit_ranks(embeddings, labels, queries, 99, Euclidean()) is not None
-    monkeypatch.setattr(module, "FROM", 100)
+    monkeypatch.setattr(module, "FROM", 99 * 200 + 1)
     assert hit_ranks(embeddings, labels, queries, 99, Euclidean()) is None
 
 

@@ -27,10 +27,10 @@ SCORES = 1 << 22
 """Number of scores held at a time."""
 VALUES = 1 << 15
 """Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
-FROM = 128
-"""Number of ranks from which this is faster than the search for neighbours."""
+FROM = 1 << 22
+"""Ranks of all photos together from which this is faster than the search for neighbours, whatever it takes to begin."""
 SHARE = 64
-"""The same, as a share of the gallery: one in so many."""
+"""Least share of the gallery among the ranks: one in so many."""
 
 Integers = NDArray[np.int64]
 
@@ -49,7 +49,7 @@ def hit_ranks(embeddings: Tensor, labels: Tensor, queries: Tensor, k: int, dista
         k: number of ranks, at most N − 1.
         distance: distance by which photos are ranked.
     """
-    if k < max(FROM, len(embeddings) // SHARE) or embeddings.device.type != "cpu":
+    if k * len(embeddings) < FROM or k * SHARE < len(embeddings) or embeddings.device.type != "cpu":
         return None
     scores = _Scores.of(at_least_float32(embeddings), distance)
     if scores is None:

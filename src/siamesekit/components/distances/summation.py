@@ -9,7 +9,7 @@ import torch
 LARGE = 2.0**60
 """A number that swallows ones: added to a sum of them, it leaves no trace of them in float32."""
 MOST = 1024
-"""Largest row of which the tree is found, in about a second."""
+"""Largest row of which the tree is found, in some seconds; a row of 512 takes half a second."""
 
 
 @cache
