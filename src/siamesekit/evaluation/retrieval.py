@@ -16,6 +16,7 @@ from torch import Tensor
 
 from siamesekit.components.distances.distance import Distance, DistanceLike, as_distance
 from siamesekit.components.labels import Labels, labels_of
+from siamesekit.evaluation.hit_ranks import hit_ranks
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.evaluation.protocol import Protocol, ranked
 
@@ -24,7 +25,9 @@ RANKS = (1, 5, 10)
 NEIGHBOURS = 1 << 23
 """Maximum number of neighbours held at a time."""
 PER_QUERY = 1024
-"""Number of queries whose metrics are computed at a time, so that they fit the CPU cache."""
+"""Most queries whose metrics are computed at a time."""
+RANKED = 1 << 17
+"""Number of ranks whose metrics are computed at a time, so that they fit the CPU cache."""
 
 
 class RetrievalMetrics(NamedTuple):
@@ -106,6 +109,10 @@ def hits_of(embeddings: Tensor, labels: Tensor, protocol: Protocol, rows: Tensor
         k: number of ranks.
         distance: distance by which photos are ranked.
     """
+    if protocol.apart is None and len(protocol.gallery) == len(embeddings):
+        hits = hit_ranks(embeddings, labels, protocol.queries[rows], min(k, len(embeddings) - 1), distance)
+        if hits is not None:
+            return hits
     found = ranked(embeddings, protocol, rows, k, distance)
     asked = labels[protocol.queries[rows].to(labels.device), None]
     return ((labels[found.photo] == asked) & found.valid & ~found.distance.isnan()).cpu()
@@ -124,7 +131,8 @@ def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
         precision, recall and average precision.
     """
     result = []
-    for some, of in zip(hits.split(PER_QUERY), relevant.split(PER_QUERY), strict=True):
+    at_once = max(1, min(PER_QUERY, RANKED // max(1, hits.shape[1])))
+    for some, of in zip(hits.split(at_once), relevant.split(at_once), strict=True):
         hit, rank = some.double(), torch.arange(1, some.shape[1] + 1)
         within_r = rank <= of[:, None]
         cumulative = hit.cumsum(dim=1)

@@ -31,6 +31,7 @@ class Dot:
     __module__ = "siamesekit"
 
     ranks_as = "dot"
+    sums_rows = True
     range = (-math.inf, math.inf)
     unit_range = (-1.0, 1.0)
 

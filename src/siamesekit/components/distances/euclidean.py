@@ -30,6 +30,7 @@ class Euclidean:
     __module__ = "siamesekit"
 
     ranks_as = "euclidean"
+    sums_rows = True
     range = (0.0, math.inf)
     unit_range = (0.0, 2.0)
 

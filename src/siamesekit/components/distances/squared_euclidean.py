@@ -28,6 +28,7 @@ class SquaredEuclidean:
     __module__ = "siamesekit"
 
     ranks_as = "euclidean"
+    sums_rows = True
     range = (0.0, math.inf)
     unit_range = (0.0, 4.0)
 

@@ -15,6 +15,7 @@ from siamesekit.components.losses.each_triplet import sum_over_triplets
 from siamesekit.components.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.components.losses.loss import LossValue
 from siamesekit.components.losses.pair_distances import pair_distances
+from siamesekit.components.losses.triplet_blocks import TripletTerm, sum_over_blocks
 from siamesekit.components.tuples import (
     Candidates,
     Pairs,
@@ -34,6 +35,8 @@ TripletHinge = Literal["linear", "squared", "soft"]
 
 ENUMERATED = 1 << 20
 """Number of triplets up to which those of pairs are enumerated, which rounds the least."""
+MANY = 32
+"""Number of positives of an anchor from which `triplet_blocks` is faster than `each_triplet`."""
 
 
 def triplet_loss(d_ap: Tensor, d_an: Tensor, margin: float, hinge: TripletHinge = "linear") -> Tensor:
@@ -69,8 +72,9 @@ class TripletLoss:
 
     Embeddings `[N, D]`, labels `[N]`, T triplets → the sum or the mean of max(d_ap − d_an + margin, 0) over the
     triplets that `mining` admits. Without triplets, the loss is over *all* triplets of the batch, exactly and in O(N²)
-    memory, without enumerating them (`losses.batch_all`). `swap` and the `soft` hinge need enumeration, a few anchors
-    at a time, in O(N² K) time for K photos per individual (`losses.each_triplet`). Pairs are joined to triplets: every
+    memory, without enumerating them (`losses.batch_all`). `swap` and the `soft` hinge need enumeration, in O(N² K) time
+    for K photos per individual: a few anchors at a time (`losses.each_triplet`), or with many positives, as those of a
+    memory, a block of an anchor's triplets (`losses.triplet_blocks`). Pairs are joined to triplets: every
     positive with every negative of its anchor; very many, as with `cross-batch-memory`, are computed in the same ways.
     The loss is 0 without triplets.
 
@@ -147,8 +151,7 @@ class TripletLoss:
     def _of_all(self, embeddings: Tensor, labels: Tensor) -> LossValue:
         distances = pairwise(self.distance, embeddings, embeddings)
         if self.swap or self.hinge == "soft":
-            every = distances if self.swap else None
-            return self._value(sum_over_triplets(distances, all_candidates(labels), self._of, every))
+            return self._enumerated(distances, all_candidates(labels), distances if self.swap else None)
         return self._value(batch_all(distances, labels, self.margin, self.mining, self.hinge))
 
     def _of_candidates(self, embeddings: Tensor, candidates: Candidates) -> LossValue:
@@ -159,8 +162,14 @@ class TripletLoss:
         else:
             distances = every.index_select(0, candidates.anchor)
         if self.swap or self.hinge == "soft":
-            return self._value(sum_over_triplets(distances, candidates, self._of, every))
+            return self._enumerated(distances, candidates, every)
         return self._value(batch_all_of(distances, candidates, self.margin, self.mining, self.hinge))
+
+    def _enumerated(self, distances: Tensor, candidates: Candidates, every: Tensor | None) -> LossValue:
+        if candidates.positive.shape[1] >= MANY:
+            term = TripletTerm(self.margin, self.mining, self.hinge)
+            return self._value(sum_over_blocks(distances, candidates, term, every))
+        return self._value(sum_over_triplets(distances, candidates, self._of, every))
 
     def _value(self, sums: TripletSum) -> LossValue:
         total, triplets, active = sums

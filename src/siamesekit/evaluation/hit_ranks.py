@@ -1,0 +1,204 @@
+"""Which ranks of a long ranking are hits, for individuals with very many photos.
+
+A figure needs to know at which ranks the hits are, not which photo has which rank. So the order matters only between a
+hit and another photo. All gallery photos are *scored* by products in float64, sorted by score, and compared by the
+distance itself only if the rounding of the distance may put a photo of the other kind first. The bound of that rounding
+is proven, so the result is that of `siamesekit.nearest`, bit for bit.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from siamesekit.components.distances.distance import Distance, RanksAs
+from siamesekit.components.distances.summation import summation_depth
+from siamesekit.evaluation.intervals import Floats
+from siamesekit.hardware.float32 import at_least_float32, full_precision
+
+SCORES = 1 << 22
+"""Number of scores held at a time."""
+VALUES = 1 << 15
+"""Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
+FROM = 1 << 22
+"""Ranks of all photos together from which this is faster than the search for neighbours, whatever it takes to begin."""
+SHARE = 64
+"""Least share of the gallery among the ranks: one in so many."""
+
+Integers = NDArray[np.int64]
+
+
+def hit_ranks(embeddings: Tensor, labels: Tensor, queries: Tensor, k: int, distance: Distance) -> Tensor | None:
+    """Whether each of the first k ranks shows the query's individual, bool `[q, k]`, nearest first.
+
+    Each query is ranked against all other photos; equal distances are ordered by index. None if this is not faster than
+    the search for neighbours, or if the error of a score has no known bound: a distance without `ranks_as`, embeddings
+    in float64, on a GPU, not finite, or so large or so alike that nearly all photos would be compared.
+
+    Args:
+        embeddings: embeddings `[N, D]` of all photos.
+        labels: int64 `[N]`, their labels.
+        queries: int64 `[q]`, the queries among the photos.
+        k: number of ranks, at most N − 1.
+        distance: distance by which photos are ranked.
+    """
+    if k * len(embeddings) < FROM or k * SHARE < len(embeddings) or embeddings.device.type != "cpu":
+        return None
+    scores = _Scores.of(at_least_float32(embeddings), distance)
+    if scores is None:
+        return None
+    individual = labels.unique(return_inverse=True)[1].to(torch.int32).numpy()
+    found = torch.empty(len(queries), k, dtype=torch.bool)
+    at_once, threads = max(1, SCORES // len(embeddings)), torch.get_num_threads()
+    search = partial(_hits, scores, individual, k)
+    with ThreadPoolExecutor(threads) as pool:
+        for some, into in zip(queries.split(at_once), found.split(at_once), strict=True):
+            parts = (each.tensor_split(threads) for each in (some, *scores(some)))
+            for hits, part in zip(pool.map(search, *parts), into.tensor_split(threads), strict=True):
+                if hits is None:
+                    return None
+                part[:] = hits
+    return found
+
+
+@dataclass(frozen=True, repr=False)
+class _Scores:
+    """Scores in float64 that order the photos as the distance does, up to its rounding.
+
+    Attributes:
+        embeddings: float32 `[N, D]`.
+        distance: the distance.
+        ranks_as: what the distance ranks as.
+        points: float64 `[N, D]`, the embeddings, divided by their lengths for `cosine`.
+        norms: float64 `[N]`, the lengths of the points.
+        relative: largest relative error of a distance, on the scale of the scores.
+        absolute: the same as an absolute error, for a point of length 1 for `dot`.
+    """
+
+    embeddings: Tensor
+    distance: Distance
+    ranks_as: RanksAs
+    points: Tensor
+    norms: Tensor
+    relative: float
+    absolute: float
+
+    @classmethod
+    def of(cls, embeddings: Tensor, distance: Distance) -> Self | None:
+        """The scores of a distance in float32; None if their error has no bound.
+
+        Let u = 2⁻²⁴, and let a number pass through at most S additions. Then Σ (a − b)² has a relative error of at most
+        (S + 3) u; a few more u are left for a function of it, such as the root. For `dot`, Σ a b has an absolute error
+        of at most (S + 1) u |a||b|. For `cosine` both lengths add (D/2 + 3) u. S is D − 1 for a sum in any order, and
+        far less for the order in which PyTorch adds.
+        """
+        ranks_as: RanksAs | None = getattr(distance, "ranks_as", None)
+        if ranks_as is None or embeddings.dtype != torch.float32 or not bool(embeddings.isfinite().all()):
+            return None
+        points, unit = embeddings.double(), torch.finfo(torch.float32).eps / 2
+        norms = points.norm(dim=1)
+        if (2 * float(norms.max())) ** 2 > torch.finfo(torch.float32).max / 4:
+            return None
+        if ranks_as == "cosine":
+            points = points / norms.clamp_min(1e-8)[:, None]
+            norms = points.norm(dim=1)
+        size = embeddings.shape[1]
+        additions = summation_depth(size) if getattr(distance, "sums_rows", False) else size
+        rounded = 1.01 * (additions + 16 + (size if ranks_as == "cosine" else 0)) * unit
+        relative, absolute = (rounded, 0.0) if ranks_as == "euclidean" else (0.0, rounded)
+        return cls(embeddings, distance, ranks_as, points, norms, relative, absolute)
+
+    def __call__(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of queries `[q]`, at least 0, ∞ for the query itself, with bounds of their error: `[q, N]`, `[q, 1]`.
+
+        The relative error of the distance comes on top.
+        """
+        norms, longest = self.norms[queries, None], float(self.norms.max())
+        if self.ranks_as == "euclidean":
+            scores = torch.addmm(self.norms.square()[None], self.points[queries], self.points.T, alpha=-2)
+            scores += norms.square()
+            size, absolute = (norms + longest).square(), torch.zeros_like(norms)
+        else:
+            size = norms * longest if self.ranks_as == "dot" else torch.ones_like(norms)
+            scores = torch.addmm(size, self.points[queries], self.points.T, alpha=-1)
+            absolute = self.absolute * size
+        scores.clamp_min_(0)
+        scores[torch.arange(len(queries)), queries] = torch.inf
+        double, single = torch.finfo(torch.float64), torch.finfo(torch.float32)
+        columns = self.points.shape[1]
+        return scores, absolute + 4 * (columns + 16) * double.eps * size + 4 * columns * single.tiny
+
+    def distances(self, queries: Tensor, photos: Tensor) -> Floats:
+        """The distances of P queries from P photos, `[P]`, by the distance itself."""
+        found, size = torch.empty(len(queries)), max(1, VALUES // max(1, self.embeddings.shape[1]))
+        with torch.no_grad(), full_precision(self.embeddings.device):
+            for a, b, into in zip(queries.split(size), photos.split(size), found.split(size), strict=True):
+                into[:] = self.distance(self.embeddings.index_select(0, a), self.embeddings.index_select(0, b))
+        values: Floats = found.double().numpy()
+        return values
+
+
+def _hits(
+    scores: _Scores, individual: NDArray[np.int32], k: int, queries: Tensor, found: Tensor, error: Tensor
+) -> Tensor | None:
+    """The hits among the first k ranks, bool `[q, k]`, of queries `[q]`, in memory of their scores `[q, N]`.
+
+    None if too many photos would be compared.
+    """
+    values, absolute = found.numpy(), error.numpy()
+    photos = values.shape[1]
+    low = (1 << photos.bit_length()) - 1
+    relative = scores.relative + 2 * low * np.finfo(np.float64).eps
+    # a score and its column in one integer, which sorts fast; scores are at least 0 and so in the order of their bits
+    keys = values.view(np.int64)
+    keys &= ~low
+    keys |= np.arange(photos)
+    nearest, width = _sorted(keys, k + k // 16 + 64), 0
+    while width < min(nearest.shape[1], photos):
+        width = nearest.shape[1]
+        kth = (nearest[:, k - 1 : k] & ~low).view(np.float64)
+        # whatever scores above this is farther than k photos
+        limit = ((kth * (1 + relative) + 2 * absolute) / (1 - relative) * (1 + 1e-12)).view(np.int64) | low
+        if width < photos and (nearest[:, -1:] <= limit).any():
+            nearest = _sorted(keys, int((keys <= limit).sum(axis=1).max()) + 1)
+    column = nearest & low
+    nearest &= ~low
+    score = nearest.view(np.float64)
+    hit = individual[column] == individual[queries.numpy()][:, None]
+    row, rank = np.nonzero(_undecided(hit, score * (1 - relative) - absolute, score * (1 + relative) + absolute))
+    if len(row) > k * max(1, len(queries)):
+        return None
+    column = column[row, rank]
+    distance = scores.distances(queries[torch.from_numpy(row)], torch.from_numpy(column))
+    hit[row, rank] = hit[row, rank][np.lexsort((column, distance, row))]
+    return torch.from_numpy(hit[:, :k])
+
+
+def _sorted(keys: Integers, count: int) -> Integers:
+    """The smallest keys of each row, ascending: `[q, N]`, which is reordered → `[q, count]`, or all if fewer."""
+    if count < keys.shape[1]:
+        keys.partition(count - 1, axis=1)
+    return np.sort(keys[:, :count], axis=1)
+
+
+def _undecided(hit: NDArray[np.bool_], least: Floats, most: Floats) -> NDArray[np.bool_]:
+    """Photos that a photo of the other kind may precede or follow, against the scores: bool `[q, n]`.
+
+    Args:
+        hit: bool `[q, n]`, the kind of each photo; the photos are sorted by their scores.
+        least: `[q, n]`, the least that their distance may be, ascending.
+        most: `[q, n]`, the most that it may be, ascending; ∞ for the query itself, which is never undecided.
+    """
+    found = np.zeros_like(hit)
+    for kind in (hit, ~hit):
+        before = np.maximum.accumulate(np.where(kind, -np.inf, most), axis=1)
+        after = np.minimum.accumulate(np.where(kind, np.inf, least)[:, ::-1], axis=1)[:, ::-1]
+        found |= kind & ((before >= least) | (after <= most)) & (most < np.inf)
+    return found
