@@ -577,6 +577,35 @@ def re_embed(
         _tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)
 
 
+@commands.command("move-store", cls=Command, short_help="Search a catalogue in another store.")
+def move_store(
+    path: CatalogueArgument,
+    store: Annotated[
+        str,
+        typer.Option("--store", metavar="NAME", help="The new store: memory-mapped, lancedb, qdrant or a plugin's."),
+    ],
+    store_option: StoreOptions = [],  # noqa: B006
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Search the embeddings of a catalogue in another store from now on; answers, individuals and journal stay.
+
+    The new store gets a copy of all embeddings, and what the catalogue had in the former one is removed. An interrupted
+    move leaves the former store or the new one.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.store_choice import named_store
+
+        choice = named_store(store, store_option)
+        with _opened(path, author, device) as catalogue:
+            count = catalogue.move_store(choice)
+        _tell(shell, as_json, f"{count} photos are searched in store {choice} now", store=str(choice), photos=count)
+
+
 def _opened(path: Path, author: str | None = None, device: Device = Device.auto, news: bool = False) -> Catalogue:
     """A catalogue.
 

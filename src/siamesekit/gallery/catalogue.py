@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from siamesekit.files.writer_lock import writer
 from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
 from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
-from siamesekit.gallery.catalogue_store import FOLDER
+from siamesekit.gallery.catalogue_store import FOLDER, new_collection
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
@@ -37,6 +36,7 @@ from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.matching import Matches, Status, match
+from siamesekit.gallery.moving_store import move_store
 from siamesekit.gallery.names import checked_name, unique_names
 from siamesekit.gallery.promise import promise
 from siamesekit.gallery.re_embedding import facts_of, re_embed
@@ -681,6 +681,19 @@ class Catalogue:
         self._searched = self._chosen = None
         return count
 
+    def move_store(self, store: str | StoreChoice) -> int:
+        """Search the embeddings in another store from now on; return the number of photos in it.
+
+        Args:
+            store: the store's name, or one with options.
+
+        Raises:
+            ComponentError: no store has this name, or an option is wrong.
+            UserError: the catalogue is searched in it already, or it needs a package or another distance.
+            OutputError: the store cannot be reached, or another process changes the catalogue.
+        """
+        return move_store(self._storage, StoreChoice(store) if isinstance(store, str) else store)
+
     def _gallery(self, where: str | None, progress: Progress | None = None) -> tuple[Gallery, Names]:
         """The photos to search, with their names.
 
@@ -792,7 +805,7 @@ def _create(target: Path, run: Path, digest: str, device: DeviceChoice, store: S
     loaded = load(model, device)
     try_store(store, loaded)
     facts = facts_of(loaded, run, digest)
-    facts |= {"store": store.text(), "collection": f"siamesekit-{secrets.token_hex(8)}"}
+    facts |= {"store": store.text(), "collection": new_collection()}
     try:
         (target / MATRICES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
