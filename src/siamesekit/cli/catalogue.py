@@ -109,6 +109,14 @@ ExpandBy = Annotated[
     int | None,
     typer.Option("--expand", metavar="N", min=1, help="Search by the mean of the photo and its N nearest photos."),
 ]
+FalseKnown = Annotated[
+    float | None,
+    typer.Option(
+        "--false-known",
+        metavar="SHARE",
+        help='Call each photo "known" or "maybe new", and at most this share of the photos of new individuals known.',
+    ),
+]
 Alpha = Annotated[
     float,
     typer.Option("--alpha", metavar="A", min=0, help="With --expand: photos weigh by similarity ^ A; 0: all alike."),
@@ -300,6 +308,7 @@ def search(
     rerank: RerankName = None,
     expand: ExpandBy = None,
     alpha: Alpha = 3.0,
+    false_known: FalseKnown = None,
     together: Annotated[bool, typer.Option("--together", help="All photos show one individual: one answer.")] = False,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers to this table.")
@@ -316,7 +325,9 @@ def search(
     Photos that cannot be used are an error; with --skip-bad, they are named, and the others answered. Each candidate
     has a probability, and so has "new individual", if the catalogue has at least ten individuals; they count a new
     individual in half of all photos. Otherwise candidates have a similarity: the probability that two photos at this
-    distance show one individual, if same and different pairs were equally frequent.
+    distance show one individual, if same and different pairs were equally frequent. --false-known 0.05 promises that of
+    the photos of new individuals at most 5 % are called known. It needs 1 / SHARE - 1 individuals that did not train
+    the network, here 19, and is refused with fewer.
     """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import records_of_inputs
@@ -328,13 +339,15 @@ def search(
         found = records_of_inputs(photos, follow_links, skip_bad)
         files = [Path(record.name) for record in found]
         shell.load_plugins(plugin)
+        from siamesekit.gallery.promise import with_promise
         from siamesekit.gallery.search_options import SearchOptions
         from siamesekit.gallery.shared_points import sightings
 
         refinement = _refinement(rerank, expand, alpha)
-        options = SearchOptions(count, where, _scoring(by), _second_look(matcher, look_at, matcher_option), refinement)
+        look = _second_look(matcher, look_at, matcher_option)
+        options = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
         with _opened(path, device=device, news=table is not None and not as_json) as catalogue:
-            catalogue.require_search(options, shell)
+            catalogue.require_search(options, shell, len(files) if together else 1)
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
                 findings = (*found.left_out, *embedded.left_out)
@@ -345,6 +358,7 @@ def search(
                 answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
             number = len(names) if together else 1
             note = catalogue.identification(options.scoring, number, options.second_look, refinement).note
+            note = with_promise(note, false_known)
         for line in found.notes:
             shell.say(line)
         if table is not None:
@@ -378,6 +392,7 @@ def match(
     rerank: RerankName = None,
     expand: ExpandBy = None,
     alpha: Alpha = 3.0,
+    false_known: FalseKnown = None,
     encounter: Encounter = None,
     reader: Reader = None,
     plugin: Plugin = [],  # noqa: B006
@@ -404,13 +419,15 @@ def match(
 
         check_folder(output)
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
-        searched = SearchOptions(count, where, _scoring(by), look, refinement)
+        searched = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
         with _opened(path, device=device, news=not as_json) as catalogue:
             records = season(photos, reader, with_links(options, follow_links), skip_bad)
             found = match_season(catalogue, records, searched, encounter, shell)
             left_out = _skipped(shell, records, found.unusable, skip_bad)
             page = write_match(output, catalogue, found, shell)
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
+        if false_known is not None:
+            facts |= {"known": found.called("known"), "maybe_new": found.called("maybe new")}
         if as_json:
             return shell.json({**facts, "page": str(page), "left_out": left_out, "note": found.note})
         _tell_matched(shell, found)
@@ -432,6 +449,7 @@ def review(
     rerank: RerankName = None,
     expand: ExpandBy = None,
     alpha: Alpha = 3.0,
+    false_known: FalseKnown = None,
     encounter: Encounter = None,
     reader: Reader = None,
     author: Author = None,
@@ -457,7 +475,7 @@ def review(
 
         require_server()
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
-        searched = SearchOptions(count, where, _scoring(by), look, refinement)
+        searched = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
         with _opened(path, author, device, news=True) as catalogue:
             records = season(photos, reader, with_links(options, follow_links), skip_bad)
             found = match_season(catalogue, records, searched, encounter, shell)
@@ -559,6 +577,35 @@ def re_embed(
         _tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)
 
 
+@commands.command("move-store", cls=Command, short_help="Search a catalogue in another store.")
+def move_store(
+    path: CatalogueArgument,
+    store: Annotated[
+        str,
+        typer.Option("--store", metavar="NAME", help="The new store: memory-mapped, lancedb, qdrant or a plugin's."),
+    ],
+    store_option: StoreOptions = [],  # noqa: B006
+    author: Author = None,
+    plugin: Plugin = [],  # noqa: B006
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Search the embeddings of a catalogue in another store from now on; answers, individuals and journal stay.
+
+    The new store gets a copy of all embeddings, and what the catalogue had in the former one is removed. An interrupted
+    move leaves the former store or the new one.
+    """
+    with Shell(debug, quiet=as_json) as shell:
+        shell.load_plugins(plugin)
+        from siamesekit.gallery.store_choice import named_store
+
+        choice = named_store(store, store_option)
+        with _opened(path, author, device) as catalogue:
+            count = catalogue.move_store(choice)
+        _tell(shell, as_json, f"{count} photos are searched in store {choice} now", store=str(choice), photos=count)
+
+
 def _opened(path: Path, author: str | None = None, device: Device = Device.auto, news: bool = False) -> Catalogue:
     """A catalogue.
 
@@ -625,6 +672,9 @@ def _refinement(rerank: str | None, expand: int | None, alpha: float) -> Refinem
 def _tell_matched(shell: Shell, found: Matches) -> None:
     """Report what was matched, all that was left out, and what the probabilities are worth."""
     shell.say(f"{len(found.queries)} queries matched")
+    known, new = found.called("known"), found.called("maybe new")
+    if known or new:
+        shell.say(f"{known} called known, {new} called maybe new")
     reasons = (
         (found.enrolled, "are in the catalogue already"),
         (found.bad, "were called bad"),

@@ -71,7 +71,10 @@ def difference_table(evaluation: Mapping[str, Any]) -> Table:
 
 
 def answer_table(answer: Answer) -> Table:
-    """The candidates of a search, one row per individual; "new individual" stands where its probability places it."""
+    """The candidates of a search, one row per individual; "new individual" stands where its probability places it.
+
+    The title has the verdict, if a share of errors was promised.
+    """
     table = _table(
         "", "individual", "probability" if answer.new is not None else "similarity", "nearest photo", "photos"
     )
@@ -79,7 +82,7 @@ def answer_table(answer: Answer) -> Table:
     looked = any(each.points is not None for each in answer.candidates)
     if looked:
         table.add_column("points", justify="right")
-    table.title = Text(printable(answer.query))
+    table.title = Text(printable(answer.query) + (f": {answer.verdict}" if answer.verdict else ""))
     new = answer.new
     for rank, each in enumerate(answer.candidates, 1):
         if new is not None and each.probability is not None and new >= each.probability:

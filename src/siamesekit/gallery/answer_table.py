@@ -14,10 +14,11 @@ from siamesekit.gallery.search import Answer
 
 COLUMNS = (
     "query", "rank", "individual", "distance", "similarity", "probability", "new", "best photo", "photos", "points",
+    "verdict",
 )  # fmt: skip
 """Columns of a table of answers."""
-HEADER = ",".join(COLUMNS[:-1])
-"""How a table of answers begins, also one of before there were points."""
+HEADER = ",".join(COLUMNS[:-2])
+"""How a table of answers begins, also one of before there were points and verdicts."""
 
 
 def check_table(path: Path) -> None:
@@ -56,6 +57,7 @@ def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
                     spreadsheet_cell(candidate.best.path),
                     candidate.photos,
                     "" if candidate.points is None else candidate.points,
+                    answer.verdict or "",
                 ]
             )
     write_atomic(path, output.getvalue())

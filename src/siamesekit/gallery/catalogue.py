@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from siamesekit.files.writer_lock import writer
 from siamesekit.gallery import database, known_photos, who
 from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
 from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
-from siamesekit.gallery.catalogue_store import FOLDER
+from siamesekit.gallery.catalogue_store import FOLDER, new_collection
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
@@ -37,7 +36,9 @@ from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.matching import Matches, Status, match
+from siamesekit.gallery.moving_store import move_store
 from siamesekit.gallery.names import checked_name, unique_names
+from siamesekit.gallery.promise import promise
 from siamesekit.gallery.re_embedding import facts_of, re_embed
 from siamesekit.gallery.recorded_links import recorded_links
 from siamesekit.gallery.refinement import Expand, Refinement, Refiner, Rerank, refinement_of
@@ -362,6 +363,7 @@ class Catalogue:
         progress: Progress | None = None,
         rerank: Rerank | None = None,
         expand: Expand | None = None,
+        false_known: float | None = None,
     ) -> Matches:
         """Search the individuals that are most like the photos of a season; nothing is changed.
 
@@ -378,12 +380,13 @@ class Catalogue:
             progress: progress display.
             rerank: re-ranking by shared neighbours, as for `search`.
             expand: expansion of the queries, as for `search`.
+            false_known: promised share of false "known", as for `search`.
 
         Raises:
             DataError: no photo is left to match, or a record's source is not a file.
             UserError: no photo has the attribute, or the search cannot be made as asked.
         """
-        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand), false_known)
         return match(self, records, options, encounter, progress or progress_here())
 
     def decide(self, decisions: str | Path | Sequence[Decision], progress: Progress | None = None) -> Decided:
@@ -413,6 +416,7 @@ class Catalogue:
         second_look: SecondLook | None = None,
         rerank: Rerank | None = None,
         expand: Expand | None = None,
+        false_known: float | None = None,
     ) -> list[Answer]:
         """Search the individuals that are most like photos.
 
@@ -429,14 +433,17 @@ class Catalogue:
                 `KReciprocal` with its options.
             expand: search by the mean of the query and so many nearest photos, or a `QueryExpansion` with its options;
                 it comes before re-ranking. Distances in the answer are those of the photos, as always.
+            false_known: call each answer `known` or `maybe new` (`Answer.verdict`), so that of the photos of new
+                individuals at most this share is called known.
 
         Raises:
             DataError: a photo cannot be read.
-            UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
+            UserError: nothing can be searched, k exceeds the individuals, the condition is none, or there are too few
+                individuals to promise the share.
         """
         several = one_by_one(photos)
-        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand))
-        self.require_search(options)
+        options = SearchOptions(k, where, scoring, second_look, refinement_of(rerank, expand), false_known)
+        self.require_search(options, together=len(several) if together else 1)
         with self.same_model() as model:
             names, embeddings = _names(several), model.embed(several)
             return self.search_embeddings(names, embeddings, options, together, _sightings(several, options))
@@ -460,14 +467,15 @@ class Catalogue:
 
         Raises:
             RunError: an embedding is not finite.
-            UserError: nothing can be searched, or k exceeds the individuals, or the condition is none.
+            UserError: the search cannot be made as asked, as for `search`.
         """
         finite(embeddings)
-        gallery, names_found = self.require_search(options)
+        number = len(embeddings) if together else 1
+        gallery, names_found = self.require_search(options, together=number)
         count = len(names_found.individuals)
         wanted = min(CANDIDATES, count) if options.k is None else options.k
         look = options.second_look
-        fitted = self.identification(options.scoring, len(embeddings) if together else 1, look, options.refinement)
+        fitted = self.identification(options.scoring, number, look, options.refinement)
         looked_at = 0 if look is None else look.individuals
         wide = min(count, max(wanted, looked_at, NEAREST if fitted.model else 0))
         refine = None if options.refinement is None else self._refiner(options.refinement, gallery)
@@ -479,22 +487,30 @@ class Catalogue:
         chances = None if fitted.model is None else fitted.model.probabilities(far, count)
         told = [", ".join(names)] if together else names
         found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
-        return [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
+        found = [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
+        return found if options.false_known is None else promise(fitted, options.false_known, count).judged(found)
 
-    def require_search(self, options: SearchOptions, progress: Progress | None = None) -> tuple[Gallery, Names]:
+    def require_search(
+        self, options: SearchOptions, progress: Progress | None = None, together: int = 1
+    ) -> tuple[Gallery, Names]:
         """Check, before any work, that a search can be made as asked; return what it searches.
 
         Args:
             options: what is searched, and how.
             progress: told if the store had lost photos, which are put back.
+            together: number of photos that are searched together.
 
         Raises:
-            UserError: nothing can be searched, k exceeds the individuals, or the condition is none.
+            UserError: nothing can be searched, k exceeds the individuals, the condition is none, or there are too few
+                individuals to promise the share of false "known".
         """
         gallery, names = self._gallery(options.where, progress)
         count = len(names.individuals)
         if options.k is not None and not 1 <= options.k <= count:
             raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
+        if options.false_known is not None:
+            fitted = self.identification(options.scoring, together, options.second_look, options.refinement)
+            promise(fitted, options.false_known, count)
         return gallery, names
 
     @contextmanager
@@ -665,6 +681,19 @@ class Catalogue:
         self._searched = self._chosen = None
         return count
 
+    def move_store(self, store: str | StoreChoice) -> int:
+        """Search the embeddings in another store from now on; return the number of photos in it.
+
+        Args:
+            store: the store's name, or one with options.
+
+        Raises:
+            ComponentError: no store has this name, or an option is wrong.
+            UserError: the catalogue is searched in it already, or it needs a package or another distance.
+            OutputError: the store cannot be reached, or another process changes the catalogue.
+        """
+        return move_store(self._storage, StoreChoice(store) if isinstance(store, str) else store)
+
     def _gallery(self, where: str | None, progress: Progress | None = None) -> tuple[Gallery, Names]:
         """The photos to search, with their names.
 
@@ -776,7 +805,7 @@ def _create(target: Path, run: Path, digest: str, device: DeviceChoice, store: S
     loaded = load(model, device)
     try_store(store, loaded)
     facts = facts_of(loaded, run, digest)
-    facts |= {"store": store.text(), "collection": f"siamesekit-{secrets.token_hex(8)}"}
+    facts |= {"store": store.text(), "collection": new_collection()}
     try:
         (target / MATRICES).mkdir(parents=True, exist_ok=True)
     except OSError as error:

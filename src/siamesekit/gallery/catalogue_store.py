@@ -8,6 +8,7 @@ after it, so that a crash leaves at most rows too many; a search passes over the
 from __future__ import annotations
 
 import re
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,11 @@ COPIED = 1 << 14
 """Rows that are copied into a store at a time."""
 TOLERANCE = 1e-3
 """Largest difference between a distance of a store and that by the catalogue's own row, for rounding."""
+
+
+def new_collection() -> str:
+    """A name for the collections of a catalogue that no other has."""
+    return f"siamesekit-{secrets.token_hex(8)}"
 
 
 def wanted(connection: sqlite3.Connection) -> Ids:
@@ -110,11 +116,9 @@ class CatalogueStore:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Keep the store in step with a change: around its transaction, which is committed at the end of the block."""
-        if self.choice.name == OWN:
-            yield
-            return
         yield
-        self._remove_surplus()
+        if self.choice.name != OWN:  # the change may have named another store
+            self._remove_surplus()
 
     def add_missing(self) -> int:
         """Add the rows that the store lacks, within a transaction; return their number."""
@@ -155,14 +159,15 @@ class CatalogueStore:
             "does not keep those that are put back; try again when no other process changes the catalogue"
         )
 
-    def drop(self, collection: str, dimensions: int) -> None:
-        """Remove a collection that the catalogue no longer names, as far as the store can be reached.
+    def drop(self, choice: StoreChoice, collection: str, dimensions: int) -> None:
+        """Remove a collection that the catalogue does not name any more, as far as its store can be reached.
 
         Args:
-            collection: its name.
+            choice: the store.
+            collection: name of the collection.
             dimensions: length of its embeddings.
         """
-        choice, folder = self.choice, self._folder(collection)
+        folder = self._folder(collection)
         if choice.name == OWN:
             return
         self.close()

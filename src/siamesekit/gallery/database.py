@@ -57,7 +57,8 @@ class Change:
         id: its number, from 1 on.
         date: date and time in UTC, ISO 8601.
         author: who made the change.
-        command: `add`, `decide`, `remove`, `rename`, `merge`, `split`, `re-embed` or `undo`.
+        command: `add`, `decide`, `remove`, `rename`, `merge`, `split`, `re-embed`,
+            `move-store` or `undo`.
         summary: the change in words.
         undoes: number of the change that this one undid, or None.
         undone: whether a later change has undone this one.
@@ -202,6 +203,12 @@ def fact(connection: sqlite3.Connection, key: str, default: str | None = None) -
     if found is None:
         raise ArtifactError(f"the catalogue is altered: it does not name its {key}; restore a copy of it")
     return str(found[0])
+
+
+def set_facts(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
+    """Write facts about the catalogue, in place of those of the same names."""
+    query = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    connection.executemany(query, facts.items())
 
 
 def new_change(

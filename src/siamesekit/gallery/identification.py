@@ -32,6 +32,8 @@ FEWEST = 10
 SIZES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000)
 """Sizes of the galleries of a fit, as far as there are individuals, and all of them."""
 ITERATIONS = 200
+ROUNDING = 1e-9
+"""Difference between a promised share and one that is measured that is only due to rounding."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,18 @@ class Identification:
         chosen = next((each for each in sizes if size is not None and each >= size), sizes[-1])
         found = self.strangers[chosen]
         share = 1 / (len(found) + 1)  # the further individual's own, which is unknown: as if it were called known
-        if share > false_known_rate + 1e-9:
+        if share > false_known_rate + ROUNDING:
             return None
         chances = np.array([chance for each in found for chance in each])
         weights = np.array([share / len(each) for each in found for _ in each])
         order = np.argsort(chances)
-        beyond = share + np.cumsum(weights[order]) > false_known_rate + 1e-9
+        beyond = share + np.cumsum(weights[order]) > false_known_rate + ROUNDING
         return float(np.nextafter(chances[order][beyond.argmax()], -np.inf))
+
+
+def individuals_needed(false_known_rate: float) -> int:
+    """Fewest individuals with which `Identification.limit` promises a rate."""
+    return math.ceil(1 / (false_known_rate + ROUNDING) - 1)
 
 
 class Trial(NamedTuple):

@@ -40,12 +40,14 @@ class FittedIdentification:
         note: in words: which individuals it was fitted to, or why there is none.
         trained: whether individuals that trained the network are among them, for which it may be too sure.
         fusion: how much shared points count in a second look; None without one, or if that cannot be said.
+        untrained: number of individuals of the catalogue that did not train the network.
     """
 
     model: Identification | None
     note: str
     trained: bool
     fusion: Fusion | None = None
+    untrained: int = 0
 
 
 def fit_identification(
@@ -74,7 +76,10 @@ def fit_identification(
     chosen = np.arange(len(trained)) if biased else strangers
     if len(chosen) < FEWEST:
         return FittedIdentification(
-            None, f"no probabilities: the catalogue has {len(chosen)} individuals, and {FEWEST} are needed", biased
+            None,
+            f"no probabilities: the catalogue has {len(chosen)} individuals, and {FEWEST} are needed",
+            biased,
+            untrained=len(strangers),
         )
     rng = generator(0, "identification")
     sizes = np.sort(np.bincount(gallery.individuals, minlength=len(trained))[chosen])
@@ -92,7 +97,7 @@ def fit_identification(
     model = fit(found)
     if model is None:
         note = "no probabilities: photos of one individual are not nearer to each other than to others, or are missing"
-        return FittedIdentification(None, note, biased, fusion)
+        return FittedIdentification(None, note, biased, fusion, len(strangers))
     which = "some of which trained the network: they may be too sure" if biased else "which did not train the network"
     what = "photos" if together == 1 else f"{together} photos at a time"
     note = f"probabilities are fitted to {what} of {model.individuals} individuals, {which}"
@@ -100,7 +105,7 @@ def fit_identification(
         note += f"; {_weighed(fusion)}"
     if refinement is not None:
         note += f", each searched with {refinement}"
-    return FittedIdentification(model, note, biased, fusion)
+    return FittedIdentification(model, note, biased, fusion, len(strangers))
 
 
 def trained_individuals(run: Path) -> list[str]:

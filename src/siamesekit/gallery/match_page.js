@@ -21,6 +21,8 @@ const arranged = () => {
     decided: (number) => Boolean(decisions[number]),
     unsure: (number) => decisions[number]?.decision === "unsure",
     new: (number) => likelyNew(data.queries[number]),
+    known: (number) => data.queries[number].verdict === "known",
+    maybe: (number) => data.queries[number].verdict === "maybe new",
   }[part("filter").value];
   const height = {
     input: () => 0,
@@ -142,6 +144,9 @@ const show = () => {
   const seen = asked.photos[photo];
   picture("query", seen.image, `Photo ${seen.name}`);
   part("query-name").textContent = asked.name;
+  part("verdict").hidden = !asked.verdict;
+  part("verdict").textContent = asked.verdict ?? "";
+  part("verdict").className = asked.verdict === "known" ? "known" : "maybe";
   const place = `${order.indexOf(query) + 1} of ${order.length}`;
   part("query-facts").textContent = [place, asked.photos.length > 1 ? seen.name : "", facts(seen.attributes)].filter(Boolean).join(" · ");
   const others = asked.photos.length > 1 ? asked.photos : [];
@@ -275,6 +280,7 @@ document.addEventListener("click", (event) => {
   if (event.detail && document.activeElement?.closest("button")) document.activeElement.blur(); // Enter is for the page again
 });
 
+if (data.queries.some((each) => each.verdict)) part("filter").append(new Option("called known", "known"), new Option("called maybe new", "maybe"));
 part("individuals").append(...data.individuals.slice(0, 5000).map((each) => made("option", { value: each })));
 ask();
 if (data.serve) decisions = { ...data.decisions };

@@ -98,6 +98,7 @@ def page_facts(
                 "name": query.name,
                 "uncertainty": query.uncertainty,
                 "new": query.answer.new,
+                "verdict": query.answer.verdict,
                 "photos": [
                     {
                         "name": photo.record.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +13,8 @@ from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
 from siamesekit.gallery.enrolling import fingerprints
-from siamesekit.gallery.search import Answer
+from siamesekit.gallery.promise import with_promise
+from siamesekit.gallery.search import Answer, Verdict
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.shared_points import Points
@@ -78,6 +80,10 @@ class Matches:
     copies: int
     note: str
 
+    def called(self, verdict: Verdict) -> int:
+        """Number of queries with this verdict; 0 without a promise."""
+        return sum(query.answer.verdict == verdict for query in self.queries)
+
 
 def match(
     catalogue: Catalogue,
@@ -116,6 +122,9 @@ def match(
     copies = len(records) - len(unusable) - len(photos)
     status = catalogue.status(list(photos))
     left = [photo for identity, photo in photos.items() if identity not in status]
+    if encounter is not None and options.false_known is not None:
+        sizes = Counter(photo.record.attributes.get(encounter, "") or photo.identity for photo in left)
+        catalogue.require_search(options, progress, max(sizes.values(), default=1))
     bad: dict[int, UnusablePhoto] = {}
     counts = {word: sum(each == word for each in status.values()) for word in ("enrolled", "bad")}
     with catalogue.same_model() as model:
@@ -147,6 +156,7 @@ def match(
             queries = _with_shared_points(catalogue, queries, options.second_look, progress)
         together = max(len(query.photos) for query in queries)
         note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
+        note = with_promise(note, options.false_known)
     return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 

@@ -12,7 +12,7 @@ from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
-from siamesekit.gallery import known_photos
+from siamesekit.gallery import database, known_photos
 from siamesekit.gallery.bound_model import copy_model, model_digest, remove_model
 from siamesekit.gallery.enrolling import box_of, fingerprints
 from siamesekit.gallery.identifying import trained_individuals
@@ -57,10 +57,9 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
         with storage.transaction():
             storage.connection.execute("DELETE FROM batches")
             known_photos.note(storage.connection, batches)
-            for key, value in facts.items():
-                storage.connection.execute("UPDATE facts SET value = ? WHERE key = ?", (value, key))
+            database.set_facts(storage.connection, facts)
             storage.change("re-embed", f"{len(records)} photos, from model {old[:12]} to {digest[:12]}")
-        storage.searched.drop(collection, size)
+        storage.searched.drop(storage.searched.choice, collection, size)
         with suppress(OSError):  # what nothing refers to any more
             former.unlink()
             if old != digest:

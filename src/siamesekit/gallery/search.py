@@ -19,6 +19,8 @@ from siamesekit.evaluation.intervals import Floats
 Scoring = Literal["nearest", "mean"] | int
 """How the distance to an individual follows from those to its photos: the nearest, the mean of all, or the mean of so
 many nearest ones."""
+Verdict = Literal["known", "maybe new"]
+"""Whether a query shows an individual that was searched, at a promised share of errors."""
 MEMORY = 1 << 28
 """Bytes of distances kept at a time when those to all photos are needed."""
 Find = Callable[[Tensor, int], tuple[NDArray[np.int64], Tensor]]
@@ -85,12 +87,14 @@ class Answer:
         candidates: individuals, the nearest first; after a second look, those first that share most points for their
             distance.
         photos: photos, the nearest first.
+        verdict: `known` or `maybe new` at the share of false "known" that was promised; None without a promise.
     """
 
     query: str
     new: float | None
     candidates: tuple[Candidate, ...]
     photos: tuple[PhotoMatch, ...]
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siamesekit.errors import UserError
+from siamesekit.gallery.promise import check_share
 from siamesekit.gallery.refinement import Refinement
 from siamesekit.gallery.search import Scoring
 from siamesekit.gallery.second_look import SecondLook
@@ -15,7 +16,7 @@ class SearchOptions:
     """What is searched, and how; `Catalogue.search` explains each option.
 
     Raises:
-        UserError: the scoring is none, or a second look is combined with a refinement.
+        UserError: the scoring or the promised share is none, or a second look is combined with a refinement.
     """
 
     k: int | None = None
@@ -23,10 +24,13 @@ class SearchOptions:
     scoring: Scoring = "nearest"
     second_look: SecondLook | None = None
     refinement: Refinement | None = None
+    false_known: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.scoring in ("nearest", "mean") or (isinstance(self.scoring, int) and self.scoring >= 1)):
             raise UserError(f"scoring: expected nearest, mean or a number of photos, not {self.scoring!r}")
+        if self.false_known is not None:
+            check_share(self.false_known)
         if self.second_look is not None and self.refinement is not None:
             raise UserError(
                 "a second look (--matcher) cannot be combined with re-ranking or query expansion (--rerank, --expand); "
