@@ -103,15 +103,19 @@ def test_answers_are_a_table_that_no_spreadsheet_computes(place: Path, photos: P
     assert refused.exit_code == 2 and table.read_text() == "mine"
 
 
-def test_queries_that_are_no_photos_or_missing_are_an_error_or_left_out_and_named(
+def test_of_queries_that_are_no_photos_or_missing_the_others_are_answered(
     place: Path, photos: Path, tmp_path: Path
 ) -> None:
     bad, gone = tmp_path / "bad.jpg", tmp_path / "gone.jpg"
     bad.write_bytes(b"no photo")
     good = sorted((photos / "Ann").iterdir())[0]
-    refused = call("search", place, bad, good, "--device", "cpu", "--json")
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "1 of 2 photos cannot be used: fix them, or leave them out with --skip-bad" in refused.stderr
+    table = tmp_path / "answers.csv"
+    partly = call("search", place, bad, gone, good, "--device", "cpu", "--json", "--csv", table)
+    assert partly.exit_code == 2
+    assert [answer["query"] for answer in json.loads(partly.stdout)["answers"]] == [str(good)]
+    assert "2 of 3 photos cannot be used: fix them, or leave them out with --skip-bad" in partly.stderr
+    assert str(bad) in partly.stderr and str(gone) in partly.stderr
+    assert str(good) in table.read_text()
     result = call("search", place, bad, gone, good, "--device", "cpu", "--json", "--skip-bad")
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)

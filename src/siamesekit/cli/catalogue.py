@@ -322,8 +322,8 @@ def search(
 ) -> None:
     """Find the individuals of a catalogue that are most like the one on a photo.
 
-    Photos that cannot be used are an error; with --skip-bad, they are named, and the others answered. Each candidate
-    has a probability, and so has "new individual", if the catalogue has at least ten individuals; they count a new
+    If photos cannot be used, the others are answered, and it is an error; not with --skip-bad. Each candidate has a
+    probability, and so has "new individual", if the catalogue has at least ten individuals; they count a new
     individual in half of all photos. Otherwise candidates have a similarity: the probability that two photos at this
     distance show one individual, if same and different pairs were equally frequent. --false-known 0.05 promises that of
     the photos of new individuals at most 5 % are called known. It needs 1 / SHARE - 1 individuals that did not train
@@ -336,7 +336,7 @@ def search(
 
         if table is not None:
             check_table(table)
-        found = records_of_inputs(photos, follow_links, skip_bad)
+        found = records_of_inputs(photos, follow_links, skip_bad=True)
         files = [Path(record.name) for record in found]
         shell.load_plugins(plugin)
         from siamesekit.gallery.promise import with_promise
@@ -350,8 +350,9 @@ def search(
             catalogue.require_search(options, shell, len(files) if together else 1)
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
-                findings = (*found.left_out, *embedded.left_out)
-                left_out = skipped(shell, findings, len(files) + len(found.left_out), skip_bad)
+                findings, asked = (*found.left_out, *embedded.left_out), len(files) + len(found.left_out)
+                if skip_bad:
+                    skipped(shell, findings, asked, skip_bad)
                 names = [str(files[number]) for number in embedded.kept]
                 kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
                 seen = sightings(kept) if options.second_look else []
@@ -367,13 +368,15 @@ def search(
             import dataclasses
 
             told = [dataclasses.asdict(each) for each in answers]
-            return shell.json({"answers": told, "left_out": left_out, "note": note})
-        from siamesekit.cli.rich_tables import answer_table
+            shell.json({"answers": told, "left_out": [each._asdict() for each in findings], "note": note})
+        else:
+            from siamesekit.cli.rich_tables import answer_table
 
-        for answer in answers:
-            shell.out.print(answer_table(answer))
-        shell.say(note)
-    return None
+            for answer in answers:
+                shell.out.print(answer_table(answer))
+            shell.say(note)
+        if not skip_bad:
+            skipped(shell, findings, asked, skip_bad)
 
 
 @commands.command(cls=Command, short_help="Match the photos of a season with a catalogue.")
