@@ -147,7 +147,7 @@ def difference_hash(grey: Image.Image) -> bytes:
 def _scaled(photo: Image.Image | Pixels, edges: Edges) -> Image.Image:
     """The photo between edges of an image, at most `SIDE` pixels wide or high.
 
-    PyTorch takes a third of Pillow's time; rounding differs in one of 700 values, by 1.
+    PyTorch takes half of Pillow's time; rounding differs in one of 700 values, by 1.
     """
     width, height = edges[2] - edges[0], edges[3] - edges[1]
     scale = min(1.0, SIDE / max(width, height))
