@@ -181,3 +181,26 @@ def test_a_model_suspects_labels_and_says_what_it_is_worth(told: Told, tmp_path:
     suspected = [each.file for each in found.audit.findings if each.kind == "mislabelled"]
     assert suspected == ["w7/6.png"]
     assert "the photo nearest by the model shows the same individual for 94% of 48 photos" in told.said
+
+
+def _table_with_copy(tmp_path: Path, words: tuple[str, str]) -> Path:
+    """A table of photos of two individuals; a photo of the first part lies in the second part once more."""
+    write_photos(tmp_path / "photos", ["a", "b"])
+    photos = sorted((tmp_path / "photos").rglob("*.*"))
+    shutil.copy(photos[0], photos[0].with_name("copy.png"))
+    rows = [f"{photos[0].with_name('copy.png').relative_to(tmp_path)},a,{words[1]}"]
+    rows += [f"{photo.relative_to(tmp_path)},{photo.parent.name},{words[0]}" for photo in photos]
+    (tmp_path / "table.csv").write_text("photo,individual,split\n" + "\n".join(rows) + "\n")
+    return tmp_path / "table.csv"
+
+
+def test_a_column_of_parts_makes_a_copy_one_across_the_split(tmp_path: Path, told: Told) -> None:
+    found = check_folder(_table_with_copy(tmp_path, ("train", "Query")), None, told).audit
+    (copy,) = (each for each in found.findings if each.kind == "copy_across_split")
+    assert copy.file.endswith("copy.png") and copy.what.endswith("the parts of the split: test, train")
+    assert any("1 test" in line for line in told.said)
+
+
+def test_other_words_in_that_column_are_no_parts(tmp_path: Path, told: Told) -> None:
+    found = check_folder(_table_with_copy(tmp_path, ("train", "north")), None, told).audit
+    assert found.counts()["exact_copy"] == 1 and "copy_across_split" not in found.counts()

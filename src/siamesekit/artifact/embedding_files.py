@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from siamesekit.data import photo_folders
 from siamesekit.data.folder_walk import sentence_of_links, walk
+from siamesekit.data.passed_over import sentence_of_pictures
 from siamesekit.data.records import Record, Records
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
@@ -108,12 +109,15 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
     """
     records: list[Record] = []
     notes: list[str] = []
+    unread: list[str] = []
     left_out: list[UnusablePhoto] = []
     unknown = UnknownNames(UNKNOWN)
     for path in inputs:
         if path.is_dir():
             found = walk(path, follow_links)
             notes += found.notes()
+            if pictures := sentence_of_pictures(found.files):
+                unread.append(f"{path}: {pictures}")
             if found.links_out:
                 link, target = found.links_out[0]
                 message = sentence_of_links(len(found.links_out), str(path), link, target)
@@ -134,8 +138,10 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
             raise UserError(f"no such file or folder: {path}")
     if not records:
         details = [str(finding) for finding in left_out[:SHOWN]]
+        if unread:
+            raise DataError("; ".join(unread), details)
         raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})", details)
-    return Records(records, notes, left_out=left_out)
+    return Records(records, [*notes, *unread], left_out=left_out)
 
 
 def spreadsheet_cell(text: str) -> str:

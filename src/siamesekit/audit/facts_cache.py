@@ -16,7 +16,7 @@ from siamesekit.data.records import Box
 
 CACHE, CACHE_BYTES = "photo-facts.sqlite", 1 << 30
 """File in the user's cache folder, and its largest size: it then starts anew."""
-FORM = 1
+FORM = 2
 """Number of the form and meaning of the facts; another number ignores facts that were kept before."""
 WRITTEN = 256
 """Facts that are written together."""
@@ -47,9 +47,9 @@ class FactsCache:
         return blake2b(f"{FORM} {__version__} {digest.hex()} {box} {size} {reading}".encode(), digest_size=16).digest()
 
     def read(self, key: bytes) -> PhotoFacts | None:
-        """The facts that are kept; None if there are none."""
+        """The facts that are kept; None if there are none, or the key is empty."""
         with self._lock:
-            if self._connection is None:
+            if self._connection is None or not key:
                 return None
             with suppress(sqlite3.Error, struct.error, TypeError):
                 row = self._connection.execute("SELECT facts FROM facts WHERE photo = ?", (key,)).fetchone()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from threading import local
 from typing import Self
 
 from PIL import Image
@@ -17,6 +16,7 @@ from siamesekit.audit.facts import PhotoFacts, digest_of, measure
 from siamesekit.audit.facts_cache import FactsCache
 from siamesekit.data.images import look_at_content, read_square
 from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import PLAIN
@@ -25,8 +25,8 @@ from siamesekit.progress import Progress
 
 SIZE = 64
 """Side of the squares for which photos are decoded if no run asks for another size: large JPEGs at ⅛ of their size."""
-AHEAD = 4
-"""Photos per thread that are begun ahead."""
+AHEAD, BLOCK = 4, 8
+"""Blocks of photos per thread that are begun ahead, and most photos of a block: a thread takes a whole block."""
 
 
 class Gathering:
@@ -51,7 +51,6 @@ class Gathering:
         self.unreadable: dict[str, UnusablePhoto] = {}
         self.reading = PLAIN
         self._cache = FactsCache()
-        self._last = local()
 
     def __enter__(self) -> Self:
         return self
@@ -59,17 +58,24 @@ class Gathering:
     def __exit__(self, *_: object) -> None:
         self._cache.close()
 
-    def __call__(self, record: Record, content: bytes, photo: Image.Image, edges: Edges) -> None:
+    def __call__(self, record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges) -> None:
         """Take the facts of a decoded photo from the cache, or measure them."""
-        digest = self._digest(content)
-        key = self._cache.key(digest, record.box, self.size, self.reading) if digest else b""
-        facts = self._cache.read(key) if key else None
-        if facts is None:
-            facts = measure(record, content, photo, edges, digest)
-            if key:
-                self._cache.keep(key, facts)
-        self.facts[record.name] = facts
-        self._last.content = None
+        digest = digest_of(content)
+        key = self._key(digest, record)
+        self.facts[record.name] = self._cache.read(key) or self._measured(record, content, photo, edges, (digest, key))
+
+    def _key(self, digest: bytes, record: Record) -> bytes:
+        return self._cache.key(digest, record.box, self.size, self.reading) if digest else b""
+
+    def _measured(
+        self, record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges, known: tuple[bytes, bytes]
+    ) -> PhotoFacts:
+        """Measure a photo whose digest and key are known, and keep its facts."""
+        digest, key = known
+        facts = measure(record, content, photo, edges, digest)
+        if key:
+            self._cache.keep(key, facts)
+        return facts
 
     def begin(self, records: Sequence[Record], skipped: Sequence[str]) -> None:
         """Take the records of the data set, and messages on files that its reader skips."""
@@ -79,16 +85,25 @@ class Gathering:
         """Gather the facts of the photos that have not been looked at."""
         left = [each for each in self.records if each.name not in self.facts and each.name not in self.unreadable]
         workers = os.cpu_count() or 1
-        upcoming = iter(left)
-        begun: deque[Future[None]] = deque()
+        block, read = max(1, min(BLOCK, len(left) // (AHEAD * workers))), 0
+        upcoming = (left[start : start + block] for start in range(0, len(left), block))
+        begun: deque[Future[int]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
-            begun.extend(pool.submit(self._read, record) for record in islice(upcoming, AHEAD * workers))
+            begun.extend(pool.submit(self._read_all, some) for some in islice(upcoming, AHEAD * workers))
             for _ in progress.track(left, len(left), "Looking at photos", "photos"):
-                begun.popleft().result()
-                begun.extend(pool.submit(self._read, record) for record in islice(upcoming, 1))
+                if not read:
+                    read = begun.popleft().result()
+                    begun.extend(pool.submit(self._read_all, some) for some in islice(upcoming, 1))
+                read -= 1
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _read_all(self, records: Sequence[Record]) -> int:
+        """Read photos one by one; their number."""
+        for record in records:
+            self._read(record)
+        return len(records)
 
     def _read(self, record: Record) -> None:
         try:
@@ -96,19 +111,16 @@ class Gathering:
                 read_square(record, self.size, "squash", self.reading, look=self)
                 return
             with content_of(record.source, record.root) as content:
-                known = self._cache.read(self._cache.key(self._digest(content), record.box, self.size, self.reading))
+                digest = digest_of(content)
+                key = self._key(digest, record)
+                known = self._cache.read(key)
                 if known is not None:
                     self.facts[record.name] = known
-                else:
-                    look_at_content(record, content, self.size, self, self.reading)
+                    return
+
+                def look(record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges) -> None:
+                    self.facts[record.name] = self._measured(record, content, photo, edges, (digest, key))
+
+                look_at_content(record, content, self.size, look, self.reading)
         except UnreadableError as error:
             self.unreadable[record.name] = UnusablePhoto(record.name, *error.args)
-        finally:
-            self._last.content = None
-
-    def _digest(self, content: bytes) -> bytes:
-        """The digest of a content, computed once as long as this thread asks for the same one."""
-        last: tuple[bytes, bytes] | None = getattr(self._last, "content", None)
-        if last is None or last[0] is not content:
-            last = self._last.content = content, digest_of(content)
-        return last[1]

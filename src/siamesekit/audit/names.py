@@ -11,18 +11,20 @@ from itertools import pairwise
 
 from siamesekit.audit.finding import Finding
 from siamesekit.data.records import Record
+from siamesekit.data.unknown_names import UNKNOWN
 
 FEWEST = 2
 """Fewest photos of an individual that make a positive pair."""
 NOBODY = frozenset({
-    "?", "??", "???", "-", "--", "-1", "_", "__", "____", ".", "nan", "none", "null", "nil", "na", "n/a", "#n/a",
-    "<na>", "unknown", "unkown", "unk", "unidentified", "not identified", "unnamed", "no name", "noname", "nameless",
-    "no id", "noid", "new", "new whale", "new individual", "new animal", "undetermined", "indet", "indeterminate",
-    "unassigned", "unlabelled", "unlabeled", "unclassified", "other", "others", "misc", "various", "tbd", "todo",
-    "to do", "test", "untitled", "new folder", "default", "unbekannt", "inconnu", "desconocido", "unclear", "unsure",
-    "background",
+    *(name.casefold() for name in UNKNOWN if name),
+    "??", "???", "-", "--", "_", "__", ".", "nil", "#n/a", "<na>", "unkown", "unk", "not identified", "unnamed",
+    "no name", "noname", "nameless", "no id", "noid", "new", "new whale", "new individual", "new animal",
+    "undetermined", "indet", "indeterminate", "unassigned", "unlabelled", "unlabeled", "unclassified", "other",
+    "others", "misc", "various", "tbd", "todo", "to do", "test", "untitled", "new folder", "default", "unbekannt",
+    "inconnu", "desconocido", "unclear", "unsure", "background",
 })  # fmt: skip
-"""Names that stand for no individual, in lower case, with spaces for `_` and `-` between words."""
+"""Names that stand for no individual, in lower case, with spaces for `_` and `-` between words: those that readers take
+for unknown individuals, and others that may be the name of an animal, about which the audit only asks."""
 Steps = tuple[tuple[str, str], ...]
 
 

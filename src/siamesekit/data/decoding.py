@@ -52,6 +52,7 @@ class Wanted:
         reading: how it is decoded.
         remarks: receives remarks.
         resizes: whether `use` only resizes: then its image may be in mode `RGBX`, which takes a copy less.
+        take: called, instead of `use`, with pixels `[height, width, 3]` that need no more work, and the photo's edges.
     """
 
     smallest: int | None = None
@@ -60,6 +61,7 @@ class Wanted:
     reading: Reading = PLAIN
     remarks: list[Remark] = field(default_factory=list)
     resizes: bool = False
+    take: Callable[[Pixels, Edges], None] | None = None
 
 
 def decoded(content: bytes, wanted: Wanted, suffix: str = "") -> Pixels:
@@ -122,6 +124,8 @@ def _pixels(content: bytes, wanted: Wanted, remarks: list[Remark], orientation: 
                     orientation = _orientation(image, lambda: orientation_in(content))
                 if own is not None and _is_finished(image, orientation, wanted):
                     pixels = own
+                    if wanted.take is not None:
+                        wanted.take(own, drafted or (0, 0, *image.size))
                 else:
                     whole = image if own is None else jpeg.image_of(own, image.mode, image.info)
                     photo = _in_rgb(whole, content, wanted.reading, remarks)
@@ -148,7 +152,7 @@ def _in_rgb(image: Image.Image, content: bytes, reading: Reading, remarks: list[
 def _is_finished(image: Image.Image, orientation: int | None, wanted: Wanted) -> bool:
     """Whether the pixels of an image need no more work."""
     plain = image.mode == "RGB" and "icc_profile" not in image.info and (orientation or 1) == 1
-    return plain and wanted.use is as_it_is and wanted.box is None
+    return plain and (wanted.use is as_it_is or wanted.take is not None) and wanted.box is None
 
 
 def _finished(photo: Image.Image, edges: Edges, orientation: int | None, scale: float, wanted: Wanted) -> Pixels:

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 
 from siamesekit.data.cropping import cropped
 from siamesekit.data.decoding import DECODING as DECODING
-from siamesekit.data.decoding import ORIENTATION, Use, Wanted, as_it_is, decoded, turned
+from siamesekit.data.decoding import ORIENTATION, Use, Wanted, decoded, turned
 from siamesekit.data.photo_colours import Pixels as Pixels
 from siamesekit.data.photo_colours import to_rgb
 from siamesekit.data.photo_files import UnreadableError as UnreadableError  # for those who read photos
@@ -41,6 +41,8 @@ _BEHIND = ("JPEG", "MPO", "PNG", "TIFF")
 Look = Callable[[Record, bytes, Image.Image, Edges], None]
 """Looks at a photo while it is decoded: its record, the content of its file (empty for a photo without a file), the
 decoded image, upright and cropped to the box, and the photo's edges in it."""
+LookAtPixels = Callable[[Record, bytes, Image.Image | Pixels, Edges], None]
+"""The same, with the image, or with its pixels `[height, width, 3]` where the decoder gives them."""
 
 
 def read_square(
@@ -84,7 +86,7 @@ def read_square(
     return square(pixels, size, fit)
 
 
-def look_at_content(record: Record, content: bytes, size: int, look: Look, reading: Reading = PLAIN) -> None:
+def look_at_content(record: Record, content: bytes, size: int, look: LookAtPixels, reading: Reading = PLAIN) -> None:
     """Decode the content of a record's file as `read_square` does for this size, and look at it.
 
     Raises:
@@ -92,8 +94,8 @@ def look_at_content(record: Record, content: bytes, size: int, look: Look, readi
     """
     check_length(len(content))
     suffix = record.source.suffix if isinstance(record.source, Path) else ""
-    use = _looked_at(record, content, look, as_it_is)
-    decoded(content, Wanted(DRAFT * size, use, record.box, reading), suffix)
+    use = _looked_at(record, content, look, lambda *_: Image.new("RGB", (1, 1)))  # nobody asks for the pixels
+    decoded(content, Wanted(DRAFT * size, use, record.box, reading, take=partial(look, record, content)), suffix)
 
 
 def _looked_at(record: Record, content: bytes, look: Look, use: Use) -> Use:

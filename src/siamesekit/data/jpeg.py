@@ -6,6 +6,7 @@ The pixels are those of Pillow, bit for bit, at each scale (`tests/data/test_jpe
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,19 @@ def refuse_unread(jpeg: bytes) -> None:
             return
         if marker == _SCAN:
             return
+
+
+def size_in(jpeg: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG as stored, by its header; None if it has none, or is no JPEG."""
+    if jpeg[:2] != b"\xff\xd8":
+        return None
+    for marker, start, end in segments(jpeg):
+        if marker in _FRAMES and min(end, len(jpeg)) >= start + 9:
+            height, width = struct.unpack_from(">HH", jpeg, start + 5)
+            return width, height
+        if marker == _SCAN:
+            break
+    return None
 
 
 def decoded(

@@ -1,4 +1,4 @@
-"""Count the files that the reader `folder` skips, so that no individual is lost without a message."""
+"""Count the files that are skipped in folders, so that no individual is lost without a message."""
 
 from __future__ import annotations
 
@@ -34,15 +34,38 @@ class PassedOver:
         return [*messages, *([more] if more else [])]
 
 
+def sentence_of_pictures(files: Iterable[Path]) -> str:
+    """How many files are pictures of formats that are not read here, and what helps; empty if none is.
+
+    >>> sentence_of_pictures([Path("a/1.psd"), Path("a/2.psd"), Path("a/notes.txt")])
+    '2 .psd files are not read here; .psd: a Photoshop file, save a copy of it as JPEG or PNG'
+    """
+    counts = Counter(file.suffix for file in files if _is_picture(file) and not file.name.startswith("."))
+    if not counts:
+        return ""
+    one = counts.total() == 1
+    kinds = " and ".join(f"{count} {line_of_name(suffix)}" for suffix, count in counts.most_common(SHOWN))
+    return f"{kinds} file{'' if one else 's'} {'is' if one else 'are'} not read here; {'; '.join(_helps(counts))}"
+
+
+def _is_picture(file: Path) -> bool:
+    """Whether a file has the suffix of a picture that is not read here."""
+    return foreign_format(b"", file.suffix) not in (None, *NO_PICTURES)
+
+
 def _remedies(suffixes: Iterable[str]) -> str:
-    """What is read, and what helps with files of unsupported formats: `.HEIC is a HEIC photo, to read it: …`."""
+    """What is read, and what helps with files of unsupported formats."""
+    return "; ".join(["only files with the suffix of a photo are read", *_helps(suffixes)])
+
+
+def _helps(suffixes: Iterable[str]) -> list[str]:
+    """What helps with files of unsupported formats: `.HEIC: a HEIC photo, to read it: …`."""
     helps: dict[Format, list[str]] = {}
     for suffix in suffixes:
         found = foreign_format(b"", suffix)
         if found is not None and found not in NO_PICTURES:
             helps.setdefault(found, []).append(line_of_name(suffix))
-    told = [f"{' and '.join(names)}: {kind.name}, {kind.mend}" for kind, names in helps.items()]
-    return "; ".join(["only files with the suffix of a photo are read", *told])
+    return [f"{' and '.join(names)}: {kind.name}, {kind.mend}" for kind, names in helps.items()]
 
 
 def passed_over(others: Iterable[tuple[str, Path]], with_photos: Iterable[str]) -> PassedOver:
@@ -58,7 +81,7 @@ def passed_over(others: Iterable[tuple[str, Path]], with_photos: Iterable[str]) 
     pictures: Counter[str] = Counter()
     for name, file in others:
         files.setdefault(name, Counter())[file.suffix] += 1
-        pictures[name] += foreign_format(b"", file.suffix) not in (None, *NO_PICTURES)
+        pictures[name] += _is_picture(file)
     photographed = set(with_photos)
     named = {name: own for name, own in files.items() if name in photographed or pictures[name]}
     total = sum(named.values(), Counter())

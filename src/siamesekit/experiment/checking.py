@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from siamesekit.config import Config
 from siamesekit.config.reader_choice import reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record
+from siamesekit.data.splits.column import parts_told
 from siamesekit.engine.random_state import all_left_as_found
 from siamesekit.errors import UserError
 from siamesekit.experiment.audited import audit_of, parts_by_name
@@ -105,7 +107,7 @@ def check_folder(
     model: Model | None = None,
     overrides: Sequence[str] = (),
 ) -> Checked:
-    """Audit a folder or table of photos, without a config.
+    """Audit a folder or table of photos, without a config. A column `split` of known words tells the parts.
 
     Args:
         photos: the folder or table.
@@ -124,7 +126,11 @@ def check_folder(
             progress.say(note)
         gathering.begin(records, records.notes)
         gathering.read(progress)
-    settings = AuditSettings(skipped=gathering.skipped)
+    parts = parts_told(gathering.records)
+    if parts:
+        numbers = ", ".join(f"{count} {part}" for part, count in Counter(parts.values()).most_common())
+        progress.say(f"parts of the split, by the column 'split': {numbers}")
+    settings = AuditSettings(parts, skipped=gathering.skipped)
     near = _neighbours(gathering, model, progress)
     return Checked(gathering.records, audit(gathering.records, gathering, settings, near))
 

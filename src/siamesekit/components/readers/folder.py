@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from siamesekit.data.folder_walk import Walk, sentence_of_links, walk
-from siamesekit.data.passed_over import passed_over
+from siamesekit.data.passed_over import passed_over, sentence_of_pictures
 from siamesekit.data.path_pattern import GROUP, INDIVIDUAL, PathPattern
 from siamesekit.data.photo_folders import PHOTO_SUFFIXES, is_folder, is_photo
 from siamesekit.data.records import Attributes, Record, Records
@@ -88,7 +88,8 @@ def read_folder(
             ],
         )
     if not records:
-        raise DataError(f"{root}: {photos.why_none()}; {layout.remedy}")
+        pictures = "" if photos.left_out or photos.loose else sentence_of_pictures(found.files)
+        raise DataError(f"{root}: {pictures or f'{photos.why_none()}; {layout.remedy}'}")
     return records
 
 

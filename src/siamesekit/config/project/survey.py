@@ -15,6 +15,7 @@ from siamesekit.config.project.table_layout import is_table, known_download, tab
 from siamesekit.config.project.understood import Understood
 from siamesekit.config.reader_choice import READER_OF, data_options
 from siamesekit.data.folder_walk import walk
+from siamesekit.data.passed_over import sentence_of_pictures
 from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.photo_formats import READ, size_of
 from siamesekit.data.reading import read_photos
@@ -84,9 +85,14 @@ def locate(folder: Path) -> Path:
         for place, (_, individuals) in contents.items():
             if individuals >= fewest:
                 return place
+    pictures = ""
     for place in reversed(contents):
-        if walk(place).photos():
+        found = walk(place)
+        if found.photos():
             return place
+        pictures = pictures or sentence_of_pictures(found.files)
+    if pictures:
+        raise DataError(f"{folder}: {pictures}")
     raise DataError(
         f"no photos in {folder}, {folder / 'photos'} or {folder / 'data'}: put them at "
         f"{folder / 'photos' / 'INDIVIDUAL' / 'photo.jpg'}, or name their folder: --photos FOLDER"

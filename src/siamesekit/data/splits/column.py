@@ -20,6 +20,19 @@ WORDS = {
 SHOWN, SHOWN_PHOTOS = 10, 3
 
 
+def parts_told(records: Sequence[Record], column: str = "split") -> dict[str, str]:
+    """The part of each photo by its name, as a column of the table says; empty if no photo has one, or a word is no
+    part's.
+
+    >>> from pathlib import Path
+    >>> parts_told([Record("1.jpg", "a", Path("1.jpg"), attributes={"split": "Query"})])
+    {'1.jpg': 'test'}
+    """
+    words = {record.name: record.attributes.get(column, "").strip().lower() for record in records}
+    known = {name: WORDS.get(word, "") for name, word in words.items() if word}
+    return known if all(known.values()) else {}
+
+
 def by_column(task: Task) -> Split:
     """Take each photo's part from an attribute; upper and lower case are the same.
 
