@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from siamesekit.data.records import Records
     from siamesekit.data.unusable import UnusablePhoto
     from siamesekit.gallery.catalogue import Added, Catalogue
+    from siamesekit.gallery.last_season import LastSeason
     from siamesekit.gallery.matching import Matches
     from siamesekit.gallery.refinement import Refinement
     from siamesekit.gallery.search import Scoring
@@ -56,6 +58,14 @@ SeasonArgument = Annotated[
     Path,
     typer.Argument(
         metavar="INPUT", help="A photo, a folder of photos, or a table of photos (.csv, .tsv, .xlsx, .parquet)."
+    ),
+]
+OpenArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[INPUT]",
+        show_default=False,
+        help="A photo, a folder of photos, or a table of photos. Default: what was matched or reviewed last.",
     ),
 ]
 Encounter = Annotated[
@@ -409,12 +419,14 @@ def match(
     """Find the candidates for each photo of a season, and write a page on which a person decides.
 
     FOLDER gets matches.csv and index.html, which needs no server: open it in a browser, decide, save the decisions, and
-    give them to "siamesekit decide". The catalogue is not changed. Photos that it has already are left out. Photos that
-    cannot be used are an error, or are left out with --skip-bad.
+    give them to "siamesekit decide". The catalogue is not changed; it remembers where the photos are, for "siamesekit
+    review". Photos that it has already are left out. Photos that cannot be used are an error, or are left out with
+    --skip-bad.
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.require_files(photos)
         shell.load_plugins(plugin)
+        from siamesekit.gallery.last_season import LastSeason
         from siamesekit.gallery.match_folder import check_folder, write_match
         from siamesekit.gallery.matching import match as match_season
         from siamesekit.gallery.search_options import SearchOptions
@@ -428,6 +440,8 @@ def match(
             found = match_season(catalogue, records, searched, encounter, shell)
             left_out = _skipped(shell, records, found.unusable, skip_bad)
             page = write_match(output, catalogue, found, shell)
+            reading = tuple(with_links(options, follow_links))
+            _remember(shell, path, LastSeason(str(photos.absolute()), reader, reading, encounter))
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if false_known is not None:
             facts |= {"known": found.called("known"), "maybe_new": found.called("maybe new")}
@@ -441,7 +455,7 @@ def match(
 @commands.command(cls=Command, short_help="Match a season, and write decisions into the catalogue at once.")
 def review(
     path: CatalogueArgument,
-    photos: SeasonArgument,
+    photos: OpenArgument = None,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any that is free.")] = 0,
     count: Candidates = None,
     where: Where = None,
@@ -465,11 +479,12 @@ def review(
 ) -> None:
     """Serve the page of a match to this machine only, and write each decision into the catalogue at once.
 
+    Without INPUT, it goes on with the photos that were matched or reviewed last; those that are decided are left out.
     Open the address that is printed in a browser; several reviewers may use it. Ctrl-C ends the review. It needs: pip
     install 'siamesekit[serve]'.
     """
     with Shell(debug, quiet=False) as shell:
-        shell.require_files(photos)
+        opened = _season(shell, path, photos, reader, with_links(options, follow_links), encounter)
         shell.load_plugins(plugin)
         from siamesekit.gallery.matching import match as match_season
         from siamesekit.gallery.review_server import require_server, review_season
@@ -480,9 +495,10 @@ def review(
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
         searched = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
         with _opened(path, author, device, news=True) as catalogue:
-            records = season(photos, reader, with_links(options, follow_links), skip_bad)
-            found = match_season(catalogue, records, searched, encounter, shell)
+            records = season(Path(opened.photos), opened.reader, opened.options, skip_bad)
+            found = match_season(catalogue, records, searched, opened.encounter, shell)
             _skipped(shell, records, found.unusable, skip_bad)
+            _remember(shell, path, opened)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 
@@ -633,6 +649,35 @@ def _records(shell: Shell, photos: Path, reader: str | None, options: Sequence[s
     for note in records.notes:
         shell.say(note)
     return records
+
+
+def _season(
+    shell: Shell, path: Path, photos: Path | None, reader: str | None, options: Sequence[str], encounter: str | None
+) -> LastSeason:
+    """What is reviewed: the photos that are named, else those that were matched last."""
+    from siamesekit.gallery.last_season import LastSeason, recall
+
+    if photos is not None:
+        shell.require_files(photos)
+        return LastSeason(str(photos.absolute()), reader, tuple(options), encounter)
+    if reader is not None or options:
+        raise UserError("--reader, --set and --follow-links belong to an INPUT: name it")
+    with _opened(path):  # whether it is a catalogue
+        last = recall(path)
+    if last is None:
+        raise UserError(f"{path}: no photos have been matched with it: name them, siamesekit review {path} INPUT")
+    if not Path(last.photos).exists():
+        raise UserError(f"the photos that were matched last are gone: {last.photos}; name others")
+    shell.say(f"photos that were matched last: {last.photos}")
+    return last if encounter is None else replace(last, encounter=encounter)
+
+
+def _remember(shell: Shell, path: Path, season: LastSeason) -> None:
+    """Keep which photos were matched; a catalogue that cannot be written to is only told of."""
+    from siamesekit.gallery.last_season import remember
+
+    if (problem := remember(path, season)) is not None:
+        shell.warn(problem)
 
 
 def _skipped(shell: Shell, records: Records, unusable: Sequence[UnusablePhoto], skip_bad: bool) -> list[dict[str, str]]:

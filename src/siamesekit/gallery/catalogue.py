@@ -660,7 +660,7 @@ class Catalogue:
             views = tuple(dict.fromkeys([*self.model.tta, "mirror"]))
             ways.append(Way("with mirror", finite(self.model.embed_records(records, progress, None, views))))
         if second_look is not None:
-            ways.append(Way(f"with {second_look.shared.name}", gallery.embeddings, second_look))
+            ways.append(Way(f"with {second_look.label}", gallery.embeddings, second_look))
         if refinement is not None:
             ways.append(Way(f"with {refinement}", gallery.embeddings, None, refinement))
         notes = [] if encounter is not None else [ENCOUNTERS_UNKNOWN]

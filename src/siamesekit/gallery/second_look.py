@@ -50,6 +50,11 @@ class SecondLook:
         object.__setattr__(self, "shared", SharedPoints(matcher))
 
     @property
+    def label(self) -> str:
+        """The matcher's name for people: that of the registry, or of its class."""
+        return self.matcher if isinstance(self.matcher, str) else type(self.matcher).__name__
+
+    @property
     def key(self) -> tuple[str, int, int]:
         """What decides its result, beside the photos."""
         return self.shared.name, self.individuals, self.photos
