@@ -103,11 +103,8 @@ def test_a_review_of_named_photos_is_remembered_too(place: Path, new: Path, revi
 
 def test_what_is_not_there_is_said(place: Path, new: Path, tmp_path: Path, reviewed: list[list[str]]) -> None:
     none = call("review", place)
-    assert (
-        none.exit_code == 2
-        and f"no photos have been matched with it: name them, siamesekit review {place} INPUT"
-        in (none.stderr.replace("\n", " "))
-    )
+    assert none.exit_code == 2
+    assert f"name them, siamesekit review {place} INPUT" in none.stderr.replace("\n", " ")
     assert call("review", tmp_path / "nowhere").exit_code == 2
     assert "there is no catalogue" in call("review", tmp_path / "nowhere").stderr
     assert call("review", place, new, "--device", "cpu").exit_code == 0
