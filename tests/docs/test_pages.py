@@ -163,9 +163,9 @@ def test_a_component_s_page_tells_its_table_s_keys_from_what_the_run_supplies(ge
     }
     found = {name: match.groups() for name, match in keys.items() if match}
     assert found == {
-        "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`, `mirrored`"),
+        "samplers/all-pairs": ("[sampler]", "../../reference/config.md#sampler", "`batch_size`, `mirrored`, `apart`"),
         "samplers/p-by-k": ("[sampler]", "../../reference/config.md#sampler",
-                            "`batch_size` (not used by this one), `mirrored`"),
+                            "`batch_size` (not used by this one), `mirrored`, `apart`"),
         "encoders/xception": ("[encoder]", "../../reference/config.md#encoder",
                               "`weights`, `train_from`, `pooling`, `batchnorm`, `cache_gib`"),
         "optimizers/torch/adam": ("[optimizer]", "../../../reference/config.md#optimizer",

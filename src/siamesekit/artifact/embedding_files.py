@@ -20,6 +20,7 @@ from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.wording import first_of
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 HEADER = 1 << 20
@@ -137,6 +138,8 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
         else:
             raise UserError(f"no such file or folder: {path}")
     if not records:
+        if missing := [str(path) for path in inputs if not path.exists()]:
+            raise UserError(f"no such file or folder: {first_of(missing, SHOWN)}")
         details = [str(finding) for finding in left_out[:SHOWN]]
         if unread:
             raise DataError("; ".join(unread), details)
