@@ -353,7 +353,7 @@ def test_it_finds_skins_that_the_network_cannot_tell(telling: Path, skins: Path,
         assert set(shared) == {(0, each.best.photo) for each in found[0].candidates if each.points}
         assert f'"shared":[{{"count":{first.points},"places":[' in page
         table = (tmp_path / "match" / "matches.csv").read_text().splitlines()
-        assert table[0].endswith(",photos,points,verdict") and table[1].endswith(f",{first.photos},{first.points}")
+        assert table[0].endswith(",photos,points,verdict") and table[1].endswith(f",{first.photos},{first.points},")
         (both,) = catalogue.search([files[0], files[0]], together=True, second_look=look)
         assert both.candidates[0].individual == new[0].individual
         bad = catalogue.search(files, second_look=SecondLook(individuals=1))
