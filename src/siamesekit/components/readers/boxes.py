@@ -57,6 +57,8 @@ def box_of(text: str, relative: bool = False, rotation: str = "", margin: float 
 def _numbers(text: str) -> list[str]:
     """The numbers of a cell; those of four numbers that are separated by spaces may have decimal commas."""
     apart = text.translate(_BRACKETS).split()
+    if "," not in text:
+        return apart
     if len(apart) == 4 and all(map(_DECIMAL_COMMA.fullmatch, apart)):
         return [number.replace(",", ".") for number in apart]
     return text.translate(_SEPARATORS).split()

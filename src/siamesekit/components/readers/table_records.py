@@ -122,6 +122,7 @@ class _Reading:
         self.animals: dict[str, int] = {}
         self.individuals: dict[str, str] = {}
         self.texts: dict[str, str] = {}
+        self.files: dict[str, Path] = {}
         self.dates: set[str] = set()
 
     def read(self, number: int, cells: list[str]) -> None:
@@ -221,7 +222,7 @@ class _Reading:
         return Record(
             name,
             individual,
-            Path(path),
+            self._file(path),
             group,
             self.root,
             box,
@@ -266,6 +267,14 @@ class _Reading:
                 raise ValueError(f"date {date[:_SHOWN]!r} is none of the accepted forms ({ACCEPTED_DATES})")
             if len(self.dates) < _MOST_SHARED:
                 self.dates.add(date)
+
+    def _file(self, path: str) -> Path:
+        """The file of a photo; the animals on one photo share it, where boxes tell them apart."""
+        if not self.places.box:
+            return Path(path)
+        if path not in self.files:
+            self.files[path] = Path(path)
+        return self.files[path]
 
     def _name(self, photo: str) -> str:
         """The name of the next animal on a photo."""
