@@ -7,13 +7,12 @@ anchor, but only O(N²) memory: each part's gradient is computed with its losses
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from siamesekit.components.losses.batch_all import TripletSum
+from siamesekit.components.losses.enumerated import Enumerated, sum_enumerated
 from siamesekit.components.tuples import Candidates
 
 CHUNK_ELEMENTS = 1 << 18
@@ -39,20 +38,10 @@ def sum_over_triplets(
         loss_of: loss of a triplet.
         of_positives: `[N, N]`, all distances, for a loss that uses d_pn. If None, the loss gets d_an as d_pn.
     """
-    total, triplets, active = _SumOverTriplets.apply(distances, of_positives, candidates, loss_of)
-    return TripletSum(total, triplets, active)
 
-
-class _SumOverTriplets(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, distances: Tensor, of_positives: Tensor | None, candidates: Candidates, loss_of: LossOf
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def add(sums: Enumerated, distances: Tensor, of_positives: Tensor | None) -> None:
         _, index, mask, negatives = candidates
         count, photos = distances.shape
-        total = distances.new_zeros((), dtype=torch.float64)
-        triplets, active = (torch.zeros((), dtype=torch.int64, device=distances.device) for _ in range(2))
-        slope, slope_pn = torch.zeros_like(distances), None if of_positives is None else torch.zeros_like(of_positives)
         step = max(1, CHUNK_ELEMENTS // max(1, photos))
         for rows in (slice(start, start + step) for start in range(0, count, step)):
             for positive, valid in ((index[rows, k], mask[rows, k, None]) for k in range(index.shape[1])):
@@ -68,18 +57,11 @@ class _SumOverTriplets(torch.autograd.Function):
                     losses = losses.where(counts, 0)
                     part = losses.sum(dtype=torch.float64)
                 by_ap, by_an, *by_pn = torch.autograd.grad(part, leaves, materialize_grads=True)
-                total += part.detach()
-                triplets += counts.sum()
-                active += (losses.detach() > 0).sum()
-                slope[rows] += by_an.scatter_add(1, positive[:, None], by_ap)
-                if slope_pn is not None:
-                    slope_pn.index_add_(0, positive, *by_pn)
-        ctx.save_for_backward(slope, slope_pn)
-        ctx.mark_non_differentiable(triplets, active)
-        return total.to(distances.dtype), triplets, active
+                sums.total += part.detach()
+                sums.triplets += counts.sum()
+                sums.active += (losses.detach() > 0).sum()
+                sums.slope[rows] += by_an.scatter_add(1, positive[:, None], by_ap)
+                if sums.slope_pn is not None:
+                    sums.slope_pn.index_add_(0, positive, *by_pn)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        slope, slope_pn = ctx.saved_tensors
-        return slope * upstream, None if slope_pn is None else slope_pn * upstream, None, None
+    return sum_enumerated(distances, of_positives, add)

@@ -12,13 +12,13 @@ product. Both are in float64.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from siamesekit.components.losses.batch_all import Mining, TripletSum
+from siamesekit.components.losses.enumerated import Enumerated, sum_enumerated
 from siamesekit.components.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.components.tuples import Candidates
 
@@ -72,41 +72,29 @@ def sum_over_blocks(
         term: loss of a triplet.
         of_positives: `[N, N]`, all distances, if a negative is as far as the smaller of d_an and d_pn (`swap`).
     """
-    total, triplets, active = _SumOverBlocks.apply(distances, of_positives, candidates, term)
-    return TripletSum(total, triplets, active)
 
-
-class _SumOverBlocks(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, distances: Tensor, of_positives: Tensor | None, candidates: Candidates, term: TripletTerm
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        sums = _Sums(distances, of_positives, candidates, term)
+    def add(found: Enumerated, distances: Tensor, of_positives: Tensor | None) -> None:
+        sums = _Sums(found, distances, of_positives, candidates, term)
         alike = candidates.negative.unique(dim=0, return_inverse=True)[1]
         for anchors in alike.argsort(stable=True).split(alike.bincount().tolist()):
             sums.add(anchors)
-        ctx.save_for_backward(sums.slope, sums.slope_pn)
-        ctx.mark_non_differentiable(sums.triplets, sums.active)
-        return sums.total.to(distances.dtype), sums.triplets, sums.active
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        slope, slope_pn = ctx.saved_tensors
-        return slope * upstream, None if slope_pn is None else slope_pn * upstream, None, None
+    return sum_enumerated(distances, of_positives, add)
 
 
 class _Sums:
-    """The sums over the anchors added so far, with their gradients by `distances` and by `of_positives`."""
+    """Adds the triplets of anchors to sums."""
 
     def __init__(
-        self, distances: Tensor, of_positives: Tensor | None, candidates: Candidates, term: TripletTerm
+        self,
+        found: Enumerated,
+        distances: Tensor,
+        of_positives: Tensor | None,
+        candidates: Candidates,
+        term: TripletTerm,
     ) -> None:
+        self.found = found
         self.distances, self.of_positives, self.candidates, self.term = distances, of_positives, candidates, term
-        self.slope = torch.zeros_like(distances)
-        self.slope_pn = None if of_positives is None else torch.zeros_like(of_positives)
-        self.total = distances.new_zeros((), dtype=torch.float64)
-        self.triplets, self.active = (torch.zeros((), dtype=torch.int64, device=distances.device) for _ in range(2))
         every = distances if of_positives is None else of_positives
         least, greatest = torch.stack(every.aminmax()).tolist() if every.numel() else (0.0, 0.0)
         self.factored = term.hinge == "soft" and term.mining == "all" and greatest - least + term.margin <= SPREAD
@@ -145,11 +133,11 @@ class _Sums:
                     for part in torch.arange(len(rows), device=rows.device).repeat_interleave(of_row).split(step):
                         self._add_block(values, slopes, part)
             slope[:, rows] += by_positive
-            if by_other is not None and self.slope_pn is not None:
-                whole = self.slope_pn.new_zeros(len(rows), self.slope_pn.shape[1])
-                self.slope_pn[rows] += whole.index_copy_(1, columns, by_other.div_(-2).to(whole.dtype))
+            if by_other is not None and self.found.slope_pn is not None:
+                whole = self.found.slope_pn.new_zeros(len(rows), self.found.slope_pn.shape[1])
+                self.found.slope_pn[rows] += whole.index_copy_(1, columns, by_other.div_(-2).to(whole.dtype))
         slope[:, columns] -= by_negative
-        self.slope[anchors] = slope.to(self.slope.dtype)
+        self.found.slope[anchors] = slope.to(self.found.slope.dtype)
 
     def _add_block(self, values: _Sides, slopes: _Sides, part: Tensor | None = None) -> None:
         """Add the triplets of an anchor.
@@ -165,9 +153,9 @@ class _Sums:
         buffers = self.buffers[:, : len(positive) * len(negative)].view(3, len(positive), len(negative))
         compute = _factored if self.factored else _directly
         block = compute(_Sides(positive[:, None], negative, other), self.term, buffers)
-        self.total += block.total
-        self.triplets += block.triplets
-        self.active += block.active
+        self.found.total += block.total
+        self.found.triplets += block.triplets
+        self.found.active += block.active
         _add(slopes.positive, block.slope.sum(1), part)
         by_negative = block.slope.sum(0)
         if other is not None and slopes.other is not None:
