@@ -112,6 +112,7 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
     notes: list[str] = []
     unread: list[str] = []
     left_out: list[UnusablePhoto] = []
+    missing: list[str] = []
     unknown = UnknownNames(UNKNOWN)
     for path in inputs:
         if path.is_dir():
@@ -134,11 +135,12 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
         elif path.exists():
             records.append(Record(str(path), "", path))
         elif skip_bad:
+            missing.append(str(path))
             left_out.append(UnusablePhoto(str(path), "does not exist", "check its name"))
         else:
             raise UserError(f"no such file or folder: {path}")
     if not records:
-        if missing := [str(path) for path in inputs if not path.exists()]:
+        if missing:
             raise UserError(f"no such file or folder: {first_of(missing, SHOWN)}")
         details = [str(finding) for finding in left_out[:SHOWN]]
         if unread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -361,8 +361,6 @@ def search(
             with catalogue.same_model() as model:
                 embedded = model.embed_usable(files, shell)
                 findings, asked = (*found.left_out, *embedded.left_out), len(files) + len(found.left_out)
-                if skip_bad:
-                    skipped(shell, findings, asked, skip_bad)
                 names = [str(files[number]) for number in embedded.kept]
                 kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
                 seen = sightings(kept) if options.second_look else []
@@ -375,9 +373,7 @@ def search(
         if table is not None:
             write_answers(table, [(answer.query, answer) for answer in answers])
         if as_json:
-            import dataclasses
-
-            told = [dataclasses.asdict(each) for each in answers]
+            told = [asdict(each) for each in answers]
             shell.json({"answers": told, "left_out": [each._asdict() for each in findings], "note": note})
         else:
             from siamesekit.cli.rich_tables import answer_table
@@ -385,8 +381,7 @@ def search(
             for answer in answers:
                 shell.out.print(answer_table(answer))
             shell.say(note)
-        if not skip_bad:
-            skipped(shell, findings, asked, skip_bad)
+        skipped(shell, findings, asked, skip_bad)
 
 
 @commands.command(cls=Command, short_help="Match the photos of a season with a catalogue.")
@@ -435,12 +430,12 @@ def match(
         check_folder(output)
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
         searched = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
+        reading = tuple(with_links(options, follow_links))
         with _opened(path, device=device, news=not as_json) as catalogue:
-            records = season(photos, reader, with_links(options, follow_links), skip_bad)
+            records = season(photos, reader, reading, skip_bad)
             found = match_season(catalogue, records, searched, encounter, shell)
             left_out = _skipped(shell, records, found.unusable, skip_bad)
             page = write_match(output, catalogue, found, shell)
-            reading = tuple(with_links(options, follow_links))
             _remember(shell, path, LastSeason(str(photos.absolute()), reader, reading, encounter))
         facts = {"queries": len(found.queries), "enrolled": found.enrolled, "bad": found.bad, "copies": found.copies}
         if false_known is not None:
@@ -484,7 +479,7 @@ def review(
     install 'siamesekit[serve]'.
     """
     with Shell(debug, quiet=False) as shell:
-        opened = _season(shell, path, photos, reader, with_links(options, follow_links), encounter)
+        asked = _season(shell, path, photos, reader, with_links(options, follow_links), encounter)
         shell.load_plugins(plugin)
         from siamesekit.gallery.matching import match as match_season
         from siamesekit.gallery.review_server import require_server, review_season
@@ -495,10 +490,10 @@ def review(
         look, refinement = _second_look(matcher, look_at, matcher_option), _refinement(rerank, expand, alpha)
         searched = SearchOptions(count, where, _scoring(by), look, refinement, false_known)
         with _opened(path, author, device, news=True) as catalogue:
-            records = season(Path(opened.photos), opened.reader, opened.options, skip_bad)
-            found = match_season(catalogue, records, searched, opened.encounter, shell)
+            records = season(Path(asked.photos), asked.reader, asked.options, skip_bad)
+            found = match_season(catalogue, records, searched, asked.encounter, shell)
             _skipped(shell, records, found.unusable, skip_bad)
-            _remember(shell, path, opened)
+            _remember(shell, path, asked)
             _tell_matched(shell, found)
             review_season(catalogue, found, port, shell)
 

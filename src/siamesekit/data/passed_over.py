@@ -50,7 +50,13 @@ def sentence_of_pictures(files: Iterable[Path]) -> str:
 
 def _is_picture(file: Path) -> bool:
     """Whether a file has the suffix of a picture that is not read here."""
-    return foreign_format(b"", file.suffix) not in (None, *NO_PICTURES)
+    return _unread_format(file.suffix) is not None
+
+
+def _unread_format(suffix: str) -> Format | None:
+    """The format of pictures with a suffix, if it is not read here."""
+    found = foreign_format(b"", suffix)
+    return None if found in NO_PICTURES else found
 
 
 def _remedies(suffixes: Iterable[str]) -> str:
@@ -62,8 +68,8 @@ def _helps(suffixes: Iterable[str]) -> list[str]:
     """What helps with files of unsupported formats: `.HEIC: a HEIC photo, to read it: …`."""
     helps: dict[Format, list[str]] = {}
     for suffix in suffixes:
-        found = foreign_format(b"", suffix)
-        if found is not None and found not in NO_PICTURES:
+        found = _unread_format(suffix)
+        if found is not None:
             helps.setdefault(found, []).append(line_of_name(suffix))
     return [f"{' and '.join(names)}: {kind.name}, {kind.mend}" for kind, names in helps.items()]
 

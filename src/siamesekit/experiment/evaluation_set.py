@@ -20,8 +20,9 @@ from siamesekit.data.splits.encounters import encounters_of
 from siamesekit.engine.test_set import triplets_for_accuracy
 from siamesekit.errors import DataError
 from siamesekit.evaluation.protocol import Protocol
+from siamesekit.experiment.columns import no_such_column
 from siamesekit.experiment.dataset import Dataset
-from siamesekit.wording import first_of, near
+from siamesekit.wording import first_of
 
 SHOWN_PHOTOS = 5
 GALLERIES = {
@@ -168,9 +169,7 @@ def _apart(
         if column == table.encounter:
             value = ["" if number < 0 else str(number) for number in encounters]
         if not any(value):
-            known = sorted({column for record in records for column in record.attributes})
-            has = f"; the photos have: {', '.join(known)}" if known else "; the photos have no columns"
-            raise DataError(f"evaluation.exclude names {column!r}, which no photo has{near(column, known)}{has}")
+            raise no_such_column("evaluation.exclude", column, records)
         values.append(value)
     number: dict[tuple[str, ...], int] = {}
     rows = list(zip(*values, strict=True))

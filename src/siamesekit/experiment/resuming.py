@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from siamesekit.components.schedules.schedule import Schedule
@@ -69,7 +69,7 @@ def same_config(config: Config, folder: RunFolder) -> None:
     if not folder.has_files():  # the run stopped before it wrote a config: nothing is trained yet
         return
     plugins = [f"{PLUGINS}/{plugin.path.name}" for plugin in config.plugins]
-    began = _with_newer_options(folder, plugins)
+    began = _with_newer_options(folder)
     wanted = tomllib.loads(config.to_toml(relative_to=folder.path, plugins=plugins))
     began.pop("check", None)
     wanted.pop("check")
@@ -92,16 +92,14 @@ def same_config(config: Config, folder: RunFolder) -> None:
         )
 
 
-def _with_newer_options(folder: RunFolder, plugins: Sequence[str]) -> dict[str, Any]:
+def _with_newer_options(folder: RunFolder) -> dict[str, Any]:
     """The config of a run, with the defaults of options that the version which began it did not know."""
     began = folder.read_config()
     try:
         read = load_config(folder.path / CONFIG, ["plugins=[]"])  # they are loaded already
     except ConfigError:  # options that this version does not know: they are among the differences
         return began
-    return tomllib.loads(read.to_toml(relative_to=folder.path, plugins=plugins)) | {
-        key: value for key, value in began.items() if key == "plugins"
-    }
+    return tomllib.loads(read.to_toml(relative_to=folder.path, plugins=began.get("plugins", [])))
 
 
 def same_schedule(config: Config, folder: RunFolder, schedule: Schedule | None) -> None:

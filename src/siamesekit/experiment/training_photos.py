@@ -12,9 +12,8 @@ from torch import Tensor
 from siamesekit.config import Config
 from siamesekit.data.loading import LOADED
 from siamesekit.data.pixel_store import GIB, empty_images
-from siamesekit.errors import DataError
+from siamesekit.experiment.columns import no_such_column
 from siamesekit.experiment.dataset import Dataset
-from siamesekit.wording import near
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,7 @@ def _told_apart(labels: NDArray[np.int64], config: Config, dataset: Dataset) -> 
     for column in config.sampler.apart:
         values = [record.attributes.get(column, "") for record in records]
         if not any(values):
-            known = sorted({name for record in records for name in record.attributes})
-            has = f"the photos have: {', '.join(known)}" if known else "the photos have no columns"
-            raise DataError(f"sampler.apart names {column!r}, which no training photo has{near(column, known)}; {has}")
+            raise no_such_column("sampler.apart", column, records, "training photo")
         numbers = np.unique(values, return_inverse=True)[1]
         labels = np.unique(labels * (numbers.max() + 1) + numbers, return_inverse=True)[1].astype(np.int64)
     return labels
