@@ -28,7 +28,7 @@ from siamesekit.errors import ConfigError, UserError
 from siamesekit.wording import in_one_line
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-COUNT, EVERYDAY = 5000, 1000
+COUNT, FIRST = 5000, 1000
 SECONDS = 1.0
 """Of CPU time that one load may take."""
 WALL = 60
@@ -476,12 +476,15 @@ def fuzzed(tmp_path: Path, first: int, last: int, mode: str = "configs") -> dict
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 
 
-@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=pytest.mark.timeout(600))],
-    ids=["everyday", "the rest"],
+    [
+        pytest.param(0, FIRST, marks=pytest.mark.slow),
+        pytest.param(FIRST, COUNT // 2, marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(COUNT // 2, COUNT, marks=[pytest.mark.huge, pytest.mark.timeout(1200)]),
+    ],
+    ids=["first", "more", "the rest"],
 )
 def test_every_mutant_loads_or_is_refused(tmp_path: Path, first: int, last: int) -> None:
     told = fuzzed(tmp_path, first, last)
@@ -537,14 +540,14 @@ CHANGES = st.dictionaries(st.sampled_from(PLACES), ANYTHING, min_size=1, max_siz
 
 @pytest.mark.slow
 @given(CHANGES)
-@settings(max_examples=200, **SETTINGS)
+@settings(max_examples=600, **SETTINGS)
 def test_any_values_load_or_are_refused(tmp_path: Path, changes: dict[tuple[Any, ...], Any]) -> None:
     refused_or_loads(tmp_path, changes)
 
 
-@pytest.mark.slow
+@pytest.mark.huge
 @given(CHANGES)
-@settings(max_examples=2000, **SETTINGS)
+@settings(max_examples=3000, **SETTINGS)
 def test_many_more_values_load_or_are_refused(tmp_path: Path, changes: dict[tuple[Any, ...], Any]) -> None:
     refused_or_loads(tmp_path, changes)
 

@@ -25,7 +25,7 @@ from siamesekit.config.toml import dump_toml
 from siamesekit.errors import UserError
 from siamesekit.registry import REGISTRIES, Registry, registry_of
 
-COUNT, EVERYDAY = 600, 60
+COUNT, FIRST = 600, 60
 SECONDS = 20.0
 """Of CPU time that one check may take."""
 WALL = 120
@@ -203,12 +203,15 @@ def child(folder: Path, first: int, last: int) -> dict[str, Any]:
     return {"counts": dict(counts), "bad": bad, "slowest": slowest}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory by RLIMIT_AS")
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, EVERYDAY), pytest.param(EVERYDAY, COUNT, marks=pytest.mark.timeout(1200))],
-    ids=["everyday", "the rest"],
+    [
+        pytest.param(0, FIRST, marks=pytest.mark.slow),
+        pytest.param(FIRST, COUNT // 2, marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(COUNT // 2, COUNT, marks=[pytest.mark.huge, pytest.mark.timeout(1200)]),
+    ],
+    ids=["first", "more", "the rest"],
 )
 def test_any_options_are_planned_or_refused(tmp_path: Path, first: int, last: int) -> None:
     told, _ = run_child(__file__, tmp_path / "project", first, last)

@@ -94,7 +94,7 @@ def kill_at_random(project: Path, tmp_path: Path, kills: int, seed: int) -> None
 
 @pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_the_same(project: Path, tmp_path: Path) -> None:
-    kill_at_random(project, tmp_path, 15, seed=1)
+    kill_at_random(project, tmp_path, 8, seed=1)
 
 
 @pytest.mark.huge
@@ -138,7 +138,7 @@ def test_twice_the_same_run_gives_the_same_bytes(
 def test_a_signal_saves_and_the_printed_command_goes_on_to_the_same_end(
     project: Path, tmp_path: Path, small_config: Callable[..., Config], number: signal.Signals, code: int
 ) -> None:
-    overrides = [part for each in (*OVERRIDES, "train.epochs=10") for part in ("--set", each)]
+    overrides = [part for each in (*OVERRIDES, "train.epochs=6") for part in ("--set", each)]
     command = [sys.executable, "-m", "siamesekit", "run", str(project / "config.toml"), *overrides,
                "--device", "cpu", "--precision", "fp32", "--out", str(tmp_path / "run")]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -157,5 +157,5 @@ def test_a_signal_saves_and_the_printed_command_goes_on_to_the_same_end(
     )
     assert done.returncode == 0, done.stderr
     assert "Continuing after epoch" in done.stdout
-    run(small_config(*OVERRIDES, "train.epochs=10"), tmp_path / "whole", device="cpu", precision="fp32")
+    run(small_config(*OVERRIDES, "train.epochs=6"), tmp_path / "whole", device="cpu", precision="fp32")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
