@@ -103,6 +103,7 @@ def module_tables() -> str:
     return "\n\n".join(parts)
 
 
+@cache
 def imports() -> Counter[tuple[str, str]]:
     """How many modules of a folder import from another folder: `(from, to)`."""
     found: Counter[tuple[str, str]] = Counter()

@@ -311,6 +311,7 @@ def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> N
     assert not (place.parent / "m").exists()
 
 
+@pytest.mark.slow
 def test_a_catalogue_is_measured(telling: Path, tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos", [f"p{number:02}" for number in range(13)])
     assert call("enrol", telling, photos, "-o", tmp_path / "c", "--device", "cpu").exit_code == 0
@@ -328,6 +329,7 @@ def test_too_small_a_catalogue_is_not_measured(place: Path) -> None:
     assert refused.exit_code == 2 and "a report needs 5" in refused.stderr
 
 
+@pytest.mark.slow
 def test_embed_leaves_out_missing_photos_and_follows_links_as_the_other_commands(
     telling: Path, photos: Path, tmp_path: Path
 ) -> None:

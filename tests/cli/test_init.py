@@ -165,6 +165,7 @@ def test_a_name_that_is_no_text_can_be_printed(here: Path, as_json: bool) -> Non
     assert (here / folder / "config.toml").is_file()
 
 
+@pytest.mark.slow
 def test_levels_of_sites_are_understood_shown_and_can_be_understood_otherwise(here: Path) -> None:
     for site, names in (("north", "abcd"), ("south", "efgh")):
         write_photos(here / "all" / site, [f"seal_{name}" for name in names])
@@ -192,6 +193,7 @@ def test_levels_of_sites_are_understood_shown_and_can_be_understood_otherwise(he
     assert wrong.exit_code == 2 and "only keys of [data]" in wrong.stderr and not (here / "more").exists()
 
 
+@pytest.mark.slow
 def test_folders_of_a_split_are_the_split(here: Path) -> None:
     for part in ("train", "test"):
         write_photos(here / "all" / part, [f"seal_{number}" for number in range(6)])
@@ -203,6 +205,7 @@ def test_folders_of_a_split_are_the_split(here: Path) -> None:
     assert checked.exit_code == 0, checked.output
 
 
+@pytest.mark.slow
 def test_missing_photos_and_links_are_an_error_or_left_out(here: Path) -> None:
     photos = here / "birds" / "photos"
     names = [file.relative_to(here).as_posix() for file in sorted(photos.rglob("*.png")) if "solo" not in file.parts]

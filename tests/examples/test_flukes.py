@@ -84,6 +84,7 @@ def test_difficulty_makes_whales_harder_to_tell_apart(flukes: ModuleType) -> Non
     assert easy > hard + 0.2
 
 
+@pytest.mark.slow
 def test_five_hundred_photos_take_seconds(flukes: ModuleType) -> None:
     """Of the processor: what else runs on the machine does not count."""
     start = time.process_time()

@@ -104,6 +104,7 @@ def test_a_copy_across_the_split_is_named_as_such(config: Path, told: Told) -> N
     assert set(found.counts()) <= {"copy_across_split", "exact_copy"} and len(found.findings) == 1
 
 
+@pytest.mark.slow
 def test_photos_in_quarantine_are_left_out_counted_and_in_the_manifest(
     config: Path, told: Told, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_photos_in_quarantine_are_left_out_counted_and_in_the_manifest(
         check_config(loaded(config, "data.quarantine=none.txt"), "cpu", "fp32", told)
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_was_found_and_its_figure_without_copies(config: Path, told: Told, tmp_path: Path) -> None:
     """The figure is that of the same network when the copies are not there."""
     for individual in range(4, 8):
@@ -148,6 +150,7 @@ def test_of_copies_one_stays_and_none_that_has_been_learnt() -> None:
     assert once(names, 5, copies, outside={"t", "g", "g2"}).tolist() == [True, False, False, True, False, True, False]
 
 
+@pytest.mark.slow
 def test_noise_with_a_copy_of_each_photo_finds_nobody_without_them(tmp_path: Path, told: Told) -> None:
     """Nothing tells these individuals apart but the copies."""
     rng = np.random.default_rng(0)

@@ -100,6 +100,7 @@ def test_a_fit_that_fails_leaves_no_run(closed_config: LoadConfig, tmp_path: Pat
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
+@pytest.mark.slow
 def test_a_run_with_views_is_judged_and_saved_with_them(closed_config: LoadConfig, tmp_path: Path) -> None:
     config = closed_config('evaluation.tta=["mirror"]')
     result = run_fp32(config, tmp_path / "run")

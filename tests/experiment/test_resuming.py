@@ -97,6 +97,7 @@ def test_a_run_that_has_not_trained_may_have_any_epochs(small_config: LoadConfig
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_options_that_an_older_version_did_not_write_have_their_defaults(
     small_config: LoadConfig, tmp_path: Path
 ) -> None:

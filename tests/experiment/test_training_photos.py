@@ -121,6 +121,7 @@ def test_a_column_that_no_training_photo_has_is_refused(small_config: LoadConfig
         training_photos(small_config("sampler.apart=['sides']"), with_sides)
 
 
+@pytest.mark.slow
 def test_the_plan_names_the_columns_that_tell_apart(small_config: LoadConfig, tmp_path: Path) -> None:
     config = small_config()
     root = config.data.options["root"]

@@ -132,6 +132,7 @@ def opened(telling: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalogue
     return enrol(telling, records, tmp_path_factory.mktemp("catalogues") / "c", Progress())[0]
 
 
+@pytest.mark.slow
 def test_a_catalogue_is_reported_in_all_ways(opened: Catalogue) -> None:
     report = opened.report(rerank="k-reciprocal", mirror=True, encounter="day")
     assert [way.name for way in report.ways] == ["alone", "with mirror", "with k-reciprocal re-ranking"]

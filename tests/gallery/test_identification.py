@@ -91,6 +91,7 @@ def test_other_shares_of_new_individuals_follow_bayes_rule(model: Identification
         model.probabilities(distances, 30, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.05])
 def test_the_promised_rate_of_false_known_ones_is_kept_on_average(rate: float) -> None:
     measured = []

@@ -68,6 +68,7 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_it_leaves_out_what_is_decided(
     place: Path, new: Path, tmp_path: Path, reviewed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_module_that_was_split_has_its_names_under_the_old_path() -> None:
             assert getattr(found, name) is getattr(importlib.import_module(f"siamesekit.{module}"), now)
 
 
+@pytest.mark.slow
 def test_the_artifact_s_and_the_experiment_s_names_are_where_they_were() -> None:
     code = (
         "import warnings; warnings.simplefilter('error')\n"

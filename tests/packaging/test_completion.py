@@ -31,6 +31,7 @@ def test_commands_and_choices_are_offered() -> None:
     assert offered("siamesekit run x.toml --device c") == ["cpu", "cuda"]
 
 
+@pytest.mark.slow
 def test_kinds_are_offered_as_each_command_takes_them() -> None:
     assert offered("siamesekit list ") == [*(registry.plural for registry in REGISTRIES), "tables"]
     assert offered("siamesekit list lo") == ["losses"]
@@ -48,6 +49,7 @@ def test_components_of_the_kind_are_offered_and_a_familys_members_after_its_pref
     assert offered("siamesekit list encoders ") == [name[:-2] for name in ENCODERS.names() if name.endswith("/*")]
 
 
+@pytest.mark.slow
 def test_a_config_s_tables_are_offered() -> None:
     assert offered("siamesekit show table enc") == ["encoder", "encoder.head", "encoder.stand_in"]
     assert offered("siamesekit show table ") == table_names()

@@ -79,6 +79,7 @@ def photo(name: str, tone: int) -> Picture:
     return Picture(f"{name}/0.jpg", name, np.full((16, 16, 3), tone, np.uint8), np.full((30, 40, 3), tone, np.uint8))
 
 
+@pytest.mark.slow
 def test_the_report_draws_the_nearest_right_and_the_nearest_wrong_photo() -> None:
     found = tuple((photo(name, 50), 0.25 * n) for n, name in enumerate(("b", "a", "c", "a")))
     shared = tuple(np.zeros((count, 4), np.float32) for count in (3, 17, 2, 40))
@@ -91,6 +92,7 @@ def test_the_report_draws_the_nearest_right_and_the_nearest_wrong_photo() -> Non
     assert "shared point" not in without and "Below each row" not in without
 
 
+@pytest.mark.slow
 def test_the_report_draws_confused_photos_and_says_why_there_are_none() -> None:
     confusion = {"individual": "a", "taken_for": "b", "count": 3, "queries": 10, "photo": "", "nearest": ""}
     data = report(confused=(Example(photo("a", 1), photo("b", 2), np.zeros((1, 4), np.float32)),))
