@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from siamesekit._version import __version__ as __version__
+from siamesekit.hardware.postponed_compiler import PostponedCompiler
 
 if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
     from siamesekit.artifact.ensemble import Ensemble as Ensemble
@@ -426,7 +427,7 @@ class _OldPaths(MetaPathFinder, Loader):
             setattr(found, name, getattr(importlib.import_module(f"siamesekit.{home}"), value))
 
 
-sys.meta_path.insert(0, _OldPaths())
+sys.meta_path[:0] = [_OldPaths(), PostponedCompiler()]
 
 if not TYPE_CHECKING:  # a type checker would take any misspelt name for Any
 

@@ -37,8 +37,14 @@ def test_the_promise_holds_where_a_condition_chooses_some_individuals(searched: 
     check("made", 600, 5, searched)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("size", "draws"), [(20, 40), (200, 10)])
+@pytest.mark.parametrize(
+    ("size", "draws"),
+    [
+        pytest.param(20, 40, marks=pytest.mark.slow),
+        pytest.param(200, 10, marks=pytest.mark.slow),
+        pytest.param(2000, 5, marks=[pytest.mark.huge, pytest.mark.timeout(1800)]),
+    ],
+)
 def test_false_known_ones_among_drawn_flukes_are_as_many_as_promised(size: int, draws: int) -> None:
     """The drawn individuals are the same in all catalogues, dealt anew, so the interval is a little too narrow."""
     check("drawn", size, draws)

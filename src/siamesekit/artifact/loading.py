@@ -25,6 +25,7 @@ from siamesekit.evaluation.calibration import Calibration
 from siamesekit.files.run_files import CONFIG, MANIFEST, MODEL
 from siamesekit.files.untrusted import fingerprint
 from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
+from siamesekit.hardware.no_values import without_values
 from siamesekit.model import Architecture, Encoder, build
 from siamesekit.registry import DISTANCES, ENCODERS
 from siamesekit.registry.component_faults import is_own, told
@@ -136,7 +137,7 @@ def _outline(architecture: Architecture, shown: str) -> Encoder | None:
         ComponentError: a component is not registered.
     """
     ENCODERS.factory(architecture.encoder)  # import outside the meta device, because some imports fail on it
-    for mode in (torch.device("meta"), _EmptyOnMeta()):  # some networks compute with small real tensors
+    for mode in (without_values(), _EmptyOnMeta()):  # some networks compute with small real tensors
         try:
             with mode:
                 return build(architecture)

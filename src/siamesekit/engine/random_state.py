@@ -88,6 +88,11 @@ class OwnRandomness(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._generator = torch.Generator()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: this mode need not be hidden from PyTorch's compiler, which would be imported for that."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -23,6 +23,7 @@ from siamesekit.config import Config
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import ComponentError, MissingWeightsError, PluginError, SiamesekitError, UserError
 from siamesekit.hardware.memory import memory_for
+from siamesekit.hardware.no_values import without_values
 from siamesekit.model import Architecture, build
 from siamesekit.registry import AUGMENTATIONS, DISTANCES, ENCODERS, LOSSES, MINERS, OPTIMIZERS, SCHEDULES
 from siamesekit.registry.component_faults import called, fault, is_own, told
@@ -114,7 +115,7 @@ def _try_encoder(config: Config) -> None:
     architecture = Architecture(table.name, table.options, head, table.batchnorm, table.pooling)
     try:
         ENCODERS.factory(table.name)  # imported outside the block: some imports of torch fail on the meta device
-        with drawing_from(), torch.device("meta"):
+        with drawing_from(), without_values():
             encoder = build(architecture)
     except MissingWeightsError:  # weights of a hub; a stand-in may take their place
         return
