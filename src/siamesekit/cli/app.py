@@ -193,7 +193,8 @@ def check(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG|PHOTOS", help="Config of a run, a TOML file; or only a folder or table of photos."
+            metavar="CONFIG|PHOTOS",
+            help="Config of a run, a TOML file; or only a folder of photos, or a table, or COCO's .json.",
         ),
     ],
     overrides: Overrides = [],  # noqa: B006
@@ -238,7 +239,7 @@ def check(
 
         asked = Asked(html, table, quarantine, model, encoder)
         asked.refuse()
-        is_config = what.is_file() and what.suffix.lower() not in READER_OF
+        is_config = what.is_file() and what.suffix.lower() not in (*READER_OF, ".json")
         if is_config or (what.is_dir() and (what / CONFIG).is_file()) or not what.exists():
             config = _loaded(what, overrides, "check")
         else:
@@ -384,11 +385,13 @@ def embed(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import check_output, records_of_inputs, table_of_left_out
         from siamesekit.cli.arguments import embedded
+        from siamesekit.config.reader_choice import refuse_detections
 
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of --encoder; a run has its own weights and size")
         check_output(output)
         run, inputs = embedded(arguments, encoder, output)
+        refuse_detections(inputs)
         photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
         table = table_of_left_out(output) if skip_bad else None
         shell.require_files(*([] if run is None else [run]), *others)
