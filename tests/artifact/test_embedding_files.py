@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from siamesekit.artifact.embedding_files import (
     check_output,
     photos_and_individuals,
+    records_of_inputs,
     spreadsheet_cell,
     table_of_left_out,
     text_of_cell,
@@ -162,6 +163,23 @@ def test_individuals_are_those_of_the_reader_folder(tmp_path: Path) -> None:
     expected = {record.source: record.individual for record in read_folder(tmp_path / "in")}
     assert {photo: name for photo, name in found.items() if name} == expected
     assert [photo.name for photo, name in found.items() if not name] == ["odd.xyz", "loose.png"]
+
+
+def test_a_pattern_names_the_individuals_as_that_of_the_reader_folder(tmp_path: Path) -> None:
+    for name in ("in/seal1_L_1.png", "in/seal2_R_1.png", "in/loose.png", "seal3_R.png", "in/unknown_L.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = records_of_inputs([tmp_path / "in", tmp_path / "seal3_R.png"], pattern="{individual}_*")
+    names = {Path(record.name).name: record.individual for record in found}
+    assert (names["seal1_L_1.png"], names["unknown_L.png"], names["seal3_R.png"]) == ("seal1_L", "", "seal3")
+    expected = {record.source: record.individual for record in read_folder(tmp_path / "in", pattern="{individual}_*")}
+    named = {file: name for file, name in expected.items() if name}
+    assert {each.source: each.individual for each in found[:-1] if each.individual} == named
+    assert found.notes == ("1 of 5 photos does not match the pattern and has no individual, such as loose.png",)
+    with pytest.raises(UserError, match=r"pattern '\{individual\}-\*' matches none of 4 photos, .*: correct --pattern"):
+        records_of_inputs([tmp_path / "in"], pattern="{individual}-*")
+    with pytest.raises(UserError, match=r"names no individual: write \{individual\}"):
+        records_of_inputs([tmp_path / "in"], pattern="{site}/")
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet"])

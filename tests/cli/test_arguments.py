@@ -154,3 +154,15 @@ def test_shared_points_are_counted_and_drawn(telling: Path, tmp_path: Path, monk
     jpeg = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "points.jpg")])
     again = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "points.jpg")])
     assert jpeg.exit_code == again.exit_code == 0
+
+
+def test_boxes_of_megadetector_alone_are_recognised_by_their_content(tmp_path: Path) -> None:
+    file = tmp_path / "boxes.json"
+    file.write_text(json.dumps({"images": [{"file": "1.jpg"}], "detection_categories": {"1": "animal"}}))
+    words = f"error: {file} has boxes of MegaDetector, which name no individuals: put a table of photos and individuals"
+    assert refused("check", file).startswith(words)
+    assert refused("embed", "--encoder", "efficientnet-lite0", file, "-o", tmp_path / "e.npz").startswith(words)
+    assert refused("init", tmp_path / "project", "--photos", file).startswith(words)
+    assert sorted(tmp_path.iterdir()) == [file]
+    file.write_text('{"images": 1}')
+    assert "expected a folder of photos or a table" in refused("check", file)

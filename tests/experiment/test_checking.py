@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 
 from conftest import INDIVIDUALS, Told, embeddings, manifest, run_fp32, write_photos
+from siamesekit.artifact.loading import load
 from siamesekit.audit.copies import Copies
 from siamesekit.config import Config, load_config
 from siamesekit.errors import DataError
 from siamesekit.evaluation.retrieval import retrieval_metrics
 from siamesekit.experiment.audited import once
 from siamesekit.experiment.checking import check_config, check_folder
+from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
 from siamesekit.registry import DISTANCES
 
 CONFIG = """\
@@ -133,9 +135,13 @@ def test_a_run_tells_what_was_found_and_its_figure_without_copies(config: Path, 
     assert any(line.startswith("4 warnings in 36 photos") for line in told.said)
     assert found["sentence"].startswith("4 of 20 test photos are copies of other photos: without them, P@1 is 0.")
     assert found["sentence"] in (result.folder / "report.html").read_text()
-    from siamesekit.artifact.loading import load
-
     model = load(result.folder, "cpu")
+    again = evaluate_models(evaluation_config(model, None), model, progress=told)["without_copies"]
+    assert {key: again[key] for key in ("copies", "queries", "sentence")} == {
+        key: found[key] for key in ("copies", "queries", "sentence")
+    }
+    for figure, interval in found["networks"]["trained"].items():
+        assert again["networks"]["model"][figure] == pytest.approx(interval, abs=1e-9)
     photos = [config.parent / "photos" / f"w{who}" / f"{photo}.png" for who in range(4, 8) for photo in range(4)]
     expected = retrieval_metrics(model.embed_files(photos), torch.arange(16) // 4, model.distance)
     assert found["networks"]["trained"]["precision_at_1"]["value"] == pytest.approx(expected.precision_at_1.mean())

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from siamesekit.data import photo_folders
 from siamesekit.data.folder_walk import sentence_of_links, walk
 from siamesekit.data.passed_over import sentence_of_pictures
+from siamesekit.data.path_pattern import INDIVIDUAL, PathPattern
 from siamesekit.data.records import Record, Records
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_what_is_not_ours
-from siamesekit.wording import first_of
+from siamesekit.wording import first_of, line_of_name
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 HEADER = 1 << 20
@@ -90,22 +91,26 @@ def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
     return [(Path(record.name), record.individual) for record in records_of_inputs(inputs)]
 
 
-def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_bad: bool = False) -> Records:
+def records_of_inputs(
+    inputs: Iterable[Path], follow_links: bool = False, skip_bad: bool = False, pattern: str = ""
+) -> Records:
     """The photos of files and folders; the name of a record is the path of its file.
 
     Files are taken whatever their names; photos below folders come in natural order. As with the reader `folder`, the
     first sub-folder names the individual: `INPUT/INDIVIDUAL/photo.jpg` or deeper, unless it is a name for unknown
     individuals (`unknown`, `new_whale`, …). The name is empty for a photo that is an input itself or lies directly in
-    an input.
+    an input. A pattern, as that of the reader `folder`, names the individuals otherwise; the name is empty for a photo
+    that does not match it. Of a photo that is an input itself, the file's name is matched.
 
     Args:
         inputs: files and folders.
         follow_links: whether links in the folders that lead out of them are followed, instead of an error. Inputs
             themselves may be links.
         skip_bad: whether to leave out such links and missing inputs, instead of an error.
+        pattern: which part of a photo's path below its input names the individual, such as `{individual}_*`.
 
     Raises:
-        UserError: an input does not exist.
+        UserError: an input does not exist, or the pattern is invalid or matches no photo.
         DataError: there are no photos, a folder cannot be read, or links lead out of it.
     """
     records: list[Record] = []
@@ -113,7 +118,7 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
     unread: list[str] = []
     left_out: list[UnusablePhoto] = []
     missing: list[str] = []
-    unknown = UnknownNames(UNKNOWN)
+    naming = _Naming(pattern)
     for path in inputs:
         if path.is_dir():
             found = walk(path, follow_links)
@@ -130,10 +135,9 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
                     for name, where in found.links_out
                 ]
             for photo in found.photos():
-                first, *deeper = photo.relative_to(path).parts
-                records.append(Record(str(photo), first if deeper and first not in unknown else "", photo))
+                records.append(Record(str(photo), naming.individual(photo.relative_to(path)), photo))
         elif path.exists():
-            records.append(Record(str(path), "", path))
+            records.append(Record(str(path), naming.individual(Path(path.name)), path))
         elif skip_bad:
             missing.append(str(path))
             left_out.append(UnusablePhoto(str(path), "does not exist", "check its name"))
@@ -146,7 +150,49 @@ def records_of_inputs(inputs: Iterable[Path], follow_links: bool = False, skip_b
         if unread:
             raise DataError("; ".join(unread), details)
         raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})", details)
-    return Records(records, [*notes, *unread], left_out=left_out)
+    return Records(records, [*notes, *unread, *naming.notes(len(records))], left_out=left_out)
+
+
+class _Naming:
+    """How the path of a photo below its input names the individual.
+
+    Raises:
+        UserError: the pattern is invalid.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        try:
+            self._pattern = PathPattern(pattern) if pattern else None
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        self._text, self._unknown = pattern, UnknownNames(UNKNOWN)
+        self._odd: list[str] = []
+
+    def individual(self, photo: Path) -> str:
+        """The name; empty if it is unknown."""
+        if self._pattern is None:
+            first, *deeper = photo.parts
+            name = first if deeper else ""
+        else:
+            fields = self._pattern.fields_of(photo.as_posix())
+            if fields is None:
+                self._odd.append(photo.as_posix())
+            name = "" if fields is None else fields[INDIVIDUAL]
+        return "" if name in self._unknown else name
+
+    def notes(self, photos: int) -> list[str]:
+        """A message on photos that do not match the pattern.
+
+        Raises:
+            UserError: these are all of the photos.
+        """
+        if not self._odd:
+            return []
+        such = f"such as {line_of_name(self._odd[0])}"
+        if len(self._odd) == photos:
+            raise UserError(f"pattern {self._text!r} matches none of {photos} photos, {such}: correct --pattern")
+        without = "does not match the pattern and has" if len(self._odd) == 1 else "do not match the pattern and have"
+        return [f"{len(self._odd)} of {photos} photos {without} no individual, {such}"]
 
 
 def spreadsheet_cell(text: str) -> str:

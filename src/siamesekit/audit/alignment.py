@@ -14,7 +14,7 @@ FARTHEST = 0.25
 """Largest shift, as a share of half the picture, and largest stretching."""
 _RIDGE = 1e-5
 _TINY = 1e-6
-TOGETHER = 512
+TOGETHER = 128
 """Pairs that are aligned together."""
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch.nn import functional
 
 from siamesekit.data import jpeg
-from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_colours import Decoded
 from siamesekit.data.photo_formats import opened
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_headers import orientation_in
@@ -101,9 +101,7 @@ def digest_of(content: bytes) -> bytes:
     return sha256(content).digest()[:_DIGEST] if content else b""
 
 
-def measure(
-    record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges, digest: bytes | None = None
-) -> PhotoFacts:
+def measure(record: Record, content: bytes, photo: Decoded, edges: Edges, digest: bytes | None = None) -> PhotoFacts:
     """Measure a decoded photo, upright RGB and cropped to the record's box, between edges of the image.
 
     Args:
@@ -144,7 +142,7 @@ def difference_hash(grey: Image.Image) -> bytes:
     return np.packbits(signs).tobytes()
 
 
-def _scaled(photo: Image.Image | Pixels, edges: Edges) -> Image.Image:
+def _scaled(photo: Decoded, edges: Edges) -> Image.Image:
     """The photo between edges of an image, at most `SIDE` pixels wide or high.
 
     PyTorch takes half of Pillow's time; rounding differs in one of 700 values, by 1.
@@ -161,7 +159,7 @@ def _scaled(photo: Image.Image | Pixels, edges: Edges) -> Image.Image:
     return photo.resize(sides, Image.Resampling.BILINEAR, edges, reducing_gap=_MOST_REDUCED / 2)
 
 
-def _levels(photo: Image.Image | Pixels) -> int:
+def _levels(photo: Decoded) -> int:
     """The number of different values of the green channel."""
     if isinstance(photo, np.ndarray):
         return int(np.count_nonzero(np.bincount(photo[..., 1].ravel(), minlength=256)))

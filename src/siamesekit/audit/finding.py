@@ -70,7 +70,7 @@ KINDS: dict[str, Kind] = {
     ),
     "mislabelled": Kind(
         "warning",
-        "the photos nearest to it show another individual; wrong labels teach the network to confuse the two",
+        "it is nearer to another individual than to its own; wrong labels teach the network to confuse the two",
         "compare it with the photos named, and correct the individual",
     ),
     "one_individual_two_names": Kind(

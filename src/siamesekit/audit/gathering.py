@@ -10,13 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-from PIL import Image
-
 from siamesekit.audit.facts import PhotoFacts, digest_of, measure
 from siamesekit.audit.facts_cache import FactsCache
 from siamesekit.data.images import look_at_content, read_square
 from siamesekit.data.loading import UnusablePhoto
-from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_colours import Decoded
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import PLAIN
@@ -58,7 +56,7 @@ class Gathering:
     def __exit__(self, *_: object) -> None:
         self._cache.close()
 
-    def __call__(self, record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges) -> None:
+    def __call__(self, record: Record, content: bytes, photo: Decoded, edges: Edges) -> None:
         """Take the facts of a decoded photo from the cache, or measure them."""
         digest = digest_of(content)
         key = self._key(digest, record)
@@ -68,7 +66,7 @@ class Gathering:
         return self._cache.key(digest, record.box, self.size, self.reading) if digest else b""
 
     def _measured(
-        self, record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges, known: tuple[bytes, bytes]
+        self, record: Record, content: bytes, photo: Decoded, edges: Edges, known: tuple[bytes, bytes]
     ) -> PhotoFacts:
         """Measure a photo whose digest and key are known, and keep its facts."""
         digest, key = known
@@ -118,7 +116,7 @@ class Gathering:
                     self.facts[record.name] = known
                     return
 
-                def look(record: Record, content: bytes, photo: Image.Image | Pixels, edges: Edges) -> None:
+                def look(record: Record, content: bytes, photo: Decoded, edges: Edges) -> None:
                     self.facts[record.name] = self._measured(record, content, photo, edges, (digest, key))
 
                 look_at_content(record, content, self.size, look, self.reading)

@@ -32,8 +32,8 @@ ALIKE, FEWEST_ALIKE = 0.005, 20
 """Share of all pairs, and their least number, that are candidates and no near-copies in a set that looks alike."""
 MOST_CANDIDATES = 10_000
 """Most candidates whose thumbnails are compared: those of the most similar hashes."""
-BLOCK = 2048
-"""Photos whose hashes are compared together."""
+BLOCK = 1024
+"""Photos whose hashes, and pairs whose thumbnails, are compared together."""
 
 
 class NearPair(NamedTuple):
@@ -65,11 +65,9 @@ def near_pairs(facts: Sequence[PhotoFacts], more: Sequence[tuple[int, int]] = ()
         place = {number: at for at, number in enumerate(shown)}
         added = [sorted((place[a], place[b])) for a, b in more if a in place and b in place and a != b]
         pairs = torch.cat([pairs, torch.tensor(added, dtype=torch.int64).reshape(-1, 2)]).unique(dim=0)
-    thumbnails = np.frombuffer(b"".join(facts[number].thumbnail for number in shown), np.uint8)
-    pictures = torch.from_numpy(thumbnails.reshape(-1, THUMBNAIL, THUMBNAIL).copy())
     parts = []
-    for some in pairs.split(BLOCK):
-        first, second = (pictures[column].float() / 255 for column in some.T)
+    for some in pairs.split(BLOCK) if len(pairs) else ():
+        first, second = (_thumbnails([facts[shown[place]] for place in column.tolist()]) for column in some.T)
         parts.append(aligned_correlation(first, second, NEAR_AMONG_ALIKE))
     alike = torch.cat(parts) if parts else torch.zeros(0)
     by_chance = int((alike < NEAR).sum())
@@ -85,7 +83,7 @@ def candidates(bits: Tensor, different: int = DIFFERENT_BITS, most: int = MOST_C
     """Pairs of photos whose hashes differ in few bits: int64 `[P, 2]`, the first photo before the second.
 
     Args:
-        bits: hashes `[N, B]` of −1 and 1, float32.
+        bits: hashes `[N, B]` of −1 and 1.
         different: most bits that differ.
         most: most pairs; of more, those that differ least.
     """
@@ -93,9 +91,9 @@ def candidates(bits: Tensor, different: int = DIFFERENT_BITS, most: int = MOST_C
     least = length - 2 * different
     pairs, scores = torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
     for start in range(0, len(bits), BLOCK):
-        rows = bits[start : start + BLOCK]
+        rows = bits[start : start + BLOCK].float()
         for beginning in range(start, len(bits), BLOCK):
-            agreement = rows @ bits[beginning : beginning + BLOCK].T
+            agreement = rows @ bits[beginning : beginning + BLOCK].float().T
             if beginning == start:
                 agreement = agreement.triu(1) - torch.ones_like(agreement).tril() * 2 * length
             place = (agreement >= least).nonzero()
@@ -108,6 +106,12 @@ def candidates(bits: Tensor, different: int = DIFFERENT_BITS, most: int = MOST_C
 
 
 def _bits(hashes: Sequence[bytes]) -> Tensor:
-    """Hashes of B bits as `[N, B]` of −1 and 1, float32."""
+    """Hashes of B bits as int8 `[N, B]` of −1 and 1."""
     packed = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)
-    return torch.from_numpy(np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1)
+    return torch.from_numpy(np.unpackbits(packed, axis=1).view(np.int8)).mul_(2).sub_(1)
+
+
+def _thumbnails(facts: Sequence[PhotoFacts]) -> Tensor:
+    """Thumbnails of N photos, float32 `[N, THUMBNAIL, THUMBNAIL]` of 0 … 1."""
+    joined = bytearray().join(each.thumbnail for each in facts)
+    return torch.frombuffer(joined, dtype=torch.uint8).reshape(-1, THUMBNAIL, THUMBNAIL).float() / 255

@@ -16,6 +16,7 @@ from siamesekit._version import __version__
 from siamesekit.audit.auditing import Audit
 from siamesekit.audit.finding import KINDS, Finding, in_words
 from siamesekit.data.images import read_square
+from siamesekit.data.photo_colours import Decoded
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import FOR_PICTURES
@@ -110,10 +111,11 @@ def picture(record: Record) -> str:
     """A small picture of a photo as the address of a JPEG; empty if the photo cannot be read."""
     found: list[Image.Image] = []
 
-    def look(_: Record, __: bytes, photo: Image.Image, edges: Edges) -> None:
+    def look(_: Record, __: bytes, photo: Decoded, edges: Edges) -> None:
+        image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
         scale = LONGEST / max(edges[2] - edges[0], edges[3] - edges[1])
         sides = [max(1, round(length * min(1, scale))) for length in (edges[2] - edges[0], edges[3] - edges[1])]
-        found.append(photo.resize((sides[0], sides[1]), Image.Resampling.BILINEAR, edges))
+        found.append(image.resize((sides[0], sides[1]), Image.Resampling.BILINEAR, edges))
 
     with suppress(UnreadableError):
         read_square(record, DECODED_FOR, "squash", FOR_PICTURES, look=look)

@@ -13,16 +13,23 @@ from torch import Tensor
 
 from siamesekit.audit.finding import Finding
 from siamesekit.components.distances.distance import Distance
+from siamesekit.components.distances.nearest import Neighbours as Found
 from siamesekit.components.distances.nearest import nearest
 from siamesekit.data.records import Record
 
-NEIGHBOURS = 5
+CANDIDATES = 20
 """Nearest photos that are asked for each photo."""
-AGREEING = 3
-"""Of them, photos of another individual from which a label is suspected, or all of an individual with fewer."""
-MIXED, TOGETHER = 0.5, 0.6
-"""Two names are suspected to mean one individual if, in both directions, the neighbours are mixed at least half as much
-as those of one individual would be, and this share of all neighbours shows one of the two."""
+CLOSEST = 3
+"""Nearest photos of an individual whose mean distance tells how far a photo is from it; all of one with fewer."""
+NEIGHBOURS = 5
+"""Nearest photos of which none shows the individual of a photo whose label is suspected, and which are asked whether
+two names are mixed."""
+UNUSUAL = 2.0
+"""Robust standard deviations above the median by which another individual must be nearer than a photo's own."""
+MUTUAL, MIXED = 0.5, 0.5
+"""Two names are suspected to mean one individual if this share of their photos, in the mean of both, has the other name
+as its nearest other individual; and if, in both directions, the neighbours are mixed at least half as much as those of
+one individual would be."""
 VOTES = 4
 """Fewest neighbours of the other name, in both directions together."""
 
@@ -32,25 +39,45 @@ class Neighbours(NamedTuple):
 
     Attributes:
         near: places of the nearest photos, nearest first, int64 `[N, k]`.
+        distance: their distances `[N, k]`.
+        own: mean distance of the `CLOSEST` nearest photos of the photo's own individual `[N]`; NaN without another.
         labels: individual of each photo, as a number, int64 `[N]`.
     """
 
     near: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    own: NDArray[np.float64]
     labels: NDArray[np.int64]
 
 
+class Others(NamedTuple):
+    """The nearest individual of each of N photos that is not its own.
+
+    Attributes:
+        individual: its number, int64 `[N]`; −1 if no other individual is near.
+        margin: distance of the photo's own individual less that of the other one `[N]`; NaN if there is no other one
+            near, or no other photo of its own individual.
+    """
+
+    individual: NDArray[np.int64]
+    margin: NDArray[np.float64]
+
+
 def neighbours(embeddings: Tensor, labels: NDArray[np.int64], distance: Distance) -> Neighbours:
-    """The `NEIGHBOURS` nearest photos of each photo.
+    """The `CANDIDATES` nearest photos of each photo, and how far its own individual is.
 
     Args:
         embeddings: embeddings `[N, D]`.
         labels: individuals of the photos, int64 `[N]`.
         distance: distance by which they are compared.
     """
-    every = torch.arange(len(embeddings))
-    few = max(1, min(NEIGHBOURS, len(embeddings) - 1))
-    found = nearest(embeddings, embeddings, few, distance, own=every.to(embeddings.device))
-    return Neighbours(found.index.cpu().numpy(), labels)
+    found = _nearest(embeddings, CANDIDATES, distance)
+    own = np.full(len(labels), np.nan)
+    order = np.argsort(labels, kind="stable")
+    for photos in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        if len(photos) > 1:
+            own[photos] = _nearest(embeddings[photos], CLOSEST, distance).distance.double().mean(1).cpu().numpy()
+    return Neighbours(found.index.cpu().numpy(), found.distance.double().cpu().numpy(), own, labels)
 
 
 def suspect_findings(records: Sequence[Record], found: Neighbours) -> list[Finding]:
@@ -60,20 +87,23 @@ def suspect_findings(records: Sequence[Record], found: Neighbours) -> list[Findi
         records: records of the N photos.
         found: their nearest photos.
     """
-    doubled = pairs_of_names(found)
+    others = nearest_others(found)
+    doubled = pairs_of_names(found, others)
     members: dict[int, list[int]] = defaultdict(list)
     for place, label in enumerate(found.labels.tolist()):
         members[label].append(place)
     findings = []
-    for photo, other in mislabelled(found).items():
+    for photo, other in mislabelled(found, others).items():
         own = int(found.labels[photo])
         if (min(own, other), max(own, other)) in doubled:
             continue
-        near = [place for place in found.near[photo].tolist() if found.labels[place] == other]
-        name = records[near[0]].individual
-        what = f"{len(near)} of the {found.near.shape[1]} photos nearest to it show {name}, none its own individual"
-        others = tuple(records[place].name for place in near)
-        findings.append(Finding("mislabelled", records[photo].name, records[photo].individual, what, others))
+        near = [place for place in found.near[photo].tolist() if found.labels[place] == other][:CLOSEST]
+        what = (
+            f"nearer to {records[near[0]].individual} than to its own individual: the distance to the nearest photos "
+            f"is {found.own[photo] - others.margin[photo]:.3g} instead of {found.own[photo]:.3g} in the mean"
+        )
+        shown = tuple(records[place].name for place in near)
+        findings.append(Finding("mislabelled", records[photo].name, records[photo].individual, what, shown))
     for (first, second), votes in doubled.items():
         one, two = records[members[first][0]], records[members[second][0]]
         what = (
@@ -85,47 +115,70 @@ def suspect_findings(records: Sequence[Record], found: Neighbours) -> list[Findi
     return findings
 
 
-def mislabelled(found: Neighbours) -> dict[int, int]:
-    """Photos whose nearest photos agree on another individual, with that individual's number.
+def nearest_others(found: Neighbours) -> Others:
+    """The nearest individual of each photo that is not its own, of those with at least two photos.
 
-    The nearest photo shows it, as do `AGREEING` of the neighbours or all of its photos, at least two. No neighbour
-    shows the photo's own individual, which has another photo.
+    The mean distance of its `CLOSEST` nearest photos tells how far an individual is. All of them must be among the
+    candidates.
     """
-    photos = Counter(found.labels.tolist())
-    suspects = {}
-    for photo, near in enumerate(found.labels[found.near]):
-        own, votes = int(found.labels[photo]), Counter(near.tolist())
-        other = int(near[0])
-        needed = min(AGREEING, max(2, photos[other]))
-        if photos[own] > 1 and own not in votes and votes[other] >= needed:
-            suspects[photo] = other
-    return suspects
+    labels, row = found.labels[found.near], np.arange(len(found.near))
+    asked = np.minimum(np.bincount(found.labels), CLOSEST)[labels]
+    up_to_it = (labels[:, :, None] == labels[:, None, :]) & np.tri(labels.shape[1], dtype=bool)
+    closest = (up_to_it.sum(2) == asked) & (asked > 1) & (labels != found.labels[:, None])
+    far = np.where(closest, np.einsum("nij,nj->ni", up_to_it, found.distance) / asked, np.inf)
+    place = far.argmin(1)
+    known = closest[row, place]
+    return Others(np.where(known, labels[row, place], -1), np.where(known, found.own - far[row, place], np.nan))
 
 
-def pairs_of_names(found: Neighbours) -> Mapping[tuple[int, int], int]:
-    """Pairs of individuals whose photos are each other's neighbours as if they were one, with the number of such
-    neighbours.
+def mislabelled(found: Neighbours, others: Others) -> dict[int, int]:
+    """Photos of which another individual is nearer than their own by an unusual margin, with that individual's number.
+
+    None of their `NEIGHBOURS` nearest photos shows their own individual. If most of all nearest photos show the same
+    individual, few photos have another one near, and every margin is unusual.
     """
-    photos = Counter(found.labels.tolist())
-    votes = Counter(zip(np.repeat(found.labels, found.near.shape[1]).tolist(),
-                        found.labels[found.near].ravel().tolist(), strict=True))  # fmt: skip
+    same = found.labels[found.near] == found.labels[:, None]
+    margins = others.margin[np.isfinite(others.margin)]
+    least = 0.0
+    if len(margins) and same.mean() <= 0.5:
+        middle = np.median(margins)
+        least = max(0.0, middle + UNUSUAL * 1.4826 * np.median(np.abs(margins - middle)))
+    photos = np.flatnonzero(~same[:, :NEIGHBOURS].any(1) & (others.margin > least))
+    return dict(zip(photos.tolist(), others.individual[photos].tolist(), strict=True))
+
+
+def pairs_of_names(found: Neighbours, others: Others) -> Mapping[tuple[int, int], int]:
+    """Pairs of names that are each other's nearest individuals, and whose photos are mixed as if they were one, with
+    the number of photos of the other name among the nearest.
+    """
+    photos, near = Counter(found.labels.tolist()), found.near[:, :NEIGHBOURS]
+    votes = _counted(np.repeat(found.labels, near.shape[1]), found.labels[near].ravel())
+    mutual = _counted(found.labels, others.individual)
     pairs = {}
-    for first, second in sorted((a, b) for a, b in votes if a < b and votes[b, a]):
+    for first, second in sorted((a, b) for a, b in mutual if a < b and mutual[b, a]):
         ways = ((first, second), (second, first))
         count = sum(votes[way] for way in ways)
-        if count >= VOTES and all(_is_mixed(votes, photos, way, found.near.shape[1]) for way in ways):
+        share = sum(mutual[way] / photos[way[0]] for way in ways) / 2
+        if share >= MUTUAL and count >= VOTES and all(_is_mixed(votes, photos, way) for way in ways):
             pairs[first, second] = count
     return pairs
 
 
-def _is_mixed(votes: Mapping[tuple[int, int], int], photos: Mapping[int, int], way: tuple[int, int], k: int) -> bool:
+def _nearest(embeddings: Tensor, few: int, distance: Distance) -> Found:
+    """The few nearest photos of each of N photos with embeddings `[N, D]`, without itself."""
+    own = torch.arange(len(embeddings), device=embeddings.device)
+    return nearest(embeddings, embeddings, max(1, min(few, len(embeddings) - 1)), distance, own=own)
+
+
+def _counted(first: NDArray[np.int64], second: NDArray[np.int64]) -> Counter[tuple[int, int]]:
+    return Counter(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def _is_mixed(votes: Mapping[tuple[int, int], int], photos: Mapping[int, int], way: tuple[int, int]) -> bool:
     own, other = way
     within, across = votes.get((own, own), 0), votes.get(way, 0)
-    if not across:
-        return False
     expected = photos[other] / (photos[own] - 1 + photos[other])
-    possible = photos[own] * min(k, photos[own] - 1 + photos[other])
-    return across / (within + across) >= MIXED * expected and within + across >= TOGETHER * possible
+    return across > 0 and across / (within + across) >= MIXED * expected
 
 
 def near_by_embedding(records: Sequence[Record], found: Neighbours) -> list[tuple[str, str]]:

@@ -193,7 +193,8 @@ def check(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG|PHOTOS", help="Config of a run, a TOML file; or only a folder or table of photos."
+            metavar="CONFIG|PHOTOS",
+            help="Config of a run, a TOML file; or only a folder of photos, or a table, or COCO's .json.",
         ),
     ],
     overrides: Overrides = [],  # noqa: B006
@@ -238,7 +239,7 @@ def check(
 
         asked = Asked(html, table, quarantine, model, encoder)
         asked.refuse()
-        is_config = what.is_file() and what.suffix.lower() not in READER_OF
+        is_config = what.is_file() and what.suffix.lower() not in (*READER_OF, ".json")
         if is_config or (what.is_dir() and (what / CONFIG).is_file()) or not what.exists():
             config = _loaded(what, overrides, "check")
         else:
@@ -350,6 +351,14 @@ def embed(
             help="With --encoder: side of the square images. Default: the size of the weights, or 224.",
         ),
     ] = None,
+    pattern: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="Part of a photo's path that names its individual, such as '{individual}_*', as data.pattern of a "
+            "config. Default: the folder in INPUT.",
+        ),
+    ] = "",
     others: With = [],  # noqa: B006
     with_weights: Weights = None,
     tta: Views = None,
@@ -363,8 +372,9 @@ def embed(
 ) -> None:
     """Write the embeddings of photos, and the individuals they show, to a file.
 
-    The name of a photo's folder is taken as its individual. With --skip-bad, photos that cannot be used are left out;
-    a table beside the file lists them with the reasons.
+    The name of a photo's folder is taken as its individual, or the part of its path that --pattern names. Photos that
+    do not match the pattern are embedded without an individual, and counted. With --skip-bad, photos that cannot be
+    used are left out; a table beside the file lists them with the reasons.
 
     With --encoder no run is needed: the embeddings are the features of the encoder, scaled to length 1, of photos
     squashed to squares.
@@ -375,12 +385,14 @@ def embed(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import check_output, records_of_inputs, table_of_left_out
         from siamesekit.cli.arguments import embedded
+        from siamesekit.config.reader_choice import refuse_detections
 
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of --encoder; a run has its own weights and size")
         check_output(output)
         run, inputs = embedded(arguments, encoder, output)
-        photos = records_of_inputs(inputs, follow_links, skip_bad)
+        refuse_detections(inputs)
+        photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
         table = table_of_left_out(output) if skip_bad else None
         shell.require_files(*([] if run is None else [run]), *others)
         shell.load_plugins(plugin)

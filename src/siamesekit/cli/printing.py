@@ -64,6 +64,8 @@ def print_evaluation(shell: Shell, evaluation: Mapping[str, Any], folder: str, m
 def print_model_evaluation(shell: Shell, evaluation: Mapping[str, Any]) -> None:
     """Print the figures of `siamesekit evaluate`."""
     shell.out.print(evaluation_table(evaluation))
+    if evaluation["without_copies"]:
+        shell.warn(evaluation["without_copies"]["sentence"])
     if "difference" in evaluation:
         shell.out.print(difference_table(evaluation))
     others = evaluation["other_encounters"]

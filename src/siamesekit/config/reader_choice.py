@@ -26,13 +26,14 @@ def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]
         reader: name of the reader; by default it follows from the kind of file.
 
     Raises:
-        UserError: the kind is unknown, and no reader is named.
+        UserError: the kind is unknown or has boxes without individuals, and no reader is named.
     """
     if reader is None:
         reader = "folder" if photos.is_dir() else READER_OF.get(photos.suffix.lower())
     if reader is None and is_coco(photos):
         reader = "coco"
     if reader is None:
+        refuse_detections([photos])
         raise UserError(
             f"{photos}: expected a folder of photos or a table ({', '.join(READER_OF)}, or .json in COCO's format); "
             "for other kinds, name the reader: --reader NAME, listed by: siamesekit list readers"
@@ -87,6 +88,28 @@ def is_megadetector(file: Path) -> bool:
     """Whether a file has results of MegaDetector."""
     content = json_content(file)
     return isinstance(content.get("images"), list) and isinstance(content.get("detection_categories"), dict)
+
+
+def refuse_detections(files: Sequence[Path]) -> None:
+    """Refuse results of MegaDetector where photos, or individuals, are expected.
+
+    Raises:
+        UserError: one of the files has them; the message says how they are used.
+    """
+    for file in files:
+        if is_megadetector(file):
+            raise UserError(
+                f"{about_detections(file)}, and let siamesekit init DIR --photos {file} write a config for both; or "
+                f"use the photos whole: name {file.parent} in place of the file"
+            )
+
+
+def about_detections(file: Path) -> str:
+    """What results of MegaDetector lack."""
+    return (
+        f"{file} has boxes of MegaDetector, which name no individuals: put a table of photos and individuals into "
+        f"{file.parent}, such as photos.csv with the columns photo and individual"
+    )
 
 
 def json_content(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from siamesekit.data.checksums import check_sums
 from siamesekit.data.cropping import cropped, shortest_side
 from siamesekit.data.deep_photos import FEW_LEVELS, FEWEST_LEVELS, Deep, deep_of_samples, has_few_levels
 from siamesekit.data.foreign_formats import refuse_foreign
-from siamesekit.data.photo_colours import Pixels, to_rgb
+from siamesekit.data.photo_colours import Decoded, Pixels, to_rgb
 from siamesekit.data.photo_files import Room, UnreadableError
 from siamesekit.data.photo_formats import READ, decoder_errors, opened
 from siamesekit.data.photo_geometry import Edges, upright
@@ -33,12 +33,12 @@ LARGE = 2**25
 ORIENTATION = 274
 _PROFILE_TAG = 34675
 _JPEG = ("JPEG", "MPO")
-Use = Callable[[Image.Image, Edges], Image.Image]
+Use = Callable[[Decoded, Edges], Decoded]
 
 
-def as_it_is(image: Image.Image, _: Edges) -> Image.Image:
-    """The image itself."""
-    return image
+def as_it_is(photo: Decoded, _: Edges) -> Decoded:
+    """The photo itself."""
+    return photo
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,11 @@ class Wanted:
 
     Attributes:
         smallest: a JPEG may be scaled down so far that the sides of the box are still at least this; None: not at all.
-        use: what is done with the upright photo and its edges in the image.
+        use: what is done with the upright photo and its edges in the image; the result is what is returned.
         box: the rectangle to crop to; None: the whole photo.
         reading: how it is decoded.
         remarks: receives remarks.
-        resizes: whether `use` only resizes: then its image may be in mode `RGBX`, which takes a copy less.
-        take: called, instead of `use`, with pixels `[height, width, 3]` that need no more work, and the photo's edges.
+        resizes: whether `use` only resizes: then it gets an image, perhaps in mode `RGBX`, which takes a copy less.
     """
 
     smallest: int | None = None
@@ -61,7 +60,6 @@ class Wanted:
     reading: Reading = PLAIN
     remarks: list[Remark] = field(default_factory=list)
     resizes: bool = False
-    take: Callable[[Pixels, Edges], None] | None = None
 
 
 def decoded(content: bytes, wanted: Wanted, suffix: str = "") -> Pixels:
@@ -123,9 +121,7 @@ def _pixels(content: bytes, wanted: Wanted, remarks: list[Remark], orientation: 
                 if orientation is None:
                     orientation = _orientation(image, lambda: orientation_in(content))
                 if own is not None and _is_finished(image, orientation, wanted):
-                    pixels = own
-                    if wanted.take is not None:
-                        wanted.take(own, drafted or (0, 0, *image.size))
+                    pixels = _as_pixels(wanted.use(own, drafted or (0, 0, *image.size)))
                 else:
                     whole = image if own is None else jpeg.image_of(own, image.mode, image.info)
                     photo = _in_rgb(whole, content, wanted.reading, remarks)
@@ -150,9 +146,9 @@ def _in_rgb(image: Image.Image, content: bytes, reading: Reading, remarks: list[
 
 
 def _is_finished(image: Image.Image, orientation: int | None, wanted: Wanted) -> bool:
-    """Whether the pixels of an image need no more work."""
+    """Whether the pixels of an image need no more work before they are used."""
     plain = image.mode == "RGB" and "icc_profile" not in image.info and (orientation or 1) == 1
-    return plain and (wanted.use is as_it_is or wanted.take is not None) and wanted.box is None
+    return plain and not wanted.resizes and wanted.box is None
 
 
 def _finished(photo: Image.Image, edges: Edges, orientation: int | None, scale: float, wanted: Wanted) -> Pixels:
@@ -161,8 +157,11 @@ def _finished(photo: Image.Image, edges: Edges, orientation: int | None, scale: 
     if wanted.box is not None:
         full = (round((edges[2] - edges[0]) * scale), round((edges[3] - edges[1]) * scale))
         photo, edges = cropped(photo, edges, wanted.box, full)
-    used = wanted.use(photo, edges)
-    return np.asarray(used.convert("RGB") if used.mode == "RGBX" else used)
+    return _as_pixels(wanted.use(photo, edges))
+
+
+def _as_pixels(photo: Decoded) -> Pixels:
+    return np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) and photo.mode == "RGBX" else photo)
 
 
 def _of_deep_tiff(content: bytes, layout: Layout, wanted: Wanted) -> Pixels:

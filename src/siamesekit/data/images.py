@@ -17,8 +17,8 @@ from PIL import Image, ImageFile
 from siamesekit.data.cropping import cropped
 from siamesekit.data.decoding import DECODING as DECODING
 from siamesekit.data.decoding import ORIENTATION, Use, Wanted, decoded, turned
+from siamesekit.data.photo_colours import Decoded, to_rgb
 from siamesekit.data.photo_colours import Pixels as Pixels
-from siamesekit.data.photo_colours import to_rgb
 from siamesekit.data.photo_files import UnreadableError as UnreadableError  # for those who read photos
 from siamesekit.data.photo_files import check_length, content_of
 from siamesekit.data.photo_formats import FORMATS as FORMATS
@@ -38,11 +38,9 @@ _BEHIND = ("JPEG", "MPO", "PNG", "TIFF")
 """Formats of which Pillow's image may be less than its file: at another scale, of fewer bits, of another page."""
 
 
-Look = Callable[[Record, bytes, Image.Image, Edges], None]
+Look = Callable[[Record, bytes, Decoded, Edges], None]
 """Looks at a photo while it is decoded: its record, the content of its file (empty for a photo without a file), the
-decoded image, upright and cropped to the box, and the photo's edges in it."""
-LookAtPixels = Callable[[Record, bytes, Image.Image | Pixels, Edges], None]
-"""The same, with the image, or with its pixels `[height, width, 3]` where the decoder gives them."""
+decoded photo, upright and cropped to the box, and the photo's edges in it."""
 
 
 def read_square(
@@ -81,12 +79,11 @@ def read_square(
             return decoded(content, wanted, record.source.suffix)
     pixels = read_pixels(record, reading)
     if look is not None:
-        image = Image.fromarray(pixels)
-        look(record, b"", image, (0, 0, *image.size))
+        look(record, b"", pixels, (0, 0, *pixels.shape[1::-1]))
     return square(pixels, size, fit)
 
 
-def look_at_content(record: Record, content: bytes, size: int, look: LookAtPixels, reading: Reading = PLAIN) -> None:
+def look_at_content(record: Record, content: bytes, size: int, look: Look, reading: Reading = PLAIN) -> None:
     """Decode the content of a record's file as `read_square` does for this size, and look at it.
 
     Raises:
@@ -95,13 +92,13 @@ def look_at_content(record: Record, content: bytes, size: int, look: LookAtPixel
     check_length(len(content))
     suffix = record.source.suffix if isinstance(record.source, Path) else ""
     use = _looked_at(record, content, look, lambda *_: Image.new("RGB", (1, 1)))  # nobody asks for the pixels
-    decoded(content, Wanted(DRAFT * size, use, record.box, reading, take=partial(look, record, content)), suffix)
+    decoded(content, Wanted(DRAFT * size, use, record.box, reading), suffix)
 
 
 def _looked_at(record: Record, content: bytes, look: Look, use: Use) -> Use:
     """`use`, preceded by a look at the decoded photo."""
 
-    def look_and_use(photo: Image.Image, edges: Edges) -> Image.Image:
+    def look_and_use(photo: Decoded, edges: Edges) -> Decoded:
         look(record, content, photo, edges)
         return use(photo, edges)
 

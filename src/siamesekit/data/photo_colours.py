@@ -11,6 +11,8 @@ from siamesekit.data.deep_photos import Deep, eight_bits
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 
 Pixels = NDArray[np.uint8]
+Decoded = Image.Image | Pixels
+"""A decoded photo: an image, or its pixels `[height, width, 3]` if they need no more work."""
 _PROFILE = "icc_profile"
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from siamesekit.data.photo_colours import Pixels
+from siamesekit.data.photo_colours import Decoded, Pixels
 
 Fit = Literal["squash", "pad", "crop"]
 Edges = tuple[float, float, float, float]
@@ -44,12 +44,12 @@ def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
     """Resize `[height, width, 3]` to `[size, size, 3]`: squash, pad with black, or crop to the middle."""
     if pixels.shape[:2] == (size, size):
         return pixels
-    image = Image.fromarray(pixels)
-    return np.asarray(fitted(image, (0, 0, *image.size), size, fit))
+    return np.asarray(fitted(pixels, (0, 0, *pixels.shape[1::-1]), size, fit))
 
 
-def fitted(image: Image.Image, edges: Edges, size: int, fit: Fit) -> Image.Image:
-    """Make the photo between edges of an image square."""
+def fitted(photo: Decoded, edges: Edges, size: int, fit: Fit) -> Image.Image:
+    """Make the photo between edges of an image, or of its pixels `[height, width, 3]`, square."""
+    image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
     left, top, right, bottom = edges
     width, height = right - left, bottom - top
     sides = (size, size)

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from siamesekit.audit.auditing import Audit, AuditSettings, audit
-from siamesekit.audit.copies import Copies
+from siamesekit.audit.copies import Copies, copies_of
 from siamesekit.audit.gathering import Gathering
 from siamesekit.audit.suspects import Neighbours
 from siamesekit.config import Config
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split
 from siamesekit.evaluation.protocol import Protocol
 from siamesekit.evaluation.retrieval import retrieval_metrics
-from siamesekit.experiment.dataset import Dataset
 from siamesekit.experiment.evaluation_set import EvaluationSet
 from siamesekit.experiment.judgement import Network, bootstrap_of, main_values
 from siamesekit.progress import Progress
@@ -59,15 +59,38 @@ def parts_by_name(records: Sequence[Record], split: Split) -> dict[str, str]:
     return {records[photo].name: part for part, photos in split.parts().items() for photo in photos}
 
 
+def copies_among(
+    config: Config, records: Sequence[Record], split: Split, reading: Reading, progress: Progress
+) -> Copies:
+    """The copies among photos of which no audit is made; a photo that cannot be read is none.
+
+    Args:
+        config: config of the evaluation.
+        records: records of the photos.
+        split: their split.
+        reading: how they are decoded.
+        progress: shows the photos being looked at.
+    """
+    with Gathering(config.data.size) as gathering:
+        gathering.reading = reading
+        gathering.begin(records, ())
+        gathering.read(progress)
+    return copies_of(records, gathering.facts, parts_by_name(records, split))
+
+
 def without_copies(
-    config: Config, data: Dataset, judged: EvaluationSet, networks: Mapping[str, Network], copies: Copies
+    config: Config,
+    named: tuple[Sequence[Record], Split],
+    judged: EvaluationSet,
+    networks: Mapping[str, Network],
+    copies: Copies,
 ) -> dict[str, Any] | None:
     """The main figures as if each photo were there once: without test photos that have a copy in another part, and with
     one of several copies.
 
     Args:
-        config: config of the run.
-        data: the photos of the run.
+        config: config of the run or the evaluation.
+        named: records of the photos, and their split.
         judged: the photos that judge the networks.
         networks: the networks by name.
         copies: the copies among the photos.
@@ -76,7 +99,8 @@ def without_copies(
         The number of test photos that are left out, the number of queries left, the figures of each network, and a
         sentence; None if no test photo is a copy.
     """
-    outside = {data.records[photo].name for photo in data.split.searched()}
+    records, split = named
+    outside = {records[photo].name for photo in split.searched()}
     left = once(judged.names, judged.tested, copies, outside)
     tested = int(left[: judged.tested].sum())
     if tested == judged.tested:

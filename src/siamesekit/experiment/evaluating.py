@@ -17,10 +17,12 @@ from siamesekit.config import Config
 from siamesekit.config.loading import config_of, load_config
 from siamesekit.config.reader_choice import reader_and_source
 from siamesekit.data.loading import UnusablePhoto, report
+from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split
 from siamesekit.errors import ArtifactError, UserError
 from siamesekit.evaluation.pairs import pairs_of
+from siamesekit.experiment.audited import copies_among, without_copies
 from siamesekit.experiment.dataset import labelled, read_records
 from siamesekit.experiment.evaluation_set import EvaluationSet, evaluation_set_of
 from siamesekit.experiment.judgement import Network, judge, threshold
@@ -99,7 +101,8 @@ def evaluate_models(
 
     Returns:
         Content like that of evaluation.json: figures of the networks `model` and `against`; `difference` has the main
-        figures of `model` minus those of `against`, with intervals over the individuals.
+        figures of `model` minus those of `against`, with intervals over the individuals; `without_copies` has them as
+        if each photo were there once.
 
     Raises:
         DataError: the photos cannot be used as asked.
@@ -147,11 +150,17 @@ def evaluate_models(
     ]
     point, said = threshold(config, judged, *networks[MODEL])
     figures = judge(config, judged, networks, point, [*notes, *said], MODEL, None if against is None else AGAINST)
+    copies = copies_among(config, records, split, _reading(model), progress)
+    figures["without_copies"] = without_copies(config, (records, split), judged, networks, copies)
     figures["left_out"] = list(left_out)
     figures["skipped"] = [finding._asdict() for finding in (*read.left_out, *(bad[number] for number in sorted(bad)))]
     figures["shipped_threshold"] = _shipped(model, networks[MODEL].embeddings[: judged.tested], test, config)
     figures["stand_ins"] = [] if stand_in is None else [vars(stand_in)]
     return figures
+
+
+def _reading(model: SimilarityModel | Ensemble) -> Reading:
+    return (model.models[0] if isinstance(model, Ensemble) else model).reading
 
 
 def _judged(config: Config, records: Sequence[Record], split: Split) -> EvaluationSet:

@@ -268,7 +268,9 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     notes = [*broken_embeddings(embeddings), *notes, *leaks, *([] if averaged is None else [averaged])]
     networks = {name: Network(each, recipe.distance) for name, each in embeddings.items()}
     evaluation = judge(config, judged, networks, point, notes)
-    evaluation["without_copies"] = without_copies(config, dataset, judged, networks, found.copies)
+    evaluation["without_copies"] = without_copies(
+        config, (dataset.records, dataset.split), judged, networks, found.copies
+    )
     evaluation["left_out"] = list(dataset.notes)
     folder.write_evaluation(evaluation)
     content = partial(report_content, setup, recipe, judged, trained, log, evaluation, findings)

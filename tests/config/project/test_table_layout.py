@@ -128,7 +128,7 @@ def test_a_workbook_and_jsons(tmp_path: Path) -> None:
     animal = {"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.5, 0.5]}
     seen = [{"file": f"shots/{photo}", "detections": [animal]} for photo, _ in PHOTOS]
     (tmp_path / "md.json").write_text(json.dumps({"images": seen, "detection_categories": {"1": "animal"}}))
-    with pytest.raises(DataError, match=r"name no individuals.*there is no table"):
+    with pytest.raises(DataError, match=r"name no individuals.*there is no such table"):
         survey(tmp_path / "md.json")
     table(tmp_path / "photos.csv", "photo,individual", "shots/{photo},{who}")
     found = survey(tmp_path / "md.json")

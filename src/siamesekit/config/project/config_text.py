@@ -15,7 +15,7 @@ from siamesekit.config.project.survey import Survey, news
 from siamesekit.config.toml import dump_toml
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split, SplitOptions, split_records
-from siamesekit.data.splits.column import WORDS
+from siamesekit.data.splits.column import part_of
 from siamesekit.errors import DataError
 
 SCHEMA = "config.schema.json"
@@ -78,7 +78,7 @@ Chosen = tuple[Split, Literal["identity", "photo", "column"], float, float, Lite
 
 def _by_column(kept: Sequence[Record]) -> Chosen | None:
     """The split that the photos themselves tell; None if they tell none that is sound."""
-    if not kept or any(record.attributes.get("split", "").lower() not in WORDS for record in kept):
+    if not kept or any(part_of(record.attributes.get("split", "")) is None for record in kept):
         return None
     for unmatched in UNMATCHED:
         try:

@@ -16,7 +16,7 @@ from siamesekit.config.project.table_columns import (
 )
 from siamesekit.config.project.table_head import TableHead, refuse_without_library, table_head
 from siamesekit.config.project.understood import Understood, setting, some
-from siamesekit.config.reader_choice import READER_OF, is_coco, is_megadetector, json_content
+from siamesekit.config.reader_choice import READER_OF, about_detections, is_coco, is_megadetector, json_content
 from siamesekit.data.photo_folders import folders_in, listed
 from siamesekit.data.photo_listing import PhotoListing
 from siamesekit.errors import DataError
@@ -213,9 +213,7 @@ def _json_layout(file: Path, root: Path | None) -> Understood:
                 "megadetector", "file", table, {**options, "detections": file}, tree, found.others, found.notes
             )
     raise DataError(
-        f"{file} has boxes of MegaDetector, which name no individuals, and there is no table of photos and individuals "
-        f"beside it: put one into {file.parent}, such as photos.csv with the columns photo and individual; or use the "
-        f"photos whole: --photos {file.parent}"
+        f"{about_detections(file)}; there is no such table beside it; or use the photos whole: --photos {file.parent}"
     )
 
 

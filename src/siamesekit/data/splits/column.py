@@ -20,6 +20,15 @@ WORDS = {
 SHOWN, SHOWN_PHOTOS = 10, 3
 
 
+def part_of(word: str) -> str | None:
+    """The part that a word of the column means, in upper or lower case; None if it means none.
+
+    >>> part_of("Query"), part_of("north")
+    ('test', None)
+    """
+    return WORDS.get(word.lower())
+
+
 def parts_told(records: Sequence[Record], column: str = "split") -> dict[str, str]:
     """The part of each photo by its name, as a column of the table says; empty if no photo has one, or a word is no
     part's.
@@ -28,9 +37,9 @@ def parts_told(records: Sequence[Record], column: str = "split") -> dict[str, st
     >>> parts_told([Record("1.jpg", "a", Path("1.jpg"), attributes={"split": "Query"})])
     {'1.jpg': 'test'}
     """
-    words = {record.name: record.attributes.get(column, "").strip().lower() for record in records}
-    known = {name: WORDS.get(word, "") for name, word in words.items() if word}
-    return known if all(known.values()) else {}
+    words = {record.name: word for record, word in zip(records, _words(records, column), strict=True) if word}
+    parts = {name: part for name, word in words.items() if (part := part_of(word))}
+    return parts if len(parts) == len(words) else {}
 
 
 def by_column(task: Task) -> Split:
@@ -44,7 +53,7 @@ def by_column(task: Task) -> Split:
         DataError: the column is missing, a word is unknown or empty, or no photo trains or tests.
     """
     column = task.options.column
-    words = [record.attributes.get(column, "").strip() for record in task.records]
+    words = _words(task.records, column)
     if not any(words):
         there = sorted({name for record in task.records for name in record.attributes})
         known = f"the columns are {first_of(there, SHOWN)}" if there else "the photos have no further columns"
@@ -55,10 +64,11 @@ def by_column(task: Task) -> Split:
     if task.options.folds:
         return _with_validation(task, _folds(task, words))
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": [], "gallery": []}
-    if any(word.lower() not in WORDS for word in words):
-        raise _unknown(task.records, words, column)
     for photo, word in enumerate(words):
-        parts[WORDS[word.lower()]].append(photo)
+        part = part_of(word)
+        if part is None:
+            raise _unknown(task.records, words, column)
+        parts[part].append(photo)
     if not parts["train"]:
         parts["train"], parts["gallery"] = parts["gallery"], []
     for part, meant in (("train", "train or gallery"), ("test", "test or query")):
@@ -66,6 +76,11 @@ def by_column(task: Task) -> Split:
             raise DataError(f"column {column!r} says {meant} for no photo: name another column with split.column")
     split = Split(*(tuple(parts[part]) for part in ("train", "validation", "test", "gallery")))
     return split if split.validation else _with_validation(task, split)
+
+
+def _words(records: Sequence[Record], column: str) -> list[str]:
+    """What the column says of each photo; empty for one of which it says nothing."""
+    return [record.attributes.get(column, "").strip() for record in records]
 
 
 def _folds(task: Task, words: Sequence[str]) -> Split:
@@ -107,7 +122,7 @@ def _unknown(records: Sequence[Record], words: Sequence[str], column: str) -> Da
     """The error about words that mean no part, each with its number of photos and the first of them."""
     photos: dict[str, list[str]] = {}
     for record, word in zip(records, words, strict=True):
-        if word.lower() not in WORDS:
+        if part_of(word) is None:
             photos.setdefault(word, []).append(record.name)
     lines = [
         f"{f'{word!r}{near(word.lower(), WORDS)}' if word else 'empty'}: {len(names)} photo{'s' * (len(names) > 1)}, "
