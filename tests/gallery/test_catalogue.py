@@ -18,8 +18,9 @@ from siamesekit.artifact.loading import load
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import ArtifactError, DataError, OutputError, UserError
 from siamesekit.files.writer_lock import writer
-from siamesekit.gallery.catalogue import DATABASE, LOCK, Catalogue, enrol
+from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.identifying import trained_individuals
+from siamesekit.gallery.storage import DATABASE, LOCK
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
 
