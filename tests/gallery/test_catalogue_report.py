@@ -9,15 +9,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from conftest import write_photos
 from siamesekit.components.distances.euclidean import Euclidean
+from siamesekit.components.matchers.matcher import Keypoints, PointMatches
 from siamesekit.data.records import Record
 from siamesekit.errors import UserError
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.catalogue_report import DRAWS, Judged, Way, catalogue_report
 from siamesekit.gallery.holding_out import NEW_SHARE, encounter_numbers, hold_out, several_encounters
 from siamesekit.gallery.search import Gallery
+from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.randomness import generator
@@ -141,6 +144,32 @@ def test_a_catalogue_is_reported_in_all_ways(opened: Catalogue) -> None:
     assert told["ways"]["alone"]["top_1"] == report.ways[0].top_1._asdict()
     assert told["rand_index"]["value"] == report.rand_index.value
     assert not any("--encounter" in note for note in report.notes)
+
+
+class Shade:
+    """A matcher: the more alike the mean shades of two photos are, the more points they share."""
+
+    def __repr__(self) -> str:
+        return "Shade()"
+
+    def describe(self, photo: NDArray[np.uint8]) -> Keypoints:
+        return Keypoints(np.full((1, 2), photo.mean(), np.float32), np.ones((1, 1), np.float32), (1, 1))
+
+    def match(self, first: Keypoints, second: Keypoints) -> PointMatches:
+        places = np.zeros((max(0, 40 - int(abs(first.points - second.points)[0, 0])), 2), np.float32)
+        return PointMatches(places, places)
+
+
+def test_a_second_look_is_measured_with_and_without_a_refinement(
+    opened: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    look = SecondLook(Shade(), 3, 1)
+    report = opened.report(second_look=look, expand=2)
+    assert [way.name for way in report.ways] == [
+        "alone", "with Shade", "with query expansion by 2 photos", "with Shade, query expansion by 2 photos",
+    ]  # fmt: skip
+    assert len({(way.top_1, way.auroc) for way in report.ways}) == 4
 
 
 def test_an_unknown_column_is_refused(opened: Catalogue) -> None:

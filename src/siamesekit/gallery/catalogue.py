@@ -292,7 +292,8 @@ class Catalogue:
             rerank: order individuals by the neighbours that their photos share with the query: `k-reciprocal`, or a
                 `KReciprocal` with its options.
             expand: search by the mean of the query and so many nearest photos, or a `QueryExpansion` with its options;
-                it comes before re-ranking. Distances in the answer are those of the photos, as always.
+                it comes before re-ranking. Distances in the answer are those of the photos, as always. With a second
+                look, the best individuals by the refined distances are looked at, and these distances are moved.
             false_known: call each answer `known` or `maybe new` (`Answer.verdict`), so that of the photos of new
                 individuals at most this share is called known.
 
@@ -419,7 +420,8 @@ class Catalogue:
 
         In each of five draws, a fifth of the individuals is left out as new, and half of each other one's photos are
         searched for among all that is left. Photos of individuals that did not train the network are taken, if there
-        are ten of them. Each option adds a way to search, beside the embeddings alone.
+        are ten of them. Each option adds a way to search, beside the embeddings alone; a second look with re-ranking or
+        expansion adds one more.
 
         Args:
             second_look: a second look at the best individuals, as for `search`.

@@ -63,4 +63,6 @@ def _ways(search: CatalogueSearch, gallery: Gallery, options: ReportOptions, pro
         ways.append(Way(f"with {look.label}", gallery.embeddings, look))
     if refinement is not None:
         ways.append(Way(f"with {refinement}", gallery.embeddings, None, refinement))
+    if look is not None and refinement is not None:
+        ways.append(Way(f"with {look.label}, {refinement}", gallery.embeddings, look, refinement))
     return ways

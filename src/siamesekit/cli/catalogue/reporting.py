@@ -60,8 +60,9 @@ def report(
     """Measure how well a catalogue finds its own individuals, and notices new ones; nothing is changed.
 
     Five times, a fifth of the individuals is left out as new, half of each other one's photos are held out, and all of
-    these are searched for among the rest. --mirror, --matcher, --rerank and --expand add a row of figures each. Only
-    individuals that did not train the network are searched for, if there are ten.
+    these are searched for among the rest. --mirror, --matcher, and --rerank with --expand add a row of figures each; a
+    matcher with re-ranking or expansion adds one more. Only individuals that did not train the network are searched
+    for, if there are ten.
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
