@@ -84,7 +84,7 @@ def move_store(
     """Search the embeddings of a catalogue in another store from now on; answers, individuals and journal stay.
 
     The new store gets a copy of all embeddings, and what the catalogue had in the former one is removed. An interrupted
-    move leaves the former store or the new one.
+    move leaves the former store or the new one, and the next change removes what is left of the other.
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
