@@ -415,6 +415,7 @@ class Catalogue:
         scoring: Scoring = "nearest",
         encounter: str | None = None,
         progress: Progress | None = None,
+        false_known: float | None = None,
     ) -> CatalogueReport:
         """Measure what the catalogue is worth: its own photos are held out, several times, and searched for.
 
@@ -431,12 +432,15 @@ class Catalogue:
             scoring: distance to an individual, as for `search`.
             encounter: column of the encounter; photos of one encounter are held out together.
             progress: progress display.
+            false_known: promised share of false "known", as for `search`: its costs are measured, too.
 
         Raises:
-            UserError: too few individuals have two photos or encounters, or there is no such column.
+            UserError: too few individuals have two photos or encounters or are left to promise the share, or there is
+                no such column.
             DataError: a photo that is to be mirrored cannot be read any more.
         """
-        options = ReportOptions(second_look, refinement_of(rerank, expand), mirror, scoring, encounter)
+        refinement = refinement_of(rerank, expand)
+        options = ReportOptions(second_look, refinement, mirror, scoring, encounter, false_known)
         return report(self._search, options, progress or progress_here())
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from siamesekit.errors import UserError
 from siamesekit.gallery import known_photos
-from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
+from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, catalogue_report
 from siamesekit.gallery.catalogue_search import CatalogueSearch
 from siamesekit.gallery.discovering import cluster_catalogue
+from siamesekit.gallery.held_out_search import Judged, Way
 from siamesekit.gallery.holding_out import encounter_numbers
+from siamesekit.gallery.promise import check_share
 from siamesekit.gallery.refinement import Refinement
 from siamesekit.gallery.search import Gallery, Scoring
 from siamesekit.gallery.second_look import SecondLook
@@ -19,13 +21,22 @@ from siamesekit.progress import Progress
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report measures; `Catalogue.report` explains each option."""
+    """What a report measures; `Catalogue.report` explains each option.
+
+    Raises:
+        UserError: the promised share is none.
+    """
 
     second_look: SecondLook | None = None
     refinement: Refinement | None = None
     mirror: bool = False
     scoring: Scoring = "nearest"
     encounter: str | None = None
+    false_known: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.false_known is not None:
+            check_share(self.false_known)
 
 
 def report(search: CatalogueSearch, options: ReportOptions, progress: Progress) -> CatalogueReport:
@@ -38,7 +49,8 @@ def report(search: CatalogueSearch, options: ReportOptions, progress: Progress) 
             groups = known_photos.values(storage.connection, options.encounter, gallery, names)
         trained = search.trained(names.individuals)
     encounters = encounter_numbers(groups)
-    subject = Judged(gallery, search.distance, encounters, trained, search.sighting(gallery), options.scoring)
+    told = options.scoring, options.false_known
+    subject = Judged(gallery, search.distance, encounters, trained, search.sighting(gallery), *told)
     subject.individuals()
     ways = _ways(search, gallery, options, progress)
     notes = [] if options.encounter is not None else [ENCOUNTERS_UNKNOWN]
