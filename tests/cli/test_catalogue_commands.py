@@ -306,9 +306,8 @@ def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> N
         assert {each["individual"] for each in answer["candidates"]} == {"Ann", "Bob", "Cy"}
     refused = call("search", place, photo, "--rerank", "nearest")
     assert refused.exit_code == 2 and "expected k-reciprocal, not 'nearest'" in refused.stderr
-    refused = call("match", place, photo, "-o", place.parent / "m", "--expand", "2", "--matcher", "sift")
-    assert refused.exit_code == 2 and "cannot be combined" in refused.stderr
-    assert not (place.parent / "m").exists()
+    looked = document("search", place, photo, "--expand", "2", "--matcher", "sift", "--look-at", "2", "--device", "cpu")
+    assert [each["points"] is None for each in looked["answers"][0]["candidates"]] == [False, False, True]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from conftest import write_photos
 from siamesekit.components.distances.euclidean import Euclidean
+from siamesekit.components.matchers.matcher import Keypoints, PointMatches
 from siamesekit.data.records import Record
 from siamesekit.errors import UserError
 from siamesekit.gallery.catalogue import Catalogue, enrol
-from siamesekit.gallery.catalogue_report import DRAWS, Judged, Way, catalogue_report
+from siamesekit.gallery.catalogue_report import DRAWS, catalogue_report
+from siamesekit.gallery.held_out_search import Judged, Way
 from siamesekit.gallery.holding_out import NEW_SHARE, encounter_numbers, hold_out, several_encounters
+from siamesekit.gallery.identifying import fit_identification
+from siamesekit.gallery.reporting import ReportOptions
 from siamesekit.gallery.search import Gallery
+from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.randomness import generator
@@ -96,6 +103,55 @@ def test_the_figures_are_those_of_loops() -> None:
         assert 0 <= figure.low <= figure.value <= figure.high <= 1
 
 
+def test_figures_at_a_promise_are_those_of_a_count() -> None:
+    """Against loops: in each draw, the limit is counted by the P(new) of strangers, and each query is called by it."""
+    share = 0.1
+    subject = replace(subject_of(0, 20, 4, 0.3), false_known=share)
+    report = catalogue_report(subject, [Way("alone", subject.gallery.embeddings)], None, [], Progress())
+    [way] = report.ways
+    rng = generator(0, "holding out")
+    owner, points = subject.gallery.individuals, subject.gallery.embeddings.numpy()
+    right: dict[int, list[bool]] = {}
+    noticed: dict[int, list[bool]] = {}
+    for _ in range(DRAWS):
+        held_out = hold_out(owner, subject.encounters, np.arange(20), rng)
+        names, index = np.unique(owner[held_out.enrolled], return_inverse=True)
+        part = Gallery(subject.gallery.embeddings[torch.from_numpy(held_out.enrolled)], held_out.enrolled, index)
+        model = fit_identification(part, Euclidean(), np.zeros(len(names), np.bool_)).model
+        assert model is not None
+        strangers = model.strangers[max(model.strangers)]
+        for limit in sorted({chance for photos in strangers for chance in photos}):
+            called = [np.mean([chance <= limit for chance in photos]) for photos in strangers]
+            if (1 + sum(called)) / (len(strangers) + 1) > share + 1e-9:
+                break
+        for query, new in zip(held_out.queries, held_out.new, strict=True):
+            far = np.linalg.norm(points[held_out.enrolled] - points[query], axis=1)
+            each = np.array([far[index == number].min() for number in range(len(names))])
+            order = np.argsort(each)
+            known = model.probabilities(each[order][None], len(names))[1][0] < limit
+            if new:
+                noticed.setdefault(owner[query], []).append(not known)
+            else:
+                right.setdefault(owner[query], []).append(bool(known and names[order[0]] == owner[query]))
+    assert way.promised_baks is not None and way.promised_baus is not None
+    assert way.promised_baks.value == pytest.approx(np.mean([np.mean(each) for each in right.values()]))
+    assert way.promised_baus.value == pytest.approx(np.mean([np.mean(each) for each in noticed.values()]))
+    assert way.baks is not None and 0 < way.promised_baks.value < way.baks.value
+    assert report.as_json()["false_known"] == share
+    assert report.as_json()["ways"]["alone"]["promised_baus"]["value"] == way.promised_baus.value
+
+
+def test_a_promise_that_too_few_individuals_can_show_is_refused_before_any_search() -> None:
+    subject = replace(subject_of(0, 20, 4, 0.3), false_known=0.05)  # 21 individuals, 4 of which are held out as new
+    with pytest.raises(UserError, match=r"of 21 individuals .* 17 stay .* and 19 are needed"):
+        subject.individuals()
+    subject.trained[:15] = True
+    with pytest.raises(UserError, match=r"of 6 individuals .* and 10 are needed"):
+        replace(subject, false_known=0.2).individuals()
+    with pytest.raises(UserError, match="above 0 and below 1"):
+        ReportOptions(false_known=5.0)
+
+
 def test_individuals_far_apart_are_all_found_and_new_ones_noticed() -> None:
     subject = subject_of(1, 20, 4, 0.01)
     [way] = catalogue_report(subject, [Way("alone", subject.gallery.embeddings)], None, [], Progress()).ways
@@ -142,6 +198,32 @@ def test_a_catalogue_is_reported_in_all_ways(opened: Catalogue) -> None:
     assert told["ways"]["alone"]["top_1"] == report.ways[0].top_1._asdict()
     assert told["rand_index"]["value"] == report.rand_index.value
     assert not any("--encounter" in note for note in report.notes)
+
+
+class Shade:
+    """A matcher: the more alike the mean shades of two photos are, the more points they share."""
+
+    def __repr__(self) -> str:
+        return "Shade()"
+
+    def describe(self, photo: NDArray[np.uint8]) -> Keypoints:
+        return Keypoints(np.full((1, 2), photo.mean(), np.float32), np.ones((1, 1), np.float32), (1, 1))
+
+    def match(self, first: Keypoints, second: Keypoints) -> PointMatches:
+        places = np.zeros((max(0, 40 - int(abs(first.points - second.points)[0, 0])), 2), np.float32)
+        return PointMatches(places, places)
+
+
+def test_a_second_look_is_measured_with_and_without_a_refinement(
+    opened: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    look = SecondLook(Shade(), 3, 1)
+    report = opened.report(second_look=look, expand=2)
+    assert [way.name for way in report.ways] == [
+        "alone", "with Shade", "with query expansion by 2 photos", "with Shade, query expansion by 2 photos",
+    ]  # fmt: skip
+    assert len({(way.top_1, way.auroc) for way in report.ways}) == 4
 
 
 def test_an_unknown_column_is_refused(opened: Catalogue) -> None:

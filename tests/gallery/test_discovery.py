@@ -21,7 +21,7 @@ from siamesekit.artifact.loading import load
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, OutputError, UserError
-from siamesekit.gallery.catalogue import DATABASE, Catalogue, enrol
+from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.cluster_folder import PAIRS, check_cluster_folder, write_discovery
 from siamesekit.gallery.decisions import Decision, Word
 from siamesekit.gallery.discovering import cluster
@@ -30,6 +30,7 @@ from siamesekit.gallery.links import Links
 from siamesekit.gallery.names import unique_names
 from siamesekit.gallery.pair_answers import PairAnswer
 from siamesekit.gallery.recorded_links import recorded_links
+from siamesekit.gallery.storage import DATABASE
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
 
@@ -183,7 +184,7 @@ def place(telling: Path, tmp_path: Path) -> Path:
 
 def links_of(catalogue: Catalogue) -> tuple[set[frozenset[str]], set[frozenset[str]]]:
     """Must-links and cannot-links by the names of the photos."""
-    gallery, names = catalogue._gallery(None)
+    gallery, names = catalogue._search.gallery()
     with sqlite3.connect(catalogue.path / DATABASE) as connection:
         links = recorded_links(connection, gallery, catalogue.model.distance)
     connection.close()

@@ -143,6 +143,31 @@ def test_a_fit_needs_individuals_and_known_queries() -> None:
     assert fit(trials(distances, own, rng)) is None
 
 
+def test_distances_that_tell_nothing_give_no_probabilities() -> None:
+    """The likeliest slope is 0 or below then; with it, galleries of fewer than 12 would have no probabilities."""
+    own = np.repeat(np.arange(14), 3)
+    outcomes = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        distances = rng.normal(DIFFERENT, 1, (42, 14))
+        distances[np.arange(42), own] = rng.normal(DIFFERENT + (1 if seed % 2 else -0.5), 1, 42)
+        model = fit(trials(distances, own, rng))
+        outcomes.add((seed % 2, model is None))
+        if model is not None:
+            assert all(0 < chance < 1 for rows in model.strangers.values() for row in rows for chance in row)
+    assert {(1, True), (0, False)} <= outcomes and (1, False) not in outcomes
+
+
+def test_fewer_photos_are_searched_together_if_individuals_have_no_more() -> None:
+    rng = np.random.default_rng(12)
+    individuals = np.repeat(np.arange(14), 4)
+    points = rng.normal(size=(14, 4))[individuals] + 0.2 * rng.normal(size=(56, 4))
+    gallery = Gallery(torch.from_numpy(points), np.arange(56), individuals)
+    found = fit_identification(gallery, DISTANCES.build("euclidean"), np.zeros(14, np.bool_), together=9)
+    assert found.model is not None
+    assert found.note.startswith("probabilities are fitted to 3 photos at a time of 14 individuals")
+
+
 def test_trials_have_each_query_with_and_without_its_individual() -> None:
     distances = np.array([[1.0, 5.0, 3.0], [np.nan, 9.0, 2.0], [4.0, 7.0, 8.0]])
     found = trials(distances, np.array([0, 0, 2]), np.random.default_rng(0), [2])

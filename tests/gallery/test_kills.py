@@ -23,9 +23,10 @@ from PIL import Image
 import siamesekit.gallery.storage as storage_module
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.records import Record
-from siamesekit.gallery.catalogue import DATABASE, Catalogue, enrol
+from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.decisions import Decision, Word
 from siamesekit.gallery.known_photos import batches
+from siamesekit.gallery.storage import DATABASE
 from siamesekit.progress import Progress
 
 KILLS, PHOTOS = 200, 40

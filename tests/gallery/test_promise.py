@@ -177,10 +177,35 @@ def test_too_few_individuals_are_refused_before_any_photo_is_embedded(
     assert not (tmp_path / "m").exists()
 
 
-def test_a_large_encounter_needs_individuals_with_as_many_photos(place: Path, season: Path) -> None:
+def series(folder: Path, individual: int) -> list[Record]:
+    """Three photos in a row of one individual: they differ by a little noise."""
+    rng, records = np.random.default_rng(individual), []
+    folder.mkdir(exist_ok=True)
+    for number in range(3):
+        file = folder / f"{individual:02}-{number}.png"
+        pixels = draw_photo(individual, 0) + rng.normal(0, 8, (40, 40, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file)
+        records.append(Record(file.name, f"animal-{individual:02}", file, attributes={"day": str(individual)}))
+    return records
+
+
+def test_the_photos_of_an_encounter_are_called_together(telling: Path, tmp_path: Path) -> None:
+    records = [series(tmp_path / "photos", individual) for individual in (*range(12), 30)]
+    enrolled = [record for row in records[1:12] for record in row]
+    catalogue, _ = enrol(telling, [*records[0][:1], *enrolled], tmp_path / "c", Progress(), device="cpu")
+    with catalogue:
+        found = catalogue.match([*records[0][1:], *records[12][:2]], encounter="day", false_known=SHARE)
+        assert [(query.answer.verdict, len(query.photos)) for query in found.queries] == [
+            ("known", 2), ("maybe new", 2),
+        ]  # fmt: skip
+        assert (found.called("known"), found.called("maybe new")) == (1, 1)
+
+
+def test_an_encounter_is_not_called_if_so_many_photos_tell_nothing(place: Path, season: Path) -> None:
+    """Of three photos, one is left to be found by the other two, and that shows nothing here."""
     records = [Record(file.name, "", file, attributes={"day": "1"}) for file in sorted(season.iterdir())[:2]]
-    with Catalogue(place, "cpu") as catalogue:
-        found = catalogue.match(records, encounter="day", false_known=SHARE)
-        (query,) = found.queries
-        assert query.answer.verdict in ("known", "maybe new") and len(query.photos) == 2
-        assert found.called("known") + found.called("maybe new") == 1
+    with (
+        Catalogue(place, "cpu") as catalogue,
+        pytest.raises(UserError, match='cannot be promised for "known": no probabilities: photos of one individual'),
+    ):
+        catalogue.match(records, encounter="day", false_known=SHARE)

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 
 from conftest import write_photos
 from siamesekit.components.distances.euclidean import Euclidean
+from siamesekit.components.matchers.matcher import Keypoints, PointMatches
+from siamesekit.data.records import Record
 from siamesekit.errors import UserError
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.evaluation.query_expansion import QueryExpansion, expand_queries
 from siamesekit.evaluation.re_ranking import KReciprocal, ReRanker
 from siamesekit.gallery.catalogue import enrol
+from siamesekit.gallery.fusion import Fusion, fit_fusion
 from siamesekit.gallery.identification import NEAREST
 from siamesekit.gallery.identifying import fit_identification
-from siamesekit.gallery.refined_trials import refined_trials
+from siamesekit.gallery.refined_trials import RefinedTrials
 from siamesekit.gallery.refinement import Refinement, Refiner, refinement_of
 from siamesekit.gallery.search import Gallery, Scoring, rank
-from siamesekit.gallery.search_options import SearchOptions
-from siamesekit.gallery.second_look import SecondLook
+from siamesekit.gallery.second_look import Looker, SecondLook, look_again
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
 
@@ -78,12 +81,15 @@ def test_individuals_are_ranked_by_refined_distances(refinement: Refinement, sco
 
 @pytest.mark.parametrize("refinement", [BOTH, Refinement(None, BOTH.expand)], ids=str)
 @pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize("moved", [False, True])
 def test_trials_are_searches_in_galleries_with_and_without_the_individual(
-    refinement: Refinement, together: int
+    refinement: Refinement, together: int, moved: bool
 ) -> None:
     _, gallery = crowd(2, 7, 4)
     groups = np.stack([np.flatnonzero(gallery.individuals == n)[:together] for n in range(7)])
-    found = refined_trials(groups, gallery, Euclidean(), refinement, "nearest", np.random.default_rng(3))
+    moves = np.random.default_rng(13).normal(0, 0.2, (7, 7)) if moved else np.zeros((7, 7))
+    trials = RefinedTrials(groups, gallery, Euclidean(), refinement, "nearest")
+    found = trials.trials(np.random.default_rng(3), moves if moved else None)
     whole = found.size == np.where(found.new, 6, 7)
     assert whole.sum() == 14 and (found.size == 5).sum() == 5 + 2  # one gallery of five, and the two outside it
     for number, group in enumerate(groups):
@@ -92,7 +98,7 @@ def test_trials_are_searches_in_galleries_with_and_without_the_individual(
             there = np.flatnonzero(gallery.individuals != number) if new else np.setdiff1d(np.arange(28), group)
             far = [plainly(gallery.embeddings[photo], gallery, there, refinement) for photo in group]
             owners = gallery.individuals[there]
-            each = {n: np.mean([row[owners == n].min() for row in far]) for n in np.unique(owners)}
+            each = {n: moves[number, n] + np.mean([row[owners == n].min() for row in far]) for n in np.unique(owners)}
             expected = sorted(each.values())
             np.testing.assert_allclose(found.distances[row, : len(expected)], expected, rtol=1e-6)
             assert np.isinf(found.distances[row, len(expected) :]).all()
@@ -145,9 +151,88 @@ def test_a_catalogue_is_searched_with_re_ranking_and_expansion(telling: Path, tm
         assert "p00" not in {candidate.individual for candidate in where[0].candidates}
 
 
-def test_what_cannot_be_combined_is_refused() -> None:
-    with pytest.raises(UserError, match="cannot be combined"):
-        SearchOptions(second_look=SecondLook(), refinement=Refinement(KReciprocal()))
+class Table:
+    """A matcher for photos of one pixel: two share as many points as a table `[N, N]` says."""
+
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self.counts = counts
+
+    def describe(self, photo: NDArray[np.uint8]) -> Keypoints:
+        return Keypoints(np.full((1, 2), photo[0, 0, 0], np.float32), np.ones((1, 1), np.float32), (1, 1))
+
+    def match(self, first: Keypoints, second: Keypoints) -> PointMatches:
+        places = np.zeros((self.counts[int(first.points[0, 0]), int(second.points[0, 0])], 2), np.float32)
+        return PointMatches(places, places)
+
+
+def seen(index: int) -> Sighting:
+    """The photo of an index: one pixel of this value."""
+    return Sighting(Record(f"photo {index}", "", lambda: np.full((1, 1, 3), index, np.uint8)))
+
+
+@pytest.fixture
+def shared() -> tuple[Gallery, NDArray[np.int64], Looker]:
+    """A gallery of 14 individuals, points that their photos share, more within an individual, and a second look."""
+    _, gallery = crowd(6, 14, 4, 0.8)
+    counts = np.random.default_rng(7).poisson(3, (56, 56))
+    counts += 8 * (gallery.individuals[:, None] == gallery.individuals)
+    counts = np.triu(counts) + np.triu(counts, 1).T
+    return gallery, counts, Looker(SecondLook(Table(counts), 5, 2), gallery, Euclidean(), seen)
+
+
+def looked_at(gallery: Gallery, query: torch.Tensor, photos: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """Most points that a query, with so many for each photo, shares with the two nearest of an individual's photos."""
+    near = sorted(photos, key=lambda photo: float((gallery.embeddings[photo] - query).norm()))[:2]
+    return max(int(counts[photo]) for photo in near)
+
+
+def test_a_second_look_moves_refined_distances(shared: tuple[Gallery, NDArray[np.int64], Looker]) -> None:
+    """Against loops: the best five by the refined distance are looked at, and moved by their points."""
+    gallery, counts, looker = shared
+    fusion, count = Fusion(0.2, 1.5), 14
+    queries = gallery.embeddings[:3] + 0.3
+    ranking = rank(queries, gallery, Euclidean(), count, refine=Refiner(gallery.embeddings, Euclidean(), BOTH))
+    found = look_again(ranking, looker, [(query[None], [seen(n)]) for n, query in enumerate(queries)], fusion)
+    assert found.fused is not None and found.points is not None
+    for row, query in enumerate(queries):
+        far = plainly(query, gallery, np.arange(56), BOTH)
+        refined = np.array([far[gallery.individuals == n].min() for n in range(count)])
+        moved, points = refined.copy(), np.full(count, -1)
+        for individual in np.argsort(refined)[:5]:
+            own = np.flatnonzero(gallery.individuals == individual)
+            points[individual] = looked_at(gallery, query, own, counts[row])
+            moved[individual] -= 0.2 * (np.log1p(points[individual]) - 1.5)
+        order = np.argsort(moved, kind="stable")
+        np.testing.assert_array_equal(found.individuals[row], order)
+        np.testing.assert_allclose(found.fused[row], moved[order], rtol=1e-6)
+        np.testing.assert_array_equal(found.points[row], points[order])
+    assert (found.individuals != ranking.individuals).any()
+
+
+def test_points_are_weighed_against_refined_distances(shared: tuple[Gallery, NDArray[np.int64], Looker]) -> None:
+    """The weight is that of a fit to each photo, searched among the others by loops, and the fit of "new" has it."""
+    gallery, counts, looker = shared
+    found = fit_identification(gallery, Euclidean(), np.zeros(14, np.bool_), looker=looker, refinement=BOTH)
+    far, points, place = np.empty((56, 5)), np.empty((56, 5), np.int64), np.full(56, -1)
+    for photo in range(56):
+        there = np.setdiff1d(np.arange(56), [photo])
+        refined = plainly(gallery.embeddings[photo], gallery, there, BOTH)
+        owners = gallery.individuals[there]
+        scores = np.array([refined[owners == n].min() for n in range(14)])
+        for column, individual in enumerate(np.argsort(scores)[:5]):
+            far[photo, column] = scores[individual]
+            own = there[owners == individual]
+            points[photo, column] = looked_at(gallery, gallery.embeddings[photo], own, counts[photo])
+            if individual == gallery.individuals[photo]:
+                place[photo] = column
+    expected = fit_fusion(far, points, place, gallery.individuals)
+    assert found.fusion is not None and expected is not None and found.model is not None
+    assert found.fusion.weight == pytest.approx(expected.weight, rel=1e-3) and expected.weight > 0.02
+    assert found.fusion.chance == pytest.approx(expected.chance)
+    assert found.note.endswith("of refined distance") and "k-reciprocal re-ranking; 20 shared" in found.note
+
+
+def test_what_is_no_refinement_is_refused() -> None:
     with pytest.raises(UserError, match="expected k-reciprocal, not 'k-nearest'"):
         refinement_of("k-nearest", None)
     with pytest.raises(UserError, match="at least 1"):

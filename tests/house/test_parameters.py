@@ -15,6 +15,7 @@ PUBLIC = (
     "gallery/catalogue.py:enrol",
     "gallery/catalogue.py:search",
     "gallery/catalogue.py:match",
+    "gallery/catalogue.py:report",
 )
 """Functions that a user calls with keywords, one for each choice."""
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli import catalogue, clustering
+from siamesekit.cli import clustering
 from siamesekit.cli.arguments import with_links
+from siamesekit.cli.catalogue import correcting, enrolling, keeping, reporting, searching, seasons
 from siamesekit.cli.command_options import (
     ConfigFile,
     DataOptions,
@@ -613,8 +614,8 @@ def schema(
             write_atomic(output, schema_text())
 
 
-app.add_typer(catalogue.commands)
-app.add_typer(clustering.commands)
+for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping):
+    app.add_typer(task.commands)
 
 
 def _registry(kind: str) -> Registry:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit.cli.arguments import with_links
-from siamesekit.cli.catalogue import Reader
+from siamesekit.cli.catalogue.options import Reader
 from siamesekit.cli.command_options import DataOptions, Debug, Device, DeviceOption, FollowLinks, Json, Plugin, SkipBad
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell

@@ -2,106 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.loading import model_folder
 from siamesekit.artifact.similarity_model import Photo, SimilarityModel
-from siamesekit.data.loading import UnusablePhoto, report
 from siamesekit.data.photo_inputs import one_by_one, pixels_of
 from siamesekit.data.records import Record
-from siamesekit.errors import DataError, OutputError, UserError
-from siamesekit.files.atomic import write_atomic
-from siamesekit.files.writer_lock import writer
-from siamesekit.gallery import database, known_photos, who
-from siamesekit.gallery.bound_model import MODELS, copy_model, model_digest
-from siamesekit.gallery.catalogue_report import ENCOUNTERS_UNKNOWN, CatalogueReport, Judged, Way, catalogue_report
-from siamesekit.gallery.catalogue_store import FOLDER, new_collection
+from siamesekit.errors import OutputError
+from siamesekit.gallery import corrections, database, known_photos, who
+from siamesekit.gallery.adding import Added, add
+from siamesekit.gallery.bound_model import model_digest
+from siamesekit.gallery.catalogue_info import CatalogueInfo, catalogue_info
+from siamesekit.gallery.catalogue_report import CatalogueReport
+from siamesekit.gallery.catalogue_search import CatalogueSearch
+from siamesekit.gallery.creating import create
 from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
-from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
-from siamesekit.gallery.enrolling import refuse_contradictions, sort
-from siamesekit.gallery.holding_out import encounter_numbers
-from siamesekit.gallery.identification import NEAREST
-from siamesekit.gallery.identifying import FittedIdentification, fit_identification
+from siamesekit.gallery.discovering import cluster_catalogue
+from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method
+from siamesekit.gallery.identifying import FittedIdentification
 from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.matching import Matches, Status, match
 from siamesekit.gallery.moving_store import move_store
-from siamesekit.gallery.names import checked_name, unique_names
-from siamesekit.gallery.promise import promise
-from siamesekit.gallery.re_embedding import facts_of, re_embed
-from siamesekit.gallery.recorded_links import recorded_links
-from siamesekit.gallery.refinement import Expand, Refinement, Refiner, Rerank, refinement_of
-from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
+from siamesekit.gallery.re_embedding import re_embed
+from siamesekit.gallery.refinement import Expand, Refinement, Rerank, refinement_of
+from siamesekit.gallery.reporting import ReportOptions, report
+from siamesekit.gallery.search import Answer, Gallery, Names, Scoring
 from siamesekit.gallery.search_options import SearchOptions
-from siamesekit.gallery.second_look import Looker, SecondLook, look_again
+from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.sighting import Sighting
-from siamesekit.gallery.storage import DATABASE, LOCK, MATRICES, Storage, finite
-from siamesekit.gallery.store_choice import OWN, StoreChoice, try_store
+from siamesekit.gallery.storage import DATABASE, Storage
+from siamesekit.gallery.store_choice import OWN, StoreChoice
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress, progress_here
 from siamesekit.wording import line_of_name
-
-CANDIDATES = 12
-"""Individuals in an answer by default, as the field shows them."""
-
-
-@dataclass(frozen=True)
-class Added:
-    """What `Catalogue.add` did.
-
-    Attributes:
-        photos: number of photos that were added.
-        individuals: number of individuals that are new.
-        enrolled: number of photos that were in the catalogue already.
-        copies: number of photos that occurred twice in the input.
-        unnamed: number of photos without an individual, which were left out.
-        unusable: photos that cannot be read, which were left out.
-    """
-
-    photos: int
-    individuals: int
-    enrolled: int
-    copies: int
-    unnamed: int
-    unusable: tuple[UnusablePhoto, ...]
-
-
-@dataclass(frozen=True)
-class CatalogueInfo:
-    """Facts about a catalogue.
-
-    Attributes:
-        individuals: number of individuals with at least one photo.
-        photos: number of their photos.
-        kept: number of known photos without an individual: removed, called bad, or open.
-        changes: number of entries in the journal.
-        model: digest of the model.
-        encoder: name of the model's encoder.
-        dimensions: length of an embedding.
-        columns: attributes of the photos, as conditions name them.
-        store: the store in which the embeddings are searched, with its options.
-    """
-
-    individuals: int
-    photos: int
-    kept: int
-    changes: int
-    model: str
-    encoder: str
-    dimensions: int
-    columns: tuple[str, ...]
-    store: str
 
 
 class Catalogue:
@@ -124,10 +65,7 @@ class Catalogue:
     def __init__(self, path: str | Path, device: DeviceChoice = "auto", author: str | None = None) -> None:
         self.path = Path(path)
         self._storage = Storage(self.path, device, author)
-        self._searched: tuple[int, Gallery, Names] | None = None
-        self._chosen: tuple[int, str, Gallery, Names] | None = None
-        self._fitted: tuple[Gallery, dict[Hashable, FittedIdentification]] | None = None
-        self._refined: tuple[Gallery, Refiner] | None = None
+        self._search = CatalogueSearch(self._storage)
 
     def __enter__(self) -> Self:
         return self
@@ -175,25 +113,7 @@ class Catalogue:
             DataError: photos cannot be read, have two individuals, or are not files.
             OutputError: another process changes the catalogue, or the disk refuses.
         """
-        progress = progress or progress_here()
-        with self._storage.writing():
-            found = sort(records, lambda identity: who.known_photo(self._storage.connection, identity), progress)
-            refuse_contradictions(found.contradictions)
-            stored = self._storage.store(found.new, progress, found.unusable)
-            if found.unusable and not skip_bad:
-                message, details = report(found.unusable, len(records))
-                raise DataError(f"{message}; nothing was added: fix them, or add the rest with --skip-bad", details)
-            placed = [*found.known, *stored]
-            if not placed:
-                return Added(0, 0, found.enrolled, found.copies, found.unnamed, tuple(found.unusable))
-            with self._storage.transaction():
-                before = who.individuals(self._storage.connection)
-                numbers = who.numbers_of(self._storage.connection, {photo.individual for _, photo in placed})
-                new = len({photo.individual for _, photo in placed} - set(before))
-                change = self._storage.change("add", f"{len(placed)} photos, {new} new individuals")
-                moves = [(number, numbers[photo.individual]) for number, photo in placed]
-                database.assign(self._storage.connection, change, moves)
-        return Added(len(placed), new, found.enrolled, found.copies, found.unnamed, tuple(found.unusable))
+        return add(self._storage, records, progress or progress_here(), skip_bad)
 
     def remove(self, names: Sequence[str]) -> int:
         """Remove individuals with all their photos, or photos, by name; return the number of photos.
@@ -201,17 +121,7 @@ class Catalogue:
         Raises:
             UserError: a name is none of the catalogue, or several photos have it.
         """
-        with self._storage.changing():
-            individuals = who.individuals(self._storage.connection)
-            photos: list[int] = []
-            for name in names:
-                if name in individuals:
-                    photos += who.photos_of(self._storage.connection, individuals[name])
-                else:
-                    photos.append(who.photo_of(self._storage.connection, name, individuals))
-            change = self._storage.change("remove", f"{', '.join(names)}: {len(set(photos))} photos")
-            database.assign(self._storage.connection, change, [(photo, None) for photo in dict.fromkeys(photos)])
-        return len(set(photos))
+        return corrections.remove(self._storage, names)
 
     def rename(self, old: str, new: str) -> None:
         """Rename an individual.
@@ -220,20 +130,7 @@ class Catalogue:
             UserError: there is no such individual, or another has the new name.
             DataError: the new name is none.
         """
-        new = checked_name(new)
-        with self._storage.changing():
-            individuals = who.individuals(self._storage.connection)
-            number = who.individual_of(old, individuals)
-            if new in individuals:
-                if individuals[new] == number:
-                    raise UserError(f"{new} has this name already")
-                raise UserError(f"another individual is named {new}; to join the two: merge {new!r} {old!r}")
-            change = self._storage.change("rename", f"{old} is now {new}")
-            names = {number: new}
-            former = self._storage.connection.execute("SELECT id FROM individuals WHERE name = ?", (new,)).fetchone()
-            if former is not None:  # an individual without photos, which has been merged or removed
-                names[former[0]] = f"{new} (until change {change})"
-            database.set_names(self._storage.connection, change, names)
+        corrections.rename(self._storage, old, new)
 
     def merge(self, kept: str, other: str) -> int:
         """Give the photos of another individual to one that is the same animal; return their number.
@@ -241,15 +138,7 @@ class Catalogue:
         Raises:
             UserError: there is no such individual, or both are one.
         """
-        with self._storage.changing():
-            individuals = who.individuals(self._storage.connection)
-            into, out_of = who.individual_of(kept, individuals), who.individual_of(other, individuals)
-            if into == out_of:
-                raise UserError(f"{kept} cannot be merged with itself")
-            photos = who.photos_of(self._storage.connection, out_of)
-            change = self._storage.change("merge", f"{other} into {kept}: {len(photos)} photos")
-            database.assign(self._storage.connection, change, [(photo, into) for photo in photos])
-        return len(photos)
+        return corrections.merge(self._storage, kept, other)
 
     def split(self, individual: str, photos: Sequence[str]) -> int:
         """Give photos, by name, to an individual, which may be new; return their number.
@@ -258,17 +147,7 @@ class Catalogue:
             UserError: a name is none of the catalogue's photos, or several photos have it.
             DataError: the name of the individual is none.
         """
-        individual = checked_name(individual)
-        with self._storage.changing():
-            chosen = [who.photo_of(self._storage.connection, name) for name in photos]
-            number = who.numbers_of(self._storage.connection, {individual})[individual]
-            own = set(who.photos_of(self._storage.connection, number))
-            chosen = [photo for photo in dict.fromkeys(chosen) if photo not in own]
-            if not chosen:
-                raise UserError(f"{individual} has these photos already")
-            change = self._storage.change("split", f"{len(chosen)} photos to {individual}")
-            database.assign(self._storage.connection, change, [(photo, number) for photo in chosen])
-        return len(chosen)
+        return corrections.split(self._storage, individual, photos)
 
     def undo(self) -> database.Change:
         """Undo the last change that is not undone yet; return it. Undoing is itself a change in the journal.
@@ -285,26 +164,7 @@ class Catalogue:
 
     def info(self) -> CatalogueInfo:
         """Facts about the catalogue."""
-        with self._storage.telling():
-            (photos, individuals), (known,), (entries,) = (
-                self._storage.connection.execute(query).fetchone()
-                for query in (
-                    "SELECT count(individual), count(DISTINCT individual) FROM photos",
-                    "SELECT count(*) FROM photos",
-                    "SELECT count(*) FROM changes",
-                )
-            )
-            return CatalogueInfo(
-                individuals,
-                photos,
-                known - photos,
-                entries,
-                self._storage.fact("model"),
-                self._storage.fact("encoder"),
-                int(self._storage.fact("dimensions")),
-                tuple(known_photos.columns(self._storage.connection)),
-                str(self._storage.searched.choice),
-            )
+        return catalogue_info(self._storage)
 
     def individuals(self) -> dict[str, int]:
         """The individuals, by name, with the number of their photos."""
@@ -432,7 +292,8 @@ class Catalogue:
             rerank: order individuals by the neighbours that their photos share with the query: `k-reciprocal`, or a
                 `KReciprocal` with its options.
             expand: search by the mean of the query and so many nearest photos, or a `QueryExpansion` with its options;
-                it comes before re-ranking. Distances in the answer are those of the photos, as always.
+                it comes before re-ranking. Distances in the answer are those of the photos, as always. With a second
+                look, the best individuals by the refined distances are looked at, and these distances are moved.
             false_known: call each answer `known` or `maybe new` (`Answer.verdict`), so that of the photos of new
                 individuals at most this share is called known.
 
@@ -469,26 +330,7 @@ class Catalogue:
             RunError: an embedding is not finite.
             UserError: the search cannot be made as asked, as for `search`.
         """
-        finite(embeddings)
-        number = len(embeddings) if together else 1
-        gallery, names_found = self.require_search(options, together=number)
-        count = len(names_found.individuals)
-        wanted = min(CANDIDATES, count) if options.k is None else options.k
-        look = options.second_look
-        fitted = self.identification(options.scoring, number, look, options.refinement)
-        looked_at = 0 if look is None else look.individuals
-        wide = min(count, max(wanted, looked_at, NEAREST if fitted.model else 0))
-        refine = None if options.refinement is None else self._refiner(options.refinement, gallery)
-        ranking = rank(embeddings, gallery, self.model.distance, wide, options.scoring, together, refine)
-        if look is not None:
-            groups = [(embeddings, photos)] if together else list(zip(embeddings[:, None], zip(photos), strict=True))
-            ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
-        far = ranking.distances if ranking.fused is None else ranking.fused
-        chances = None if fitted.model is None else fitted.model.probabilities(far, count)
-        told = [", ".join(names)] if together else names
-        found = answers(told, ranking, gallery, names_found, self.model.calibration, chances)
-        found = [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
-        return found if options.false_known is None else promise(fitted, options.false_known, count).judged(found)
+        return self._search.search(names, embeddings, options, together, photos)
 
     def require_search(
         self, options: SearchOptions, progress: Progress | None = None, together: int = 1
@@ -504,14 +346,7 @@ class Catalogue:
             UserError: nothing can be searched, k exceeds the individuals, the condition is none, or there are too few
                 individuals to promise the share of false "known".
         """
-        gallery, names = self._gallery(options.where, progress)
-        count = len(names.individuals)
-        if options.k is not None and not 1 <= options.k <= count:
-            raise UserError(f"k = {options.k}, but {count} individuals are searched; choose a k from 1 to {count}")
-        if options.false_known is not None:
-            fitted = self.identification(options.scoring, together, options.second_look, options.refinement)
-            promise(fitted, options.false_known, count)
-        return gallery, names
+        return self._search.require(options, progress, together)
 
     @contextmanager
     def same_model(self) -> Iterator[SimilarityModel]:
@@ -546,38 +381,7 @@ class Catalogue:
             second_look: a second look at the best individuals, as for `search`.
             refinement: re-ranking and expansion of a search.
         """
-        with self._storage.telling():
-            gallery, names = self._gallery(None)
-            if self._fitted is None or self._fitted[0] is not gallery:
-                self._fitted = gallery, {}
-            fitted = self._fitted[1]
-            key = scoring, together, second_look and second_look.key, refinement
-            if key not in fitted:
-                looker = None if second_look is None else self._looker(second_look, gallery)
-                trained = self._trained(names.individuals)
-                distance = self.model.distance
-                fitted[key] = fit_identification(gallery, distance, trained, scoring, together, looker, refinement)
-            return fitted[key]
-
-    def _refiner(self, refinement: Refinement, gallery: Gallery) -> Refiner:
-        """Refines distances to the photos of a gallery; it keeps their neighbours for the next search."""
-        if self._refined is None or self._refined[0] is not gallery or self._refined[1].refinement != refinement:
-            self._refined = gallery, Refiner(gallery.embeddings, self.model.distance, refinement)
-        return self._refined[1]
-
-    def _looker(self, look: SecondLook, gallery: Gallery) -> Looker:
-        """Takes second looks at photos of the catalogue."""
-        return Looker(look, gallery, self.model.distance, self._sighting(gallery))
-
-    def _sighting(self, gallery: Gallery) -> Callable[[int], Sighting]:
-        """Gives the photo of an index in a gallery."""
-
-        @cache
-        def photo(index: int) -> Sighting:
-            known = self.photo(int(gallery.photos[index]))
-            return Sighting(known.record, known.sha256)
-
-        return photo
+        return self._search.identification(scoring, together, second_look, refinement)
 
     def cluster(
         self,
@@ -600,19 +404,7 @@ class Catalogue:
             UserError: the photos cannot be clustered as asked.
             DataError: answers are wrong, or contradict each other or the catalogue.
         """
-        with self._storage.telling():
-            gallery, names = self._gallery(where)
-            check_discovery(self.model, len(gallery), method)
-            links = recorded_links(self._storage.connection, gallery, self.model.distance)
-            trained = self._trained(names.individuals)
-        photos = PhotoSet(
-            unique_names(names.photos, gallery.photos.tolist()),
-            [names.individuals[number] for number in gallery.individuals.tolist()],
-            gallery.embeddings,
-            links,
-            frozenset(name for name, each in zip(names.individuals, trained, strict=True) if each),
-        )
-        return discover(photos, self.model, method, answers, questions)
+        return cluster_catalogue(self._search, method, where, answers, questions)
 
     def report(
         self,
@@ -623,12 +415,14 @@ class Catalogue:
         scoring: Scoring = "nearest",
         encounter: str | None = None,
         progress: Progress | None = None,
+        false_known: float | None = None,
     ) -> CatalogueReport:
         """Measure what the catalogue is worth: its own photos are held out, several times, and searched for.
 
         In each of five draws, a fifth of the individuals is left out as new, and half of each other one's photos are
         searched for among all that is left. Photos of individuals that did not train the network are taken, if there
-        are ten of them. Each option adds a way to search, beside the embeddings alone.
+        are ten of them. Each option adds a way to search, beside the embeddings alone; a second look with re-ranking or
+        expansion adds one more.
 
         Args:
             second_look: a second look at the best individuals, as for `search`.
@@ -638,38 +432,16 @@ class Catalogue:
             scoring: distance to an individual, as for `search`.
             encounter: column of the encounter; photos of one encounter are held out together.
             progress: progress display.
+            false_known: promised share of false "known", as for `search`: its costs are measured, too.
 
         Raises:
-            UserError: too few individuals have two photos or encounters, or there is no such column.
+            UserError: too few individuals have two photos or encounters or are left to promise the share, or there is
+                no such column.
             DataError: a photo that is to be mirrored cannot be read any more.
         """
-        progress, refinement = progress or progress_here(), refinement_of(rerank, expand)
-        with self._storage.telling():
-            gallery, names = self._gallery(None)
-            groups = [""] * len(gallery)
-            if encounter is not None:
-                groups = known_photos.values(self._storage.connection, encounter, gallery, names)
-            trained = self._trained(names.individuals)
-        subject = Judged(
-            gallery, self.model.distance, encounter_numbers(groups), trained, self._sighting(gallery), scoring
-        )
-        subject.individuals()
-        ways = [Way("alone", gallery.embeddings)]
-        if mirror:
-            records = [self.photo(number).record for number in gallery.photos.tolist()]
-            views = tuple(dict.fromkeys([*self.model.tta, "mirror"]))
-            ways.append(Way("with mirror", finite(self.model.embed_records(records, progress, None, views))))
-        if second_look is not None:
-            ways.append(Way(f"with {second_look.label}", gallery.embeddings, second_look))
-        if refinement is not None:
-            ways.append(Way(f"with {refinement}", gallery.embeddings, None, refinement))
-        notes = [] if encounter is not None else [ENCOUNTERS_UNKNOWN]
-        rand_index = None
-        try:
-            rand_index = self.cluster().rand_index
-        except UserError as error:
-            notes.append(f"No clusters: {error}.")
-        return catalogue_report(subject, ways, rand_index, notes, progress)
+        refinement = refinement_of(rerank, expand)
+        options = ReportOptions(second_look, refinement, mirror, scoring, encounter, false_known)
+        return report(self._search, options, progress or progress_here())
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.
@@ -677,9 +449,7 @@ class Catalogue:
         Raises:
             DataError: a photo's file is missing or has changed.
         """
-        count = re_embed(self._storage, Path(run), progress or progress_here())
-        self._searched = self._chosen = None
-        return count
+        return re_embed(self._storage, Path(run), progress or progress_here())
 
     def move_store(self, store: str | StoreChoice) -> int:
         """Search the embeddings in another store from now on; return the number of photos in it.
@@ -693,42 +463,6 @@ class Catalogue:
             OutputError: the store cannot be reached, or another process changes the catalogue.
         """
         return move_store(self._storage, StoreChoice(store) if isinstance(store, str) else store)
-
-    def _gallery(self, where: str | None, progress: Progress | None = None) -> tuple[Gallery, Names]:
-        """The photos to search, with their names.
-
-        Raises:
-            UserError: there are none.
-        """
-        with self._storage.telling():
-            self._storage.searched.complete(progress or progress_here())
-        with self._storage.reading():
-            last = self._storage.last_change()
-            if self._searched is None or self._searched[0] != last:
-                gallery, names = known_photos.read(self._storage.connection, self._storage.matrix)
-                self._searched = last, self._found_by_store(gallery, whole=True), names
-            _, gallery, names = self._searched
-            if not len(gallery):
-                raise UserError("the catalogue is empty: add photos to it (siamesekit add CATALOGUE INPUT)")
-            if where is None:
-                return gallery, names
-            if self._chosen is None or self._chosen[:2] != (last, where):
-                part, part_names = known_photos.chosen(self._storage.connection, gallery, names, where)
-                self._chosen = last, where, self._found_by_store(part, whole=False), part_names
-            return self._chosen[2:]
-
-    def _found_by_store(self, gallery: Gallery, whole: bool) -> Gallery:
-        """A gallery, all of the catalogue or a part of it, that is searched in the catalogue's store."""
-        return replace(gallery, find=self._storage.searched.find(gallery, whole))
-
-    def _trained(self, individuals: Sequence[str]) -> NDArray[np.bool_]:
-        """Which individuals have, or have had, the name of one that trained the model."""
-        trained = set(json.loads(self._storage.fact("trained")))
-        rows = self._storage.connection.execute(
-            "SELECT i.name, r.before FROM renames r JOIN individuals i ON i.id = r.individual"
-        )
-        now = trained | {name for name, before in rows if before in trained}
-        return np.array([name in now for name in individuals], np.bool_)
 
 
 def enrol(
@@ -767,7 +501,7 @@ def enrol(
     digest = model_digest(folder)
     shown = line_of_name(str(target))
     if not (target / DATABASE).exists():
-        _create(target, Path(run), digest, device, choice)
+        create(target, Path(run), digest, device, choice)
     opened = Catalogue(target, device, author)
     try:
         info = opened.info()
@@ -794,24 +528,3 @@ def _sightings(photos: Sequence[Photo], options: SearchOptions) -> list[Sighting
 def _names(photos: Sequence[Photo]) -> list[str]:
     """What photos are called in answers."""
     return [str(photo) if isinstance(photo, str | Path) else f"photo {n}" for n, photo in enumerate(photos, 1)]
-
-
-def _create(target: Path, run: Path, digest: str, device: DeviceChoice, store: StoreChoice) -> None:
-    """Create an empty catalogue; its database comes last and whole."""
-    own, shown = {MATRICES, LOCK, MODELS, FOLDER}, line_of_name(str(target))
-    if target.exists() and (not target.is_dir() or {entry.name for entry in target.iterdir()} - own):
-        raise OutputError(f"{shown} exists and is not a catalogue; choose another folder")
-    model = model_folder(run)
-    loaded = load(model, device)
-    try_store(store, loaded)
-    facts = facts_of(loaded, run, digest)
-    facts |= {"store": store.text(), "collection": new_collection()}
-    try:
-        (target / MATRICES).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{shown} cannot be created: {error.strerror}") from error
-    with writer(target / LOCK, f"the catalogue {shown}"):
-        if (target / DATABASE).exists():
-            raise OutputError(f"{shown} is a catalogue already")
-        copy_model(model, target, digest)
-        write_atomic(target / DATABASE, lambda path: database.create(path, facts))

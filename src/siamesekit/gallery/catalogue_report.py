@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from siamesekit.components.distances.distance import Distance
-from siamesekit.errors import UserError
 from siamesekit.evaluation.intervals import Bootstrap, Floats, Interval
-from siamesekit.evaluation.open_set import NearestPhoto, open_set
-from siamesekit.gallery.holding_out import HeldOut, hold_out, several_encounters
-from siamesekit.gallery.identification import FEWEST, NEAREST
-from siamesekit.gallery.identifying import fit_identification
-from siamesekit.gallery.refinement import Refinement, Refiner
-from siamesekit.gallery.search import Gallery, Scoring, rank
-from siamesekit.gallery.second_look import Looker, SecondLook, look_again
-from siamesekit.gallery.sighting import Sighting
+from siamesekit.evaluation.open_set import NearestPhoto, OpenSet, open_set
+from siamesekit.gallery.held_out_search import Judged, Way, search_held_out
+from siamesekit.gallery.holding_out import HeldOut, hold_out
+from siamesekit.gallery.identification import NEAREST
 from siamesekit.progress import Progress
 from siamesekit.randomness import generator
 
 DRAWS = 5
 """How often photos are held out."""
-FEWEST_JUDGED = 5
-"""Fewest individuals with two photos, or two encounters."""
 CALLED_NEW = 0.5
 """A query is called new if its P(new) is above this."""
 BOOTSTRAP = Bootstrap(0.95, 1000, 0)
@@ -37,23 +26,6 @@ ENCOUNTERS_UNKNOWN = (
     "or these figures are too good."
 )
 """Note of a report that treats each photo as an encounter of its own."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to search.
-
-    Attributes:
-        name: what it is called.
-        embeddings: embeddings of the N photos, `[N, D]`.
-        second_look: a second look at the best individuals.
-        refinement: re-ranking and expansion.
-    """
-
-    name: str
-    embeddings: Tensor
-    second_look: SecondLook | None = None
-    refinement: Refinement | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +42,9 @@ class WayFigures:
         geometric_mean: √(BAKS · BAUS); None as above.
         auroc: probability that a query of a new individual looks newer than one of a known individual: by P(new), or
             without probabilities by the distance of the first candidate.
+        promised_baks: BAKS if new individuals are called known as rarely as promised; None without a promise or
+            probabilities.
+        promised_baus: BAUS likewise.
     """
 
     name: str
@@ -79,6 +54,8 @@ class WayFigures:
     baus: Interval | None
     geometric_mean: Interval | None
     auroc: Interval
+    promised_baks: Interval | None = None
+    promised_baus: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +71,7 @@ class CatalogueReport:
         ways: the figures of each way to search.
         rand_index: adjusted Rand index of the clusters, with interval; None if they cannot be made.
         notes: what else to know, as sentences.
+        false_known: promised share of the photos of new individuals that are called known; None without a promise.
     """
 
     individuals: int
@@ -104,6 +82,7 @@ class CatalogueReport:
     ways: tuple[WayFigures, ...]
     rand_index: Interval | None
     notes: tuple[str, ...]
+    false_known: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report with plain types."""
@@ -114,62 +93,6 @@ class CatalogueReport:
         ways = {way.name: {key: plain(value) for key, value in vars(way).items() if key != "name"} for way in self.ways}
         told = {key: plain(value) for key, value in vars(self).items()}
         return told | {"ways": ways, "notes": list(self.notes), "confidence": BOOTSTRAP.confidence}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The photos of a catalogue that are held out and searched for.
-
-    Attributes:
-        gallery: all photos.
-        distance: the model's distance.
-        encounters: encounter of each photo, int64 `[N]`.
-        trained: which individuals trained the network, `[I]`.
-        photo: the photo of an index in the gallery, for a second look.
-        scoring: how the distance to an individual follows from those to its photos.
-    """
-
-    gallery: Gallery
-    distance: Distance
-    encounters: NDArray[np.int64]
-    trained: NDArray[np.bool_]
-    photo: Callable[[int], Sighting]
-    scoring: Scoring = "nearest"
-
-    def individuals(self) -> tuple[NDArray[np.int64], bool]:
-        """The individuals to judge by, and whether some of them have trained the network.
-
-        Raises:
-            UserError: there are too few.
-        """
-        found = several_encounters(self.gallery.individuals, self.encounters)
-        strangers = found[~self.trained[found]]
-        if len(strangers) >= FEWEST:
-            return strangers, False
-        if len(found) < FEWEST_JUDGED:
-            raise UserError(
-                f"{len(found)} individuals have photos of two encounters, and a report needs {FEWEST_JUDGED}; without "
-                "--encounter, each photo is an encounter of its own"
-            )
-        return found, bool(self.trained[found].any())
-
-
-class _Found(NamedTuple):
-    """Answers of the Q queries of one draw.
-
-    Attributes:
-        place: place of the right individual among the candidates, int64 `[Q]`, beyond all if it is none of them.
-        first: the first candidate, int64 `[Q]`.
-        distance: its distance, by which it is the first, `[Q]`.
-        new: P(new), `[Q]`; None without probabilities.
-        note: what the probabilities are worth, or why there are none.
-    """
-
-    place: NDArray[np.int64]
-    first: NDArray[np.int64]
-    distance: Floats
-    new: Floats | None
-    note: str
 
 
 def catalogue_report(
@@ -210,6 +133,7 @@ def catalogue_report(
         ways=tuple(measured),
         rand_index=rand_index,
         notes=tuple(told),
+        false_known=subject.false_known,
     )
 
 
@@ -226,7 +150,7 @@ def figures(subject: Judged, way: Way, draws: Sequence[HeldOut], progress: Progr
         The figures, and why there are no probabilities, if there are none.
     """
     tracked = progress.track(draws, len(draws), f"Holding out, {way.name}", "draws")
-    found = [_searched(subject, way, held_out) for held_out in tracked]
+    found = [search_held_out(subject, way, held_out) for held_out in tracked]
     owner = subject.gallery.individuals[np.concatenate([held_out.queries for held_out in draws])]
     new = np.concatenate([held_out.new for held_out in draws])
     place, first = np.concatenate([each.place for each in found]), np.concatenate([each.first for each in found])
@@ -235,35 +159,18 @@ def figures(subject: Judged, way: Way, draws: Sequence[HeldOut], progress: Progr
     looks_new = np.concatenate(chances if sure else [each.distance for each in found])
     rng = generator(BOOTSTRAP.seed, "open set")
     confidence, resamples, _ = BOOTSTRAP
-    nearest = NearestPhoto(looks_new, first)
-    opened = open_set(nearest, owner, ~new, CALLED_NEW if sure else None, confidence, resamples, rng)
-    assert opened is not None, "each draw has known and new individuals"
+
+    def opened_at(distance: Floats, threshold: float | None) -> OpenSet:
+        found = open_set(NearestPhoto(distance, first), owner, ~new, threshold, confidence, resamples, rng)
+        assert found is not None, "each draw has known and new individuals"
+        return found
+
+    opened, promised = opened_at(looks_new, CALLED_NEW if sure else None), None
+    if sure and subject.false_known is not None:
+        limits = np.repeat([float(each.limit or 0.0) for each in found], [len(each.first) for each in found])
+        promised = opened_at(looks_new - limits, 0.0)  # each draw has its own limit
     top_1, top_12 = (BOOTSTRAP.mean((place[~new] < most).astype(np.float64), owner[~new]) for most in (1, NEAREST))
-    told = WayFigures(way.name, top_1, top_12, opened.baks, opened.baus, opened.geometric_mean, opened.auroc)
+    shares = opened.baks, opened.baus, opened.geometric_mean, opened.auroc
+    kept = (None, None) if promised is None else (promised.baks, promised.baus)
+    told = WayFigures(way.name, top_1, top_12, *shares, *kept)
     return told, next((each.note for each in found if each.new is None), "")
-
-
-def _searched(subject: Judged, way: Way, held_out: HeldOut) -> _Found:
-    """Search for the queries among the enrolled photos, with probabilities that are fitted to these alone."""
-    enrolled = held_out.enrolled
-    names, owner = np.unique(subject.gallery.individuals[enrolled], return_inverse=True)
-    part = Gallery(way.embeddings[torch.from_numpy(enrolled)], subject.gallery.photos[enrolled], owner)
-    look, looker, refine = way.second_look, None, None
-    if look is not None:
-        looker = Looker(look, part, subject.distance, lambda index: subject.photo(int(enrolled[index])))
-    if way.refinement is not None:
-        refine = Refiner(part.embeddings, subject.distance, way.refinement)
-    trained = subject.trained[names]
-    fitted = fit_identification(part, subject.distance, trained, subject.scoring, 1, looker, way.refinement)
-    queries = way.embeddings[torch.from_numpy(held_out.queries)]
-    wide = min(len(names), max(NEAREST, 0 if look is None else look.individuals))
-    ranking = rank(queries, part, subject.distance, wide, subject.scoring, False, refine)
-    if looker is not None:
-        groups = [(each[None], [subject.photo(int(n))]) for each, n in zip(queries, held_out.queries, strict=True)]
-        ranking = look_again(ranking, looker, groups, fitted.fusion)
-    found = names[ranking.individuals]
-    right = found == subject.gallery.individuals[held_out.queries][:, None]
-    place = np.where(right.any(1), right.argmax(1), len(names))
-    far = ranking.distances if ranking.fused is None else ranking.fused
-    chance = None if fitted.model is None else fitted.model.probabilities(far, len(names))[1]
-    return _Found(place, found[:, 0], far[:, 0], chance, fitted.note)

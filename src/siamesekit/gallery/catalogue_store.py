@@ -23,6 +23,8 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.distances.nearest import PreparedGallery
 from siamesekit.components.stores.store import Ids, Store
 from siamesekit.errors import ArtifactError, OutputError, UserError
+from siamesekit.gallery import database, leftovers
+from siamesekit.gallery.leftovers import Leftover
 from siamesekit.gallery.search import Find, Gallery
 from siamesekit.gallery.store_choice import OWN, StoreChoice, remembered_store
 from siamesekit.progress import Progress
@@ -159,23 +161,33 @@ class CatalogueStore:
             "does not keep those that are put back; try again when no other process changes the catalogue"
         )
 
-    def drop(self, choice: StoreChoice, collection: str, dimensions: int) -> None:
-        """Remove a collection that the catalogue does not name any more, as far as its store can be reached.
-
-        Args:
-            choice: the store.
-            collection: name of the collection.
-            dimensions: length of its embeddings.
-        """
-        folder = self._folder(collection)
+    def drop(self, leftover: Leftover) -> bool:
+        """Remove a collection that the catalogue does not name any more; return whether its store could be reached."""
+        folder, choice, gone = self._folder(leftover.collection), leftover.store, False
         if choice.name == OWN:
-            return
+            return True
         self.close()
-        runtime = {"folder": folder, "collection": collection, "distance": self._storage.model.distance}
+        runtime = {"folder": folder, "collection": leftover.collection, "distance": self._storage.model.distance}
         with suppress(UserError):
-            STORES.build_for_run(choice.name, choice.options, dimensions=dimensions, **runtime).drop()
+            STORES.build_for_run(choice.name, choice.options, dimensions=leftover.dimensions, **runtime).drop()
+            gone = True
         with suppress(OSError):  # it is empty, unless the store could not be reached
             folder.rmdir()
+        return gone
+
+    def remove_leftovers(self) -> None:
+        """Remove the collections that are noted as left over; what cannot be reached now goes with a later change.
+
+        The process must be the only one that changes the catalogue.
+        """
+        noted = leftovers.noted(self._storage.connection)
+        if not noted:
+            return
+        current = self.choice, self.collection
+        left = [each for each in noted if (each.store, each.collection) != current and not self.drop(each)]
+        if left != noted:
+            with database.transaction(self._storage.connection):
+                leftovers.note(self._storage.connection, left)
 
     def find(self, gallery: Gallery, whole: bool) -> Find:
         """How a gallery is searched.

@@ -1,4 +1,4 @@
-"""Discover individuals among photos or embeddings that no catalogue has."""
+"""Discover individuals among embeddings, among photos, or among those of a catalogue."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.loading import UnusablePhoto, report
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
+from siamesekit.gallery.catalogue_search import CatalogueSearch
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method, PhotoSet, check_discovery, discover
 from siamesekit.gallery.identifying import trained_individuals
 from siamesekit.gallery.links import Links
-from siamesekit.gallery.names import composed
+from siamesekit.gallery.names import composed, unique_names
 from siamesekit.gallery.pair_answers import read_answers
+from siamesekit.gallery.recorded_links import recorded_links
 from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.progress import Progress
 
@@ -101,3 +103,27 @@ def cluster_records(
         frozenset(trained_individuals(Path(run))),
     )
     return discover(photos, model, method, given, questions), tuple(bad.values())
+
+
+def cluster_catalogue(
+    search: CatalogueSearch,
+    method: Method = "average",
+    where: str | None = None,
+    answers: Answers = (),
+    questions: int = QUESTIONS,
+) -> Discovery:
+    """Find the individuals of a catalogue without their names; see `Catalogue.cluster`."""
+    storage = search.storage
+    with storage.telling():
+        gallery, names = search.gallery(where)
+        check_discovery(storage.model, len(gallery), method)
+        links = recorded_links(storage.connection, gallery, search.distance)
+        trained = search.trained(names.individuals)
+    photos = PhotoSet(
+        unique_names(names.photos, gallery.photos.tolist()),
+        [names.individuals[number] for number in gallery.individuals.tolist()],
+        gallery.embeddings,
+        links,
+        frozenset(name for name, each in zip(names.individuals, trained, strict=True) if each),
+    )
+    return discover(photos, storage.model, method, answers, questions)

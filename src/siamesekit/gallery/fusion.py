@@ -41,10 +41,14 @@ class Fusion:
     weight: float
     chance: float
 
-    def fused(self, distances: Floats, points: NDArray[np.int64]) -> Floats:
-        """Distances `[N, B]` moved by numbers of shared points `[N, B]`; −1 is unknown, and leaves a distance alone."""
+    def moves(self, points: NDArray[np.int64]) -> Floats:
+        """What numbers of shared points `[N, B]` add to a distance, `[N, B]`; 0 where the number is unknown, −1."""
         gain = np.log1p(np.maximum(points, 0)) - self.chance
-        return distances - self.weight * np.where(points >= 0, gain, 0.0)
+        return -self.weight * np.where(points >= 0, gain, 0.0)
+
+    def fused(self, distances: Floats, points: NDArray[np.int64]) -> Floats:
+        """Distances `[N, B]` moved by numbers of shared points `[N, B]`."""
+        return distances + self.moves(points)
 
 
 def fit_fusion(

@@ -41,6 +41,11 @@ def several_encounters(individuals: NDArray[np.int64], encounters: NDArray[np.in
     return chosen
 
 
+def new_ones(judged: int) -> int:
+    """Number of individuals that are new in a draw, of so many that are judged."""
+    return max(1, round(NEW_SHARE * judged))
+
+
 def hold_out(
     individuals: NDArray[np.int64],
     encounters: NDArray[np.int64],
@@ -58,7 +63,7 @@ def hold_out(
         judged: individuals with at least two encounters, at least two of them.
         rng: draws.
     """
-    new = rng.permutation(judged)[: max(1, round(NEW_SHARE * len(judged)))]
+    new = rng.permutation(judged)[: new_ones(len(judged))]
     asked, left_out = np.zeros(len(individuals), np.bool_), np.isin(individuals, new)
     for individual in judged:
         own = np.flatnonzero(individuals == individual)

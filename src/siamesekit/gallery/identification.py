@@ -32,6 +32,8 @@ FEWEST = 10
 SIZES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000)
 """Sizes of the galleries of a fit, as far as there are individuals, and all of them."""
 ITERATIONS = 200
+SMALLEST = 1e-6
+"""Slope, per standard deviation of the distances, and scale below which distances say nothing."""
 ROUNDING = 1e-9
 """Difference between a promised share and one that is measured that is only due to rounding."""
 
@@ -233,11 +235,12 @@ def fit(found: Trials) -> Identification | None:
 
     with torch.enable_grad():
         optimizer.step(cost)
-    log_slope, log_scale, offset, growth = theta.detach().tolist()
-    slope, scale = math.exp(log_slope) / spread, math.exp(log_scale)
-    if not all(map(math.isfinite, (slope, scale, offset, growth))) or scale < 1e-6:
+    steepness, scale = theta[:2].detach().exp().tolist()
+    offset, growth = theta[2:].detach().tolist()
+    if not all(map(math.isfinite, (steepness, scale, offset, growth))) or min(steepness, scale) < SMALLEST:
         return None
-    offset += scale * slope * middle
+    slope = steepness / float(spread)
+    offset += scale * slope * float(middle)
     fitted = Identification(slope, scale, offset, growth, individuals, int(found.size.max()), {})
     return replace(fitted, strangers=_strangers(fitted, found))
 

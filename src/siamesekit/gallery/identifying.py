@@ -19,7 +19,7 @@ from siamesekit.files.untrusted_json import read_json
 from siamesekit.gallery.fusion import Fusion, fit_fusion
 from siamesekit.gallery.identification import FEWEST, Identification, fit, trials
 from siamesekit.gallery.names import composed
-from siamesekit.gallery.refined_trials import refined_trials
+from siamesekit.gallery.refined_trials import RefinedTrials
 from siamesekit.gallery.refinement import Refinement
 from siamesekit.gallery.search import MEMORY, Gallery, Scoring, Segments, own_score
 from siamesekit.gallery.second_look import Looker
@@ -69,7 +69,8 @@ def fit_identification(
         together: number of photos of one individual that are searched together. If fewer than `FEWEST` individuals have
             more photos than that, fewer are taken: that is less sure.
         looker: takes second looks at the best individuals; distances are moved by shared points then.
-        refinement: how distances are refined by the photos of a gallery; each gallery of the fit is searched so.
+        refinement: how distances are refined by the photos of a gallery; each gallery of the fit is searched so. With a
+            looker, the best individuals are those by the refined distances, which are moved.
     """
     strangers = np.flatnonzero(~trained)
     biased = len(strangers) < FEWEST
@@ -85,15 +86,11 @@ def fit_identification(
     sizes = np.sort(np.bincount(gallery.individuals, minlength=len(trained))[chosen])
     together = max(1, min(together, int(sizes[-FEWEST]) - 1))
     queries = _queries(gallery, chosen, together, rng if looker is None and refinement is None else None)
-    fusion = None
-    if refinement is not None:
-        found = refined_trials(queries, gallery, distance, refinement, scoring, rng)
-    else:
-        own = gallery.individuals[queries[:, 0]]
-        table = _distances(queries, gallery, distance, len(trained), scoring)
-        if looker is not None:
-            table, fusion = _looked_again(table, queries, own, looker)
-        found = trials(table, own, rng)
+    own = gallery.individuals[queries[:, 0]]
+    refined = None if refinement is None else RefinedTrials(queries, gallery, distance, refinement, scoring)
+    table = _distances(queries, gallery, distance, len(trained), scoring) if refined is None else refined.known
+    moves, fusion = (np.zeros_like(table), None) if looker is None else _looked_again(table, queries, own, looker)
+    found = trials(table + moves, own, rng) if refined is None else refined.trials(rng, moves)
     model = fit(found)
     if model is None:
         note = "no probabilities: photos of one individual are not nearer to each other than to others, or are missing"
@@ -101,10 +98,10 @@ def fit_identification(
     which = "some of which trained the network: they may be too sure" if biased else "which did not train the network"
     what = "photos" if together == 1 else f"{together} photos at a time"
     note = f"probabilities are fitted to {what} of {model.individuals} individuals, {which}"
-    if looker is not None:
-        note += f"; {_weighed(fusion)}"
     if refinement is not None:
         note += f", each searched with {refinement}"
+    if looker is not None:
+        note += f"; {_weighed(fusion, 'distance' if refinement is None else 'refined distance')}"
     return FittedIdentification(model, note, biased, fusion, len(strangers))
 
 
@@ -126,7 +123,7 @@ def trained_individuals(run: Path) -> list[str]:
 def _looked_again(
     table: Floats, queries: NDArray[np.int64], own: NDArray[np.int64], looker: Looker
 ) -> tuple[Floats, Fusion | None]:
-    """Distances `[G, I]` moved by shared points, cross-fitted over individuals, and the weight fitted to all.
+    """What shared points add to distances, `[G, I]`, cross-fitted over individuals, and the weight fitted to all.
 
     Args:
         table: distance of each group of photos to each individual, `[G, I]`, NaN without other photos.
@@ -144,25 +141,25 @@ def _looked_again(
     far = np.take_along_axis(filled, nearest, 1)
     found = nearest == own[:, None]
     place = np.where(found.any(1), found.argmax(1), -1)
-    moved = far.copy()
+    moved = np.zeros_like(far)
     folds = own % FOLDS
     for fold in range(FOLDS):
         others, mine = folds != fold, folds == fold
         fusion = fit_fusion(far[others], points[others], place[others], own[others])
         if fusion is not None:
-            moved[mine] = fusion.fused(far[mine], points[mine])
-    result = table.copy()
-    np.put_along_axis(result, nearest, np.where(np.isinf(far), np.take_along_axis(table, nearest, 1), moved), 1)
-    return result, fit_fusion(far, points, place, own)
+            moved[mine] = fusion.moves(points[mine])
+    moves = np.zeros_like(table)
+    np.put_along_axis(moves, nearest, np.where(np.isinf(far), 0.0, moved), 1)
+    return moves, fit_fusion(far, points, place, own)
 
 
-def _weighed(fusion: Fusion | None) -> str:
-    """In words: what shared points count for."""
+def _weighed(fusion: Fusion | None, distance: str) -> str:
+    """In words: what shared points count for, as so much of a distance."""
     if fusion is None:
         return "too few photos show how much shared points count, so they are counted and change nothing"
     if fusion.weight == 0:
         return "photos of one individual share no more points than others, so they change nothing"
-    return f"20 shared points count as much as {fusion.weight * math.log(21):.2g} of distance"
+    return f"20 shared points count as much as {fusion.weight * math.log(21):.2g} of {distance}"
 
 
 def _queries(

@@ -16,6 +16,7 @@ from siamesekit.gallery import database, known_photos
 from siamesekit.gallery.bound_model import copy_model, model_digest, remove_model
 from siamesekit.gallery.enrolling import box_of, fingerprints
 from siamesekit.gallery.identifying import trained_individuals
+from siamesekit.gallery.leftovers import Leftover
 from siamesekit.gallery.storage import BATCH, MATRICES, Storage, finite
 from siamesekit.progress import Progress
 from siamesekit.wording import line_of_name
@@ -49,7 +50,8 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
         copy_model(folder, storage.path, digest)
         facts = facts_of(model, run, digest, int(storage.fact("matrix").partition("-")[0]) + 1)
         matrix = EmbeddingMatrix(storage.path / MATRICES / facts["matrix"], int(facts["dimensions"]))
-        former, collection, size = storage.matrix.file, storage.searched.collection, int(storage.fact("dimensions"))
+        former, searched = storage.matrix.file, storage.searched
+        left = Leftover(searched.choice, searched.collection, int(storage.fact("dimensions")))
         batches = []
         for start in range(0, len(records), BATCH):
             embedded = finite(model.embed_records(records[start : start + BATCH], progress))
@@ -59,7 +61,7 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
             known_photos.note(storage.connection, batches)
             database.set_facts(storage.connection, facts)
             storage.change("re-embed", f"{len(records)} photos, from model {old[:12]} to {digest[:12]}")
-        storage.searched.drop(storage.searched.choice, collection, size)
+        searched.drop(left)
         with suppress(OSError):  # what nothing refers to any more
             former.unlink()
             if old != digest:

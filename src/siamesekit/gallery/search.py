@@ -139,8 +139,8 @@ class Ranking:
         photos: nearest photos, int64 `[Q, k']`.
         photo_distances: distance to each, `[Q, k']`.
         points: number of shared points by a second look, int64 `[Q, k]`, −1 where there was none; None without one.
-        fused: the distances that give the order, `[Q, k]`: `distances` moved by the shared points, or refined ones;
-            None if `distances` give it.
+        fused: the distances that give the order, `[Q, k]`: `distances` or refined ones, moved by the shared points if
+            there was a second look; None if `distances` give it.
     """
 
     individuals: NDArray[np.int64]

@@ -16,7 +16,7 @@ class SearchOptions:
     """What is searched, and how; `Catalogue.search` explains each option.
 
     Raises:
-        UserError: the scoring or the promised share is none, or a second look is combined with a refinement.
+        UserError: the scoring or the promised share is none.
     """
 
     k: int | None = None
@@ -31,8 +31,3 @@ class SearchOptions:
             raise UserError(f"scoring: expected nearest, mean or a number of photos, not {self.scoring!r}")
         if self.false_known is not None:
             check_share(self.false_known)
-        if self.second_look is not None and self.refinement is not None:
-            raise UserError(
-                "a second look (--matcher) cannot be combined with re-ranking or query expansion (--rerank, --expand); "
-                "choose one"
-            )

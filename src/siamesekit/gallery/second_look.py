@@ -148,7 +148,7 @@ def look_again(
     """A ranking with the shared points of the first individuals, in the order of the distances moved by them.
 
     Args:
-        ranking: a ranking of G queries.
+        ranking: a ranking of G queries; if it is refined, the refined distances are moved.
         looker: takes the looks.
         queries: the photos of each query, with their embeddings `[T, D]`.
         fusion: how much points count; None: the order stays.
@@ -163,7 +163,8 @@ def look_again(
         best[row, column] = looked.photos[row, column]
         photo = looker.gallery.embeddings[looked.photos[row, column]][None]
         nearest[row, column] = float(pairwise(looker.distance, queries[row][0], photo).min())
-    fused = ranking.distances if fusion is None else fusion.fused(ranking.distances, points)
+    before = ranking.distances if ranking.fused is None else ranking.fused
+    fused = before if fusion is None else fusion.fused(before, points)
     order = np.argsort(fused, axis=1, kind="stable")
     rows = np.arange(len(order))[:, None]
     return replace(

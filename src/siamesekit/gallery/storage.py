@@ -126,8 +126,9 @@ class Storage:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only process that changes the catalogue."""
+        """Be the only process that changes the catalogue; what a move that was killed has left is removed first."""
         with writer(self.path / LOCK, f"the catalogue {line_of_name(str(self.path))}"), self.telling():
+            self.searched.remove_leftovers()
             yield
 
     @contextmanager
