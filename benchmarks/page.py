@@ -12,6 +12,8 @@ from pathlib import Path
 from benchmarks.harness import Headline, Outcome, Row, Setting
 
 TRIED = Path(__file__).with_name("tried.md")
+GROWTH = Path(__file__).with_name("growth.md")
+"""Written by `python -m benchmarks.growth`; without it the page has no such section."""
 PACKAGES = (
     "siamesekit", "torch", "torchvision", "timm", "tensorflow-cpu", "tensorflow", "tf_keras", "faiss-cpu",
     "pytorch-metric-learning", "numpy", "pillow",
@@ -54,12 +56,14 @@ def page(
         if told := headlines[letter].told(outcome):
             parts.append(told)
         if outcome.rows:
-            parts.append(_table(side_by_side(outcome.rows)))
+            parts.append(table(side_by_side(outcome.rows)))
         parts.append(measures[letter])
         if outcome.notes:
             parts.append("\n".join(f"- {note}" for note in outcome.notes))
+    if GROWTH.exists():
+        parts += ["## How time and memory grow", GROWTH.read_text(encoding="utf-8").rstrip("\n")]
     parts.append("## The machine")
-    parts.append(_table([("", ""), *machine(setting, load)], left=True))
+    parts.append(table([("", ""), *machine(setting, load)], left=True))
     parts.append("## Tried, did not pay")
     return "\n\n".join(parts) + "\n\n" + TRIED.read_text(encoding="utf-8")
 
@@ -118,7 +122,8 @@ def _cpu_info() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def _table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
+def table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
+    """A table of Markdown, the header first; all columns but the first are numbers, unless `left`."""
     header, *others = ("| " + " | ".join(row) + " |" for row in rows)
     aligned = ("---" if left or index == 0 else "---:" for index in range(len(rows[0])))
     return "\n".join([header, f"| {' | '.join(aligned)} |", *others])

@@ -77,6 +77,25 @@ def test_photos_that_only_the_distance_can_order_are_compared_by_it(
     assert not torch.equal(wrong, expected)
 
 
+@pytest.mark.parametrize("width", [0.0, 0.02, 0.3, 5.0])
+def test_undecided_are_those_whose_range_meets_that_of_a_photo_of_the_other_kind(width: float) -> None:
+    """Against every pair of photos; ranges of no width, of few photos, of many, and of all."""
+    rng = np.random.default_rng(4)
+    scores = np.sort(np.round(rng.uniform(0, 3, (20, 40)), 2), axis=1)
+    scores[5:, -1] = np.inf
+    hit = rng.random((20, 40)) < rng.uniform(0, 1, (20, 1))
+    least, most = scores * (1 - width / 9) - width, scores * (1 + width / 9) + width
+    expected = np.zeros_like(hit)
+    for q in range(20):
+        for i in range(40):
+            before = [most[q, j] >= least[q, i] for j in range(i) if hit[q, j] != hit[q, i]]
+            after = [least[q, j] <= most[q, i] for j in range(i + 1, 40) if hit[q, j] != hit[q, i]]
+            expected[q, i] = most[q, i] < np.inf and any(before + after)
+    assert expected.any()
+    assert not expected.all()
+    np.testing.assert_array_equal(module._undecided(hit, least, most), expected)
+
+
 def test_what_has_no_bound_or_is_faster_by_neighbours_is_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, labels = some_photos("spread"), torch.arange(200) % 2
     queries, lost = torch.arange(200), some_photos("spread")

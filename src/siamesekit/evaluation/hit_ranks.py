@@ -8,10 +8,11 @@ is proven, so the result is that of `siamesekit.nearest`, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from siamesekit.components.distances.summation import summation_depth
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.hardware.float32 import at_least_float32, full_precision
 
-SCORES = 1 << 22
+SCORES = 1 << 21
 """Number of scores held at a time."""
 VALUES = 1 << 15
 """Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
@@ -197,8 +198,34 @@ def _undecided(hit: NDArray[np.bool_], least: Floats, most: Floats) -> NDArray[n
         most: `[q, n]`, the most that it may be, ascending; ∞ for the query itself, which is never undecided.
     """
     found = np.zeros_like(hit)
-    for kind in (hit, ~hit):
-        before = np.maximum.accumulate(np.where(kind, -np.inf, most), axis=1)
-        after = np.minimum.accumulate(np.where(kind, np.inf, least)[:, ::-1], axis=1)[:, ::-1]
-        found |= kind & ((before >= least) | (after <= most)) & (most < np.inf)
-    return found
+    row, before = np.nonzero((hit[:, :-1] != hit[:, 1:]) & (most[:, :-1] >= least[:, 1:]))
+    found[row, before] = found[row, before + 1] = True
+    _mark(found, hit, row, before, -1, lambda some, place, boundary: most[some, place] >= least[some, boundary + 1])
+    _mark(found, hit, row, before + 1, 1, lambda some, place, boundary: least[some, place] <= most[some, boundary - 1])
+    return found & (most < np.inf)
+
+
+def _mark(
+    found: NDArray[np.bool_],
+    hit: NDArray[np.bool_],
+    row: Integers,
+    start: Integers,
+    step: Literal[-1, 1],
+    near: Callable[[Integers, Integers, Integers], NDArray[np.bool_]],
+) -> None:
+    """Mark photos of the kind of those at `start`, step by step, up to the first that is not near.
+
+    Args:
+        found: bool `[q, n]`, which is changed.
+        hit: bool `[q, n]`, the kind of each photo.
+        row: int64 `[b]`, queries.
+        start: int64 `[b]`, places of the photos to begin with.
+        step: direction.
+        near: whether the photos at places `[b]` of queries `[b]` are to be marked, given `start`: bool `[b]`.
+    """
+    place = start
+    while len(row):
+        further = np.clip(place + step, 0, hit.shape[1] - 1)
+        kept = (further != place) & (hit[row, further] == hit[row, place]) & near(row, further, start)
+        row, place, start = row[kept], further[kept], start[kept]
+        found[row, place] = True

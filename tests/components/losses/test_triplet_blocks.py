@@ -9,7 +9,8 @@ from torch import Tensor
 
 from siamesekit.components.losses import triplet_blocks as module
 from siamesekit.components.losses.triplet import Mining, TripletHinge, mined, triplet_loss
-from siamesekit.components.losses.triplet_blocks import TripletTerm, sum_over_blocks
+from siamesekit.components.losses.triplet_blocks import sum_over_blocks
+from siamesekit.components.losses.triplet_terms import TripletTerm
 from siamesekit.components.tuples import Candidates
 
 

@@ -15,7 +15,8 @@ from siamesekit.components.losses.each_triplet import sum_over_triplets
 from siamesekit.components.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.components.losses.loss import LossValue
 from siamesekit.components.losses.pair_distances import pair_distances
-from siamesekit.components.losses.triplet_blocks import TripletTerm, sum_over_blocks
+from siamesekit.components.losses.triplet_blocks import sum_over_blocks
+from siamesekit.components.losses.triplet_terms import TripletTerm
 from siamesekit.components.tuples import (
     Candidates,
     Pairs,
