@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli import catalogue, clustering
+from siamesekit.cli import catalogue, clustering, exporting
 from siamesekit.cli.arguments import with_links
 from siamesekit.cli.command_options import (
     ConfigFile,
@@ -603,6 +603,7 @@ def schema(
 
 app.add_typer(catalogue.commands)
 app.add_typer(clustering.commands)
+app.add_typer(exporting.commands)
 
 
 def _registry(kind: str) -> Registry:
