@@ -20,12 +20,12 @@ from siamesekit._version import __version__ as __version__
 from siamesekit.hardware.postponed_compiler import PostponedCompiler
 
 if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
+    from siamesekit.artifact.comparison import Comparison as Comparison
     from siamesekit.artifact.ensemble import Ensemble as Ensemble
     from siamesekit.artifact.ensemble import ensemble as ensemble
     from siamesekit.artifact.loading import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.saving import Preprocessing as Preprocessing
-    from siamesekit.artifact.similarity_model import Comparison as Comparison
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
     from siamesekit.components.augmentations.augmentation import Augmentation as Augmentation
     from siamesekit.components.augmentations.crop import Crop as Crop
@@ -195,7 +195,7 @@ _PUBLIC = {
     "cluster": "gallery.discovering",
     "enrol": "gallery.catalogue",
     "ensemble": "artifact.ensemble",
-    "Comparison": "artifact.similarity_model",
+    "Comparison": "artifact.comparison",
     "ComponentError": "errors",
     "Config": "config",
     "ConfigError": "errors",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from siamesekit.artifact.similarity_model import Comparison
+from siamesekit.artifact.comparison import Comparison
 from siamesekit.cli.printing import print_comparison, print_evaluation
 from siamesekit.cli.shell import Shell
 

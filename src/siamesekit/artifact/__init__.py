@@ -4,6 +4,10 @@
 files and builds the `similarity_model`, which embeds and compares photos. `pretrained_model` builds one from an
 encoder's name, without a run. `pickling` writes the network as a pickle, and `embedding_files` writes the files of the
 command `embed`.
+
+`onnx_export` writes a model as ONNX: `onnx_graph` expresses the network, and `onnx_description` is all that its use
+needs beside it. `tables`, `onnx_description`, `numpy_distances` and `comparison` import no torch, for
+`siamesekit.runtime`.
 """
 
 from __future__ import annotations
@@ -12,15 +16,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siamesekit.artifact.comparison import Comparison as Comparison
     from siamesekit.artifact.ensemble import Ensemble as Ensemble
     from siamesekit.artifact.ensemble import ensemble as ensemble
     from siamesekit.artifact.loading import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
-    from siamesekit.artifact.similarity_model import Comparison as Comparison
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
 
 _HOMES = {
-    "Comparison": "similarity_model",
+    "Comparison": "comparison",
     "Ensemble": "ensemble",
     "SimilarityModel": "similarity_model",
     "ensemble": "ensemble",

@@ -2,78 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import StringConstraints, ValidationError
 
+from siamesekit.artifact.tables import (
+    MAX_BYTES,
+    MAX_NOTES,
+    CurveTable,
+    DistanceTable,
+    InputTable,
+    Name,
+    Options,
+    StandInTable,
+    Table,
+    Text,
+    damaged,
+)
 from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.pooling import Pooling
 from siamesekit.components.encoders.views import VIEWS, View
-from siamesekit.data.photo_geometry import Fit
-from siamesekit.data.photo_reading import Depth, Reading, Truncated
 from siamesekit.errors import ArtifactError
 from siamesekit.evaluation.cross_fit import includes_guessing, why_guessing
 from siamesekit.evaluation.intervals import Interval
 from siamesekit.files.untrusted_json import read_json
-from siamesekit.registry.problems import explain
 from siamesekit.registry.signatures import live_parameters, options_model
-from siamesekit.wording import in_one_line, line_of_name
+from siamesekit.wording import line_of_name
 
 FORMAT = 1
-MAX_BYTES = 1 << 20
-"""Maximum size of a `model.json` in bytes; a usual one has a few kilobytes."""
-MAX_SIZE = 4096
-"""Maximum side of the images in pixels."""
 MAX_LAYERS, MAX_UNITS = 64, 1 << 20
 """Maximum number of layers of the head, and of units per layer."""
-MAX_VALUES, MAX_TEXT = 1000, 1000
-"""Maximum number of values in a component's options, and of characters per value."""
-MAX_NOTES = 20
-"""Maximum number of stand-ins; a run has at most two."""
+COPY_AGAIN = "copy the model's folder again, or train again"
 
-
-def _few(options: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options that are too many or too long to check quickly."""
-    for number, value in enumerate(_values(options)):
-        if number > MAX_VALUES or (isinstance(value, str) and len(value) > MAX_TEXT):
-            raise ValueError(f"must have at most {MAX_VALUES} values of at most {MAX_TEXT} characters")
-    return options
-
-
-def _ascending(bounds: list[float]) -> list[float]:
-    """Refuse a range whose end is below its beginning."""
-    if bounds[0] > bounds[1]:
-        raise ValueError("must be the smallest and the largest value")
-    return bounds
-
-
-def _values(value: Any) -> Iterator[Any]:
-    yield value
-    if isinstance(value, dict):
-        yield from value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _values(inner)
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Options = Annotated[dict[str, Any], AfterValidator(_few)]
-Text = Annotated[str, StringConstraints(max_length=10 * MAX_TEXT), AfterValidator(in_one_line)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(0)]
 Mean = Annotated[float, Ge(-1e6), Le(1e6)]
 Deviation = Annotated[float, Gt(1e-6), Le(1e6)]
 
 
-class _Table(BaseModel):
-    """A table of the file: exact types, no NaN or infinity; additional keys are allowed, for notes."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
-
-class EncoderTable(_Table):
+class EncoderTable(Table):
     """`encoder`: its components, and mean and deviation of its input in pixel values."""
 
     name: Name
@@ -85,31 +55,7 @@ class EncoderTable(_Table):
     std: Annotated[list[Deviation], Len(3, 3)]
 
 
-class InputTable(_Table):
-    """`input`: size of the images, how photos are made square, and how their files are decoded."""
-
-    size: Annotated[int, Ge(1), Le(MAX_SIZE)]
-    fit: Fit
-    depth: Depth = "full"
-    value_range: Annotated[list[float], Len(2, 2), AfterValidator(_ascending)] | None = None
-    truncated: Truncated = "refuse"
-    max_megapixels: Annotated[int, Ge(1), Le(1000)] = 100
-
-    @property
-    def reading(self) -> Reading:
-        """How photo files are decoded."""
-        bounds = None if self.value_range is None else (self.value_range[0], self.value_range[1])
-        return Reading(self.depth, bounds, self.truncated, self.max_megapixels)
-
-
-class DistanceTable(_Table):
-    """`distance`: name and options of the component."""
-
-    name: Name
-    options: Options
-
-
-class RateTable(_Table):
+class RateTable(Table):
     """A share with its interval."""
 
     value: Share
@@ -117,7 +63,7 @@ class RateTable(_Table):
     high: Share | None
 
 
-class CrossFitTable(_Table):
+class CrossFitTable(Table):
     """Error rates of the threshold."""
 
     same_pairs: Count
@@ -136,27 +82,14 @@ class CrossFitTable(_Table):
         return why_guessing(accuracy, false_accept, false_reject) if includes_guessing(accuracy) else None
 
 
-class PointTable(_Table):
+class PointTable(CurveTable):
     """`operating_point`: threshold and calibration."""
 
-    slope: Annotated[float, Gt(0)]
-    intercept: float
-    threshold: float
     individuals: Count
     cross_fit: CrossFitTable | None
 
 
-class StandInTable(_Table):
-    """A stand-in for unavailable data or weights."""
-
-    what: Text
-    wanted: Text
-    used: Text
-    why: Text
-    hint: Text
-
-
-class Description(_Table):
+class Description(Table):
     """The content of `model.json`."""
 
     format: int
@@ -165,9 +98,9 @@ class Description(_Table):
     distance: DistanceTable
     operating_point: PointTable | None
     no_threshold: Text | None = None
-    tta: Annotated[list[View], Len(0, len(VIEWS))] = []
+    tta: Annotated[list[View], Len(0, len(VIEWS))] = []  # noqa: RUF012 - pydantic copies it
     weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-    stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []
+    stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []  # noqa: RUF012
 
 
 def read_description(file: Path, inside: Path) -> Description:
@@ -193,7 +126,7 @@ def read_description(file: Path, inside: Path) -> Description:
     try:
         description = Description.model_validate(content)
     except ValidationError as error:
-        raise _damaged(shown, "", error) from None
+        raise damaged(shown, error, COPY_AGAIN) from None
     _check_head(shown, description.encoder.head)
     return description
 
@@ -203,7 +136,7 @@ def _check_head(shown: str, head: Mapping[str, Any]) -> None:
     try:
         options_model("head", tuple(live_parameters(Head)[1:])).model_validate(head)
     except ValidationError as error:
-        raise _damaged(shown, "encoder.head.", error) from None
+        raise damaged(shown, error, COPY_AGAIN, "encoder.head.") from None
     layers = head.get("layers", ())
     if not 0 <= head.get("projection", 0) <= MAX_UNITS:
         raise ArtifactError(f"{shown} is damaged: encoder.head.projection must be from 0 to {MAX_UNITS:,} units")
@@ -211,14 +144,3 @@ def _check_head(shown: str, head: Mapping[str, Any]) -> None:
         raise ArtifactError(
             f"{shown} is damaged: encoder.head.layers must be at most {MAX_LAYERS} layers of 1 to {MAX_UNITS:,} units"
         )
-
-
-def _damaged(shown: str, place: str, error: ValidationError) -> ArtifactError:
-    """Error with a line for each of the first ten problems."""
-    found = error.errors()
-    lines = [
-        f"{place}{'.'.join(str(part)[:60] for part in each['loc'])}: {explain({**each, 'loc': ()})}"
-        for each in found[:10]
-    ]
-    more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-    return ArtifactError(f"{shown} is damaged; copy the model's folder again, or train again:", [*lines, *more])

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siamesekit.artifact.similarity_model import Comparison, Embedded, SimilarityModel
+from siamesekit.artifact.comparison import Comparison
+from siamesekit.artifact.similarity_model import Embedded, SimilarityModel
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.encoders.head import L2Normalize
 from siamesekit.data.loading import UnusablePhoto

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from siamesekit.artifact.description import MAX_SIZE
 from siamesekit.artifact.saving import Preprocessing
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.artifact.tables import MAX_SIZE
 from siamesekit.components.encoders.accepted import refuse_wrong_features
 from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.weights import load_weights

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli import clustering
+from siamesekit.cli import clustering, exporting
 from siamesekit.cli.arguments import with_links
 from siamesekit.cli.catalogue import correcting, enrolling, keeping, reporting, searching, seasons
 from siamesekit.cli.command_options import (
@@ -614,7 +614,7 @@ def schema(
             write_atomic(output, schema_text())
 
 
-for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping):
+for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping, exporting):
     app.add_typer(task.commands)
 
 

@@ -12,8 +12,9 @@ from siamesekit.cli.skipped import skipped
 from siamesekit.errors import DataError, UserError
 
 if TYPE_CHECKING:
+    from siamesekit.artifact.comparison import Comparison
     from siamesekit.artifact.ensemble import Ensemble
-    from siamesekit.artifact.similarity_model import Comparison, SimilarityModel
+    from siamesekit.artifact.similarity_model import SimilarityModel
     from siamesekit.cli.shell import Shell
     from siamesekit.components.matchers.matcher import Matcher
     from siamesekit.data.records import Records

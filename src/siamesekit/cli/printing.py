@@ -22,7 +22,7 @@ from siamesekit.registry import registry_of
 from siamesekit.wording import apart, file_size, for_the_real_thing, in_place_of, with_interval
 
 if TYPE_CHECKING:
-    from siamesekit.artifact.similarity_model import Comparison
+    from siamesekit.artifact.comparison import Comparison
     from siamesekit.audit.auditing import Audit
     from siamesekit.cli.shell import Shell
     from siamesekit.config.describe.tables import ConfigTable

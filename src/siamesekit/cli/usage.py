@@ -26,7 +26,7 @@ OTHER_NAMES = {
     "accept": "decide", "nearest": "search", "query": "search", "delete": "remove", "history": "log", "join": "merge",
     "encode": "embed", "extract": "embed", "features": "embed", "embeddings": "embed",
     "clusters": "cluster", "discover": "cluster", "hdbscan": "cluster", "count": "cluster", "group": "cluster",
-    "inference": "embed", "infer": "embed", "export": "embed", "ls": "list",
+    "inference": "embed", "infer": "embed", "onnx": "export", "deploy": "export", "ls": "list",
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
     "describe": "show", "options": "show", "version": "--version",
 }  # fmt: skip
@@ -38,6 +38,7 @@ DOES = {
     "init": "writes a config for a folder of photos",
     "compare": "compares two photos with a run's model",
     "embed": "writes a file of embeddings",
+    "export": "writes a model as ONNX",
     "search": "finds the individual on a photo in a catalogue",
     "match": "matches the photos of a season with a catalogue",
     "decide": "enrols what a person has decided",

@@ -7,12 +7,14 @@ similarity: the probability of "same" if same and different pairs were equally f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from siamesekit.evaluation.intervals import Floats
-from siamesekit.evaluation.pairs import ScoredPairs
+if TYPE_CHECKING:  # `siamesekit.runtime` calibrates without torch
+    from siamesekit.evaluation.intervals import Floats
+    from siamesekit.evaluation.pairs import ScoredPairs
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def photo_views(images: Tensor, tta: Sequence[str]) -> list[Tensor]:
 
 
 def _crops(images: Tensor) -> list[Tensor]:
-    size = images.shape[-1]
+    size = int(images.shape[-1])  # a tensor while torch.onnx traces
     side = max(1, round(CROP * size))
     middle, end = (size - side) // 2, size - side
     corners = [(middle, middle), (0, 0), (0, end), (end, 0), (end, end)]

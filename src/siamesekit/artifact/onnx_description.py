@@ -1,0 +1,82 @@
+"""The description in an ONNX file: all that its use needs beside the network, as JSON under one key of its metadata."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le, Len
+from pydantic import StringConstraints, ValidationError
+
+from siamesekit.artifact.tables import (
+    MAX_BYTES,
+    MAX_NOTES,
+    CurveTable,
+    DistanceTable,
+    InputTable,
+    Name,
+    Options,
+    StandInTable,
+    Table,
+    Text,
+    damaged,
+)
+from siamesekit.errors import ArtifactError
+from siamesekit.files.untrusted_json import parse_json
+
+KEY = "siamesekit"
+"""Key of the metadata."""
+FORMAT = 1
+INPUT, OUTPUT = "images", "embeddings"
+"""Names of the network's input, uint8 `[N, 3, size, size]`, and of its output, float32 `[N, D]`."""
+AGAIN = "export the run again: siamesekit export RUN -o FILE"
+MAX_DIMENSIONS = 1 << 20
+
+
+class OnnxEncoder(Table):
+    """`encoder`: what the network was built from, to be read by people."""
+
+    name: Name
+    options: Options
+
+
+class OnnxDescription(Table):
+    """The content of the metadata."""
+
+    format: int
+    siamesekit: Text
+    torch: Text
+    encoder: OnnxEncoder
+    input: InputTable
+    embedding_dim: Annotated[int, Ge(1), Le(MAX_DIMENSIONS)]
+    tta: Annotated[list[Name], Len(0, 10)]
+    distance: DistanceTable
+    operating_point: CurveTable | None
+    no_threshold: Text | None
+    weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)]
+
+
+def parse_description(text: str, shown: str) -> OnnxDescription:
+    """Check the description of an ONNX file, which may come from anyone.
+
+    Args:
+        text: JSON of the metadata.
+        shown: name of the file in errors.
+
+    Raises:
+        ArtifactError: it is damaged, too large or of another format; the error lists all problems with their places.
+    """
+    where = f"{shown}: its metadata {KEY!r}"
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_BYTES:
+        raise ArtifactError(f"{where} has more than {MAX_BYTES:,} bytes, which is too large")
+    content = parse_json(data, where)
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{where} is damaged: it is not a JSON object; {AGAIN}")
+    written = content.get("format")
+    if type(written) is int and written != FORMAT:
+        raise ArtifactError(f"{where} has format {written}, this version reads {FORMAT}; {AGAIN}")
+    try:
+        return OnnxDescription.model_validate(content)
+    except ValidationError as error:
+        raise damaged(where, error, AGAIN) from None
