@@ -147,7 +147,7 @@ def test_distances_that_tell_nothing_give_no_probabilities() -> None:
     """The likeliest slope is 0 or below then; with it, galleries of fewer than 12 would have no probabilities."""
     own = np.repeat(np.arange(14), 3)
     outcomes = set()
-    for seed in range(20):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         distances = rng.normal(DIFFERENT, 1, (42, 14))
         distances[np.arange(42), own] = rng.normal(DIFFERENT + (1 if seed % 2 else -0.5), 1, 42)

@@ -17,6 +17,7 @@ def test_an_encoder_of_either_library_needs_no_compiler() -> None:
     done(f"import sys, siamesekit, timm, torchvision.models; {NOT_THERE}")
 
 
+@pytest.mark.slow
 def test_torchvision_asks_the_compiler_once_it_needs_it() -> None:
     done(
         "import sys, siamesekit; from torchvision.ops import roi_align as module; import torchvision, torch, inspect\n"
@@ -33,11 +34,13 @@ def test_torchvision_asks_the_compiler_once_it_needs_it() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["import torch._dynamo", "import torchvision"])
 def test_what_is_imported_before_stays(first: str) -> None:
     done(f"{first}; import sys, siamesekit, torchvision, torch._dynamo; assert hasattr(torch._dynamo, 'optimize')")
 
 
+@pytest.mark.slow
 def test_a_stand_in_becomes_the_compiler_if_more_of_it_is_used() -> None:
     """As another version of torchvision may do."""
     done(
