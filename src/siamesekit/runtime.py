@@ -2,9 +2,9 @@
 
 Photos are decoded and resized by the code that training uses. This module imports no torch.
 
-    from siamesekit import runtime
+    from siamesekit.runtime import load
 
-    model = runtime.load("model.onnx")
+    model = load("model.onnx")
     model.compare("a.jpg", "b.jpg")
 """
 
