@@ -47,7 +47,8 @@ CURVES = (
     Curve("sampling", "individuals", (1_000, 2_000, 4_000, 8_000), {"photos": 100_000}),
     Curve("step", "batch", (64, 128, 256, 512), {"dimensions": 128}),
     Curve("step", "dimensions", (128, 256, 512, 1_024), {"batch": 128}),
-    Curve("evaluation", "photos", (2_000, 4_000, 8_000), {"individuals": 100, "dimensions": 128}),
+    Curve("evaluation", "photos", (500, 1_000, 2_000, 4_000), {"individuals": 100, "dimensions": 128}),
+    Curve("evaluation", "photos", (5_000, 10_000, 20_000), {"individuals": 100, "dimensions": 128}),
     Curve("evaluation", "individuals", (50, 100, 200, 400), {"photos": 4_000, "dimensions": 128}),
     Curve("evaluation", "dimensions", (64, 128, 256), {"photos": 4_000, "individuals": 100}),
     Curve("search", "photos", (50_000, 100_000, 200_000, 400_000), {"dimensions": 128}),
@@ -67,9 +68,9 @@ TEXT = (
     "epoch* is `p-by-k`; *a step of training* is a step of a small convolutional encoder on photos of 32 × 32 with "
     "the triplet loss over all triplets; *figures* are all that `siamesekit.evaluation.figures.evaluate` computes, "
     "with 200 resamples; *searching a store* is 64 queries for the 12 nearest in the store `memory-mapped`, first "
-    "search included. Figures compare all photos with each other, so their time is quadratic in the photos; of up "
-    "to 4,472 photos the whole gallery is sorted for each query, some queries at a time, which takes the most "
-    "memory. A step's time and memory are quadratic in the batch as soon as the matrix of its distances outweighs "
+    "search included. Figures compare all photos with each other, so their time is quadratic in many photos. Of up to "
+    "4,472 photos they include those of whole rankings, which need the ranks of all photos of the individual. A "
+    "step's time and memory are quadratic in the batch as soon as the matrix of its distances outweighs "
     "the encoder. A dash: the memory is below 2 MiB at some point."
 )
 

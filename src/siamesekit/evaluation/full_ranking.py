@@ -1,7 +1,7 @@
 """Figures of whole rankings: mean average precision, mean reciprocal rank, and the cumulative match curve.
 
-They need the place of every relevant photo, so the whole gallery is sorted for each query. `MOST_COMPARISONS` bounds
-that work; `retrieval_metrics` has no such bound.
+They need the rank of every relevant photo, among the whole gallery of each query. `MOST_COMPARISONS` bounds that
+work; `retrieval_metrics` has no such bound.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from siamesekit.evaluation.protocol import Protocol
 from siamesekit.evaluation.retrieval import NEIGHBOURS, hits_of
 
 MOST_COMPARISONS = 20_000_000
-"""Most pairs of a query and a gallery photo that are sorted: those of 4,472 photos among each other."""
+"""Most pairs of a query and a gallery photo that are ranked: those of 4,472 photos among each other."""
 CURVE = 20
 """Number of ranks of the cumulative match curve."""
 

@@ -28,8 +28,8 @@ SCORES = 1 << 21
 """Number of scores held at a time."""
 VALUES = 1 << 15
 """Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
-FROM = 1 << 22
-"""Ranks of all photos together from which this is faster than the search for neighbours, whatever it takes to begin."""
+FROM = 1 << 14
+"""Ranks of all photos together from which this is no slower than the search for neighbours: those of 128 photos."""
 SHARE = 64
 """Least share of the gallery among the ranks: one in so many."""
 
