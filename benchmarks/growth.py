@@ -82,7 +82,7 @@ class Fit(NamedTuple):
     error: float
 
     def __str__(self) -> str:
-        return f"{self.exponent:.2f} ± {self.error:.2f}"
+        return f"{self.exponent:.2f} ± {self.error:.2f}".replace("-", "−")
 
 
 def fitted(values: Sequence[float], found: Sequence[float]) -> Fit:
@@ -233,7 +233,7 @@ def main() -> None:
     names = ("date", "processor", "cores", "instructions", "memory", "load average at the start", "Python", "torch")
     told = "; ".join(f"{name} {facts[name]}" for name in names)
     (given.out or OUT).write_text(
-        f"{table(lines)}\n\n{TEXT}\n\nThe machine of this section: {told}.\n", encoding="utf-8"
+        f"{table(lines, words=2)}\n\n{TEXT}\n\nThe machine of this section: {told}.\n", encoding="utf-8"
     )
 
 

@@ -122,8 +122,8 @@ def _cpu_info() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
-    """A table of Markdown, the header first; all columns but the first are numbers, unless `left`."""
+def table(rows: Sequence[Sequence[str]], left: bool = False, words: int = 1) -> str:
+    """A table of Markdown, the header first; all columns but the first `words` are numbers, unless `left`."""
     header, *others = ("| " + " | ".join(row) + " |" for row in rows)
-    aligned = ("---" if left or index == 0 else "---:" for index in range(len(rows[0])))
+    aligned = ("---" if left or index < words else "---:" for index in range(len(rows[0])))
     return "\n".join([header, f"| {' | '.join(aligned)} |", *others])
