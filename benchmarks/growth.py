@@ -66,7 +66,7 @@ TEXT = (
     "exponent is the slope of the logarithms with its standard error: 1 is linear, 2 is quadratic; few points and a "
     "busy machine make it rough. *Reading a table* is the reader `csv`, with a file for each photo; *sampling an "
     "epoch* is `p-by-k`; *a step of training* is a step of a small convolutional encoder on photos of 32 × 32 with "
-    "the triplet loss over all triplets; *figures* are all that `siamesekit.evaluation.figures.evaluate` computes, "
+    "the triplet loss over all triplets; *figures* are all those of an evaluation, "
     "with 200 resamples; *searching a store* is 64 queries for the 12 nearest in the store `memory-mapped`, first "
     "search included. Figures compare all photos with each other, so their time is quadratic in many photos. Of up to "
     "4,472 photos they include those of whole rankings, which need the ranks of all photos of the individual. A "
