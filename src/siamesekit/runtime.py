@@ -18,28 +18,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from siamesekit.artifact.comparison import Comparison as Comparison
 from siamesekit.artifact.numpy_distances import NUMPY_DISTANCES
-from siamesekit.artifact.onnx_description import AGAIN, INPUT, KEY, OUTPUT, OnnxDescription, parse_description
-from siamesekit.data.images import UnreadableError, read_square, square, square_of_content, square_of_image
-from siamesekit.data.records import Record
+from siamesekit.artifact.onnx_description import (
+    AGAIN,
+    INPUT,
+    KEY,
+    LONGEST_REASON,
+    OUTPUT,
+    OnnxDescription,
+    parse_description,
+)
+from siamesekit.data.photo_inputs import Photo as Photo
+from siamesekit.data.photo_inputs import one_by_one, prepared
 from siamesekit.errors import ArtifactError, DataError, RunError, UserError
 from siamesekit.evaluation.calibration import Calibration
 from siamesekit.files.untrusted import open_regular
-from siamesekit.wording import in_one_line, line_of_name
+from siamesekit.wording import first_line, line_of_name
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Photo = str | Path | Image.Image | NDArray[np.uint8] | bytes
-"""A file's path, a Pillow image, pixels uint8 RGB `[height, width, 3]`, or a file's content."""
-EXPECTED = "a photo must be a file's path, its content as bytes, a Pillow image or an array uint8 [height, width, 3]"
 CHUNK = 16
 """Number of photos that are embedded at a time."""
-LONGEST_REASON = 300
-"""Maximum number of characters shown of onnxruntime's message."""
 
 __all__ = ["Comparison", "OnnxModel", "Photo", "load"]
 
@@ -79,26 +81,13 @@ class OnnxModel:
         """Convert one photo to the input of the network, uint8 `[3, size, size]`.
 
         Args:
-            photo: a file's path or its content as bytes, a Pillow image, which is treated like its file, or an array
-                uint8 RGB `[height, width, 3]`.
+            photo: a photo in one of the forms that `SimilarityModel.prepare` accepts.
 
         Raises:
             DataError: the photo cannot be read, or the object is not a photo.
         """
-        fit, reading = self.description.input.fit, self.description.input.reading
-        try:
-            if isinstance(photo, str | Path):
-                pixels = read_square(Record("", "", Path(photo)), self.size, fit, reading)
-            elif isinstance(photo, Image.Image):
-                pixels = square_of_image(photo, self.size, fit, reading)
-            elif isinstance(photo, bytes):
-                pixels = square_of_content(photo, self.size, fit, reading)
-            else:
-                pixels = square(_checked(photo), self.size, fit)
-        except UnreadableError as error:
-            named = line_of_name(str(photo)) if isinstance(photo, str | Path) else f"a photo as {type(photo).__name__}"
-            raise DataError(f"{named}: {'; '.join(error.args)}") from None
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        of = self.description.input
+        return np.ascontiguousarray(prepared(photo, self.size, of.fit, of.reading).transpose(2, 0, 1))
 
     def embed(self, photos: Photo | Sequence[Photo]) -> NDArray[np.float32]:
         """Compute the embeddings of photos, float32 `[N, D]`, with the views of the run's model.
@@ -109,7 +98,7 @@ class OnnxModel:
         Raises:
             DataError: a photo cannot be read, an object is not a photo, or there are no photos.
         """
-        several = _one_by_one(photos)
+        several = one_by_one(photos)
         if not several:
             raise DataError("no photos to embed")
         chunks = []
@@ -192,7 +181,7 @@ def _session(path: Path, shown: str, threads: int | None) -> InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have types of their own
-        reason = in_one_line(str(error).partition("\n")[0])[:LONGEST_REASON]
+        reason = first_line(str(error), LONGEST_REASON)
         raise ArtifactError(f"{shown} is not a model that onnxruntime can run: {reason}; {AGAIN}") from None
 
 
@@ -206,24 +195,3 @@ def _refuse_another_network(session: InferenceSession, description: OnnxDescript
             f"{shown} is damaged: its network does not take {INPUT} uint8 [N, 3, {size}, {size}] and give {OUTPUT} "
             f"[N, {width}], as its metadata says; {AGAIN}"
         )
-
-
-def _one_by_one(photos: Photo | Sequence[Photo]) -> list[Photo]:
-    """One photo or several photos as a list; an array `[N, height, width, 3]` is several."""
-    if isinstance(photos, np.ndarray):
-        return list(photos) if photos.ndim == 4 else [photos]
-    if isinstance(photos, str | Path | Image.Image | bytes):
-        return [photos]
-    try:
-        return list(photos)
-    except TypeError:
-        raise DataError(f"{type(photos).__name__} is neither a photo nor a list of photos; {EXPECTED}") from None
-
-
-def _checked(photo: object) -> NDArray[np.uint8]:
-    """The pixels of an array uint8 `[height, width, 3]`; anything else is refused."""
-    if not isinstance(photo, np.ndarray):
-        raise DataError(f"{type(photo).__name__} is not a photo; {EXPECTED}")
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
-        raise DataError(f"{EXPECTED}, not {photo.dtype} {list(photo.shape)}")
-    return np.ascontiguousarray(photo)

@@ -181,6 +181,15 @@ def in_one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return shown if len(shown) <= longest else f"{shown[:half]} … {shown[-half:]}"
 
 
+def first_line(text: str, longest: int) -> str:
+    """The first line of another library's message, which may be long, without control characters.
+
+    >>> first_line("cannot run\\nGraph: …", 300)
+    'cannot run'
+    """
+    return in_one_line(text.partition("\n")[0])[:longest]
+
+
 def printable(text: str) -> str:
     """Text of unknown origin, with Python's escapes for characters that act on a terminal or end a line."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

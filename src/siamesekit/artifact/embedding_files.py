@@ -20,7 +20,7 @@ from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_no_file, refuse_what_is_not_ours
 from siamesekit.wording import first_of, line_of_name
 
 SUFFIXES = (".npz", ".csv", ".parquet")
@@ -47,10 +47,7 @@ def check_output(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise OutputError(f"{path}: unknown suffix; choose one of {', '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+    refuse_no_file(path)
     if path.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401

@@ -30,6 +30,8 @@ INPUT, OUTPUT = "images", "embeddings"
 """Names of the network's input, uint8 `[N, 3, size, size]`, and of its output, float32 `[N, D]`."""
 AGAIN = "export the run again: siamesekit export RUN -o FILE"
 MAX_DIMENSIONS = 1 << 20
+LONGEST_REASON = 300
+"""Maximum number of characters shown of another library's message."""
 
 
 class OnnxEncoder(Table):

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from siamesekit._version import __version__
-from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, OUTPUT
+from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, LONGEST_REASON, OUTPUT
 from siamesekit.artifact.onnx_graph import onnx_graph
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.errors import UserError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.randomness import generator
-from siamesekit.wording import in_one_line
+from siamesekit.wording import first_line
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of photos in the batches by which the file is compared with the model."""
@@ -130,9 +130,7 @@ def _largest_difference(model: SimilarityModel, content: bytes, name: str) -> fl
     except UserError:
         raise
     except Exception as error:  # onnxruntime's errors have types of their own
-        raise UserError(
-            f"onnxruntime cannot run encoder {name!r}: {in_one_line(str(error).partition(chr(10))[0])[:300]}"
-        ) from error
+        raise UserError(f"onnxruntime cannot run encoder {name!r}: {first_line(str(error), LONGEST_REASON)}") from error
     return largest
 
 

@@ -14,19 +14,17 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from siamesekit.artifact.onnx_description import INPUT, OUTPUT
+from siamesekit.artifact.onnx_description import INPUT, LONGEST_REASON, OUTPUT
 from siamesekit.components.encoders.head import L2Normalize
 from siamesekit.components.encoders.views import normalizes, photo_views
 from siamesekit.errors import UserError, out_of_memory
 from siamesekit.model import Encoder
-from siamesekit.wording import in_one_line
+from siamesekit.wording import first_line
 
 OPSET = 18
 """Version of ONNX's operators; onnxruntime has them since 1.14."""
 EXAMPLE = 2
 """Photos of the batch by which the network is traced. With one, a tracer may take the batch for constant."""
-LONGEST_REASON = 300
-"""Maximum number of characters shown of another library's message."""
 
 
 class OnnxNetwork(nn.Module):
@@ -78,7 +76,7 @@ def onnx_graph(encoder: Encoder, tta: Sequence[str], size: int, name: str) -> by
         except Exception as error:  # networks and exporters raise errors of any type
             if out_of_memory(error):
                 raise
-            reasons.append(in_one_line(f"{type(error).__name__}: {error}".partition("\n")[0])[:LONGEST_REASON])
+            reasons.append(first_line(f"{type(error).__name__}: {error}", LONGEST_REASON))
     raise UserError(f"encoder {name!r} cannot be exported to ONNX: {reasons[0]}; by torch.export: {reasons[1]}")
 
 

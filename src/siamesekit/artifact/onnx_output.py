@@ -7,7 +7,7 @@ from pathlib import Path
 
 from siamesekit.artifact.onnx_description import KEY
 from siamesekit.errors import OutputError, UserError
-from siamesekit.files.replaceable import refuse_what_is_not_ours
+from siamesekit.files.replaceable import refuse_no_file, refuse_what_is_not_ours
 
 
 def check_onnx_output(path: Path) -> None:
@@ -20,10 +20,7 @@ def check_onnx_output(path: Path) -> None:
     """
     if path.suffix != ".onnx":
         raise OutputError(f"{path}: the suffix must be .onnx")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+    refuse_no_file(path)
     if any(find_spec(package) is None for package in ("onnx", "onnxruntime", "onnxscript")):
         raise UserError("an export needs onnx, onnxruntime and onnxscript: pip install 'siamesekit[onnx]'")
     refuse_what_is_not_ours(path, "a model of siamesekit export", _is_exported)

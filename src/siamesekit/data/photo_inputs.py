@@ -1,18 +1,20 @@
-"""Photos as Python objects: a file's path or content, a Pillow image, an array, a tensor."""
+"""Photos as Python objects: a file's path or content, a Pillow image, an array, a tensor.
+
+This imports torch for tensors alone, so that `siamesekit.runtime` reads photos without it.
+"""
 
 from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeGuard, Union
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from siamesekit.data.images import (
     decode,
@@ -31,7 +33,10 @@ from siamesekit.errors import DataError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 from siamesekit.wording import line_of_name
 
-Photo = str | Path | Image.Image | NDArray[np.uint8] | Tensor | bytes | bytearray | memoryview | IO[bytes]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Photo = Union[str, Path, Image.Image, NDArray[np.uint8], "Tensor", bytes, bytearray, memoryview, IO[bytes]]
 """A file's path, a Pillow image, uint8 RGB as an array `[height, width, 3]` or a tensor `[3, height, width]`, a file's
 content, or an open file."""
 EXPECTED = (
@@ -100,7 +105,7 @@ def _of_numbers(photo: Any) -> Pixels:
     """The pixels of an array or tensor; anything else is refused."""
     if isinstance(photo, np.ndarray):
         return _of_array(photo)
-    if isinstance(photo, Tensor):
+    if _is_tensor(photo):
         return _of_tensor(photo)
     if isinstance(photo, Sequence):
         raise DataError(f"expected one photo, not a {type(photo).__name__} of {len(photo)}; {EXPECTED}")
@@ -120,7 +125,7 @@ def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
         # several: pixels [N, height, width, 3], or an array of paths
         several = photos.ndim == 4 or (photos.ndim == 1 and photos.dtype.kind in "OU")
         return list(photos) if several else [photos]
-    if isinstance(photos, Tensor):
+    if _is_tensor(photos):
         return [photos]
     try:
         return list(photos)
@@ -134,6 +139,8 @@ def check_batch(images: Tensor, size: int) -> None:
     Raises:
         DataError: its shape or its values differ.
     """
+    import torch
+
     wanted = f"photos as one tensor must be [N, 3, {size}, {size}] with values 0 … 255"
     if images.ndim != 4 or images.shape[1:] != (3, size, size):
         raise DataError(
@@ -173,7 +180,15 @@ def _of_array(array: NDArray[Any]) -> Pixels:
     return np.ascontiguousarray(array)
 
 
+def _is_tensor(photo: object) -> TypeGuard[Tensor]:
+    """Whether an object is a tensor; there is none if torch has not been imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(photo, torch.Tensor)
+
+
 def _of_tensor(tensor: Tensor) -> Pixels:
+    import torch
+
     if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
         transposed = tensor.ndim == 3 and tensor.shape[-1] == 3
         advice = "use .permute(2, 0, 1)" if transposed else _advice(tensor.dtype == torch.uint8, tensor.ndim, ())

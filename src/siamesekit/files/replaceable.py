@@ -39,6 +39,27 @@ def refuse_what_is_not_ours(path: Path, what: str, is_ours: Callable[[Path], boo
     raise OutputError(f"{shown} exists and holds something other than {what}: it is not replaced; choose another file")
 
 
+def refuse_no_file(path: Path) -> None:
+    """Refuse a file to write that is a folder, or whose folder is missing.
+
+    Raises:
+        OutputError: it is one of these.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file")
+    refuse_missing_folder(path)
+
+
+def refuse_missing_folder(path: Path) -> None:
+    """Refuse a file to write whose folder is missing.
+
+    Raises:
+        OutputError: it is missing.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+
+
 def refuse_unwritable(path: Path, what: str, beginning: bytes) -> None:
     """Check, before any work, that a file can be written.
 
@@ -55,8 +76,7 @@ def refuse_unwritable(path: Path, what: str, beginning: bytes) -> None:
         with file.open("rb") as opened:
             return opened.read(len(beginning)) == beginning
 
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+    refuse_missing_folder(path)
     refuse_what_is_not_ours(path, what, is_ours)
 
 

@@ -112,8 +112,7 @@ class CatalogueSearch:
         if look is not None:
             groups = [(embeddings, photos)] if together else list(zip(embeddings[:, None], zip(photos), strict=True))
             ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
-        far = ranking.distances if ranking.fused is None else ranking.fused
-        chances = None if fitted.model is None else fitted.model.probabilities(far, count)
+        chances = None if fitted.model is None else fitted.model.probabilities(ranking.decisive, count)
         told = [", ".join(names)] if together else names
         found = answers(told, ranking, gallery, names_found, self.storage.model.calibration, chances)
         found = [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]

@@ -142,9 +142,8 @@ def search_held_out(subject: Judged, way: Way, held_out: HeldOut) -> Found:
     found = names[ranking.individuals]
     right = found == subject.gallery.individuals[held_out.queries][:, None]
     place = np.where(right.any(1), right.argmax(1), len(names))
-    far = ranking.distances if ranking.fused is None else ranking.fused
-    chance = None if fitted.model is None else fitted.model.probabilities(far, len(names))[1]
+    chance = None if fitted.model is None else fitted.model.probabilities(ranking.decisive, len(names))[1]
     limit = None
     if subject.false_known is not None and fitted.model is not None:
         limit = promise(fitted, subject.false_known, len(names)).limit
-    return Found(place, found[:, 0], far[:, 0], chance, fitted.note, limit)
+    return Found(place, found[:, 0], ranking.decisive[:, 0], chance, fitted.note, limit)

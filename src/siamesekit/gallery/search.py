@@ -152,6 +152,11 @@ class Ranking:
     points: NDArray[np.int64] | None = None
     fused: NDArray[np.float64] | None = None
 
+    @property
+    def decisive(self) -> NDArray[np.float64]:
+        """The distances that give the order, `[Q, k]`."""
+        return self.distances if self.fused is None else self.fused
+
 
 def rank(
     queries: Tensor,

@@ -163,7 +163,7 @@ def look_again(
         best[row, column] = looked.photos[row, column]
         photo = looker.gallery.embeddings[looked.photos[row, column]][None]
         nearest[row, column] = float(pairwise(looker.distance, queries[row][0], photo).min())
-    before = ranking.distances if ranking.fused is None else ranking.fused
+    before = ranking.decisive
     fused = before if fusion is None else fusion.fused(before, points)
     order = np.argsort(fused, axis=1, kind="stable")
     rows = np.arange(len(order))[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -30,9 +30,6 @@ from siamesekit.cli.command_options import (
 )
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command
-
-if TYPE_CHECKING:
-    pass
 
 commands = typer.Typer()
 """The commands, beside the others."""

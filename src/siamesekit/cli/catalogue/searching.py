@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -37,9 +37,6 @@ from siamesekit.cli.command_options import (
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
-
-if TYPE_CHECKING:
-    pass
 
 commands = typer.Typer()
 """The commands, beside the others."""
