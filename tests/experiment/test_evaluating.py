@@ -5,6 +5,7 @@ import json
 import shutil
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from typer.testing import CliRunner
 from siamesekit import load
 from siamesekit.artifact.embedding_files import photos_and_individuals
 from siamesekit.cli.app import app
+from siamesekit.data import images
+from siamesekit.data.decoding import decoded
+from siamesekit.data.photo_colours import Pixels
 from siamesekit.errors import DataError
 from siamesekit.evaluation.calibration import Calibration
 from siamesekit.evaluation.retrieval import retrieval_metrics
@@ -89,6 +93,22 @@ def test_a_table_says_who_is_searched_among_whom(finished: RunResult, table: Pat
         "false_reject_rate": pytest.approx(1 - np.mean(accepted[True])),
     }
     assert 0 < np.mean(accepted[False]) < 1
+
+
+def test_each_photo_is_decoded_once(
+    finished: RunResult, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # no facts are known from other tests
+    decodings = []
+
+    def counted(content: bytes, *arguments: Any) -> Pixels:
+        decodings.append(content)
+        return decoded(content, *arguments)
+
+    monkeypatch.setattr(images, "decoded", counted)
+    model = load(finished.folder, "cpu")
+    evaluate_models(evaluation_config(model, project / "photos"), model, everything=True, progress=Progress())
+    assert sorted(decodings) == sorted(photo.read_bytes() for photo in (project / "photos").rglob("*.png"))
 
 
 def test_two_models_are_compared_query_by_query(finished: RunResult, project: Path) -> None:

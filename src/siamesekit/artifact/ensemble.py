@@ -14,6 +14,7 @@ from siamesekit.artifact.comparison import Comparison
 from siamesekit.artifact.similarity_model import Embedded, SimilarityModel
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.encoders.head import L2Normalize
+from siamesekit.data.images import Look
 from siamesekit.data.loading import UnusablePhoto
 from siamesekit.data.photo_inputs import Photo
 from siamesekit.data.records import Record
@@ -113,20 +114,22 @@ class Ensemble:
         progress: Progress | None = None,
         passed_over: dict[int, UnusablePhoto] | None = None,
         tta: Sequence[str] | None = None,
+        look: Look | None = None,
     ) -> Tensor:
         """Compute the embeddings `[N, D]` of records, model by model; see `SimilarityModel.embed_records`.
+
+        `look` is called with each photo as it is decoded for the first model.
 
         Raises:
             DataError: photos cannot be read; it lists them all.
         """
-        if passed_over is None:
-            return self._joined(lambda model: model.embed_records(records, progress, None, tta))
         found = []
         for model in self.models:
-            own: dict[int, UnusablePhoto] = {}
-            embeddings = model.embed_records(records, progress, own, tta)
-            found.append((embeddings, [photo for photo in range(len(records)) if photo not in own]))
-            passed_over |= own
+            own: dict[int, UnusablePhoto] | None = None if passed_over is None else {}
+            embeddings = model.embed_records(records, progress, own, tta, look if model is self.models[0] else None)
+            found.append((embeddings, [photo for photo in range(len(records)) if photo not in (own or ())]))
+            if passed_over is not None:
+                passed_over |= own or {}
         return self._common(found)[0]
 
     @property

@@ -18,7 +18,8 @@ from siamesekit.artifact.comparison import Comparison as Comparison
 from siamesekit.artifact.saving import Preprocessing
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.encoders.views import checked_views, embed_views, normalizes
-from siamesekit.data.loading import UnusablePhoto, read_chunks, report
+from siamesekit.data.images import Look
+from siamesekit.data.loading import Decoding, UnusablePhoto, read_chunks, report
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_inputs import Photo as Photo
 from siamesekit.data.photo_inputs import check_batch, one_by_one, prepared
@@ -193,6 +194,7 @@ class SimilarityModel:
         progress: Progress | None = None,
         passed_over: dict[int, UnusablePhoto] | None = None,
         tta: Sequence[str] | None = None,
+        look: Look | None = None,
     ) -> Tensor:
         """Compute the embeddings `[N, D]` of records, such as a reader gives; boxes are cropped.
 
@@ -202,15 +204,15 @@ class SimilarityModel:
             passed_over: receives findings on the photos that cannot be read, by their index; these photos have no row
                 in the embeddings. None: such photos are an error.
             tta: views of each photo, as for `embed`.
+            look: called with each decoded photo, from the threads that decode.
 
         Raises:
             DataError: photos cannot be read; it lists them all.
         """
-        reading = read_chunks(
-            records, self.size, self.fit, self._chunk, progress or progress_here(), passed_over, self.reading
-        )
-        with closing(reading):
-            return self._embed(reading, tta)
+        shown, decoding = progress or progress_here(), Decoding(self.reading, look)
+        chunks = read_chunks(records, self.size, self.fit, self._chunk, shown, passed_over, decoding)
+        with closing(chunks):
+            return self._embed(chunks, tta)
 
     @property
     def _chunk(self) -> int:

@@ -124,7 +124,7 @@ def read_chunks(
     chunk: int,
     progress: Progress,
     passed_over: dict[int, UnusablePhoto] | None = None,
-    reading: Reading = PLAIN,
+    decoding: Decoding = AS_USUAL,
 ) -> Generator[Tensor]:
     """Yield the photos in order, `chunk` at a time, uint8 `[n, 3, size, size]`, channels last.
 
@@ -140,7 +140,7 @@ def read_chunks(
     findings: dict[int, UnusablePhoto] = {} if passed_over is None else passed_over
     shown = progress.track(range(len(records)), len(records), EMBEDDING, "photos")
     remarks: list[tuple[str, Remark]] = []
-    fill = partial(_fill, fit=fit, decoding=Decoding(reading), remarks=remarks)
+    fill = partial(_fill, fit=fit, decoding=decoding, remarks=remarks)
     yield from _read(records, rooms, fill, shown, findings, rest=passed_over is not None)
     _say(remarks, records, progress)
     if findings and passed_over is None:

@@ -14,7 +14,6 @@ from siamesekit.audit.copies import Copies, copies_of
 from siamesekit.audit.gathering import Gathering
 from siamesekit.audit.suspects import Neighbours
 from siamesekit.config import Config
-from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split
 from siamesekit.evaluation.protocol import Protocol
@@ -59,22 +58,17 @@ def parts_by_name(records: Sequence[Record], split: Split) -> dict[str, str]:
     return {records[photo].name: part for part, photos in split.parts().items() for photo in photos}
 
 
-def copies_among(
-    config: Config, records: Sequence[Record], split: Split, reading: Reading, progress: Progress
-) -> Copies:
+def copies_among(records: Sequence[Record], split: Split, gathering: Gathering, progress: Progress) -> Copies:
     """The copies among photos of which no audit is made; a photo that cannot be read is none.
 
     Args:
-        config: config of the evaluation.
         records: records of the photos.
         split: their split.
-        reading: how they are decoded.
+        gathering: has looked at some of the photos; it reads the others.
         progress: shows the photos being looked at.
     """
-    with Gathering(config.data.size) as gathering:
-        gathering.reading = reading
-        gathering.begin(records, ())
-        gathering.read(progress)
+    gathering.begin(records, ())
+    gathering.read(progress)
     return copies_of(records, gathering.facts, parts_by_name(records, split))
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from siamesekit.artifact.ensemble import Ensemble
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.config.loading import config_of, load_config
 from siamesekit.config.reader_choice import reader_and_source
 from siamesekit.data.loading import UnusablePhoto, report
-from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split
 from siamesekit.errors import ArtifactError, UserError
@@ -128,10 +128,13 @@ def evaluate_models(
     for finding in read.left_out:
         progress.warn(f"left out: {finding}")
     chosen = [records[photo] for photo in judged.photos.tolist()]
-    networks = {
-        name: Network(each.embed_records(chosen, progress, bad if skip_bad else None, tta), each.distance)
-        for name, each in models.items()
-    }
+    passed_over = bad if skip_bad else None
+    networks = {}
+    with _gathering(model) as gathering:
+        for name, each in models.items():
+            look = gathering if name == MODEL else None
+            networks[name] = Network(each.embed_records(chosen, progress, passed_over, tta, look), each.distance)
+        copies = copies_among(records, split, gathering, progress)
     if bad:
         findings = [bad[number] for number in sorted(bad)]
         message, details = report(findings, len(chosen))
@@ -150,7 +153,6 @@ def evaluate_models(
     ]
     point, said = threshold(config, judged, *networks[MODEL])
     figures = judge(config, judged, networks, point, [*notes, *said], MODEL, None if against is None else AGAINST)
-    copies = copies_among(config, records, split, _reading(model), progress)
     figures["without_copies"] = without_copies(config, (records, split), judged, networks, copies)
     figures["left_out"] = list(left_out)
     figures["skipped"] = [finding._asdict() for finding in (*read.left_out, *(bad[number] for number in sorted(bad)))]
@@ -159,8 +161,12 @@ def evaluate_models(
     return figures
 
 
-def _reading(model: SimilarityModel | Ensemble) -> Reading:
-    return (model.models[0] if isinstance(model, Ensemble) else model).reading
+def _gathering(model: SimilarityModel | Ensemble) -> Gathering:
+    """Gathers facts of photos while a model, or the first of an ensemble, decodes them."""
+    first = model.models[0] if isinstance(model, Ensemble) else model
+    gathering = Gathering(first.size)
+    gathering.reading = first.reading
+    return gathering
 
 
 def _judged(config: Config, records: Sequence[Record], split: Split) -> EvaluationSet:
