@@ -46,6 +46,7 @@ def manifest(setup: Setup, cached: bool) -> dict[str, Any]:
             "type": compute.device.type,
             "name": torch.cuda.get_device_name() if compute.device.type == "cuda" else platform.machine(),
             "precision": compute.name,
+            "products": compute.products,
             "threads": torch.get_num_threads(),
         },
         "versions": {

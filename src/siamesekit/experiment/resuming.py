@@ -43,13 +43,24 @@ def same_surroundings(config: Config, folder: RunFolder, now: Mapping[str, Any],
             f"The frozen part's output was {what} when the run began, but is not now (encoder.cache_gib): the numbers "
             "will differ from those of an uninterrupted run by rounding"
         )
-    before, after = ({key: each.get(key, {}) for key in ("device", "versions")} for each in (began, now))
+    before, after = ({key: dict(each.get(key, {})) for key in ("device", "versions")} for each in (began, now))
+    for each in (before, after):
+        each["device"].pop("products", None)  # the run goes on with its own
     changed = sorted(_differences(before, after, ""))
     if changed:
         progress.warn(
             f"The machine or the libraries have changed since the run began ({', '.join(changed)}): the numbers will "
             "differ from those of an uninterrupted run by rounding"
         )
+
+
+def device_of(folder: RunFolder) -> dict[str, Any] | None:
+    """The device with which a run began, from its manifest; None if it has none."""
+    began = folder.read_manifest()
+    device = None if began is None else began.get("device")
+    if began is None:
+        return None
+    return device if isinstance(device, dict) else {}
 
 
 def _that_trains(entry: Any) -> Any:

@@ -24,6 +24,7 @@ from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.engine.closed_form import unfitted
 from siamesekit.engine.frozen.prefix import Stored
+from siamesekit.engine.frozen.product_choice import with_product_choice
 from siamesekit.engine.random_state import all_left_as_found
 from siamesekit.engine.test_time import embed_test
 from siamesekit.errors import OutputError, RunError
@@ -49,7 +50,7 @@ from siamesekit.experiment.plan import Plan, plan
 from siamesekit.experiment.prepared_encoder import prepare_encoder
 from siamesekit.experiment.random_layers import plan_random_layers, refuse_random_layers, tell_of_random_layers
 from siamesekit.experiment.report_content import report_content
-from siamesekit.experiment.resuming import same_config, same_schedule, same_surroundings
+from siamesekit.experiment.resuming import device_of, same_config, same_schedule, same_surroundings
 from siamesekit.experiment.run_folder import FROM_THE_START, RunFolder
 from siamesekit.experiment.run_log import open_log
 from siamesekit.experiment.run_place import refuse_place
@@ -90,7 +91,7 @@ def check(
         UserError: `run` would refuse the config, the data or the weights.
     """
     progress = progress or progress_here()
-    chosen = choose_compute(device, precision)
+    chosen = with_product_choice(choose_compute(device, precision))
     with all_left_as_found(), plugins_named(), chosen.exact():
         refuse_what_does_not_fit(config)
         refuse_random_layers(config)
@@ -189,6 +190,7 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     if resume:
         folder.put_back(resume)
         same_config(config, folder)
+    compute = with_product_choice(compute, device_of(folder) if resume else None)
 
     # 1. photos, network, loss
     refuse_what_does_not_fit(config)

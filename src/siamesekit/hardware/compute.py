@@ -26,11 +26,13 @@ class Compute:
         device: torch device.
         bf16: whether products run in bfloat16, under autocast.
         why: reason of the choice.
+        products: whether a run computes 1 × 1 convolutions as matrix products.
     """
 
     device: torch.device
     bf16: bool
     why: str
+    products: bool = False
 
     @property
     def name(self) -> str:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from siamesekit.engine.frozen import folding
 from siamesekit.engine.frozen.cutting import whole
 from siamesekit.engine.frozen.folding import FoldedConv, fold
 from siamesekit.model import Architecture, build
@@ -90,11 +89,3 @@ def test_only_pairs_that_may_be_folded_are() -> None:
     assert folded == [network.one]
     names = {str(node.target) for node in graph.graph.nodes if node.op == "call_module"}
     assert {"two", "two_norm", "three", "three_norm", "circular", "circular_norm"} <= names
-
-
-@pytest.mark.parametrize(("device", "amx", "pay"), [("cpu", True, True), ("cpu", False, False), ("cuda", True, False)])
-def test_products_pay_on_a_cpu_with_amx_and_not_on_a_gpu_beside_one(
-    monkeypatch: pytest.MonkeyPatch, device: str, amx: bool, pay: bool
-) -> None:
-    monkeypatch.setattr(folding, "has_amx", lambda: amx)
-    assert folding.products_pay(torch.device(device)) == pay

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, fx
 
 from siamesekit._version import __version__
-from siamesekit.engine.frozen.folding import products_pay
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 
@@ -49,7 +48,7 @@ def key_of(encoder: Encoder, prefix: fx.GraphModule, compute: Compute, chunk: in
         chunk,
         torch.get_num_threads(),
         torch.backends.cpu.get_cpu_capability(),
-        products_pay(compute.device),
+        compute.products,
         sys.version_info,
         *(version(library) for library in LIBRARIES),
         __version__,

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from siamesekit.hardware.cpu import has_amx
-
 FOLDED = "folded_{}"
 
 
@@ -52,15 +50,24 @@ class FoldedConv(nn.Module):
             conv = self.conv
             return F.conv2d(maps, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
         down, right = self.conv.stride
-        rows = maps[:, :, ::down, ::right].permute(0, 2, 3, 1)
-        # Flattened to two dimensions: for a strided map, `linear` would compute one product per row.
-        flat = F.linear(rows.reshape(-1, rows.shape[3]), weight.flatten(1), bias)
-        return flat.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
+        return as_product(maps[:, :, ::down, ::right], weight, bias)
 
 
-def products_pay(device: torch.device) -> bool:
-    """Whether 1 × 1 convolutions are faster as matrix products, as on a CPU with AMX tiles."""
-    return device.type == "cpu" and has_amx()
+def as_product(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A 1 × 1 convolution as a matrix product.
+
+    Args:
+        maps: channels-last maps `[N, C, H, W]`.
+        weight: weight `[K, C, 1, 1]`.
+        bias: bias `[K]`.
+
+    Returns:
+        Channels-last maps `[N, K, H, W]`.
+    """
+    rows = maps.permute(0, 2, 3, 1)
+    # Flattened to two dimensions: for a strided map, `linear` would compute one product per row.
+    flat = F.linear(rows.reshape(-1, rows.shape[3]), weight.flatten(1), bias)
+    return flat.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 def fold(module: fx.GraphModule, products: bool = False) -> fx.GraphModule:

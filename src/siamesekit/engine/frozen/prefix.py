@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from siamesekit.engine.frozen.cache_key import key_of
 from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
 from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
-from siamesekit.engine.frozen.folding import fold, products_pay
+from siamesekit.engine.frozen.folding import fold
 from siamesekit.engine.random_state import drawn_by
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
@@ -274,7 +274,7 @@ def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequen
 def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:
     """Fold BatchNorm into convolutions, in the mode in which the part will run; leaves the encoder in eval mode."""
     encoder.train(training)
-    fold(part, products=products_pay(compute.device))
+    fold(part, products=compute.products)
     encoder.eval()
 
 
