@@ -14,6 +14,8 @@ from benchmarks.harness import Headline, Outcome, Row, Setting
 TRIED = Path(__file__).with_name("tried.md")
 GROWTH = Path(__file__).with_name("growth.md")
 """Written by `python -m benchmarks.growth`; without it the page has no such section."""
+FLOOR = Path(__file__).with_name("floor.md")
+"""Written by `python -m benchmarks.floor`; without it the page has no such section."""
 PACKAGES = (
     "siamesekit", "torch", "torchvision", "timm", "tensorflow-cpu", "tensorflow", "tf_keras", "faiss-cpu",
     "pytorch-metric-learning", "numpy", "pillow",
@@ -45,7 +47,7 @@ def page(
     parts.append(
         "Smaller is better in every row. The ratio in brackets is the other program's figure divided by this "
         "library's; below 1 the other program needs less. If a program was not run, its cell says why. All figures are "
-        "from one machine, described [below](#the-machine)."
+        "from one machine, described [below](#the-machine); sections that were measured elsewhere name theirs."
     )
     parts.append(
         "Every measurement runs in a separate process. The programs take turns over several rounds; the tables show "
@@ -62,6 +64,8 @@ def page(
             parts.append("\n".join(f"- {note}" for note in outcome.notes))
     if GROWTH.exists():
         parts += ["## How time and memory grow", GROWTH.read_text(encoding="utf-8").rstrip("\n")]
+    if FLOOR.exists():
+        parts += ["## How near training comes to its products", FLOOR.read_text(encoding="utf-8").rstrip("\n")]
     parts.append("## The machine")
     parts.append(table([("", ""), *machine(setting, load)], left=True))
     parts.append("## Tried, did not pay")

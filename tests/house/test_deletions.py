@@ -109,6 +109,7 @@ ALLOWED = {
     "files.writer_lock._describe: ftruncate": "the lock",
     # gallery/: a catalogue's own files, in a folder that holds nothing else when it is made
     "audit.facts_cache.FactsCache.__init__: unlink": "a cache of facts that has grown too large",
+    "engine.frozen.product_choice._keep: write_json": "seconds by way, in the cache folder, of a name made for them",
     "audit.page.write_page: write_atomic": "`check --html`: an earlier page (`check_page`)",
     "audit.tables.write_findings: write_atomic": "`check --csv`: an earlier table (`check_table`)",
     "audit.quarantine_file.write_quarantine: write_atomic": "`--quarantine`: an earlier list (`check_quarantine`)",
