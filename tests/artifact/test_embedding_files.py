@@ -16,13 +16,12 @@ from siamesekit.artifact.embedding_files import (
     check_output,
     photos_and_individuals,
     records_of_inputs,
-    spreadsheet_cell,
     table_of_left_out,
-    text_of_cell,
     write_embeddings,
     write_left_out,
 )
 from siamesekit.components.readers.folder import read_folder
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell, text_of_cell
 from siamesekit.errors import DataError, OutputError, UserError
 
 PHOTOS = [Path("a b/ü,1.jpg"), Path('quoted".png')]

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from conftest import draw_photo, write_photos
-from siamesekit.artifact.embedding_files import spreadsheet_cell
 from siamesekit.data.records import Box, Record
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.gallery import match_folder
 from siamesekit.gallery.catalogue import Catalogue, enrol

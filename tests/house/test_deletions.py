@@ -136,6 +136,10 @@ ALLOWED = {
     "gallery.match_folder._remove_others: unlink": "pictures of an earlier match, by their exact form (`OWN`)",
     # a discovery: a folder that holds nothing else, and no answers that are not given (`check_cluster_folder`)
     "gallery.cluster_folder.write_discovery: write_atomic": "clusters.csv, suggestions.csv and pairs.csv",
+    # formats of other programs: only where nothing is (`refuse_existing`)
+    "gallery.exchange.converting._write: write_atomic": "`convert -o`: a new file",
+    "gallery.exchange.converting._write: write_several": "`convert -o`: new files of a package",
+    "gallery.exchange.filling_in.fill_in: write_atomic": "`fill-in -o`: a new table",
     "cli.screen.open_screens: os.open": "the null device",
     "cli.screen.open_screens: open('w')": "a descriptor that is open already: stdout or stderr",
     "cli.screen.Screen._lost: os.open": "the null device",

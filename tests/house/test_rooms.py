@@ -208,6 +208,9 @@ def test_inference_reaches_nothing_that_trains(module: str) -> None:
 
 def test_embedding_files_need_no_network() -> None:
     reaching = {name for name in reached("artifact.embedding_files") if name.partition(".")[0] not in NO_TORCH}
-    light = ("folder_walk", "path_pattern", "photo_folders", "records", "system_files", "unknown_names", "unusable")
+    light = (
+        "folder_walk", "path_pattern", "photo_folders", "records", "spreadsheet_cells", "system_files",
+        "unknown_names", "unusable",
+    )  # fmt: skip
     told_by_suffix = ("foreign_formats", "passed_over", "photo_files", "tiff_directories")
     assert reaching == {f"data.{name}" for name in (*light, *told_by_suffix)}

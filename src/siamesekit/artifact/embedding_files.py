@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from siamesekit.data.folder_walk import sentence_of_links, walk
 from siamesekit.data.passed_over import sentence_of_pictures
 from siamesekit.data.path_pattern import INDIVIDUAL, PathPattern
 from siamesekit.data.records import Record, Records
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
@@ -26,12 +26,6 @@ from siamesekit.wording import first_of, line_of_name
 SUFFIXES = (".npz", ".csv", ".parquet")
 HEADER = 1 << 20
 """Maximum number of bytes of a table's first line that are read to recognize it."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""First characters of cells that a spreadsheet would not show literally."""
-_DIVIDED = re.compile(r"([;\t])(?=[=+\-@\t\r\n'])")
-"""A semicolon or tab at which some spreadsheets divide cells, before the first character of a formula."""
-_DIVIDED_SAFELY = re.compile(r"([;\t])'(?=[=+\-@\t\r\n'])")
-
 SHOWN = 10
 LEFT_OUT = ".left-out.csv"
 LEFT_OUT_HEADER = "file,reason,what to do"
@@ -190,24 +184,6 @@ class _Naming:
             raise UserError(f"pattern {self._text!r} matches none of {photos} photos, {such}: correct --pattern")
         without = "does not match the pattern and has" if len(self._odd) == 1 else "do not match the pattern and have"
         return [f"{len(self._odd)} of {photos} photos {without} no individual, {such}"]
-
-
-def spreadsheet_cell(text: str) -> str:
-    """Escape a text so that no spreadsheet takes its cell for a formula.
-
-    A text that begins with `=`, `+`, `-`, `@`, a tab, a line break or an apostrophe gets an apostrophe in front
-    (OWASP, "CSV Injection"). So does what follows a semicolon or a tab and begins so: spreadsheets of many countries
-    divide cells there. `text_of_cell` removes the apostrophes again.
-
-    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("a;=1+1"), spreadsheet_cell("a;b")
-    ("'=1+1", "a;'=1+1", 'a;b')
-    """
-    return ("'" if text.startswith(FORMULA_STARTS) else "") + _DIVIDED.sub(r"\1'", text)
-
-
-def text_of_cell(cell: str) -> str:
-    """Undo `spreadsheet_cell`: remove one apostrophe in front, and one after each semicolon or tab that needed it."""
-    return _DIVIDED_SAFELY.sub(r"\1", cell.removeprefix("'"))
 
 
 def write_embeddings(

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from siamesekit.artifact.embedding_files import spreadsheet_cell
 from siamesekit.audit.finding import Finding
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_unwritable
 

@@ -13,7 +13,7 @@ import typer
 from siamesekit._version import __version__
 from siamesekit.cli import clustering, exporting
 from siamesekit.cli.arguments import with_links
-from siamesekit.cli.catalogue import correcting, enrolling, keeping, reporting, searching, seasons
+from siamesekit.cli.catalogue import correcting, enrolling, exchanging, keeping, reporting, searching, seasons
 from siamesekit.cli.command_options import (
     ConfigFile,
     DataOptions,
@@ -614,7 +614,7 @@ def schema(
             write_atomic(output, schema_text())
 
 
-for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping, exporting):
+for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping, exchanging, exporting):
     app.add_typer(task.commands)
 
 

@@ -28,7 +28,8 @@ OTHER_NAMES = {
     "clusters": "cluster", "discover": "cluster", "hdbscan": "cluster", "count": "cluster", "group": "cluster",
     "inference": "embed", "infer": "embed", "onnx": "export", "deploy": "export", "ls": "list",
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
-    "describe": "show", "options": "show", "version": "--version",
+    "describe": "show", "options": "show", "version": "--version", "publish": "convert", "share": "convert",
+    "export-catalogue": "convert", "camtrap-dp": "convert", "fill": "fill-in",
 }  # fmt: skip
 """Names of commands in other programs, each with the nearest command here."""
 DOES = {
@@ -47,6 +48,8 @@ DOES = {
     "log": "shows the changes of a catalogue",
     "merge": "joins two individuals of a catalogue",
     "cluster": "finds individuals among unlabelled photos",
+    "convert": "writes photos and individuals in another program's format",
+    "fill-in": "fills in the individuals of a camera-trap data package",
     "report": "measures how well a catalogue finds its own individuals",
 }
 OTHER_OPTIONS = {

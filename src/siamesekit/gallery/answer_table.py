@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from siamesekit.artifact.embedding_files import spreadsheet_cell
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_unwritable
 from siamesekit.gallery.search import Answer

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from siamesekit.artifact.embedding_files import spreadsheet_cell
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.errors import DataError, OutputError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.paths import is_plain

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from siamesekit.artifact.embedding_files import text_of_cell
 from siamesekit.components.readers.accepted import is_box
 from siamesekit.data.records import Box, Record
+from siamesekit.data.spreadsheet_cells import text_of_cell
 from siamesekit.errors import DataError
 from siamesekit.gallery.names import checked_name
 from siamesekit.gallery.table_lines import TableForm, read_lines

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from siamesekit.artifact.embedding_files import spreadsheet_cell, text_of_cell
+from siamesekit.data.spreadsheet_cells import spreadsheet_cell, text_of_cell
 from siamesekit.errors import DataError
 from siamesekit.gallery.links import Links, path
 from siamesekit.gallery.table_lines import TableForm, read_lines, refuse

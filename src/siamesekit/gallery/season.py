@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siamesekit.artifact.embedding_files import records_of_inputs
 from siamesekit.components.readers.excel_tables import excel_table
 from siamesekit.components.readers.parquet_tables import parquet_table
-from siamesekit.components.readers.tables import csv_table
+from siamesekit.components.readers.tables import Table, csv_table
 from siamesekit.config.reader_choice import FOLLOW_LINKS, READER_OF, reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Records
 
-HEADER_OF = {"csv": csv_table, "excel": excel_table, "parquet": parquet_table}
+HEADER_OF: dict[str, Callable[[Path], Table]] = {"csv": csv_table, "excel": excel_table, "parquet": parquet_table}
 
 
 def read(photos: Path, reader: str | None = None, overrides: Sequence[str] = (), skip_bad: bool = False) -> Records:

@@ -2,5 +2,6 @@
 
 `enrolling` makes a catalogue and adds photos, `searching` asks who is on a photo, and `seasons` asks it for all photos
 of a season, on a page where a person decides. `reporting` measures the answers. `correcting` is for errors in who is
-who, and `keeping` for the catalogue as a whole: its model and its store.
+who, `keeping` for the catalogue as a whole: its model and its store, and `exchanging` for the formats of other
+programs.
 """

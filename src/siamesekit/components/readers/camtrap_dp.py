@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +19,12 @@ from siamesekit.wording import line_of_name
 
 Crop = Literal["box", "whole"]
 BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
+TAGS = "observationTags"
 OWN = {"observations.csv": ("mediaID", "observationType"), "media.csv": ("mediaID", "deploymentID", "filePath"),
        "deployments.csv": ("deploymentID",)}  # fmt: skip
 """The tables of a package, with the columns that join them."""
+UNTAGGED = {*BOX, *(name for names in OWN.values() for name in names), "individualID", "observationID"}
+"""Columns that no tag fills."""
 
 DEFAULTS = USUAL | {"date": "timestamp", "encounter": "eventID", "species": "scientificName", "site": "locationName"}
 
@@ -74,8 +79,9 @@ def read_camtrap_dp(
         DataError: a column is missing, an observation's photo or deployment is in no table, or the tables have the
             faults that the reader `csv` names.
     """
-    table = _joined(*(_rows_by_name(root / name, needed) for name, needed in OWN.items()))
     attributes = dict(zip(DEFAULTS, (split, date, encounter, side, species, site), strict=True))
+    observations, media, deployments = (_rows_by_name(root / name, needed) for name, needed in OWN.items())
+    table = _joined(_with_tags(observations, attributes), media, deployments)
     box = BOX if crop == "box" and set(BOX) <= set(table.header) else ()
     columns = Columns("filePath", "individualID", group, box, "", attributes, DEFAULTS)
     folder = folder_of_photos(root / "media.csv", photos)
@@ -87,11 +93,32 @@ Rows = tuple[Table, list[tuple[int, dict[str, str]]]]
 
 
 def _rows_by_name(file: Path, needed: tuple[str, ...]) -> Rows:
-    table = csv_table(file)
+    table = csv_table(file, shared=True)
     lacking = [name for name in needed if name not in table.header]
     if lacking:
         raise DataError(f"{file}: no column {', '.join(map(repr, lacking))}; it is no table of Camtrap DP 1.0")
     return table, [(number, dict(zip(table.header, cells, strict=False))) for number, cells in table.rows]
+
+
+def _with_tags(observations: Rows, attributes: Mapping[str, str]) -> Rows:
+    """The observations with the tags in columns, those of their own included where these are empty.
+
+    A tag whose key is an attribute that another column gives, or a column that says what an observation is, is none.
+    """
+    table, rows = observations
+    taken = {"", *UNTAGGED, *(name for name, column in attributes.items() if column != name)}
+    tagged = []
+    for number, cells in rows:
+        tags = {key: text for key, text in _tags(cells.get(TAGS, "")).items() if key not in taken}
+        tagged.append((number, {**tags, **{name: text for name, text in cells.items() if text or name not in tags}}))
+    keys = dict.fromkeys(key for _, cells in tagged for key in cells)
+    return replace(table, header=tuple(dict.fromkeys([*table.header, *keys]))), tagged
+
+
+def _tags(text: str) -> dict[str, str]:
+    """The tags of the form `key:value`."""
+    tags = (tag.partition(":") for tag in text.split("|"))
+    return {key.strip(): value.strip() for key, colon, value in tags if colon}
 
 
 def _joined(observations: Rows, media: Rows, deployments: Rows) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from siamesekit.components.readers.coco_keys import INDIVIDUAL_KEYS, STRUCTURE
 from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.json_tables import Entry, Id, by_id, entries, id_of, json_of, plain
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
@@ -19,11 +20,6 @@ from siamesekit.wording import near
 
 Crop = Literal["box", "whole"]
 WHAT = "annotations in COCO's format"
-INDIVIDUAL_KEYS = ("individual_id", "individual_ids", "individual", "identity", "name")
-"""Keys of an annotation, or of its table `attributes`, that name the individual."""
-STRUCTURE = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "width", "height", "license"}
-"""Keys that are no facts about a photo."""
-
 DEFAULTS = USUAL | {"date": "date_captured", "side": "viewpoint", "species": "category", "site": "location"}
 
 

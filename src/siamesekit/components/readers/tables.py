@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from siamesekit.data.spreadsheet_cells import text_of_shared_cell
 from siamesekit.data.table_text import as_utf8, lines_of_cells
 from siamesekit.errors import DataError, MissingDataError
 from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
@@ -113,7 +114,7 @@ def counted(problems: Sequence[str]) -> str:
     return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
 
 
-def csv_table(file: Path, delimiter: str = "auto") -> Table:
+def csv_table(file: Path, delimiter: str = "auto", shared: bool = False) -> Table:
     """The table of a CSV file in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252.
 
     A first line `sep=;`, as Excel writes it, names the delimiter.
@@ -121,6 +122,8 @@ def csv_table(file: Path, delimiter: str = "auto") -> Table:
     Args:
         file: path of the file.
         delimiter: separator of cells; `auto`: the one that divides the header into most columns.
+        shared: whether programs exchange such tables: apostrophes that keep spreadsheets from computing a cell are
+            removed.
 
     Raises:
         MissingDataError: the file does not exist.
@@ -129,6 +132,8 @@ def csv_table(file: Path, delimiter: str = "auto") -> Table:
     """
     content, notes = as_utf8(content_of_table(file), file)
     rows = _rows(content, delimiter, file)
+    if shared:
+        rows = (Row(number, [text_of_shared_cell(cell) for cell in cells]) for number, cells in rows)
     header = next(rows, None)
     if header is None:
         raise DataError(f"{file} is empty; a table with a header is needed")

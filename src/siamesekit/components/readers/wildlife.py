@@ -74,4 +74,4 @@ def read_wildlife(
         USUAL | {"side": "orientation", "box": "bbox"},
     )
     rules = Rules(unknown, leave_out, margin=margin, follow_links=follow_links)
-    return records_of(csv_table(file), columns, folder_of_photos(file, root), rules)
+    return records_of(csv_table(file, shared=True), columns, folder_of_photos(file, root), rules)

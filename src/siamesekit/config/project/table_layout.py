@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ WHALES = {
     "noaa-right-whale": ({"Image", "whaleID"}, "imgs"),
 }
 """Readers of downloads of Kaggle: columns of the table `train.csv`, and the folder of the photos."""
+WILDBOOK = re.compile(r"encounter\.mediaasset\.?0", re.IGNORECASE)
+"""The first column of photos in a sheet for an import into Wildbook."""
 CAMTRAP = ("media.csv", "observations.csv", "deployments.csv")
 
 
@@ -110,6 +113,8 @@ def table_layout(file: Path, root: Path | None = None) -> Understood:
     reader, head = READER_OF[file.suffix.lower()], table_head(file)
     if head is None or not head.rows:
         return Understood(reader, "file", file)  # the reader's error says more
+    if found := _wildbook(head, root):
+        return found
     share, where, columns = _place(head, root)
     if columns is None or lacks_header(head, PhotoListing(where.absolute())):
         raise _no_columns(head, where)
@@ -138,6 +143,21 @@ def table_layout(file: Path, root: Path | None = None) -> Understood:
         taken = " and ".join(f"column {own[each]!r} is the {each}" for each in columns.guessed)
         notes.append(f"guessed from the cells: {taken}; if this is wrong, change it in the config")
     return Understood(reader, "file", file, options, tuple(tree), tuple(others), tuple(notes), share)
+
+
+def _wildbook(head: TableHead, root: Path | None) -> Understood | None:
+    """How a sheet for an import into Wildbook is read; None if it is none."""
+    asset = next((name for name in head.header if WILDBOOK.fullmatch(name)), None)
+    if asset is None:
+        return None
+    shares = [
+        (share_found(head, asset, PhotoListing(each.absolute())), -number, each)
+        for number, each in enumerate([root] if root else _folders_around(head.file.parent))
+    ]
+    share, _, where = max(shares)
+    tree = (f"{head.file.name}: a sheet for an import into Wildbook", f"  {asset!r}, …: the photos, in {where}")
+    options = {} if where == head.file.parent or root is not None else {"root": where}
+    return Understood("wildbook", "file", head.file, options, tree, found=share)
 
 
 def _place(head: TableHead, root: Path | None) -> tuple[float, Path, TableColumns | None]:
