@@ -48,7 +48,7 @@ GROUPS = {
         "What components take and give.",
         ("Record", "Distance", "Loss", "mean_of", "Miner", "Sampler", "Batch", "Augmentation", "Streams", "Schedule",
          "Triplets", "Pairs", "Tuples", "as_pairs", "as_triplets", "positives_of", "count_triplets",
-         "load_plugin_file"),
+         "load_plugin_file", "Tracker", "TrackedRun", "Tracked", "Epoch"),
     ),
     "Judge a run": ("What its figures say of its training.", ("diagnose",)),
 }  # fmt: skip

@@ -115,6 +115,15 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.stores.qdrant import Qdrant as Qdrant
     from siamesekit.components.stores.store import Found as Found
     from siamesekit.components.stores.store import Store as Store
+    from siamesekit.components.trackers.mlflow import MLflow as MLflow
+    from siamesekit.components.trackers.several import SeveralTrackers as SeveralTrackers
+    from siamesekit.components.trackers.tensorboard import TensorBoard as TensorBoard
+    from siamesekit.components.trackers.tracker import Epoch as Epoch
+    from siamesekit.components.trackers.tracker import Tracked as Tracked
+    from siamesekit.components.trackers.tracker import TrackedRun as TrackedRun
+    from siamesekit.components.trackers.tracker import Tracker as Tracker
+    from siamesekit.components.trackers.trackio import Trackio as Trackio
+    from siamesekit.components.trackers.wandb import WeightsAndBiases as WeightsAndBiases
     from siamesekit.components.tuples import Pairs as Pairs
     from siamesekit.components.tuples import Triplets as Triplets
     from siamesekit.components.tuples import Tuples as Tuples
@@ -172,6 +181,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.registry import SAMPLERS as SAMPLERS
     from siamesekit.registry import SCHEDULES as SCHEDULES
     from siamesekit.registry import STORES as STORES
+    from siamesekit.registry import TRACKERS as TRACKERS
     from siamesekit.registry import Registry as Registry
     from siamesekit.registry.plugin_files import load_plugin_file as load_plugin_file
 
@@ -213,6 +223,7 @@ _PUBLIC = {
     "ENCODERS": "registry",
     "EasyPositiveMiner": "components.miners.easy_positive",
     "Encoder": "model",
+    "Epoch": "components.trackers.tracker",
     "Euclidean": "components.distances.euclidean",
     "ExponentialSchedule": "components.schedules.exponential",
     "Flip": "components.augmentations.flip",
@@ -231,6 +242,7 @@ _PUBLIC = {
     "LinearMap": "components.projections.projection",
     "Loss": "components.losses.loss",
     "LossValue": "components.losses.loss",
+    "MLflow": "components.trackers.mlflow",
     "MATCHERS": "registry",
     "MINERS": "registry",
     "MemoryMapped": "components.stores.memory_mapped",
@@ -271,11 +283,13 @@ _PUBLIC = {
     "SAMPLERS": "registry",
     "SCHEDULES": "registry",
     "STORES": "registry",
+    "TRACKERS": "registry",
     "Sampler": "components.samplers.batch",
     "Schedule": "components.schedules.schedule",
     "SemiHardMiner": "components.miners.semi_hard",
     "ShuffledSampler": "components.samplers.shuffled",
     "SecondLook": "gallery.second_look",
+    "SeveralTrackers": "components.trackers.several",
     "Sift": "components.matchers.sift",
     "SiameseNetwork": "model",
     "SiamesekitError": "errors",
@@ -286,6 +300,11 @@ _PUBLIC = {
     "StoreChoice": "gallery.store_choice",
     "Streams": "randomness",
     "SumOfLosses": "components.losses.sum",
+    "TensorBoard": "components.trackers.tensorboard",
+    "Tracked": "components.trackers.tracker",
+    "TrackedRun": "components.trackers.tracker",
+    "Tracker": "components.trackers.tracker",
+    "Trackio": "components.trackers.trackio",
     "TripletLoss": "components.losses.triplet",
     "Triplets": "components.tuples",
     "Tuples": "components.tuples",
@@ -293,6 +312,7 @@ _PUBLIC = {
     "WarmupCosineSchedule": "components.schedules.warmup_cosine",
     "WarmupLinearSchedule": "components.schedules.warmup_linear",
     "WeightsError": "errors",
+    "WeightsAndBiases": "components.trackers.wandb",
     "Whitening": "components.projections.whitening",
     "WithinClassCovarianceNormalization": "components.projections.wccn",
     "adam": "components.optimizers.adam",

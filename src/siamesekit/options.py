@@ -53,6 +53,8 @@ Losses = Annotated[list[Any], Nested("loss")]
 """Losses, each with its own table."""
 WeightedLosses = Annotated[list[Any], Nested("loss", weighted=True)]
 """Losses, each with its own table and a key `weight`."""
+Trackers = Annotated[list[Any], Nested("tracker")]
+"""Trackers, each with its own table."""
 Augmentations = Annotated[list[Any], Nested("augmentation")]
 """Augmentations, each with its own table."""
 
@@ -92,6 +94,7 @@ __all__ = [
     "Path",
     "Positive",
     "Several",
+    "Trackers",
     "Weighted",
     "WeightedLosses",
 ]

@@ -32,6 +32,7 @@ from oracles import every_triplet, positive_pairs, triplets_of
 from patterns import turned, view
 from siamesekit.components.samplers.batch import Batch, Sampler
 from siamesekit.components.samplers.shuffled import ShuffledSampler
+from siamesekit.components.trackers.accepted import METHODS
 from siamesekit.components.tuples import Pairs, Triplets, Tuples
 from siamesekit.config import TABLES, Config, dump_toml, load_config
 from siamesekit.data.images import read_pixels
@@ -51,6 +52,7 @@ NO_METRICS = {"dot"}
 INNER: dict[str, dict[str, object]] = {"cross-batch-memory": {"loss": {"name": "contrastive"}}}
 """Options without which a component cannot be."""
 NEEDED: dict[str, dict[str, object]] = {
+    "several": {"trackers": [{"name": "tensorboard"}]},
     "torch/cosine-annealing-warm-restarts": {"T_0": 3},
     "torch/cyclic": {"base_lr": 0.001, "max_lr": 0.01},
     "torch/exponential": {"gamma": 0.9},
@@ -541,8 +543,17 @@ def run_store(component: Component) -> None:
         store.drop()
 
 
+def run_tracker(component: Component) -> None:
+    """It is built without its package, which `test_trackers.py` runs; `several` has those that it is told."""
+    tracker = build(component)
+    trackers = getattr(tracker, "trackers", [tracker])
+    assert trackers
+    assert all(callable(getattr(each, method)) for each in trackers for method in METHODS)
+
+
 RUNNERS: dict[str, Callable[[Component], None]] = {
     "store": run_store,
+    "tracker": run_tracker,
     "matcher": run_matcher,
     "distance": run_distance,
     "loss": run_loss,
@@ -590,6 +601,7 @@ def written(component: Component, options: dict[str, Any], folder: Path) -> Conf
     document |= {
         "reader": {"data": table},
         "matcher": {"report": table},
+        "tracker": {"track": table},
         "reducer": {"loss": {"name": "pml/triplet-margin", "reducer": table}},
         "regularizer": {"loss": {"name": "pml/triplet-margin", "embedding_regularizer": table}},
     }.get(component.kind, {component.kind: table})
@@ -616,6 +628,7 @@ def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
     place = {
         "reader": ["data"],
         "matcher": ["report"],
+        "tracker": ["track"],
         "reducer": ["loss", "reducer"],
         "regularizer": ["loss", "embedding_regularizer"],
     }
@@ -669,7 +682,7 @@ RUNTIME: dict[str, Any] = {
 }  # fmt: skip
 """A value for each runtime value but `params`."""
 NESTED = {"distance": "manhattan", "loss": "contrastive", "miner": "batch-hard", "reducer": "pml/mean",
-          "regularizer": "pml/lp", "augmentation": "crop"}  # fmt: skip
+          "regularizer": "pml/lp", "augmentation": "crop", "tracker": "mlflow"}  # fmt: skip
 """For an option that is a component, one that is not its default."""
 OWN = [component for component in SHIPPED if "/" not in component.name]
 STORES_FOLDER = tempfile.TemporaryDirectory()

@@ -42,6 +42,8 @@ ALLOWED = {
     # files/locks.py
     "files.locks.held: os.open": "makes a lock; a file with content is none and stays",
     "files.locks.release: unlink": "an empty plain file: the lock",
+    # experiment/tracker_process.py
+    "experiment.tracker_process.main: os.open": "the null device, in place of what a tracker reads and prints",
     # files/run_files.py, experiment/: a run's own files, by their exact forms
     "files.run_files.move: rename": "files that `own_files` gives, to places where nothing is",
     "files.run_files.remove_files: unlink": "files that `own_files` gives",

@@ -47,6 +47,8 @@ OUTPUT = {
     "components/stores/embedding_matrix.py:overwrite": "a file",
     "components/stores/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",
+    "experiment/tracker_process.py:_answer_to": "JSON for the process of a tracker",
+    "experiment/tracker_process.py:main": "JSON from that process",
 }
 """Where text leaves for a terminal, or for a file by a method of the same name, and why nothing hostile is in it."""
 

@@ -26,6 +26,7 @@ from siamesekit.registry import (
     READERS,
     SAMPLERS,
     SCHEDULES,
+    TRACKERS,
     Registry,
 )
 from siamesekit.registry.plugin_files import PluginFile
@@ -366,6 +367,18 @@ class ReportTable(ComponentTable):
     matcher: str
 
 
+class TrackTable(ComponentTable):
+    """`[track]`: where the figures of the run are shown while it trains. `[[track.trackers]]` names several places.
+
+    Without this table, metrics.jsonl and the report have the figures. Trackers do not change them; a run goes on if its
+    tracker fails.
+    """
+
+    registry = TRACKERS
+    named_by = {"trackers": "several"}
+    name: str
+
+
 class SaveTable(Table):
     """`[save]`: additional files of a run, and the interval of checkpoints."""
 
@@ -391,10 +404,11 @@ TABLES: dict[str, type[Table]] = {
     "train": TrainTable,
     "evaluation": EvaluationTable,
     "report": ReportTable,
+    "track": TrackTable,
     "save": SaveTable,
 }
 REQUIRED_TABLES = ("data", "encoder")
-OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule", "report")
+OPTIONAL_TABLES = ("augmentation", "projection", "miner", "schedule", "report", "track")
 """Tables without which the stage is left out. If another table is absent, its defaults apply."""
 NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
@@ -430,6 +444,7 @@ class Config:
     train: TrainTable
     evaluation: EvaluationTable
     report: ReportTable | None
+    track: TrackTable | None
     save: SaveTable
 
     def __repr__(self) -> str:

@@ -22,6 +22,7 @@ from siamesekit.components.tuples import Tuples, positives_of
 from siamesekit.config import Config
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import ComponentError, MissingWeightsError, PluginError, SiamesekitError, UserError
+from siamesekit.experiment.tracking import refuse_missing_trackers
 from siamesekit.hardware.memory import memory_for
 from siamesekit.hardware.no_values import without_values
 from siamesekit.model import Architecture, build
@@ -45,9 +46,11 @@ def refuse_what_does_not_fit(config: Config) -> None:
     """Refuse components that cannot be built or combined with the loss, before any data is read.
 
     Raises:
+        UserError: the package of a tracker is missing.
         ComponentError: a component refuses its options, the distance has weights, the loss takes no tuples but there is
             a miner, or the loss measures by the cosine but the run's distance ranks differently.
     """
+    refuse_missing_trackers(config)
     _try_augmentation(config)
     _try_optimization(config)
     _try_encoder(config)

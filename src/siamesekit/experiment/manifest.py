@@ -54,6 +54,7 @@ def manifest(setup: Setup, cached: bool) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
         },
+        "trackers": [],
         "kept_epoch": None,
         "seconds": {},
     }

@@ -21,6 +21,7 @@ from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.tracking import trackers_of
 from siamesekit.experiment.training_photos import TrainingPhotos, training_photos
 from siamesekit.hardware.memory import memory_for
 from siamesekit.wording import duration, first_of, size
@@ -64,6 +65,7 @@ class Plan:
         leaks: what the test photos have in common with the other photos, one sentence for each count.
         mirrored: number of training photos that also train mirrored, as individuals of their own.
         told_apart: the columns by which individuals are divided in training, and their number then; else empty.
+        tracked: names of the trackers.
     """
 
     __module__ = "siamesekit"
@@ -87,6 +89,7 @@ class Plan:
     leaks: tuple[str, ...] = ()
     mirrored: int = 0
     told_apart: str = ""
+    tracked: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan as pairs of label and text."""
@@ -105,6 +108,7 @@ class Plan:
             ("weights", self.weights),
             ("frozen part", f"{self.frozen_part} ({size(self.cache_bytes)})"),
             ("device", self.device),
+            *([("tracked by", ", ".join(self.tracked))] if self.tracked else []),
             ("memory, about", size(self.memory_bytes)),
             ("time, about", duration(self.seconds)),
         ]
@@ -181,6 +185,7 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         leaks=() if data.leaks is None else tuple(data.leaks.sentences()),
         mirrored=mirrored,
         told_apart=_told_apart(config, training),
+        tracked=tuple(table["name"] for table in trackers_of(config)),
     )
 
 

@@ -72,7 +72,7 @@ def _that_trains(entry: Any) -> Any:
 def same_config(config: Config, folder: RunFolder) -> None:
     """Refuse to continue a run with another config.
 
-    The number of epochs, memory limits, the report and what is accepted of the audit may change.
+    The number of epochs, memory limits, the report, the trackers and what is accepted of the audit may change.
 
     Raises:
         OutputError: the config has changed.
@@ -94,7 +94,8 @@ def same_config(config: Config, folder: RunFolder) -> None:
         began.get(table, {}).pop(key, None)
         wanted[table].pop(key)
     for tables in (began, wanted):
-        tables.pop("report", None)
+        for table in ("report", "track"):
+            tables.pop(table, None)
     changed = sorted(_differences(began, wanted, ""))
     if changed:
         raise OutputError(

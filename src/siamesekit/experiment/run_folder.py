@@ -26,6 +26,7 @@ from siamesekit.files.run_files import (
     EVALUATION,
     FIXED,
     FOLDERS,
+    FORMS,
     MANIFEST,
     METRICS_FILE,
     MODEL,
@@ -145,7 +146,7 @@ class RunFolder:
         manifest = manifest_of(self.path)
         listed = manifest.get("files") if is_marked(manifest) else None
         if manifest is not None and isinstance(listed, list):
-            known = {*FIXED, *CHECKPOINT_FORMS, *own_files(self.path, manifest)}
+            known = {*FIXED, *FORMS, *own_files(self.path, manifest)}
             self._files = {name for name in listed if isinstance(name, str) and name in known}
 
     def put_back(self, resume: bool) -> None:

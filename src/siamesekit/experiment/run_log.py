@@ -21,6 +21,7 @@ from siamesekit.engine.training import Trainer
 from siamesekit.errors import ArtifactError, OutputError
 from siamesekit.experiment.checkpoint_form import NEEDED, problem_of
 from siamesekit.experiment.run_folder import RunFolder
+from siamesekit.experiment.tracking import Tracking
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.run_files import BEST, BEST_FORM, DIGITS
 from siamesekit.files.untrusted import fingerprint
@@ -70,6 +71,7 @@ class RunLog:
         midway: saved progress within the epoch after the complete ones.
         spent: seconds by stage: of this session before training, and of earlier sessions up to their last checkpoint.
         saved: time of the last checkpoint, by `time.monotonic`.
+        tracking: trackers of the run, which are told each complete epoch; None for none.
     """
 
     folder: RunFolder
@@ -81,6 +83,7 @@ class RunLog:
     midway: Midway | None = None
     spent: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)
+    tracking: Tracking | None = None
     _begun: float = field(default_factory=time.perf_counter)
     _named: str = ""
 
@@ -135,10 +138,12 @@ class RunLog:
         return time.monotonic() - self.saved
 
     def add(self, line: dict[str, Any]) -> None:
-        """Add the line of a complete epoch, and write a checkpoint."""
+        """Add the line of a complete epoch, write a checkpoint, and tell the trackers."""
         self.lines.append(line)
         self.folder.write_metrics(self.lines)
         self.save(None)
+        if self.tracking is not None:
+            self.tracking.log_epoch(line)
 
     def save(self, midway: Midway | None) -> None:
         """Write a checkpoint, after an epoch or within one."""

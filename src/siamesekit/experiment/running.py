@@ -58,6 +58,7 @@ from siamesekit.experiment.run_result import RunResult
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.split_file import split_of
 from siamesekit.experiment.stopping import Stop
+from siamesekit.experiment.tracking import Tracking
 from siamesekit.experiment.training_photos import training_photos
 from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.run_files import EVALUATION, MODEL_FILES, PLUGINS, REPORT, SPLIT
@@ -150,6 +151,7 @@ def run(
         RunError: training or a plugin failed; the last checkpoint remains.
         Stopped: the run was asked to stop; all that was done is saved.
     """
+    progress = progress or progress_here()
     folder = RunFolder(Path("runs") / config.name if out is None else Path(out))
     refuse_place(folder.path, config, resume)
     folder.check(resume, overwrite, _more_files(config))
@@ -160,9 +162,9 @@ def run(
         only_deterministic(deterministic),
         chosen.exact(),
         plugins_named(RunError),
+        Tracking(config, progress) as tracking,
     ):
-        asked = _Asked(resume, overwrite, skip_bad, stop)
-        return _run(config, folder, asked, chosen, progress or progress_here())
+        return _run(config, folder, _Asked(resume, overwrite, skip_bad, stop), chosen, progress, tracking)
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,9 @@ class _Asked:
     stop: Stop | None
 
 
-def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, progress: Progress) -> RunResult:
+def _run(
+    config: Config, folder: RunFolder, asked: _Asked, compute: Compute, progress: Progress, tracking: Tracking
+) -> RunResult:
     """Run with the folder locked."""
     resume, overwrite = asked.resume, asked.overwrite
     clock = [time.perf_counter()]
@@ -221,6 +225,8 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     # 3. claim the folder; nothing has been written before
     begun = manifest(setup, stored.cached)
     if resume:
+        begun["trackers"] = (folder.read_manifest() or {}).get("trackers", [])
+    if resume:
         same_surroundings(config, folder, begun, progress)
     spent = {"preparation": clock[1] - clock[0], "frozen_part": clock[2] - clock[1]}
     log = open_log(config, trainer, folder, resume, progress, spent)
@@ -230,9 +236,13 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     if folder.replaced is not None:
         progress.say(f"The previous run is kept in {folder.replaced} until this one is complete")
     plugins = {f"{PLUGINS}/{plugin.path.name}": plugin.content for plugin in config.plugins}
-    folder.write_manifest(begun, [*FROM_THE_START, *plugins])
+    folder.write_manifest(begun, [*FROM_THE_START, *plugins, *tracking.files])
     folder.write_config(config.to_toml(relative_to=folder.path, plugins=list(plugins)), plugins)
     write_json(folder.path / SPLIT, split_of(config, dataset))
+    if config.track is not None:
+        begun["trackers"] = tracking.begin(folder.path, log.lines, begun["trackers"])
+        folder.write_manifest(begun)
+        log.tracking = tracking
 
     # 4. training
     train_epochs(setup, trainer, test, log, progress, asked.stop)
@@ -277,6 +287,7 @@ def _run(config: Config, folder: RunFolder, asked: _Asked, compute: Compute, pro
     folder.write_evaluation(evaluation)
     content = partial(report_content, setup, recipe, judged, trained, log, evaluation, findings)
     _write_report(folder, content, progress)
+    tracking.log_result(evaluation, folder.path / REPORT)
     finished = completed(begun, log.kept_epoch, spent | {"evaluation": time.perf_counter() - clock[-1]})
     finished = folder.write_manifest(finished)
     try:

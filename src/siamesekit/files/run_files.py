@@ -26,8 +26,8 @@ CONFIG, MANIFEST, METRICS_FILE, EVALUATION, REPORT, SPLIT = (
     "report.html",
     "split.json",
 )
-MODEL, CHECKPOINTS, PLUGINS = "model", "checkpoints", "plugins"
-FOLDERS = (MODEL, CHECKPOINTS, PLUGINS)
+MODEL, CHECKPOINTS, PLUGINS, TENSORBOARD = "model", "checkpoints", "plugins", "tensorboard"
+FOLDERS = (MODEL, CHECKPOINTS, PLUGINS, TENSORBOARD)
 NAMES = frozenset({CONFIG, MANIFEST, METRICS_FILE, EVALUATION, REPORT, SPLIT, *FOLDERS})
 """Reserved names in a run's folder; files named by the user must have other names."""
 MODEL_FILES = (f"{MODEL}/model.safetensors", f"{MODEL}/model.json")
@@ -41,6 +41,10 @@ CHECKPOINT_FORMS = {
     f"{CHECKPOINTS}/best-DIGEST.safetensors": BEST_FORM,
 }
 """Entries of a manifest for checkpoints and best weights, with the file names they stand for."""
+EVENTS = f"{TENSORBOARD}/EVENTS"
+"""Entry of a manifest for the event files of tracker `tensorboard`."""
+FORMS = CHECKPOINT_FORMS | {EVENTS: re.compile(r"events\.out\.tfevents\.[\w.-]+")}
+"""All entries of a manifest that stand for several files, with the names of these files."""
 _PLUGIN = re.compile(re.escape(PLUGINS) + r"/([^/\\]+\.py)")
 _PICKLE = (b"\x80", b"siamesekit", b"SiameseNetwork")
 """Beginning of a pickle of this library, and two names among its first bytes."""
@@ -58,8 +62,8 @@ def own_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     for name in listed if isinstance(listed, list) else []:
         if not isinstance(name, str):
             continue
-        if name in CHECKPOINT_FORMS:
-            found.update(_of_form(folder, CHECKPOINT_FORMS[name]))
+        if name in FORMS:
+            found.update(_of_form(folder, name))
         elif _is_plain_there(folder, name) and (
             name in FIXED
             or _is_plugin(folder, name, plugins if isinstance(plugins, dict) else {})
@@ -72,7 +76,7 @@ def own_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 def strangers(folder: Path, names: Iterable[str], own: Iterable[str]) -> list[str]:
     """Files that a run is about to write but whose names are taken by files of the user, sorted."""
     own = set(own)
-    taken = {name for name in names if name not in own and name not in CHECKPOINT_FORMS and is_there(folder / name)}
+    taken = {name for name in names if name not in own and name not in FORMS and is_there(folder / name)}
     taken |= {name for name in FOLDERS if is_there(folder / name) and not is_own_folder(folder / name)}
     return sorted(taken)
 
@@ -112,11 +116,13 @@ def remove_empty_folders(folder: Path) -> None:
                 (folder / name).rmdir()
 
 
-def _of_form(folder: Path, form: re.Pattern[str]) -> list[str]:
-    place = folder / CHECKPOINTS
-    if not is_own_folder(place):
+def _of_form(folder: Path, name: str) -> list[str]:
+    """The plain files that an entry of `FORMS` stands for."""
+    above, form = name.partition("/")[0], FORMS[name]
+    if not is_own_folder(folder / above):
         return []
-    return [f"{CHECKPOINTS}/{file.name}" for file in place.iterdir() if form.fullmatch(file.name) and is_plain(file)]
+    files = (folder / above).iterdir()
+    return [f"{above}/{file.name}" for file in files if form.fullmatch(file.name) and is_plain(file)]
 
 
 def _is_plain_there(folder: Path, name: str) -> bool:

@@ -1,6 +1,6 @@
-"""Components by name: fourteen registries, and how a callable's signature becomes the schema of its options.
+"""Components by name: fifteen registries, and how a callable's signature becomes the schema of its options.
 
-`registry` has the class `Registry` and the fourteen registries. `component` describes a registered callable,
+`registry` has the class `Registry` and the fifteen registries. `component` describes a registered callable,
 `signatures` reads its parameters from source without importing it, `problems` words validation errors, and `nested`
 builds components within components. `construction` checks calls in Python. `plugin_files` and `installed_plugins` load
 plugins; `component_faults` and `culprits` name the plugin component that failed. `adapted/` reads the classes of other
@@ -24,6 +24,7 @@ from siamesekit.registry.registry import (
     SAMPLERS,
     SCHEDULES,
     STORES,
+    TRACKERS,
     Registry,
     registry_of,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULES",
     "STORES",
+    "TRACKERS",
     "Component",
     "Member",
     "Registry",

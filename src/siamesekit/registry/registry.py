@@ -40,7 +40,8 @@ from siamesekit.wording import did_you_mean, near
 
 __all__ = [
     "AUGMENTATIONS", "DISTANCES", "ENCODERS", "LOSSES", "MINERS", "OPTIMIZERS", "PROJECTIONS", "READERS", "REDUCERS",
-    "REGISTRIES", "REGULARIZERS", "SAMPLERS", "SCHEDULES", "Component", "Member", "Registry", "registry_of",
+    "REGISTRIES", "REGULARIZERS", "SAMPLERS", "SCHEDULES", "STORES", "TRACKERS", "Component", "Member", "Registry",
+    "registry_of",
 ]  # fmt: skip
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
@@ -550,6 +551,15 @@ SCHEDULES = Registry(
     accept="siamesekit.components.schedules.accepted:accepted",
     adapters=ADAPTED,
 )
+TRACKERS = Registry(
+    "tracker",
+    "trackers",
+    "where a run's figures are shown while it trains",
+    "siamesekit.components.trackers",
+    "TRACKERS",
+    frozenset(),
+    accept="siamesekit.components.trackers.accepted:accepted",
+)
 OPTIMIZERS = Registry(
     "optimizer",
     "optimizers",
@@ -563,7 +573,7 @@ OPTIMIZERS = Registry(
 
 REGISTRIES: tuple[Registry, ...] = (
     READERS, AUGMENTATIONS, SAMPLERS, ENCODERS, PROJECTIONS, DISTANCES, MINERS, LOSSES, REDUCERS, REGULARIZERS,
-    OPTIMIZERS, SCHEDULES, MATCHERS, STORES,
+    OPTIMIZERS, SCHEDULES, TRACKERS, MATCHERS, STORES,
 )  # fmt: skip
 """All registries, in the order in which a run uses them; a catalogue uses matchers and stores."""
 

@@ -25,7 +25,7 @@ from siamesekit.errors import UserError
 NAMES = [
     "data", "data.stand_in", "check", "check.accept", "split", "augmentation", "encoder", "encoder.head",
     "encoder.stand_in", "projection", "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule",
-    "train", "evaluation", "report", "save",
+    "train", "evaluation", "report", "track", "save",
 ]  # fmt: skip
 WHOLE = """
 [data]
@@ -169,7 +169,7 @@ def test_json_of_one_and_of_all() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["show", "table", "trian"], "unknown table 'trian' (did you mean 'train'?); choices: data, data.stand_in, "),
+        (["show", "table", "trian"], "unknown table 'trian' (did you mean 'train' or 'track'?); choices: data, "),
         (["show", "table", "head"], "unknown table 'head' (did you mean 'encoder.head'?); choices: data, "),
         (["show", "table", "stand_in"], "(did you mean 'data.stand_in' or 'encoder.stand_in'?)"),
         (["show", "table", "zzz"], "error: unknown table 'zzz'; choices: data, "),
