@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.artifact.comparison import Comparison as Comparison
     from siamesekit.artifact.ensemble import Ensemble as Ensemble
     from siamesekit.artifact.ensemble import ensemble as ensemble
+    from siamesekit.artifact.hub_model import from_pretrained as from_pretrained
+    from siamesekit.artifact.hub_push import Pushed as Pushed
+    from siamesekit.artifact.hub_push import push_to_hub as push_to_hub
     from siamesekit.artifact.loading import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.saving import Preprocessing as Preprocessing
@@ -268,6 +271,7 @@ _PUBLIC = {
     "Preprocessing": "artifact.saving",
     "Progress": "progress",
     "ProxyAnchorLoss": "components.losses.proxy_anchor",
+    "Pushed": "artifact.hub_push",
     "Qdrant": "components.stores.qdrant",
     "QueryExpansion": "evaluation.query_expansion",
     "READERS": "registry",
@@ -324,6 +328,7 @@ _PUBLIC = {
     "diagnose": "engine.doctor",
     "efficientnet_lite0": "components.encoders.efficientnet_lite0",
     "expand_queries": "evaluation.query_expansion",
+    "from_pretrained": "artifact.hub_model",
     "k_reciprocal": "evaluation.re_ranking",
     "keras_adam": "components.optimizers.keras_adam",
     "load": "artifact.loading",
@@ -334,6 +339,7 @@ _PUBLIC = {
     "pairwise": "components.distances.distance",
     "positives_of": "components.tuples",
     "pretrained": "artifact.pretrained_model",
+    "push_to_hub": "artifact.hub_push",
     "read_camtrap_dp": "components.readers.camtrap_dp",
     "read_coco": "components.readers.coco",
     "read_happywhale": "components.readers.happywhale",

@@ -39,6 +39,9 @@ ALLOWED = {
     "files.atomic.sweep: remove(place)": "as above, of processes that hold no lock",
     "files.atomic._probe: open('ab')": "the new file, to ask the disk for its error",
     "files.atomic.write_json: write_atomic": "for those below",
+    # artifact/hub_push.py: a model's files, for a look before they are published
+    "artifact.hub_push._write: write_atomic": "into a folder that was empty or is new",
+    "artifact.hub_push._copy: open('wb')": "the new file of `write_atomic`",
     # files/locks.py
     "files.locks.held: os.open": "makes a lock; a file with content is none and stays",
     "files.locks.release: unlink": "an empty plain file: the lock",
@@ -122,7 +125,7 @@ ALLOWED = {
     "gallery.bound_model.remove_model: unlink": "those two files, of a model that the catalogue has left",
     "gallery.bound_model.remove_model: rmdir": "their folder, when empty",
     "gallery.creating.create: write_atomic": "the database, where none is",
-    "gallery.re_embedding.re_embed: unlink": "the matrix that the database no longer names",
+    "gallery.re_embedding._re_embed: unlink": "the matrix that the database no longer names",
     "gallery.catalogue_store.CatalogueStore.drop: rmdir": "the folder of a store that is dropped, when empty",
     "components.stores.qdrant.Qdrant.drop: rmdir": "the local mode's folder of collections, when empty",
     "components.stores.qdrant.Qdrant.drop: unlink": "its own two files, when it holds no collection",

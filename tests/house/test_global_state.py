@@ -27,6 +27,8 @@ from huggingface_hub import constants
 from PIL import Image, ImageFile
 
 import siamesekit
+from helpers import serving
+from local_hub import LocalHub, Repository, State
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config import Config
 from siamesekit.errors import SiamesekitError
@@ -91,6 +93,25 @@ class Places:
         self.photo = project / "photos" / "striped_2" / "1.png"
         self.model = siamesekit.load(finished.folder, "cpu")
         self.encoder = build(Architecture("timm/test_resnet", {}, {"layers": [8]}, "inference")).eval()
+
+
+def shown_before_a_push(p: Places) -> siamesekit.Pushed:
+    """The files of a model, in a new folder."""
+    folder = p.empty / f"dry-{time.monotonic_ns()}"
+    return siamesekit.push_to_hub(p.finished.folder, "fluke/tiny", "mit", dry_run=folder)
+
+
+def from_local_hub(p: Places) -> None:
+    """A model of a hub on this machine."""
+    folder = Path(shown_before_a_push(p).address)
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    state = State({"fluke/tiny": Repository(commits=[("1" * 40, files)])})
+    with serving(type("Served", (LocalHub,), {"state": state})) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}")
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder / "cache"))
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        siamesekit.from_pretrained("fluke/tiny", device="cpu").embed(p.photo)
 
 
 def each_component(_: Places) -> None:
@@ -188,6 +209,9 @@ CALLS: dict[str, Callable[[Places], object]] = {
     "pretrained": lambda p: siamesekit.pretrained(
         "timm/test_resnet", p.finished.folder / "model" / "model.safetensors", size=32, device="cpu"
     ).embed(p.photo),
+    "push_to_hub": lambda p: shown_before_a_push(p),
+    "Pushed": lambda p: repr(shown_before_a_push(p)),
+    "from_pretrained": lambda p: from_local_hub(p),
     "registries": each_component,
 }
 """A call of each public name that can be called, and of each method of a loaded model."""

@@ -44,6 +44,7 @@ OUTPUT = {
     "components/encoders/downloads.py:_download": "a file",
     "files/atomic.py:_probe": "a file",
     "gallery/bound_model.py:_copy": "a file",
+    "artifact/hub_push.py:_copy": "a file",
     "components/stores/embedding_matrix.py:overwrite": "a file",
     "components/stores/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",

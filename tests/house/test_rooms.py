@@ -121,9 +121,9 @@ def test_the_imports_are_found() -> None:
         "components.losses.pair_distances", "components.losses.triplet_blocks", "components.losses.triplet_terms",
         "components.tuples", "options", "registry",
     }  # fmt: skip
-    assert "siamesekit.artifact.loading.load" in imported("cli.app")
-    assert "siamesekit.artifact.loading.load" not in imported("cli.app", deep=False)
-    assert "artifact.loading" not in neighbours("cli.shell")
+    assert "siamesekit.artifact.named_model.load_named" in imported("cli.app")
+    assert "siamesekit.artifact.named_model.load_named" not in imported("cli.app", deep=False)
+    assert "artifact.named_model" not in neighbours("cli.shell")
     assert {
         "components.losses.triplet",
         "components.distances.cosine",

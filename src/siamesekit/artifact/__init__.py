@@ -2,8 +2,10 @@
 
 `saving` writes the two files of an artifact, `description` checks its `model.json`, `loading` reads and checks both
 files and builds the `similarity_model`, which embeds and compares photos. `pretrained_model` builds one from an
-encoder's name, without a run. `pickling` writes the network as a pickle, and `embedding_files` writes the files of the
-command `embed`.
+encoder's name, without a run. `named_model` loads any model by its `model_name`. `pickling` writes the network as a
+pickle, and `embedding_files` writes the files of the command `embed`.
+
+`hub_push` publishes a model with its `model_card` by `hub_requests`, and `hub_model` loads one from the hub.
 
 `onnx_export` writes a model as ONNX: `onnx_graph` expresses the network, and `onnx_description` is all that its use
 needs beside it. `tables`, `onnx_description`, `numpy_distances` and `comparison` import no torch, for
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from siamesekit.artifact.comparison import Comparison as Comparison
     from siamesekit.artifact.ensemble import Ensemble as Ensemble
     from siamesekit.artifact.ensemble import ensemble as ensemble
+    from siamesekit.artifact.hub_model import from_pretrained as from_pretrained
+    from siamesekit.artifact.hub_push import Pushed as Pushed
+    from siamesekit.artifact.hub_push import push_to_hub as push_to_hub
     from siamesekit.artifact.loading import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
@@ -27,9 +32,12 @@ _HOMES = {
     "Comparison": "comparison",
     "Ensemble": "ensemble",
     "SimilarityModel": "similarity_model",
+    "Pushed": "hub_push",
     "ensemble": "ensemble",
+    "from_pretrained": "hub_model",
     "load": "loading",
     "pretrained": "pretrained_model",
+    "push_to_hub": "hub_push",
 }
 __all__ = sorted(_HOMES)
 

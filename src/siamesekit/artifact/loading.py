@@ -44,12 +44,26 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
     Raises:
         ArtifactError: the model is missing or damaged, or it needs a plugin that is not loaded.
     """
-    root, folder = Path(run), model_folder(Path(run))
+    root = Path(run)
+    model = load_folder(model_folder(root), root, device, precision)
+    model.source = root
+    return model
+
+
+def load_folder(folder: Path, inside: Path, device: DeviceChoice, precision: PrecisionChoice) -> SimilarityModel:
+    """Load the model of a folder with its two files; arguments and errors are those of `load`.
+
+    Args:
+        folder: folder of the two files.
+        inside: folder that must contain them after links are resolved.
+        device: device on which the model runs.
+        precision: number format.
+    """
     shown = line_of_name(str(folder))
-    description = read_description(folder / DESCRIPTION, inside=root)
+    description = read_description(folder / DESCRIPTION, inside)
     try:
         distance: Distance = DISTANCES.build(description.distance.name, description.distance.options)
-        encoder = _network(description.encoder, description.weights_sha256, folder / WEIGHTS, root)
+        encoder = _network(description.encoder, description.weights_sha256, folder / WEIGHTS, inside)
     except ComponentError as error:
         raise ArtifactError(
             f"{shown} needs a component that is not registered: {in_one_line(str(error))}; if a plugin "
@@ -64,11 +78,9 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         calibration = Calibration(point.slope, point.intercept, point.threshold)
     plain = description.model_dump()
     plain["no_threshold"] = guessing or (description.no_threshold if calibration is None else None)
-    model = SimilarityModel(
+    return SimilarityModel(
         encoder, distance, Preprocessing(photos.size, photos.fit, photos.reading), calibration, plain, device, precision
     )
-    model.source = root
-    return model
 
 
 def model_folder(run: Path) -> Path:

@@ -62,6 +62,7 @@ class SimilarityModel:
         tta: views of which each embedding is the mean by default, in addition to the photo itself.
         description: JSON content of the artifact; `no_threshold` is the reason why there is no calibration, if known.
         source: folder from which the model was loaded, or None.
+        hub: name of the model on the hub, with its commit, if it was loaded from there: `hub:OWNER/NAME@COMMIT`.
     """
 
     __module__ = "siamesekit"
@@ -86,12 +87,14 @@ class SimilarityModel:
         self.tta = checked_views(description.get("tta", ()))
         self.description = description
         self.source: Path | None = None
+        self.hub: str | None = None
 
     def __repr__(self) -> str:
         encoder, dimensions = self.description.get("encoder", {}), self.encoder.head.embedding_dim
         distance = self.description.get("distance", {})
         limit = "no threshold" if self.threshold is None else f"threshold {self.threshold:.4f}"
-        source = "" if self.source is None else f", from {str(self.source)!r}"
+        place = self.hub if self.source is None else str(self.source)
+        source = "" if place is None else f", from {place!r}"
         return (
             f"SimilarityModel(encoder {encoder.get('name')!r}: photos {self.size} × {self.size} ({self.fit}) → "
             f"{dimensions} dimensions, distance {distance.get('name')!r}, {limit}, on {self.compute.device} in "

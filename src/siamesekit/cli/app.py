@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli import clustering, exporting
+from siamesekit.cli import clustering, exporting, pushing
 from siamesekit.cli.arguments import with_links
 from siamesekit.cli.catalogue import correcting, enrolling, exchanging, keeping, reporting, searching, seasons
 from siamesekit.cli.command_options import (
+    RUN_HELP,
     ConfigFile,
     DataOptions,
     Debug,
@@ -212,8 +213,8 @@ def check(
         ),
     ] = None,
     model: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="RUN", help="Suspect labels by the model of this run, or by its folder model/."),
+        str | None,
+        typer.Option("--run", metavar="RUN", help="Suspect labels by this model: a run's folder or hub:OWNER/NAME."),
     ] = None,
     encoder: Annotated[
         str | None,
@@ -295,17 +296,19 @@ def compare(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.cli.arguments import check_compared, matcher_options
 
-        shell.require_files(run, *others, a, b)
+        shell.load_plugins(plugin)
+        _require(shell, [run, *others], a, b)
         check_compared(run, a, b)
         options = matcher_options(matcher, matcher_option)
-        shell.load_plugins(plugin)
         from siamesekit.cli.embedding import compared, matched, points_finder, views_of
 
         finder = points_finder(matcher, options, output)
         views = views_of(tta)
         model = _model([run, *others], with_weights, device.value)
+        _tell_origin(shell, model)
         comparison = compared(model, a, b, views, shell)
-        from siamesekit.cli.printing import print_comparison, worth_of_verdict
+        from siamesekit.artifact.verdict_worth import worth_of_verdict
+        from siamesekit.cli.printing import print_comparison
 
         points = {} if finder is None else matched(a, b, finder, output)
         if as_json:
@@ -321,11 +324,10 @@ def compare(
 @app.command(cls=Command, short_help="Write the embeddings of photos to a file.")
 def embed(
     arguments: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="[RUN] INPUT",
-            help="Folder of a run, or its folder model/, unless --encoder names an encoder; then photos or folders of "
-            "photos.",
+            help=f"{RUN_HELP}; then photos or folders of photos. With --encoder, only these.",
         ),
     ],
     output: Annotated[
@@ -388,15 +390,15 @@ def embed(
         from siamesekit.cli.arguments import embedded
         from siamesekit.config.reader_choice import refuse_detections
 
-        if encoder is None and not (weights is None and size is None):
-            raise UserError("--weights and --size are options of --encoder; a run has its own weights and size")
+        shell.load_plugins(plugin)
         check_output(output)
-        run, inputs = embedded(arguments, encoder, output)
+        run, encoder, inputs = embedded(arguments, encoder, output)
+        if encoder is None and not (weights is None and size is None):
+            raise UserError("--weights and --size are options of an encoder; a run has its own weights and size")
         refuse_detections(inputs)
         photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
         table = table_of_left_out(output) if skip_bad else None
-        shell.require_files(*([] if run is None else [run]), *others)
-        shell.load_plugins(plugin)
+        _require(shell, [*([] if run is None else [run]), *others])
         from siamesekit.artifact.pretrained_model import IMAGENET, pretrained
         from siamesekit.cli.embedding import embed_into, views_of
         from siamesekit.hardware.allocator import keep_freed_memory
@@ -405,7 +407,7 @@ def embed(
         if not as_json:
             news_only()
         views = views_of(tta)
-        first: Path | SimilarityModel
+        first: str | SimilarityModel
         if run is None:
             first = pretrained(
                 str(encoder), weights or IMAGENET, size=size, device=device.value, precision=precision.value
@@ -413,6 +415,7 @@ def embed(
         else:
             first = run
         model = _model([first, *others], with_weights, device.value, precision.value)
+        _tell_origin(shell, model)
         told = embed_into(output, table, model, photos, shell, views)
         if as_json:
             shell.json(told)
@@ -420,9 +423,7 @@ def embed(
 
 @app.command(cls=Command, short_help="Measure a model on the photos of its run, or on others.")
 def evaluate(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/; or use --encoder.")
-    ] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help=f"{RUN_HELP}; or use --encoder.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -437,7 +438,7 @@ def evaluate(
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels, with --encoder.")] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Compare with another run, or with an encoder's name, on the same queries."),
+        typer.Option(metavar="RUN", help="Compare with another model on the same queries."),
     ] = None,
     reader: Annotated[
         str | None, typer.Option(metavar="NAME", help="Reader of --data, if not told by its kind.")
@@ -463,34 +464,44 @@ def evaluate(
     with Shell(debug, quiet=as_json) as shell:
         if (run is None) == (encoder is None):
             raise UserError("name a run, or an encoder with --encoder NAME: one of the two")
-        if run is not None and size is not None:
-            raise UserError("--size is only for --encoder: a run's model has its own size")
-        shell.require_files(*(path for path in (run, data) if path is not None), *others)
         shell.load_plugins(plugin)
-        from siamesekit.artifact.loading import load
+        from siamesekit.artifact.model_name import EncoderName, model_name
+
+        named = None if run is None else model_name(run)
+        if isinstance(named, EncoderName):
+            run, encoder = None, named.name
+        if run is not None and size is not None:
+            raise UserError("--size is only for an encoder: a run's model has its own size")
+        models = [name for name in (run, *others, against) if name is not None]
+        _require(shell, models, *(path for path in (data,) if path is not None))
+        from siamesekit.artifact.named_model import load_named
         from siamesekit.artifact.pretrained_model import pretrained
         from siamesekit.cli.embedding import views_of
         from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
         from siamesekit.gallery.storage import DATABASE
 
-        if run is not None and (run / DATABASE).is_file():
+        if run is not None and (Path(run) / DATABASE).is_file():
             raise UserError(f"{run} is a catalogue; to measure it: siamesekit report {run}")
         views = views_of(tta)
         if not as_json:
             news_only()
 
-        def model(path: Path | None, name: str | None) -> SimilarityModel:
-            if path is not None:
-                return load(path, device.value, precision.value)
-            return pretrained(str(name), size=size, device=device.value, precision=precision.value)
-
-        first = model(run, encoder)
-        other = None
-        if against is not None:
-            other = model(Path(against), None) if Path(against).exists() else model(None, against)
+        how: tuple[DeviceChoice, PrecisionChoice] = (device.value, precision.value)
+        if run is None:
+            first = pretrained(str(encoder), size=size, device=how[0], precision=how[1])
+        else:
+            first = load_named(run, *how)
+        if against is None:
+            other = None
+        elif encoder is not None and isinstance(model_name(against), EncoderName):
+            other = pretrained(against, size=size, device=how[0], precision=how[1])
+        else:
+            other = load_named(against, *how)
         overrides = with_links(overrides, follow_links)
         config = evaluation_config(first, data, reader, overrides)
         joined = _model([first, *others], with_weights, device.value, precision.value)
+        for each in (joined, *([] if other is None else [other])):
+            _tell_origin(shell, each)
         whole = data is not None and not any(key.startswith("split.") for key in overrides)
         found = evaluate_models(config, joined, other, whole, shell, skip_bad, views)
         if as_json:
@@ -614,7 +625,9 @@ def schema(
             write_atomic(output, schema_text())
 
 
-for task in (enrolling, searching, seasons, reporting, clustering, correcting, keeping, exchanging, exporting):
+for task in (
+    enrolling, searching, seasons, reporting, clustering, correcting, keeping, exchanging, exporting, pushing,
+):  # fmt: skip
     app.add_typer(task.commands)
 
 
@@ -629,20 +642,42 @@ def _registry(kind: str) -> Registry:
         raise ComponentError(f"unknown kind {kind!r}{near(kind, choices)}; choices: {', '.join(choices)}") from None
 
 
+def _require(shell: Shell, models: Sequence[str], *files: Path) -> None:
+    """Check, before any work, that models are named rightly, and that folders and files exist.
+
+    Raises:
+        UserError: a name is none or is ambiguous, or files are missing.
+    """
+    from siamesekit.artifact.model_name import model_name, require_model
+
+    folders = [named for named in map(model_name, models) if isinstance(named, Path)]
+    missing = [path for path in (*folders, *files) if not path.exists()]
+    if len(missing) == 1 and missing[0] in folders:
+        require_model(str(missing[0]))
+    shell.require_files(*missing)
+
+
+def _tell_origin(shell: Shell, model: SimilarityModel | Ensemble) -> None:
+    """Say of which commit on the hub a model is, or each part of an ensemble."""
+    for part in getattr(model, "models", (model,)):
+        if part.hub is not None:
+            shell.say(f"model {part.hub}")
+
+
 def _model(
-    parts: Sequence[Path | SimilarityModel],
+    parts: Sequence[str | SimilarityModel],
     weights: str | None,
     device: DeviceChoice,
     precision: PrecisionChoice = "fp32",
 ) -> SimilarityModel | Ensemble:
-    """The model of a run, or the ensemble of several with their weights, the option `--with-weights`."""
+    """The model of a name, or the ensemble of several with their weights, the option `--with-weights`."""
     from siamesekit.artifact.ensemble import ensemble
-    from siamesekit.artifact.loading import load
+    from siamesekit.artifact.named_model import load_named
     from siamesekit.cli.arguments import weights_of
 
     shares = None if weights is None else weights_of(weights, len(parts))
 
-    models = [load(part, device, precision) if isinstance(part, Path) else part for part in parts]
+    models = [load_named(part, device, precision) if isinstance(part, str) else part for part in parts]
     return models[0] if len(models) == 1 else ensemble(models, shares)
 
 

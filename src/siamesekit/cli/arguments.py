@@ -29,19 +29,23 @@ def is_run(path: Path) -> bool:
     return any((path / mark).exists() for mark in marks)
 
 
-def check_compared(run: Path, a: Path, b: Path) -> None:
-    """Check the arguments of `compare`: the run comes first, then two photos.
+def check_compared(run: str, a: Path, b: Path) -> None:
+    """Check the arguments of `compare`: the model comes first, then two photos.
 
     Raises:
         UserError: run and photos are swapped, or a photo is a folder; the message has the corrected command.
     """
-    _run_first("compare", run, [a, b])
+    from siamesekit.artifact.model_name import model_name
+
+    named = model_name(run)
+    if isinstance(named, Path):
+        _run_first("compare", named, [a, b])
     folders = [line_of_name(str(path)) for path in (a, b) if path.is_dir()]
     if folders:
         are = "is a folder" if len(folders) == 1 else "are folders"
         raise UserError(
             f"{' and '.join(folders)} {are}; compare takes two photos. For all photos in folders: "
-            f"siamesekit embed {_quoted(run, a, b)} -o embeddings.csv"
+            f"siamesekit embed {_quoted(Path(run), a, b)} -o embeddings.csv"
         )
 
 
@@ -65,17 +69,29 @@ def weights_of(option: str, models: int) -> list[float]:
     return weights
 
 
-def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tuple[Path | None, Sequence[Path]]:
-    """The run and the photos among the arguments of `embed`: `RUN PHOTO…`, or with --encoder `PHOTO…`.
+def embedded(words: Sequence[str], encoder: str | None, output: Path) -> tuple[str | None, str | None, Sequence[Path]]:
+    """The model and the photos among the arguments of `embed`: `RUN PHOTO…`, or with --encoder `PHOTO…`.
 
     Returns:
-        The folder of the run, None with --encoder; and the photos or folders of photos.
+        The run, or model of the hub, None with an encoder; the encoder, by the option or in place of the run, or None;
+        and the photos or folders of photos.
 
     Raises:
         UserError: there are both a run and an encoder, or neither, or run and photos are swapped; the message has the
             corrected command.
     """
+    from siamesekit.artifact.model_name import EncoderName, model_name
+
     rest = f" -o {_quoted(output)}"
+    named = model_name(words[0])
+    if not isinstance(named, Path):
+        photos = [Path(word) for word in words[1:]]
+        if encoder is not None:
+            raise UserError(f"{named} is a model, and --encoder names another; leave out one of them")
+        if not photos:
+            raise UserError(f"no photos are named: siamesekit embed {named} PHOTOS{rest}")
+        return (None, named.name, photos) if isinstance(named, EncoderName) else (str(named), None, photos)
+    arguments = [Path(word) for word in words]
     runs = [path for path in arguments if is_run(path)]
     if encoder is not None:
         if runs:
@@ -84,7 +100,7 @@ def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tu
                 f"{line_of_name(str(runs[0]))} is a run, which has its own encoder; leave out the run or --encoder: "
                 f"siamesekit embed {_quoted(runs[0], *others)}{rest}"
             )
-        return None, arguments
+        return None, encoder, arguments
     run, *inputs = arguments
     without_run = f"siamesekit embed --encoder NAME {_quoted(*arguments)}{rest}"
     if not inputs:
@@ -100,7 +116,7 @@ def embedded(arguments: Sequence[Path], encoder: str | None, output: Path) -> tu
             f"{line_of_name(str(run))} is not the folder of a run, and no encoder is named: siamesekit embed RUN "
             f"{_quoted(*arguments)}{rest}, or without a run: {without_run}"
         )
-    return run, inputs
+    return words[0], None, inputs
 
 
 def matcher_options(matcher: str | None, options: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,17 @@ import typer
 
 from siamesekit.cli.arguments import with_links
 from siamesekit.cli.catalogue.options import Reader
-from siamesekit.cli.command_options import DataOptions, Debug, Device, DeviceOption, FollowLinks, Json, Plugin, SkipBad
+from siamesekit.cli.command_options import (
+    RUN_HELP,
+    DataOptions,
+    Debug,
+    Device,
+    DeviceOption,
+    FollowLinks,
+    Json,
+    Plugin,
+    SkipBad,
+)
 from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.skipped import skipped
@@ -44,7 +54,7 @@ def cluster(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the tables.")],
     model: Annotated[
-        Path | None, typer.Option("--model", metavar="RUN", help="Folder of a run, if the photos are no catalogue.")
+        str | None, typer.Option("--model", metavar="RUN", help=f"If the photos are no catalogue: {RUN_HELP}.")
     ] = None,
     answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answers: an earlier pairs.csv, its column same filled in.")
@@ -75,8 +85,12 @@ def cluster(
     is not changed. Individuals that are named already only measure the clusters.
     """
     with Shell(debug, quiet=as_json) as shell:
-        shell.require_files(photos, *([model] if model else []), *([answers] if answers else []))
         shell.load_plugins(plugin)
+        if model is not None:
+            from siamesekit.artifact.model_name import require_model
+
+            require_model(model)
+        shell.require_files(photos, *([answers] if answers else []))
         from siamesekit.gallery.cluster_folder import check_cluster_folder, facts_of, write_discovery
 
         check_cluster_folder(output, answers)

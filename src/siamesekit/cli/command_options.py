@@ -28,7 +28,8 @@ class PrecisionName(StrEnum):
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="Config of the run, a TOML file.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or its folder model/.")]
+RUN_HELP = "Folder of a run, or its folder model/; or hub:OWNER/NAME; or a ready model, such as timm/resnet50"
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=f"{RUN_HELP}.")]
 Overrides = Annotated[
     list[str],
     typer.Option(
@@ -56,8 +57,8 @@ Views = Annotated[
     ),
 ]
 With = Annotated[
-    list[Path],
-    typer.Option("--with", metavar="RUN", help="Another run whose embeddings are joined to the first's. Repeatable."),
+    list[str],
+    typer.Option("--with", metavar="RUN", help="Another model whose embeddings are joined to the first's. Repeatable."),
 ]
 Weights = Annotated[
     str | None,

@@ -34,14 +34,16 @@ def export(
         from siamesekit.artifact.onnx_output import check_onnx_output
 
         check_onnx_output(output)
-        shell.require_files(run)
         shell.load_plugins(plugin)
-        from siamesekit.artifact.loading import load
+        from siamesekit.artifact.model_name import require_model
+
+        require_model(run)
+        from siamesekit.artifact.named_model import load_named
         from siamesekit.artifact.onnx_export import export_onnx
 
         if not as_json:
             news_only()
-        made = export_onnx(load(run, "cpu"), output)
+        made = export_onnx(load_named(run, "cpu"), output)
         if as_json:
             shell.json(dataclasses.asdict(made))
         else:

@@ -11,7 +11,7 @@ from typing import Self
 
 from torch import Tensor
 
-from siamesekit.artifact.loading import model_folder
+from siamesekit.artifact.named_model import saved_model
 from siamesekit.artifact.similarity_model import Photo, SimilarityModel
 from siamesekit.data.photo_inputs import one_by_one, pixels_of
 from siamesekit.data.records import Record
@@ -449,7 +449,7 @@ class Catalogue:
         Raises:
             DataError: a photo's file is missing or has changed.
         """
-        return re_embed(self._storage, Path(run), progress or progress_here())
+        return re_embed(self._storage, run, progress or progress_here())
 
     def move_store(self, store: str | StoreChoice) -> int:
         """Search the embeddings in another store from now on; return the number of photos in it.
@@ -480,7 +480,7 @@ def enrol(
     An interrupted call can be repeated: the embeddings that it has computed are kept.
 
     Args:
-        run: folder of a finished run, whose model is copied.
+        run: folder of a finished run, or another name of a model as on the command line; the model is copied.
         records: records of the photos with their individuals.
         catalogue: folder of the catalogue.
         progress: progress display.
@@ -497,11 +497,12 @@ def enrol(
     """
     choice = StoreChoice(store) if isinstance(store, str) else store
     choice.check()
-    folder, target = model_folder(Path(run)), Path(catalogue)
-    digest = model_digest(folder)
+    target = Path(catalogue)
+    with saved_model(run) as saved:
+        digest = model_digest(saved.folder)
+        if not (target / DATABASE).exists():
+            create(target, saved, digest, device, choice)
     shown = line_of_name(str(target))
-    if not (target / DATABASE).exists():
-        create(target, Path(run), digest, device, choice)
     opened = Catalogue(target, device, author)
     try:
         info = opened.info()

@@ -1,10 +1,11 @@
-"""Create the folder of a catalogue for a run's model."""
+"""Create the folder of a catalogue for a saved model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.loading import load_folder
+from siamesekit.artifact.named_model import SavedModel
 from siamesekit.errors import OutputError
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.writer_lock import writer
@@ -18,12 +19,12 @@ from siamesekit.hardware.compute import DeviceChoice
 from siamesekit.wording import line_of_name
 
 
-def create(target: Path, run: Path, digest: str, device: DeviceChoice, store: StoreChoice) -> None:
+def create(target: Path, model: SavedModel, digest: str, device: DeviceChoice, store: StoreChoice) -> None:
     """Create an empty catalogue; its database comes last and whole.
 
     Args:
         target: folder of the catalogue.
-        run: folder of the run, whose model is copied.
+        model: the saved model, which is copied.
         digest: digest of that model.
         device: device on which the model runs.
         store: where the embeddings will be searched.
@@ -35,10 +36,9 @@ def create(target: Path, run: Path, digest: str, device: DeviceChoice, store: St
     own, shown = {MATRICES, LOCK, MODELS, FOLDER}, line_of_name(str(target))
     if target.exists() and (not target.is_dir() or {entry.name for entry in target.iterdir()} - own):
         raise OutputError(f"{shown} exists and is not a catalogue; choose another folder")
-    model = model_folder(run)
-    loaded = load(model, device)
+    loaded = load_folder(model.folder, model.inside, device, "fp32")
     try_store(store, loaded)
-    facts = facts_of(loaded, run, digest)
+    facts = facts_of(loaded, model.folder, digest)
     facts |= {"store": store.text(), "collection": new_collection()}
     try:
         (target / MATRICES).mkdir(parents=True, exist_ok=True)
@@ -47,5 +47,5 @@ def create(target: Path, run: Path, digest: str, device: DeviceChoice, store: St
     with writer(target / LOCK, f"the catalogue {shown}"):
         if (target / DATABASE).exists():
             raise OutputError(f"{shown} is a catalogue already")
-        copy_model(model, target, digest)
+        copy_model(model.folder, target, digest)
         write_atomic(target / DATABASE, lambda path: database.create(path, facts))

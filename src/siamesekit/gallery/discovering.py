@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from siamesekit.artifact.loading import load
+from siamesekit.artifact.named_model import load_named
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.loading import UnusablePhoto, report
 from siamesekit.data.records import Record
@@ -70,7 +70,7 @@ def cluster_records(
     """Find individuals among photos by a run's model; return also findings on photos that cannot be read.
 
     Args:
-        run: folder of a finished run.
+        run: folder of a finished run, or another name of a model, as on the command line.
         records: records of the photos, such as a reader gives; known individuals only measure the clusters.
         method: `average` (linkage) or `hdbscan`.
         answers: a person's answers on pairs of photos, or a table of them.
@@ -83,7 +83,7 @@ def cluster_records(
         UserError: the photos cannot be clustered as asked.
         DataError: no photo can be read, or answers are wrong or contradict each other.
     """
-    model = load(run, device)
+    model = load_named(run, device)
     check_discovery(model, len(records), method)
     given = read_answers(Path(answers)) if isinstance(answers, str | Path) else answers
     bad: dict[int, UnusablePhoto] = {}
@@ -100,7 +100,7 @@ def cluster_records(
         [composed(record.individual) for record in kept],
         embeddings,
         Links(len(kept)),
-        frozenset(trained_individuals(Path(run))),
+        frozenset() if model.source is None else frozenset(trained_individuals(model.source)),
     )
     return discover(photos, model, method, given, questions), tuple(bad.values())
 

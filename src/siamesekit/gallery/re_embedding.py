@@ -6,7 +6,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.loading import load_folder
+from siamesekit.artifact.named_model import SavedModel, saved_model
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.data.loading import UnusablePhoto
@@ -22,18 +23,23 @@ from siamesekit.progress import Progress
 from siamesekit.wording import line_of_name
 
 
-def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
-    """Compute the embeddings of all known photos with the model of a run; return their number.
+def re_embed(storage: Storage, model: str | Path, progress: Progress) -> int:
+    """Compute the embeddings of all known photos with the model of a name; return their number.
 
     Raises:
-        ArtifactError: the run has no model.
+        ArtifactError: there is no such model.
         DataError: a photo's file is missing or has changed.
     """
-    folder = model_folder(run)
+    with saved_model(model) as saved:
+        return _re_embed(storage, saved, progress)
+
+
+def _re_embed(storage: Storage, saved: SavedModel, progress: Progress) -> int:
+    folder = saved.folder
     digest = model_digest(folder)
     with storage.writing():
         old = storage.fact("model")
-        model = load(folder, storage.device)
+        model = load_folder(folder, saved.inside, storage.device, "fp32")
         rows = storage.connection.execute("SELECT name, path, box, sha256 FROM photos ORDER BY id").fetchall()
         records = [Record(name, "", Path(path), box=box_of(box)) for name, path, box, _ in rows]
         problems = [
@@ -48,7 +54,7 @@ def re_embed(storage: Storage, run: Path, progress: Progress) -> int:
                 problems[:10],
             )
         copy_model(folder, storage.path, digest)
-        facts = facts_of(model, run, digest, int(storage.fact("matrix").partition("-")[0]) + 1)
+        facts = facts_of(model, folder, digest, int(storage.fact("matrix").partition("-")[0]) + 1)
         matrix = EmbeddingMatrix(storage.path / MATRICES / facts["matrix"], int(facts["dimensions"]))
         former, searched = storage.matrix.file, storage.searched
         left = Leftover(searched.choice, searched.collection, int(storage.fact("dimensions")))

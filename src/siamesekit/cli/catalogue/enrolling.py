@@ -67,8 +67,11 @@ def enrol(
     The catalogue has a copy of the model, the embeddings and thumbnails; the photos stay where they are.
     """
     with Shell(debug, quiet=as_json) as shell:
-        shell.require_files(run, photos)
         shell.load_plugins(plugin)
+        from siamesekit.artifact.model_name import require_model
+
+        require_model(run)
+        shell.require_files(photos)
         from siamesekit.gallery.catalogue import enrol as enrol_photos
         from siamesekit.gallery.store_choice import named_store
 

@@ -15,8 +15,15 @@ from pathlib import Path
 from urllib.parse import quote, urlparse
 
 import torch
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from siamesekit.components.encoders import backbone
 from siamesekit.components.encoders.backbone import DownloadError
@@ -87,6 +94,18 @@ def _no_answer(host: str, error: Exception) -> str:
     return f"{host} cannot be reached ({in_one_line(getattr(reason, 'strerror', None) or str(reason))})"
 
 
+def _refusal(error: HfHubHTTPError) -> str:
+    """The hub's refusal: its number, and what to do about it if that is known."""
+    status = getattr(error.response, "status_code", None)
+    if status == 401:
+        return "401: log in with `hf auth login`, or set HF_TOKEN"
+    return in_one_line(str(status or error))
+
+
+class NoFileError(DownloadError):
+    """The hub has the model, but not the file."""
+
+
 class HubModel:
     """A model's files on the Hugging Face hub, or in the local cache (`HF_HOME`).
 
@@ -100,15 +119,22 @@ class HubModel:
         self.host = urlparse(constants.ENDPOINT).netloc
         self._asked: tuple[str | None] | None = None
 
-    def file(self, *names: str) -> Path:
+    def file(self, *names: str, most: int | None = None) -> Path:
         """The first of the named files that the model has.
 
+        Args:
+            names: names of the files.
+            most: maximum size of the file in bytes, by what the hub says of it; None for no limit.
+
         Raises:
-            DownloadError: The model has none of the files, or the hub does not answer and they are not in the cache.
+            DownloadError: The model has none of the files, the file is too large, or the hub does not answer and the
+                files are not in the cache.
         """
         offline = self._silence(names[0]) is not None
         for name in names:
             try:
+                if most is not None and not offline:
+                    self._check_size(name, most)
                 return Path(
                     hf_hub_download(
                         self.repository,
@@ -125,14 +151,32 @@ class HubModel:
                 raise DownloadError(f"{self.host} requires permission: log in with `hf auth login`") from error
             except RepositoryNotFoundError as error:
                 raise DownloadError(f"{self.host} has no model {self.repository}, or it is private") from error
+            except RevisionNotFoundError as error:
+                raise DownloadError(f"{self.host} has no revision {self.revision} of {self.repository}") from error
             except EntryNotFoundError:  # try the next file
                 continue
+            except HfHubHTTPError as error:
+                raise DownloadError(f"{self.host} answers {_refusal(error)}") from error
+            except DownloadError:
+                raise
             except Exception as error:  # transports raise errors of any type
                 raise DownloadError(f"{self.host} cannot be reached ({type(error).__name__})") from error
         silence = self._silence(names[0])
         if silence is not None:
             raise DownloadError(f"{silence}, and the files are not in the cache")
-        raise DownloadError(f"{self.host} has no {' or '.join(names)} of {self.repository}")
+        raise NoFileError(f"{self.host} has no {' or '.join(names)} of {self.repository}")
+
+    def _check_size(self, name: str, most: int) -> None:
+        """Ask for the size of a file, before it is downloaded.
+
+        Raises:
+            DownloadError: The file is larger.
+        """
+        url = hf_hub_url(self.repository, name, revision=self.revision, endpoint=constants.ENDPOINT)
+        size = get_hf_file_metadata(url, timeout=backbone.STALL_SECONDS).size
+        if size is None or size > most:
+            shown = "of unknown size" if size is None else f"of {size:,} bytes"
+            raise DownloadError(f"{self.repository} has a {name} {shown}, and at most {most:,} are taken")
 
     def _silence(self, name: str) -> str | None:
         """Why the hub does not answer; None if it does.

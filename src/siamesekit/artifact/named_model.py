@@ -1,0 +1,98 @@
+"""Load the model that is named: a run's, one on the hub, or an encoder with its pretrained weights."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from siamesekit.artifact.hub_model import hub_folder, load_hub
+from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.model_name import HubName, model_name
+from siamesekit.artifact.pretrained_model import pretrained
+from siamesekit.artifact.saving import Preprocessing, save_model
+from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.files.run_files import MODEL
+from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
+from siamesekit.model import Architecture
+
+
+def load_named(name: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:
+    """Load a model by its name: `FOLDER`, `hub:OWNER/NAME[@REVISION]`, or an encoder such as `timm/resnet50`.
+
+    Raises:
+        ArtifactError: the model is missing or damaged.
+        MissingWeightsError: the encoder's weights cannot be downloaded.
+        UserError: the name is none, or is ambiguous.
+    """
+    named = model_name(name)
+    if isinstance(named, Path):
+        return load(named, device, precision)
+    if isinstance(named, HubName):
+        return load_hub(named, device, precision)
+    return pretrained(named.name, device=device, precision=precision)
+
+
+class SavedModel(NamedTuple):
+    """A saved model.
+
+    Attributes:
+        folder: folder of its two files.
+        inside: folder that holds the files to which links in `folder` may lead.
+    """
+
+    folder: Path
+    inside: Path
+
+
+@contextmanager
+def saved_model(model: str | Path | SimilarityModel) -> Iterator[SavedModel]:
+    """The folder of the two files of a model, for those who copy them.
+
+    An encoder with its pretrained weights is saved into a temporary folder, which is removed afterwards.
+
+    Args:
+        model: a model, or its name as for `load_named`.
+
+    Raises:
+        SiamesekitError: as for `load_named`.
+    """
+    if isinstance(model, SimilarityModel):
+        name: str | Path | None = model.hub if model.source is None else model.source
+        if name is None:
+            with _saved(model) as folder:
+                yield SavedModel(folder, folder)
+            return
+        model = name
+    named = model_name(model)
+    if isinstance(named, Path):
+        yield SavedModel(model_folder(named), named)
+    elif isinstance(named, HubName):
+        found = hub_folder(named)
+        yield SavedModel(found.folder, found.inside)
+    else:
+        with _saved(pretrained(named.name, device="cpu")) as folder:
+            yield SavedModel(folder, folder)
+
+
+@contextmanager
+def _saved(model: SimilarityModel) -> Iterator[Path]:
+    """Save a model that has no folder into a temporary one."""
+    told = model.description
+    encoder = told["encoder"]
+    architecture = Architecture(
+        encoder["name"],
+        encoder["options"],
+        encoder["head"],
+        encoder.get("batchnorm", "inference"),
+        encoder.get("pooling", "default"),
+    )
+    written = {"format", "siamesekit", "encoder", "input", "distance", "operating_point", "weights_sha256"}
+    notes = {key: value for key, value in told.items() if key not in written}
+    preprocessing = Preprocessing(model.size, model.fit, model.reading)
+    with tempfile.TemporaryDirectory(prefix="siamesekit-") as place:
+        folder = Path(place) / MODEL
+        save_model(folder, model.encoder, architecture, preprocessing, told["distance"], told["operating_point"], notes)
+        yield folder
