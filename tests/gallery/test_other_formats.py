@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -181,3 +182,19 @@ def test_wrong_outputs_and_facts_are_refused(photos: Path, tmp_path: Path) -> No
             source_of(photos / "photos.csv", None, ["data.box=box"]),
             wanted("wildlife", tmp_path / "w.csv", base=tmp_path / "photos/sub"),
         )
+
+
+def test_a_name_that_readers_take_for_an_unknown_one_is_told(photos: Path, tmp_path: Path) -> None:
+    (photos / "photos.csv").write_text("photo,individual\na.jpg,NA\nd e.png,B\n")
+    source = source_of(photos / "photos.csv", None, ["data.unknown=[]"])
+    told = convert(source, wanted("wildlife", tmp_path / "w.csv"))
+    assert "1 photos have individuals whose names readers take for unknown ones: rename them: a.jpg" in told.notes
+
+
+def test_a_workbook_without_its_library_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(OutputError, match="needs openpyxl: pip install"):
+        wanted("wildbook", tmp_path / "import.xlsx")
+    assert wanted("wildbook", tmp_path / "import.csv").form == "wildbook"
