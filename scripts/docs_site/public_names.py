@@ -62,6 +62,7 @@ BY_MODULE = {
     "evaluation.intervals": ("Interval", "mean_with_interval"),
     "engine.doctor": ("Finding",),
     "experiment.stopping": ("Stop", "Stopped"),
+    "plot": ("roc", "reliability", "cmc", "precision_at_k", "learning_curve", "pair_distances", "embedding_map"),
     "runtime": ("load", "OnnxModel"),
 }
 """What is public beside `siamesekit.__all__`, `errors` and `options`: what components and scripts need further."""

@@ -134,8 +134,8 @@ class OnnxModel:
             )
         fitted = self.calibration
         if fitted is None:
-            return Comparison(distance, None, None, None)
-        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance))
+            return Comparison(distance, None, None, None).of(a, b)
+        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance)).of(a, b)
 
 
 def load(file: str | Path, threads: int | None = None) -> OnnxModel:

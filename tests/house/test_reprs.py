@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import siamesekit
 from siamesekit import Comparison, Config, Neighbours, Plan, RunResult
+from siamesekit.gallery.search import Answer, AnswerList, Candidate, PhotoMatch
 from siamesekit.registry import LOSSES, REGISTRIES
 
+EVIL = "<img src=x onerror=alert(1)>'\"&"
 PLAN = Plan(
     individuals={"train": 6, "test": 2}, photos={"train": 24, "test": 8}, triplets=1200, batches=3, steps=180,
     parameters=1000, trainable=200, weights="imagenet", stand_ins=("<b>random</b> weights",),
@@ -30,11 +36,13 @@ class Outline(HTMLParser):
         self.tags: list[str] = []
         self.text = ""
         self.links: list[str] = []
+        self.pictures: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [value or "" for name, value in attrs if name == "href"]
+        self.pictures += [value or "" for name, value in attrs if name == "src"]
 
     def handle_data(self, data: str) -> None:
         self.text += f"{data} "
@@ -150,3 +158,78 @@ def test_registries_and_components_are_told_in_a_line() -> None:
         assert repr(registry) == f"Registry({len(registry.names())} {registry.plural}: {registry.purpose})"
     assert repr(LOSSES.get("info-nce")).startswith("Component(loss 'info-nce' (temperature: ")
     assert "\n" not in repr(LOSSES.get("pml/triplet-margin"))
+
+
+def test_a_plan_names_the_trackers() -> None:
+    assert "tracked by" not in repr(PLAN)
+    row = next(
+        line for line in repr(dataclasses.replace(PLAN, tracked=("wandb", "mlflow"))).splitlines() if "track" in line
+    )
+    assert row.split(maxsplit=2) == ["tracked", "by", "wandb, mlflow"]
+
+
+def size_of(uri: str) -> tuple[int, int]:
+    """Width and height of a photo within a page."""
+    kind, _, content = uri.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content))).size
+
+
+def test_a_comparison_draws_its_photos_and_its_verdict(tmp_path: Path) -> None:
+    photo = tmp_path / "a<b>'.png"
+    Image.new("RGB", (400, 200)).save(photo)
+    pixels = np.zeros((30, 20, 3), np.uint8)
+    drawn = Outline(Comparison(0.25, 0.8125, 0.5, True).of(photo, pixels)._repr_html_())
+    assert [size_of(each) for each in drawn.pictures] == [(112, 56), (20, 30)]
+    assert "Same individual  (threshold 0.5000): distance 0.2500, similarity 0.812" in drawn.text
+    assert {"script", "b", "link", "style"}.isdisjoint(drawn.tags)
+    photo.unlink()
+    again = Outline(Comparison(0.25, None, None, None).of(photo)._repr_html_())
+    assert again.pictures == []
+    assert "a<b>'.png" in again.text
+    assert "No verdict : distance 0.2500, similarity unknown" in again.text
+
+
+def test_a_comparison_with_photos_is_that_without_them() -> None:
+    bare = Comparison(0.25, 0.8125, 0.5, True)
+    shown = dataclasses.replace(bare).of("a.png", io.BytesIO())
+    assert (shown, repr(shown), dataclasses.asdict(shown)) == (bare, repr(bare), dataclasses.asdict(bare))
+    assert Outline(shown._repr_html_()).text.count("a.png") == 1
+
+
+def answer_of(path: Path, count: int = 14) -> Answer:
+    """An answer of so many candidates, whose names could act in a page."""
+    best = PhotoMatch(1, f"{EVIL}.png", str(path), EVIL, 0.25, 0.8)
+    return Answer(EVIL, 0.125, (Candidate(EVIL, 0.25, 0.8, 0.5, best, 3, 17),) * count, (best,), "known")
+
+
+def test_an_answer_draws_its_candidates_with_photos_of_the_best(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 60)).save(tmp_path / "a.png")
+    drawn = Outline(answer_of(tmp_path / "a.png")._repr_html_())
+    assert [size_of(each) for each in drawn.pictures] == [(30, 60)] * 5
+    assert drawn.tags.count("tr") == 1 + 12
+    assert drawn.tags.count("img") == 5
+    assert drawn.text.count(EVIL) == 1 + 2 * 12
+    assert "known, probability of a new individual 12.5%" in drawn.text
+    assert all(figure in drawn.text for figure in ("0.2500", "0.800", "50.0%", "17"))
+    bare = dataclasses.replace(answer_of(tmp_path / "gone.png", 1), new=None, verdict=None)
+    candidate = dataclasses.replace(bare.candidates[0], similarity=None, probability=None, points=None)
+    told = Outline(dataclasses.replace(bare, candidates=(candidate,))._repr_html_())
+    assert told.tags.count("th") == 4
+    assert (told.pictures, "gone.png" in told.text) == ([], True)
+
+
+def test_a_list_of_answers_draws_the_first_and_counts_the_others(tmp_path: Path) -> None:
+    answers = AnswerList([answer_of(tmp_path / "gone.png", 1)] * 7)
+    assert answers == [answers[0]] * 7
+    drawn = Outline(answers._repr_html_())
+    assert drawn.tags.count("table") == 5
+    assert "and 2 more answers" in drawn.text
+
+
+def test_neighbours_draw_the_first_queries_with_index_and_distance() -> None:
+    index = torch.arange(12 * 11).reshape(12, 11)
+    drawn = Outline(Neighbours(index, index.double() / 8)._repr_html_())
+    assert drawn.tags.count("tr") == 1 + 10
+    assert drawn.tags.count("td") == 10 * 10
+    assert "108 (13.5)" in drawn.text

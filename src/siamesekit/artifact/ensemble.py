@@ -144,7 +144,7 @@ class Ensemble:
             DataError: a photo cannot be read.
         """
         first, second = self.embed([a, b], tta)
-        return Comparison(float(self.distance(first, second)), None, None, None)
+        return Comparison(float(self.distance(first, second)), None, None, None).of(a, b)
 
     def _joined(self, embed: Callable[[SimilarityModel], Tensor]) -> Tensor:
         return self._concatenated([embed(model) for model in self.models])

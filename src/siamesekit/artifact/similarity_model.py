@@ -272,8 +272,8 @@ class SimilarityModel:
             )
         fitted = self.calibration
         if fitted is None:
-            return Comparison(distance, None, None, None)
-        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance))
+            return Comparison(distance, None, None, None).of(a, b)
+        return Comparison(distance, fitted.similarity(distance), fitted.threshold, fitted.same(distance)).of(a, b)
 
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:

@@ -21,9 +21,9 @@ from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import FOR_PICTURES
 from siamesekit.data.records import Record
+from siamesekit.data.thumbnails import data_uri
 from siamesekit.files.atomic import write_atomic
 from siamesekit.files.replaceable import refuse_unwritable
-from siamesekit.report.pictures import data_uri
 from siamesekit.wording import printable
 
 _PAGE = Path(__file__).with_name("page.html")

@@ -66,7 +66,7 @@ def report_content(
     config, data, distance = setup.config, setup.dataset, recipe.distance
     loss_traits = traits(recipe.loss)
     tested = trained[: judged.tested]
-    same, different = _pair_distances(judged, tested, distance, config.seed)
+    same, different = pair_distances(judged, tested, distance, config.seed)
     ranks = bool(trained.isfinite().all())  # NaN distances cannot be ranked
     random = None
     if setup.prepared.stand_in is not None:
@@ -95,9 +95,10 @@ def report_content(
     return with_shared_points(content, setup, judged)
 
 
-def _pair_distances(
+def pair_distances(
     judged: EvaluationSet, embeddings: Tensor, distance: Distance, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Distances of test pairs of the same and of different individuals, of embeddings `[tested, D]`."""
     pairs = pairs_of(
         embeddings, judged.labels[: judged.tested], distance, generator(seed, "histogram"), MAX_DRAWN_PAIRS
     )

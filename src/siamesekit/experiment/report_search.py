@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from siamesekit.components.distances.distance import Distance
+from siamesekit.config import Config
 from siamesekit.evaluation.embedding_map import FEWEST, PACKAGES, PlanarMap, installed_methods, planar_map
 from siamesekit.evaluation.mistakes import neighbourhoods
 from siamesekit.experiment.evaluation_set import EvaluationSet
@@ -75,8 +76,7 @@ def embedding_map(setup: Setup, judged: EvaluationSet, trained: Tensor, distance
     shown = trained[torch.from_numpy(chosen).to(trained.device)]
     if len(chosen) < 3 or not bool(trained.isfinite().all()):
         return None
-    if setup.config.distance.component == "cosine":
-        shown = F.normalize(shown, dim=1)
+    shown = comparable(shown, setup.config)
     found = neighbourhoods(trained, judged.protocol, torch.from_numpy(chosen), distance, 1).photo[:, 0]
     wrong = judged.answerable[chosen] & (judged.labels[found] != judged.labels[chosen])
     maps, missing = _maps(shown, seed)
@@ -85,6 +85,11 @@ def embedding_map(setup: Setup, judged: EvaluationSet, trained: Tensor, distance
         for each, miss in zip(chosen.tolist(), wrong, strict=True)
     )
     return EmbeddingMap(maps, photos, judged.tested, missing)
+
+
+def comparable(embeddings: Tensor, config: Config) -> Tensor:
+    """Embeddings `[N, D]` whose Euclidean distances order as the run's: of length 1 for the cosine distance."""
+    return F.normalize(embeddings, dim=1) if config.distance.component == "cosine" else embeddings
 
 
 def mapped_photos(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

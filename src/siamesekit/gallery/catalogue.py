@@ -34,7 +34,7 @@ from siamesekit.gallery.moving_store import move_store
 from siamesekit.gallery.re_embedding import re_embed
 from siamesekit.gallery.refinement import Expand, Refinement, Rerank, refinement_of
 from siamesekit.gallery.reporting import ReportOptions, report
-from siamesekit.gallery.search import Answer, Gallery, Names, Scoring
+from siamesekit.gallery.search import Answer, AnswerList, Gallery, Names, Scoring
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.sighting import Sighting
@@ -307,7 +307,8 @@ class Catalogue:
         self.require_search(options, together=len(several) if together else 1)
         with self.same_model() as model:
             names, embeddings = _names(several), model.embed(several)
-            return self.search_embeddings(names, embeddings, options, together, _sightings(several, options))
+            seen = _sightings(several, options)
+            return AnswerList(self.search_embeddings(names, embeddings, options, together, seen))
 
     def search_embeddings(
         self,

@@ -26,6 +26,8 @@ MEMORY = 1 << 28
 Find = Callable[[Tensor, int], tuple[NDArray[np.int64], Tensor]]
 """Finds the k photos nearest to each query `[Q, D]`: indices in the gallery and distances, `[Q, k]` each, the nearest
 first, equal ones in the order of the indices."""
+SHOWN_ANSWERS = 5
+"""Most answers of a list that a notebook shows."""
 WIDER = 4
 """Factor by which the search for k individuals widens while too few individuals are among the nearest photos."""
 
@@ -95,6 +97,21 @@ class Answer:
     candidates: tuple[Candidate, ...]
     photos: tuple[PhotoMatch, ...]
     verdict: Verdict | None = None
+
+    def _repr_html_(self) -> str:
+        """The answer as a notebook shows it, with small photos of the best candidates."""
+        from siamesekit.gallery.answer_card import answer_card
+
+        return answer_card(self)
+
+
+class AnswerList(list[Answer]):
+    """A list of answers, which a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        """The first answers as a notebook shows them."""
+        more = f"<p>and {len(self) - SHOWN_ANSWERS:,} more answers</p>" if len(self) > SHOWN_ANSWERS else ""
+        return "".join(answer._repr_html_() for answer in self[:SHOWN_ANSWERS]) + more
 
 
 @dataclass(frozen=True)

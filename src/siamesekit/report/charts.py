@@ -72,28 +72,30 @@ def comparison_chart(networks: Mapping[str, Any], narrow: bool = False) -> str:
         return svg_of(figure, *((NARROW, 5.2) if narrow else (8.4, 2.3)))
 
 
-def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
-    """Draw loss, accuracy with validation MAP@R, and mean distances over the epochs."""
-    with styled(narrow) as figure:
-        panels = figure.subplots(*_grid(narrow))
-        _curves(panels[0], epochs, {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}, "Mean loss")
-        shares: dict[str, Curve] = {
+CURVES: dict[str, tuple[str, dict[str, Curve]]] = {
+    "loss": ("Mean loss", {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}),
+    "accuracy": (
+        "Share of triplets",
+        {
             "train_accuracy": ("train", BLUE),
             "test_accuracy": ("test", ORANGE),
             "active_triplets": ("active", GREY),
-        }
-        title = "Share of triplets"
-        if any(line.get(VALIDATION) is not None for line in epochs):
-            shares[VALIDATION] = ("validation MAP@R", GREY, "--")
-            title += ", MAP@R"
-        _curves(panels[1], epochs, shares, title)
-        _curves(
-            panels[2],
-            epochs,
-            {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
-            "Mean distance, training",
-        )
-        panels[1].set_ylim(-0.03, 1.03)
+            VALIDATION: ("validation MAP@R", GREY, "--"),
+        },
+    ),
+    "distance": (
+        "Mean distance, training",
+        {"d_ap_mean": ("same individual", BLUE), "d_an_mean": ("different", ORANGE)},
+    ),
+}
+"""Title and curves of each panel of the training chart."""
+
+
+def training_chart(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
+    """Draw loss, accuracy with validation MAP@R, and mean distances over the epochs."""
+    with styled(narrow) as figure:
+        for panel, what in zip(figure.subplots(*_grid(narrow)), CURVES, strict=True):
+            draw_curves(panel, epochs, what)
         return svg_of(figure, *((NARROW, 7.2) if narrow else (8.4, 2.9)))
 
 
@@ -108,34 +110,49 @@ def distance_chart(
     NaN and infinite distances are left out.
     """
     with styled(narrow) as figure:
-        panel = figure.subplots()
-        same, different = same[np.isfinite(same)], different[np.isfinite(different)]
-        bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 only for `dot`
-        top = float(max(same.max(initial=bottom), different.max(initial=bottom)))
-        top = top if top > bottom else bottom + 1.0
-        bins = np.linspace(bottom, top, 41)
-        for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
-            if len(values) > 0:
-                share = np.full(len(values), 1 / len(values))
-                counted = f"{label} ({len(values):,} pairs)"
-                panel.hist(values, bins.tolist(), weights=share, color=colour, alpha=0.55, label=counted)
-        panel.set(xlabel="distance", ylabel="share of pairs", xlim=(bottom, top))
-        handles, labels = panel.get_legend_handles_labels()
-        if threshold is not None:
-            handles.append(panel.axvline(threshold["threshold"], color=GREY, lw=1.6, ls="--"))
-            labels.append(f"threshold {apart(threshold['threshold'], decimals=3)[0]}")
-            twin = panel.twinx()
-            x = np.linspace(bottom, top, 200)
-            exponent = np.clip(threshold["slope"] * x + threshold["intercept"], -60, 60)
-            handles += twin.plot(x, 1 / (1 + np.exp(exponent)), color=GREY, lw=1.6)
-            labels.append("similarity (right axis)")
-            twin.set(ylim=(0, 1.02), ylabel="similarity")
-            twin.spines["right"].set_visible(True)
+        handles, labels = draw_distances(figure.subplots(), same, different, threshold)
         figure.legend(handles, labels, loc="outside upper center", ncols=1 if narrow else 2, frameon=False)
         return svg_of(figure, *((NARROW, 4.0) if narrow else (8.4, 3.6)))
 
 
-def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str, Curve], title: str) -> None:
+def draw_distances(
+    panel: Axes, same: NDArray[np.float32], different: NDArray[np.float32], threshold: Mapping[str, Any] | None
+) -> tuple[list[Any], list[str]]:
+    """Draw the distances of same `[P]` and different `[Q]` pairs as `distance_chart` does.
+
+    Returns:
+        What a legend shows, and its labels.
+    """
+    same, different = same[np.isfinite(same)], different[np.isfinite(different)]
+    bottom = float(min(same.min(initial=0), different.min(initial=0)))  # below 0 only for `dot`
+    top = float(max(same.max(initial=bottom), different.max(initial=bottom)))
+    top = top if top > bottom else bottom + 1.0
+    bins = np.linspace(bottom, top, 41)
+    for values, label, colour in ((different, "different individuals", ORANGE), (same, "same individual", BLUE)):
+        if len(values) > 0:
+            share = np.full(len(values), 1 / len(values))
+            counted = f"{label} ({len(values):,} pairs)"
+            panel.hist(values, bins.tolist(), weights=share, color=colour, alpha=0.55, label=counted)
+    panel.set(xlabel="distance", ylabel="share of pairs", xlim=(bottom, top))
+    handles, labels = panel.get_legend_handles_labels()
+    if threshold is not None:
+        handles.append(panel.axvline(threshold["threshold"], color=GREY, lw=1.6, ls="--"))
+        labels.append(f"threshold {apart(threshold['threshold'], decimals=3)[0]}")
+        twin = panel.twinx()
+        x = np.linspace(bottom, top, 200)
+        exponent = np.clip(threshold["slope"] * x + threshold["intercept"], -60, 60)
+        handles += twin.plot(x, 1 / (1 + np.exp(exponent)), color=GREY, lw=1.6)
+        labels.append("similarity (right axis)")
+        twin.set(ylim=(0, 1.02), ylabel="similarity")
+        twin.spines["right"].set_visible(True)
+    return handles, labels
+
+
+def draw_curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], what: str) -> None:
+    """Draw the curves of a panel of the training chart, a key of `CURVES`."""
+    title, keys = CURVES[what]
+    if any(line.get(VALIDATION) is not None for line in epochs) and VALIDATION in keys:
+        title += ", MAP@R"
     x = [line["epoch"] for line in epochs]
     for key, (label, colour, *dashes) in keys.items():
         y = np.array([np.nan if line.get(key) is None else line[key] for line in epochs], dtype=float)
@@ -148,6 +165,8 @@ def _curves(panel: Axes, epochs: Sequence[Mapping[str, Any]], keys: Mapping[str,
     panel.set_title(title, size=10)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panel.grid(alpha=0.2)
+    if what == "accuracy":
+        panel.set_ylim(-0.03, 1.03)
     if panel.lines:
         panel.legend(frameon=False, fontsize=8.5)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from siamesekit.data.thumbnails import data_uri
 from siamesekit.evaluation.embedding_map import PlanarMap
 from siamesekit.report.content import EmbeddingMap, MapPhoto
-from siamesekit.report.pictures import data_uri
 
 COLOURS = 8
 """Number of colours, classes `c0` to `c7` of the page."""

@@ -24,9 +24,9 @@ def verdict_chart(roc: Mapping[str, Any], reliability: Mapping[str, Any] | None,
     count = 1 if reliability is None else 2
     with styled(narrow) as figure:
         panels = figure.subplots(*((count, 1) if narrow else (1, 2)), squeeze=False).ravel()
-        _roc(panels[0], roc)
+        draw_roc(panels[0], roc)
         if reliability is not None:
-            _reliability(panels[1], reliability)
+            draw_reliability(panels[1], reliability)
         elif not narrow:
             panels[1].set_visible(False)
         return svg_of(figure, *((NARROW, 3.9 * count) if narrow else (8.4, 4.2)))
@@ -81,7 +81,8 @@ def group_chart(groups: Mapping[str, Mapping[str, Any]], narrow: bool = False) -
         return svg_of(figure, *((NARROW, 2 * height) if narrow else (8.4, height)))
 
 
-def _roc(panel: Axes, roc: Mapping[str, Any]) -> None:
+def draw_roc(panel: Axes, roc: Mapping[str, Any]) -> None:
+    """Draw the ROC curve, its equal error rate, and the threshold of the model."""
     curve, point, error = roc["curve"], roc["at_threshold"], roc["equal_error_rate"]["value"]
     panel.plot([0, 1], [0, 1], color=GREY, lw=1, ls=":", label="guessing")
     area = f"AUC {with_interval(roc['auc'])}"
@@ -94,7 +95,8 @@ def _roc(panel: Axes, roc: Mapping[str, Any]) -> None:
     panel.legend(frameon=False, fontsize=8.5, loc="lower right")
 
 
-def _reliability(panel: Axes, reliability: Mapping[str, Any]) -> None:
+def draw_reliability(panel: Axes, reliability: Mapping[str, Any]) -> None:
+    """Draw the share of same pairs at each similarity, with intervals."""
     panel.plot([0, 1], [0, 1], color=GREY, lw=1, ls=":", label="as it should be")
     for each in reliability["bins"]:
         share = each["same_share"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from siamesekit.data.thumbnails import data_uri
 from siamesekit.report.content import LARGEST, Picture
 from siamesekit.report.matched_points import side_by_side
 
@@ -72,15 +70,6 @@ def _name(name: str) -> str:
         f"<span class=name><span class=folder>{escape(folder + slash)}</span><span class=file>"
         f"<span class=start>{escape(start)}</span><span>{escape(end)}</span></span></span>"
     )
-
-
-def data_uri(pixels: NDArray[np.uint8], longest: int, quality: int = 85) -> str:
-    """A photo `[height, width, 3]` as a JPEG within the page, its longer side at most so many pixels."""
-    buffer = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((longest, longest))
-    image.save(buffer, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def chart(label: str, draw: Callable[..., str], *shown: Any) -> str:

@@ -8,6 +8,7 @@ estimated, so the result depends neither on the precision of the scan nor on its
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,10 @@ VALUES = 1 << 17
 """Number of coordinates that are compared again at a time: few enough to stay in the cache."""
 
 
+SHOWN_QUERIES, SHOWN_NEIGHBOURS = 10, 10
+"""Most rows and columns of neighbours that a notebook shows."""
+
+
 @dataclass(frozen=True, repr=False)
 class Neighbours:
     """The nearest neighbours of each query in the gallery, sorted by distance, then by index.
@@ -44,6 +49,18 @@ class Neighbours:
 
     index: Tensor
     distance: Tensor
+
+    def _repr_html_(self) -> str:
+        """The neighbours of the first queries as a notebook shows them: indices in the gallery, with distances."""
+        first = slice(SHOWN_QUERIES), slice(SHOWN_NEIGHBOURS)
+        index, distance = self.index[first].tolist(), self.distance[first].tolist()
+        head = "".join(f"<th>{place}</th>" for place in range(1, min(self.index.shape[1], SHOWN_NEIGHBOURS) + 1))
+        rows = ""
+        for query, found in enumerate(zip(index, distance, strict=True)):
+            cells = "".join(f"<td>{near} ({far:.4g})</td>" for near, far in zip(*found, strict=True))
+            rows += f"<tr><th>{query}</th>{cells}</tr>"
+        table = f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<div style='overflow-x:auto'><p>{escape(repr(self))}</p>{table}</div>"
 
     def __repr__(self) -> str:
         queries, k = self.index.shape
