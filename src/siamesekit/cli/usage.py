@@ -28,7 +28,8 @@ OTHER_NAMES = {
     "clusters": "cluster", "discover": "cluster", "hdbscan": "cluster", "count": "cluster", "group": "cluster",
     "inference": "embed", "infer": "embed", "onnx": "export", "deploy": "export", "ls": "list",
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
-    "publish": "push", "upload": "push", "share": "push", "describe": "show", "options": "show", "version": "--version",
+    "threshold": "calibrate", "publish": "push", "upload": "push", "share": "push",
+    "describe": "show", "options": "show", "version": "--version",
 }  # fmt: skip
 """Names of commands in other programs, each with the nearest command here."""
 DOES = {
@@ -39,6 +40,7 @@ DOES = {
     "compare": "compares two photos with a run's model",
     "embed": "writes a file of embeddings",
     "export": "writes a model as ONNX",
+    "calibrate": "gives a model a threshold, measured on your photos",
     "push": "publishes a model on the Hugging Face hub",
     "search": "finds the individual on a photo in a catalogue",
     "match": "matches the photos of a season with a catalogue",
