@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.encoders.head import BatchNormNeck as BatchNormNeck
     from siamesekit.components.encoders.head import Head as Head
     from siamesekit.components.encoders.head import L2Normalize as L2Normalize
+    from siamesekit.components.encoders.miewid import miewid as miewid
     from siamesekit.components.encoders.pooling import GlobalPooling as GlobalPooling
     from siamesekit.components.encoders.xception import xception as xception
     from siamesekit.components.losses.arcface import ArcFaceLoss as ArcFaceLoss
@@ -335,6 +336,7 @@ _PUBLIC = {
     "load_config": "config",
     "load_plugin_file": "registry.plugin_files",
     "mean_of": "components.losses.loss",
+    "miewid": "components.encoders.miewid",
     "nearest": "components.distances.nearest",
     "pairwise": "components.distances.distance",
     "positives_of": "components.tuples",

@@ -69,3 +69,5 @@ def test_a_missing_folder_that_may_be_a_model_of_the_hub_says_how_to_name_it(her
         require_model("fluke/seals")
     with pytest.raises(UserError, match=r"^no such file: runs/a/b$"):
         require_model("runs/a/b")
+    with pytest.raises(UserError, match=r"^no such file: efficientnet-lite \(did you mean 'efficientnet-lite0'\?\)$"):
+        require_model("efficientnet-lite")

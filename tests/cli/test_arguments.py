@@ -98,7 +98,7 @@ def test_a_run_without_photos_is_refused(telling: Path, photos: Path) -> None:
 @pytest.mark.parametrize("option", [["--weights", "w.pth"], ["--size", "64"]])
 def test_options_of_an_encoder_without_an_encoder_are_refused(telling: Path, photos: Path, option: list[str]) -> None:
     assert refused("embed", telling, photos, "-o", "e.csv", *option) == (
-        "error: --weights and --size are options of --encoder; a run has its own weights and size\n"
+        "error: --weights and --size are options of an encoder; a run has its own weights and size\n"
     )
 
 

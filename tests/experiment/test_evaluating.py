@@ -151,10 +151,10 @@ def test_photos_that_cannot_be_used_are_left_out_if_asked(finished: RunResult, p
     [
         ((), "name a run, or an encoder with --encoder NAME"),
         (("RUN", "--encoder", "timm/test_resnet"), "one of the two"),
-        (("RUN", "--size", "64"), "--size is only for --encoder"),
+        (("RUN", "--size", "64"), "--size is only for an encoder"),
         (("RUN", "--data", "missing"), "missing"),
         (("RUN", "--data", "PROJECT/config.toml"), "expected a folder of photos or a table"),
-        (("RUN", "--against", "no-such-encoder"), "unknown encoder 'no-such-encoder'"),
+        (("RUN", "--against", "no-such-encoder"), "no such file: no-such-encoder"),
         (("RUN", "--data", "PROJECT/photos", "--set", 'evaluation.exclude=["encounter"]'), "which no photo has"),
         (("RUN", "--data", "PROJECT/photos", "--reader", "foldr"), "folder"),
     ],

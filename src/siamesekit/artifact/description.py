@@ -101,6 +101,8 @@ class Description(Table):
     tta: Annotated[list[View], Len(0, len(VIEWS))] = []  # noqa: RUF012 - pydantic copies it
     weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []  # noqa: RUF012
+    weights: Annotated[dict[Name, Text], Len(0, MAX_NOTES)] = {}  # noqa: RUF012
+    preprocessing_note: Text | None = None
 
 
 def read_description(file: Path, inside: Path) -> Description:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from siamesekit.errors import ComponentError, UserError
 from siamesekit.registry import ENCODERS
-from siamesekit.wording import line_of_name
+from siamesekit.wording import line_of_name, near
 
 HUB = "hub:"
 """Prefix of a model on the Hugging Face hub."""
@@ -100,7 +100,9 @@ def require_model(text: str) -> ModelName:
     """
     named = model_name(text)
     if isinstance(named, Path) and not named.exists():
-        hint = f"; for a model on the hub: {HUB}{text}" if REPOSITORY.fullmatch(text) else ""
+        hint = near(text, [name for name in ENCODERS.names() if not name.endswith("/*")])
+        if REPOSITORY.fullmatch(text):
+            hint = f"; for a model on the hub: {HUB}{text}"
         raise UserError(f"no such file: {line_of_name(text)}{hint}")
     return named
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from siamesekit.artifact.hub_model import hub_folder, load_hub
 from siamesekit.artifact.loading import load, model_folder
@@ -80,6 +80,23 @@ def saved_model(model: str | Path | SimilarityModel) -> Iterator[SavedModel]:
 @contextmanager
 def _saved(model: SimilarityModel) -> Iterator[Path]:
     """Save a model that has no folder into a temporary one."""
+    with tempfile.TemporaryDirectory(prefix="siamesekit-") as place:
+        folder = Path(place) / MODEL
+        save_copy(model, folder, model.description["operating_point"])
+        yield folder
+
+
+def save_copy(model: SimilarityModel, folder: Path, operating_point: Mapping[str, Any] | None) -> None:
+    """Save a model with a threshold and calibration, which may be others than its own, or none.
+
+    Args:
+        model: the model.
+        folder: folder of the two files; it is created.
+        operating_point: threshold and calibration, as in the description of a saved model.
+
+    Raises:
+        OutputError: the files cannot be written.
+    """
     told = model.description
     encoder = told["encoder"]
     architecture = Architecture(
@@ -91,8 +108,7 @@ def _saved(model: SimilarityModel) -> Iterator[Path]:
     )
     written = {"format", "siamesekit", "encoder", "input", "distance", "operating_point", "weights_sha256"}
     notes = {key: value for key, value in told.items() if key not in written}
+    if operating_point is not None:
+        notes["no_threshold"] = None
     preprocessing = Preprocessing(model.size, model.fit, model.reading)
-    with tempfile.TemporaryDirectory(prefix="siamesekit-") as place:
-        folder = Path(place) / MODEL
-        save_model(folder, model.encoder, architecture, preprocessing, told["distance"], told["operating_point"], notes)
-        yield folder
+    save_model(folder, model.encoder, architecture, preprocessing, told["distance"], operating_point, notes)

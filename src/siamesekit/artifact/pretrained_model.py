@@ -20,11 +20,12 @@ from siamesekit.errors import UserError
 from siamesekit.files.untrusted import fingerprint
 from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
 from siamesekit.hardware.memory import memory_for
+from siamesekit.hardware.no_values import without_values
 from siamesekit.model import Architecture, build
 from siamesekit.registry import DISTANCES, ENCODERS
 from siamesekit.registry.component_faults import is_own
 
-IMAGENET = "imagenet"
+IMAGENET, HUB_ENCODER, NOTE = "imagenet", "timm/hf-hub:", "preprocessing_note"
 SMALLEST, DEFAULT = 8, 224
 """Smallest side of the images in pixels, and the side for encoders that declare none."""
 DISTANCE = "cosine"
@@ -80,18 +81,54 @@ def pretrained(
         source["sha256"] = fingerprint(Path(weights))
     if not is_own(component):
         refuse_wrong_features(made.backbone, component, torch.zeros(2, 3, side, side, dtype=torch.uint8))
-    description = {
-        "encoder": {"name": encoder, "options": architecture.options, "head": architecture.head},
+    description: dict[str, Any] = {
+        "encoder": {
+            "name": portable_name(encoder, made.backbone),
+            "options": architecture.options,
+            "head": architecture.head,
+        },
         "weights": source,
         "input": {"size": side, "fit": fit},
         "distance": {"name": DISTANCE, "options": {}},
         "operating_point": None,
         "no_threshold": NO_THRESHOLD,
         "stand_ins": [],
+        **_preprocessing_note(made.backbone, side, fit),
     }
     return SimilarityModel(
         made, DISTANCES.build(DISTANCE), Preprocessing(side, fit), None, description, device, precision
     )
+
+
+def portable_name(encoder: str, backbone: Backbone) -> str:
+    """The name by which a saved network is built again: for a model of the hub its architecture in timm, if that is it.
+
+    So a copy of its weights needs no hub. Another network than the architecture's keeps its name.
+    """
+    config = getattr(backbone.network, "pretrained_cfg", None) or {}
+    architecture = config.get("architecture")
+    if not encoder.startswith(HUB_ENCODER) or not architecture:
+        return encoder
+    try:
+        with without_values():
+            plain: Backbone = ENCODERS.build(f"timm/{architecture}", pretrained=False)
+    except Exception:  # networks raise errors of any type
+        return encoder
+    own, other = (
+        {name: value.shape for name, value in each.network.state_dict().items()} for each in (backbone, plain)
+    )
+    return f"timm/{architecture}" if own == other and str(backbone.network) == str(plain.network) else encoder
+
+
+def _preprocessing_note(backbone: Backbone, side: int, fit: Fit) -> dict[str, str]:
+    """In words, how photos are prepared otherwise than where the pretrained weights were judged; empty if not."""
+    if not backbone.resizing:
+        return {}
+    here = {"squash": "squashed", "pad": "padded", "crop": "cropped to the middle and resized"}[fit]
+    return {
+        NOTE: f"the pretrained weights were judged on photos {backbone.resizing}; here they are {here} to {side} × "
+        f"{side} pixels (bilinear)"
+    }
 
 
 def _side(encoder: str, backbone: Backbone, size: int | None) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siamesekit._version import __version__
-from siamesekit.cli import clustering, exporting, pushing
+from siamesekit.cli import calibrating, clustering, exporting, pushing
 from siamesekit.cli.arguments import with_links
 from siamesekit.cli.catalogue import correcting, enrolling, exchanging, keeping, reporting, searching, seasons
 from siamesekit.cli.command_options import (
@@ -626,7 +626,8 @@ def schema(
 
 
 for task in (
-    enrolling, searching, seasons, reporting, clustering, correcting, keeping, exchanging, exporting, pushing,
+    enrolling, searching, seasons, reporting, clustering, correcting, keeping, exchanging, calibrating, exporting,
+    pushing,
 ):  # fmt: skip
     app.add_typer(task.commands)
 
@@ -658,10 +659,17 @@ def _require(shell: Shell, models: Sequence[str], *files: Path) -> None:
 
 
 def _tell_origin(shell: Shell, model: SimilarityModel | Ensemble) -> None:
-    """Say of which commit on the hub a model is, or each part of an ensemble."""
-    for part in getattr(model, "models", (model,)):
+    """Say of which commit on the hub a model is, and how a ready model's photos are prepared; for each of several."""
+    from siamesekit.artifact.ensemble import Ensemble
+
+    for part in model.models if isinstance(model, Ensemble) else (model,):
+        weights = part.description.get("weights", {})
         if part.hub is not None:
             shell.say(f"model {part.hub}")
+        elif weights.keys() >= {"hub", "revision"}:
+            shell.say(f"weights of {weights['hub']}, commit {weights['revision']}")
+        if part.description.get("preprocessing_note"):
+            shell.say(part.description["preprocessing_note"])
 
 
 def _model(

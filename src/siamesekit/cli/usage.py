@@ -30,6 +30,7 @@ OTHER_NAMES = {
     "components": "list", "losses": "list losses", "encoders": "list encoders", "models": "list encoders",
     "describe": "show", "options": "show", "version": "--version", "export-catalogue": "convert",
     "camtrap-dp": "convert", "fill": "fill-in", "publish": "push", "upload": "push", "share": "push",
+    "threshold": "calibrate",
 }  # fmt: skip
 """Names of commands in other programs, each with the nearest command here."""
 DOES = {
@@ -40,6 +41,7 @@ DOES = {
     "compare": "compares two photos with a run's model",
     "embed": "writes a file of embeddings",
     "export": "writes a model as ONNX",
+    "calibrate": "gives a model a threshold, measured on your photos",
     "push": "publishes a model on the Hugging Face hub",
     "search": "finds the individual on a photo in a catalogue",
     "match": "matches the photos of a season with a catalogue",

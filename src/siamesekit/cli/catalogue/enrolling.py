@@ -80,6 +80,8 @@ def enrol(
             news_only()
         found = _records(shell, photos, reader, with_links(options, follow_links), skip_bad)
         catalogue, added = enrol_photos(run, found, output, shell, skip_bad, device.value, author, where)
+        if note := catalogue.model.description.get("preprocessing_note"):
+            shell.say(note)
         catalogue.close()
         _tell_added(shell, added, found, output, as_json)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import timm
 from timm.data.config import resolve_model_data_config
+from torch import nn
 
 from siamesekit.components.encoders.backbone import Backbone, fetch
 from siamesekit.components.encoders.timm_weights import hub_network, with_pretrained_weights
@@ -36,11 +40,12 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         ComponentError: the model has no such weights tag.
         MissingWeightsError: the pretrained weights, or the `config.json` of a hub model, cannot be downloaded.
     """
+    commit: list[str] = []
     if not model.startswith(HUB):
         _check_tag(model)
 
     if model.startswith(HUB):
-        network = fetch(lambda: hub_network(model.removeprefix(HUB), pretrained), f"timm/{model}", CACHED_ONCE)
+        network = fetch(lambda: _from_hub(model, pretrained, commit), f"timm/{model}", CACHED_ONCE)
     elif pretrained:
         network = fetch(lambda: with_pretrained_weights(model), f"timm/{model}")
     else:
@@ -53,7 +58,38 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     # some models are marked as fixed in size only because of the classifier of their pretrained weights
     size = data["input_size"][-1] if cfg.get("fixed_input_size") else None
     mean, std = ([255 * value for value in data[key]] for key in ("mean", "std"))
-    return Backbone(network, num_features, mean, std, size, may_take_others=True, default_size=data["input_size"][-1])
+    backbone = Backbone(
+        network, num_features, mean, std, size, may_take_others=True, default_size=data["input_size"][-1]
+    )
+    backbone.resizing = _resizing(data)
+    if pretrained and commit:
+        backbone.origin = {"hub": model.removeprefix(HUB).partition("@")[0], "revision": commit[0]}
+    return backbone
+
+
+def _from_hub(model: str, pretrained: bool, commit: list[str]) -> nn.Module:
+    """A network from the hub; its commit is added to a list."""
+    network, revision = hub_network(model.removeprefix(HUB), pretrained)
+    commit.append(revision)
+    return network
+
+
+def _resizing(data: Mapping[str, Any]) -> str:
+    """How photos were resized on which a model's weights were judged, in words; empty if they were squashed as here.
+
+    Args:
+        data: timm's configuration of the model's input.
+    """
+    side, share, method = data["input_size"][-1], data["crop_pct"], data["interpolation"]
+    if data["crop_mode"] == "squash" and share == 1 and method == "bilinear":
+        return ""
+    shorter = int(side / share)
+    if data["crop_mode"] == "squash":
+        squashed = f"squashed to {shorter} × {shorter} pixels ({method})"
+        return squashed if shorter == side else f"{squashed}, of which the middle {side} × {side} was taken"
+    if data["crop_mode"] == "border":
+        return f"padded to a square and resized to {side} × {side} pixels ({method})"
+    return f"resized to a shorter side of {shorter} pixels ({method}), of which the middle {side} × {side} was taken"
 
 
 def _check_tag(model: str) -> None:

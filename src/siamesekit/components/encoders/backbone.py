@@ -32,6 +32,9 @@ class Backbone(nn.Module):
     Attributes:
         origin: where the loaded pretrained weights come from, for the manifest of a run, such as a package and a
             SHA-256; empty if unknown.
+        renamed: names of tensors in files of weights that differ from those of the network, with the network's.
+        resizing: how the photos were resized on which the pretrained weights were judged, in words; empty if unknown
+            or if photos are squashed by bilinear resizing, as here.
     """
 
     __module__ = "siamesekit"
@@ -56,6 +59,8 @@ class Backbone(nn.Module):
         self.may_take_others = may_take_others
         self.default_size = size if default_size is None else default_size
         self.origin: Mapping[str, str] = {}
+        self.renamed: Mapping[str, str] = {}
+        self.resizing = ""
         self._taken: dict[tuple[int, int], bool] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)

@@ -43,8 +43,8 @@ def with_pretrained_weights(model: str) -> nn.Module:
     return network
 
 
-def hub_network(name: str, pretrained: bool) -> nn.Module:
-    """A network from the Hugging Face hub, `ORG/NAME` or `ORG/NAME@REVISION`, without its classifier.
+def hub_network(name: str, pretrained: bool) -> tuple[nn.Module, str]:
+    """A network from the Hugging Face hub, `ORG/NAME` or `ORG/NAME@REVISION`, without its classifier; and its commit.
 
     Raises:
         DownloadError: The model's `config.json`, or its requested weights, cannot be downloaded.
@@ -55,7 +55,7 @@ def hub_network(name: str, pretrained: bool) -> nn.Module:
         described = json.loads(config.read_text(encoding="utf-8"))
         named = described.get("pretrained_cfg", described).get("hf_hub_filename")
         model.file(*_names(named))
-    return _from_folder(config.parent, pretrained)
+    return _from_folder(config.parent, pretrained), config.parent.name
 
 
 def _from_folder(folder: Path, pretrained: bool) -> nn.Module:

@@ -25,7 +25,7 @@ from siamesekit.wording import in_one_line, line_of_name
 
 CLASSIFIER_PREFIXES = (
     "fc.", "classifier.", "head.fc.", "last_linear.", "head.weight", "head.bias", "heads.head.", "aux1.", "aux2.",
-    "AuxLogits."
+    "AuxLogits.", "final."
 )  # fmt: skip
 """Prefixes of classifiers' parameter names; a backbone has no classifier."""
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -130,7 +130,9 @@ def load_weights(backbone: Backbone, file: Path) -> None:
     prefix = "backbone.network."
     if any(name.startswith(prefix) for name in state):
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    own, learnt = backbone.network.state_dict(), learnt_by_pooling(backbone.network)
+    state = {backbone.renamed.get(name, name): value for name, value in state.items()}
+    own = backbone.network.state_dict()
+    learnt = learnt_by_pooling(backbone.network) - set(backbone.renamed.values())
     state = {name if name in own else OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
     state = {k: v for k, v in state.items() if k in own or not k.startswith(CLASSIFIER_PREFIXES)}
     problems = [f"{name} is not in the file" for name in own if name not in state and not _may_lack(name, learnt)]
