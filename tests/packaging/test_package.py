@@ -192,7 +192,7 @@ def test_what_an_extra_names_can_be_imported(extra: str, tmp_path: Path) -> None
         called(sys.executable, "-c", f"import {own}", cwd=tmp_path)
 
 
-USERS = ("parquet", "serve", "matchers", "cluster", "umap", "lancedb", "qdrant", "excel", "heif", "onnx")
+USERS = ("parquet", "serve", "matchers", "cluster", "umap", "lancedb", "qdrant", "excel", "heif", "onnx", "openvino")
 """Extras of what the library imports."""
 
 
