@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.artifact import onnx_export
+from siamesekit.artifact import export_check, onnx_export
+from siamesekit.artifact.export_check import BATCHES
 from siamesekit.artifact.loading import load
-from siamesekit.artifact.onnx_export import BATCHES, export_onnx
+from siamesekit.artifact.onnx_export import export_onnx
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.components.encoders.backbone import Backbone
@@ -74,7 +75,7 @@ def test_embeddings_are_those_of_torch(tmp_path: Path, encoder: str) -> None:
 def test_the_views_of_the_model_are_in_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tta: list[str], head: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(onnx_export, "BATCHES", (1, 2))
+    monkeypatch.setattr(export_check, "BATCHES", (1, 2))
     model = saved(tmp_path / "model", "timm/test_resnet", 32, {"tta": tta}, head)
     made = export_onnx(model, tmp_path / "model.onnx")
     scale = float(model.embed(torch.full((1, 3, 32, 32), 99)).norm())
@@ -144,13 +145,13 @@ def test_what_differs_from_torch_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_lengths_count_too() -> None:
     rows = np.eye(3, dtype=np.float32)
-    assert onnx_export._apart(rows, rows, "it") == 0
-    assert onnx_export._apart(0 * rows, 0 * rows, "it") == 0
+    assert export_check.apart(rows, rows, "x", "it") == 0
+    assert export_check.apart(0 * rows, 0 * rows, "x", "it") == 0
     for wrong in (1.001 * rows, 0 * rows, np.full_like(rows, np.nan), rows[:2]):
         with pytest.raises(UserError, match="it: "):
-            onnx_export._apart(wrong, rows, "it")
+            export_check.apart(wrong, rows, "x", "it")
     with pytest.raises(UserError, match="it: embeddings are NaN or infinite"):
-        onnx_export._apart(rows, np.full_like(rows, np.inf), "it")
+        export_check.apart(rows, np.full_like(rows, np.inf), "x", "it")
 
 
 def test_a_model_beyond_two_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

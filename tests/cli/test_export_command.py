@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from siamesekit import runtime
-from siamesekit.artifact import onnx_output
+from siamesekit.artifact import export_output
 from siamesekit.cli.app import app
 
 
@@ -37,7 +37,7 @@ def test_other_files_are_not_replaced_and_wrong_names_refused(telling: Path, tmp
     (tmp_path / "mine.onnx").write_bytes(b"my work")
     for output, message in (
         ("mine.onnx", "exists and holds something other than a model of siamesekit export"),
-        ("model.pt", "the suffix must be .onnx"),
+        ("model.pt", "the suffix must be .onnx, .pt2, .xml"),
         ("gone/model.onnx", "there is no folder"),
     ):
         done = call("export", telling, "-o", tmp_path / output)
@@ -60,7 +60,7 @@ def test_a_missing_package_is_named_with_the_command_that_helps(
     def without(name: str, *rest: Any) -> object:
         return None if name == "onnxscript" else importlib.util.find_spec(name, *rest)
 
-    monkeypatch.setattr(onnx_output, "find_spec", without)
+    monkeypatch.setattr(export_output, "find_spec", without)
     done = call("export", telling, "-o", tmp_path / "model.onnx")
     assert done.exit_code == 2
     assert done.stderr == "error: an export needs onnx, onnxruntime and onnxscript: pip install 'siamesekit[onnx]'\n"

@@ -99,7 +99,7 @@ FOUND: list[tuple[str, str | None]] = [
     # and to what is not there, with a way round
     ("multi-gpu", "/guides/other-tools/"),
     ("several GPUs", "/guides/other-tools/"),
-    ("onnx", "/guides/other-tools/"),
+    ("onnx", "/guides/export/"),
     ("tensorboard", "/guides/other-tools/"),
     ("wandb", "/guides/other-tools/"),
     ("weights & biases", "/guides/other-tools/"),

@@ -203,6 +203,7 @@ USERS = (
     "excel",
     "heif",
     "onnx",
+    "openvino",
     "tensorboard",
     "wandb",
     "mlflow",

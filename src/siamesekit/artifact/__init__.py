@@ -8,8 +8,9 @@ pickle, and `embedding_files` writes the files of the command `embed`.
 `hub_push` publishes a model with its `model_card` by `hub_requests`, and `hub_model` loads one from the hub.
 
 `onnx_export` writes a model as ONNX: `onnx_graph` expresses the network, and `onnx_description` is all that its use
-needs beside it. `tables`, `onnx_description`, `numpy_distances` and `comparison` import no torch, for
-`siamesekit.runtime`.
+needs beside it. `torch_export` and `openvino_export` write other formats, `export_check` compares what is exported with
+the model, and `export_output` checks the file to write. `onnx_int8` computes the network in int8. `tables`,
+`onnx_description`, `numpy_distances` and `comparison` import no torch, for `siamesekit.runtime`.
 """
 
 from __future__ import annotations

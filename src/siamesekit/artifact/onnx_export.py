@@ -7,23 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from siamesekit._version import __version__
-from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, LONGEST_REASON, OUTPUT
+from siamesekit.artifact.export_check import Network, largest_difference
+from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, OUTPUT
 from siamesekit.artifact.onnx_graph import onnx_graph
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.errors import UserError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.randomness import generator
-from siamesekit.wording import first_line
 
-BATCHES = (1, 2, 7, 64)
-"""Numbers of photos in the batches by which the file is compared with the model."""
-MOST_APART = 1e-5
-"""Largest 1 − cos between the embeddings of a photo by onnxruntime and by torch, and largest relative difference of
-their lengths."""
 MOST_BYTES = 2_000_000_000
 """Largest file: ONNX holds at most 2 GiB, weights and graph together."""
 
@@ -61,14 +54,33 @@ def export_onnx(model: SimilarityModel, file: Path) -> Exported:
         OutputError: the file cannot be written.
         UserError: the network cannot be exported, or the result differs from it; nothing is written.
     """
+    content, difference = onnx_content(model)
+    write_atomic(file, content)
+    return Exported(file, len(content), model.size, model.encoder.head.embedding_dim, difference)
+
+
+def onnx_content(model: SimilarityModel) -> tuple[bytes, float]:
+    """The content of a model's ONNX file, and the largest 1 − cos from the model.
+
+    Raises:
+        UserError: the network cannot be exported, or the result differs from it.
+    """
     name = str(model.description["encoder"]["name"])
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.encoder.state_dict().values())
     _refuse_large(size, name)
-    content = _described(onnx_graph(model.encoder, model.tta, model.size, name), _description(model))
+    content = described(onnx_graph(model.encoder, model.tta, model.size, name), description_of(model))
     _refuse_large(len(content), name)
-    difference = _largest_difference(model, content, name)
-    write_atomic(file, content)
-    return Exported(file, len(content), model.size, model.encoder.head.embedding_dim, difference)
+    return content, largest_difference(model, "onnxruntime", lambda: onnx_network(content))
+
+
+def onnx_network(content: bytes) -> Network:
+    """The network of an ONNX file, images uint8 `[N, 3, S, S]` → embeddings float32 `[N, D]`, by onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, and need not be printed too
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda pixels: session.run([OUTPUT], {INPUT: pixels})[0]
 
 
 def _refuse_large(size: int, name: str) -> None:
@@ -79,8 +91,8 @@ def _refuse_large(size: int, name: str) -> None:
         )
 
 
-def _description(model: SimilarityModel) -> dict[str, Any]:
-    """The description in the file's metadata."""
+def description_of(model: SimilarityModel) -> dict[str, Any]:
+    """The description in an exported file's metadata."""
     of = model.description
     fitted = model.calibration
     return {
@@ -99,7 +111,7 @@ def _description(model: SimilarityModel) -> dict[str, Any]:
     }
 
 
-def _described(graph: bytes, description: dict[str, Any]) -> bytes:
+def described(graph: bytes, description: dict[str, Any]) -> bytes:
     """The content of an ONNX file, with the description in its metadata."""
     import onnx
 
@@ -109,53 +121,3 @@ def _described(graph: bytes, description: dict[str, Any]) -> bytes:
     onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
     return content
-
-
-def _largest_difference(model: SimilarityModel, content: bytes, name: str) -> float:
-    """The largest 1 − cos between embeddings of random pixels by onnxruntime and by torch.
-
-    Raises:
-        UserError: they differ by more than `MOST_APART`, or onnxruntime cannot run the network.
-    """
-    import onnxruntime
-
-    draw, largest = generator(0, "export"), 0.0
-    try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        for count in BATCHES:
-            pixels = draw.integers(0, 256, (count, 3, model.size, model.size), dtype=np.uint8)
-            [found] = session.run([OUTPUT], {INPUT: pixels})
-            wanted = model.embed(torch.from_numpy(pixels)).numpy()
-            largest = max(largest, _apart(found, wanted, f"encoder {name!r} in a batch of {count}"))
-    except UserError:
-        raise
-    except Exception as error:  # onnxruntime's errors have types of their own
-        raise UserError(f"onnxruntime cannot run encoder {name!r}: {first_line(str(error), LONGEST_REASON)}") from error
-    return largest
-
-
-def _apart(found: Any, wanted: Any, what: str) -> float:
-    """Largest 1 − cos of corresponding rows `[N, D]`.
-
-    Raises:
-        UserError: shapes differ, a value is NaN or infinite, or rows differ by more than `MOST_APART`.
-    """
-    if found.shape != wanted.shape:
-        raise UserError(
-            f"{what}: onnxruntime gives {list(found.shape)} and torch {list(wanted.shape)} numbers; nothing is written"
-        )
-    a, b = found.astype(np.float64), wanted.astype(np.float64)
-    if not np.isfinite(b).all():
-        raise UserError(f"{what}: embeddings are NaN or infinite; train it again with a lower optimizer.lr")
-    long_a, long_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    zero = (long_a == 0) & (long_b == 0)
-    with np.errstate(all="ignore"):
-        apart = np.where(zero, 0, 1 - (a * b).sum(1) / (long_a * long_b))
-        stretched = np.where(zero, 0, np.abs(long_a / long_b - 1))
-    worst = float(np.maximum(apart, stretched).max())
-    if not worst <= MOST_APART:  # also NaN
-        raise UserError(
-            f"{what}: embeddings by onnxruntime differ from torch's by {worst:.2g}, as 1 − cos or relative length; "
-            f"at most {MOST_APART:g} is allowed"
-        )
-    return float(apart.max())

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_reading import Depth, Reading, Truncated
 from siamesekit.errors import ArtifactError
-from siamesekit.registry.problems import explain
 from siamesekit.wording import in_one_line
 
 MAX_BYTES = 1 << 20
@@ -105,6 +104,8 @@ class StandInTable(Table):
 
 def damaged(shown: str, error: ValidationError, advice: str, place: str = "") -> ArtifactError:
     """Error with a line for each of the first ten problems."""
+    from siamesekit.registry.problems import explain  # here, because the registries take time to import
+
     found = error.errors()
     lines = [
         f"{place}{'.'.join(str(part)[:60] for part in each['loc'])}: {explain({**each, 'loc': ()})}"

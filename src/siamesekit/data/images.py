@@ -30,7 +30,6 @@ from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import SiamesekitError
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
-from siamesekit.registry.component_faults import given, line_in, place_of, told
 
 DRAFT = 4
 """A JPEG is decoded at a reduced scale whose sides are at least this many times the wanted size."""
@@ -130,6 +129,9 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
     Raises:
         UnreadableError: the function fails or returns something else.
     """
+    # here, because the registries take time to import
+    from siamesekit.registry.component_faults import given, line_in, place_of, told
+
     try:
         pixels = source()
     except (SiamesekitError, UnreadableError, MemoryError):

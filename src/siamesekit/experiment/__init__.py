@@ -4,8 +4,8 @@
 `assembly` builds the `Trainer`, `compatibility` tries the parts together and `plan` estimates the cost. `epochs` trains
 and `run_log` keeps the states. Afterwards `judgement`, `manifest` and `report_content` make the files. `run_folder`
 protects the files of a run, and `resuming` says what may change when a run continues. `checking` audits photos and
-plans a run for the command line, and `audited` adds what was found to a run. Importing this package imports
-none of these modules.
+plans a run for the command line, and `audited` adds what was found to a run. `evaluating` evaluates finished models,
+and `int8_export` writes one in int8 with its cost. Importing this package imports none of these modules.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from siamesekit.config import Config
 from siamesekit.config.loading import config_of, load_config
 from siamesekit.config.reader_choice import reader_and_source
 from siamesekit.data.loading import UnusablePhoto, report
-from siamesekit.data.records import Record
+from siamesekit.data.records import Record, Records
 from siamesekit.data.splits import Split
 from siamesekit.errors import ArtifactError, UserError
 from siamesekit.evaluation.pairs import pairs_of
@@ -33,6 +33,7 @@ from siamesekit.files.untrusted import MAX_TABLE_BYTES
 from siamesekit.files.untrusted_json import read_json
 from siamesekit.progress import Progress, progress_here
 from siamesekit.randomness import generator
+from siamesekit.report.content import StandIn
 
 MODEL, AGAINST = "model", "against"
 """Names of the evaluated model and of the one that it is compared with."""
@@ -78,6 +79,49 @@ def _encoder(model: SimilarityModel) -> dict[str, Any]:
     return {"name": encoder["name"], "weights": "random", **encoder.get("options", {})}
 
 
+class EvaluationPhotos(NamedTuple):
+    """The photos of an evaluation.
+
+    Attributes:
+        read: what the reader gave.
+        records: the photos in a part of the split.
+        split: their parts.
+        notes: notes on the photos that were left out.
+        stand_in: the stand-in for missing data, if one is in use.
+    """
+
+    read: Records
+    records: list[Record]
+    split: Split
+    notes: list[str]
+    stand_in: StandIn | None
+
+
+def evaluation_photos(config: Config, everything: bool, progress: Progress, skip_bad: bool) -> EvaluationPhotos:
+    """Read and split the photos of an evaluation, as `evaluate_models` describes.
+
+    Raises:
+        DataError: the photos cannot be used as asked.
+    """
+    read, _, stand_in = read_records(config, skip_bad)
+    if stand_in is not None:
+        progress.warn(stand_in.warning)
+    kept, _, kept_out = without_quarantine(read, config)
+    records, _, told = without_unknown(kept)
+    notes = [*read.notes, *kept_out, *told]
+    by_column = any(record.attributes.get(config.split.column) for record in records)
+    if everything and not by_column:
+        split = Split((), (), tuple(range(len(records))))
+    else:
+        made = split_of_run(list(records), config)
+        records, split, notes = made.records, made.split, [*notes, *made.notes]
+    for note in notes:
+        progress.say(note)
+    for finding in read.left_out:
+        progress.warn(f"left out: {finding}")
+    return EvaluationPhotos(read, records, split, notes, stand_in)
+
+
 def evaluate_models(
     config: Config,
     model: SimilarityModel | Ensemble,
@@ -108,25 +152,11 @@ def evaluate_models(
         DataError: the photos cannot be used as asked.
     """
     progress = progress or progress_here()
-    read, _, stand_in = read_records(config, skip_bad)
-    if stand_in is not None:
-        progress.warn(stand_in.warning)
-    kept, _, kept_out = without_quarantine(read, config)
-    records, _, told = without_unknown(kept)
-    left_out = [*read.notes, *kept_out, *told]
-    by_column = any(record.attributes.get(config.split.column) for record in records)
-    if everything and not by_column:
-        split = Split((), (), tuple(range(len(records))))
-    else:
-        made = split_of_run(list(records), config)
-        records, split, left_out = made.records, made.split, [*left_out, *made.notes]
-    for note in left_out:
-        progress.say(note)
-    judged = _judged(config, records, split)
+    found = evaluation_photos(config, everything, progress, skip_bad)
+    read, records, split, left_out = found.read, found.records, found.split, found.notes
+    judged = judged_photos(config, records, split)
     models = {MODEL: model} if against is None else {MODEL: model, AGAINST: against}
     bad: dict[int, UnusablePhoto] = {}
-    for finding in read.left_out:
-        progress.warn(f"left out: {finding}")
     chosen = [records[photo] for photo in judged.photos.tolist()]
     passed_over = bad if skip_bad else None
     networks = {}
@@ -141,7 +171,7 @@ def evaluate_models(
         progress.warn(f"{message} and are left out:", details)
         left_out = [*left_out, told_of_bad(findings, len(chosen))]
         lost = {int(judged.photos[number]) for number in bad}
-        judged = _judged(config, records, _without(split, lost))
+        judged = judged_photos(config, records, without_photos(split, lost))
     test = judged.labels[: judged.tested]
     names, _ = labelled(records)
     notes = [
@@ -156,8 +186,8 @@ def evaluate_models(
     figures["without_copies"] = without_copies(config, (records, split), judged, networks, copies)
     figures["left_out"] = list(left_out)
     figures["skipped"] = [finding._asdict() for finding in (*read.left_out, *(bad[number] for number in sorted(bad)))]
-    figures["shipped_threshold"] = _shipped(model, networks[MODEL].embeddings[: judged.tested], test, config)
-    figures["stand_ins"] = [] if stand_in is None else [vars(stand_in)]
+    figures["shipped_threshold"] = error_rates(model, networks[MODEL].embeddings[: judged.tested], test, config)
+    figures["stand_ins"] = [] if found.stand_in is None else [vars(found.stand_in)]
     return figures
 
 
@@ -169,15 +199,16 @@ def _gathering(model: SimilarityModel | Ensemble) -> Gathering:
     return gathering
 
 
-def _judged(config: Config, records: Sequence[Record], split: Split) -> EvaluationSet:
+def judged_photos(config: Config, records: Sequence[Record], split: Split) -> EvaluationSet:
+    """The photos that judge models; test photos alone are searched among each other."""
     _, labels = labelled(records)
     if not split.train and not split.gallery:
         config = replace(config, evaluation=config.evaluation.model_copy(update={"gallery": "test"}))
     return evaluation_set_of(config, records, labels, split)
 
 
-def _without(split: Split, lost: set[int]) -> Split:
-    """A split without some photos."""
+def without_photos(split: Split, lost: set[int]) -> Split:
+    """A split without some photos, as indices of records."""
     parts = (split.train, split.validation, split.test, split.gallery)
     return Split(*(tuple(photo for photo in part if photo not in lost) for part in parts))
 
@@ -200,10 +231,17 @@ def _trained_on(source: Path, tested: set[str], name: str) -> list[str]:
     ]
 
 
-def _shipped(
+def error_rates(
     model: SimilarityModel | Ensemble, embeddings: Tensor, labels: NDArray[np.int64], config: Config
 ) -> dict[str, Any] | None:
-    """Error rates of the model's own threshold on pairs of the test photos; None without a threshold."""
+    """Error rates of the model's own threshold on pairs of test photos; None without a threshold.
+
+    Args:
+        model: the model, with threshold and distance.
+        embeddings: embeddings `[N, D]` of the test photos, by this model or by an export of it.
+        labels: their labels, int64 `[N]`.
+        config: the seed by which pairs are drawn.
+    """
     if model.threshold is None or len(labels) < 2:
         return None
     pairs = pairs_of(embeddings, labels, model.distance, generator(config.seed, "calibration pairs"))
