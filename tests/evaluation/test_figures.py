@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
 from helpers import rows_of
 from made_embeddings import case
 from oracles import ranked, ranked_right, retrieval_figures, squared_distances
 from siamesekit.components.distances.squared_euclidean import SquaredEuclidean
+from siamesekit.evaluation import full_ranking as full_ranking_module
 from siamesekit.evaluation.figures import Figures, evaluate
 from siamesekit.evaluation.intervals import Bootstrap
+from siamesekit.evaluation.protocol import Protocol
+from siamesekit.evaluation.retrieval import retrieval_metrics
 from siamesekit.randomness import generator
 
 
@@ -68,3 +72,28 @@ def test_the_seed_decides_the_intervals_and_the_confidence_their_width() -> None
     for wide, narrow in zip(figures(confidence=0.99), figures(confidence=0.5), strict=True):
         assert wide.value == narrow.value
         assert wide.low <= narrow.low < narrow.high <= wide.high
+
+
+@pytest.mark.parametrize("kind", ["all", "gallery", "apart", "too many"])
+def test_one_search_gives_what_two_give(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranked once, the gallery gives the same bits as a search for the first ranks and one for all ranks."""
+    embeddings, labels, triplets = case(individuals=9, photos=7, noise=1.0)
+    labels[:3], embeddings[40] = 100 + np.arange(3), np.nan
+    every = torch.arange(len(labels))
+    protocol = {
+        "gallery": Protocol(every[:30], every[20:]),
+        "apart": Protocol(every, every, every // 3),
+    }.get(kind, Protocol.leave_one_out(len(labels)))
+    if kind == "too many":
+        monkeypatch.setattr(full_ranking_module, "MOST_COMPARISONS", 100)
+    distance, bootstrap = SquaredEuclidean(), Bootstrap(0.95, 20, 0)
+    found = evaluate(embeddings, labels, triplets, distance, bootstrap, protocol)
+    expected = retrieval_metrics(embeddings, labels, distance, protocol=protocol)
+    for ours, theirs in zip(found.per_query, expected, strict=True):
+        np.testing.assert_equal(ours, theirs)
+    whole = full_ranking_module.full_ranking(embeddings, labels, distance, protocol)
+    assert (whole is None) == (kind == "too many") == (found.match_curve is None)
+    if whole is not None:
+        assert found.match_curve == whole.match_curve()
+        assert found.figures.mrr.value == pytest.approx(np.nanmean(whole.reciprocal_rank))
+        assert found.figures.mean_average_precision.value == pytest.approx(np.nanmean(whole.average_precision))

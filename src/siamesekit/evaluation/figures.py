@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siamesekit.components.distances.distance import Distance
+from siamesekit.components.labels import labels_of
 from siamesekit.components.tuples import Triplets
-from siamesekit.evaluation.full_ranking import FullRanking, full_ranking
+from siamesekit.evaluation.full_ranking import FullRanking, all_hits, ranking_of
 from siamesekit.evaluation.intervals import Bootstrap, Interval
 from siamesekit.evaluation.protocol import Protocol
 from siamesekit.evaluation.ranking import triplet_accuracy, triplet_distances
-from siamesekit.evaluation.retrieval import RetrievalMetrics, retrieval_metrics
+from siamesekit.evaluation.retrieval import RetrievalMetrics, metrics_of, retrieval_metrics
 
 
 class Figures(NamedTuple):
@@ -100,8 +101,7 @@ def evaluate(
     mean = bootstrap.mean
     protocol = protocol or Protocol.leave_one_out(len(labels))
     right = triplet_accuracy(*triplet_distances(embeddings, triplets, distance)) if len(triplets.anchor) else None
-    per_query = retrieval_metrics(embeddings, torch.from_numpy(labels), distance, protocol=protocol)
-    whole: FullRanking | None = full_ranking(embeddings, torch.from_numpy(labels), distance, protocol)
+    per_query, whole = _ranked(embeddings, torch.from_numpy(labels), distance, protocol)
     asked = labels[protocol.queries.numpy()]
     figures = Figures(
         triplet_accuracy=None if right is None else mean(right, labels[triplets.anchor.numpy()]),
@@ -122,3 +122,14 @@ def evaluate(
         mrr=None if whole is None else mean(whole.reciprocal_rank, asked),
     )
     return Evaluated(figures, per_query, None if whole is None else whole.match_curve())
+
+
+def _ranked(
+    embeddings: Tensor, labels: Tensor, distance: Distance, protocol: Protocol
+) -> tuple[RetrievalMetrics, FullRanking | None]:
+    """Retrieval metrics and whole rankings, from one search if the whole gallery is ranked."""
+    hits = all_hits(embeddings, labels_of(embeddings, labels), distance, protocol)
+    if hits is None:
+        return retrieval_metrics(embeddings, labels, distance, protocol=protocol), None
+    relevant = protocol.relevant(labels)
+    return metrics_of(lambda rows, k: hits[rows, :k], relevant), ranking_of(hits, relevant)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siamesekit.components.distances.distance import DistanceLike, as_distance
+from siamesekit.components.distances.distance import Distance, DistanceLike, as_distance
 from siamesekit.components.labels import Labels, labels_of
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.evaluation.protocol import Protocol
@@ -62,15 +62,36 @@ def full_ranking(
     distance = as_distance(distance)
     labels = labels_of(embeddings, labels)
     protocol = protocol or Protocol.leave_one_out(len(labels))
+    hits = all_hits(embeddings, labels, distance, protocol)
+    return None if hits is None else ranking_of(hits, protocol.relevant(labels))
+
+
+def all_hits(embeddings: Tensor, labels: Tensor, distance: Distance, protocol: Protocol) -> Tensor | None:
+    """Whether each rank of the whole gallery shows the query's individual, bool `[Q, G]`, nearest first.
+
+    Queries without a relevant photo are not ranked and have no hit. Arguments and None are those of `full_ranking`.
+    """
     relevant, gallery = protocol.relevant(labels), len(protocol.gallery)
     if len(relevant) * gallery > MOST_COMPARISONS:
         return None
+    found = torch.zeros(len(relevant), gallery, dtype=torch.bool)
+    for rows in (relevant > 0).nonzero()[:, 0].split(_at_once(gallery)):
+        hit = hits_of(embeddings, labels, protocol, rows, gallery, distance)
+        found[rows, : hit.shape[1]] = hit
+    return found
+
+
+def ranking_of(hits: Tensor, relevant: Tensor) -> FullRanking:
+    """The figures of whole rankings from their hits, bool `[Q, G]`, and the relevant photos of each query, `[Q]`."""
     table = torch.full((len(relevant), 3), torch.nan, dtype=torch.float64)
-    rank = torch.arange(1, gallery + 1)
-    for rows in (relevant > 0).nonzero()[:, 0].split(max(1, NEIGHBOURS // max(1, gallery))):
-        hit = hits_of(embeddings, labels, protocol, rows, gallery, distance).double()
-        ranks = rank[: hit.shape[1]]
-        precision = hit.cumsum(dim=1) / ranks * hit
-        first = torch.where(hit > 0, ranks.double(), torch.inf).amin(dim=1)
+    rank = torch.arange(1, hits.shape[1] + 1)
+    for rows in (relevant > 0).nonzero()[:, 0].split(_at_once(hits.shape[1])):
+        hit = hits[rows].double()
+        precision = hit.cumsum(dim=1).div_(rank).mul_(hit)
+        first = torch.where(hits[rows].any(dim=1), (hits[rows].byte().argmax(dim=1) + 1).double(), torch.inf)
         table[rows] = torch.stack([precision.sum(dim=1) / relevant[rows], 1 / first, first], dim=1)
     return FullRanking(*table.T.numpy())
+
+
+def _at_once(gallery: int) -> int:
+    return max(1, NEIGHBOURS // max(1, gallery))

@@ -24,10 +24,12 @@ from siamesekit.components.distances.summation import summation_depth
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.hardware.float32 import at_least_float32, full_precision
 
-SCORES = 1 << 21
+SCORES = 1 << 22
 """Number of scores held at a time."""
 VALUES = 1 << 15
 """Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
+ROWS = 16
+"""Number of queries that are sorted at a time: few enough to stay in the cache."""
 FROM = 1 << 14
 """Ranks of all photos together from which this is no slower than the search for neighbours: those of 128 photos."""
 SHARE = 64
@@ -58,10 +60,11 @@ def hit_ranks(embeddings: Tensor, labels: Tensor, queries: Tensor, k: int, dista
     individual = labels.unique(return_inverse=True)[1].to(torch.int32).numpy()
     found = torch.empty(len(queries), k, dtype=torch.bool)
     at_once, threads = max(1, SCORES // len(embeddings)), torch.get_num_threads()
+    memory = torch.empty(at_once, len(embeddings), dtype=torch.float64)
     search = partial(_hits, scores, individual, k)
     with ThreadPoolExecutor(threads) as pool:
         for some, into in zip(queries.split(at_once), found.split(at_once), strict=True):
-            parts = (each.tensor_split(threads) for each in (some, *scores(some)))
+            parts = (each.tensor_split(threads) for each in (some, *scores(some, memory)))
             for hits, part in zip(pool.map(search, *parts), into.tensor_split(threads), strict=True):
                 if hits is None:
                     return None
@@ -76,18 +79,18 @@ class _Scores:
     Attributes:
         embeddings: float32 `[N, D]`.
         distance: the distance.
-        ranks_as: what the distance ranks as.
-        points: float64 `[N, D]`, the embeddings, divided by their lengths for `cosine`.
-        norms: float64 `[N]`, the lengths of the points.
+        left: float64 `[N, D + 2]`; the score of two photos is the product of a row of `left` with one of `right`.
+        right: float64 `[N, D + 2]`.
+        size: float64 `[N]`, most that the terms of a score add up to without their signs, by query.
         relative: largest relative error of a distance, on the scale of the scores.
         absolute: the same as an absolute error, for a point of length 1 for `dot`.
     """
 
     embeddings: Tensor
     distance: Distance
-    ranks_as: RanksAs
-    points: Tensor
-    norms: Tensor
+    left: Tensor
+    right: Tensor
+    size: Tensor
     relative: float
     absolute: float
 
@@ -96,7 +99,7 @@ class _Scores:
         """The scores of a distance in float32; None if their error has no bound.
 
         Let u = 2⁻²⁴, and let a number pass through at most S additions. Then Σ (a − b)² has a relative error of at most
-        (S + 3) u; a few more u are left for a function of it, such as the root. For `dot`, Σ a b has an absolute error
+        (S + 3) u; five more u are left for a function of it, such as the root. For `dot`, Σ a b has an absolute error
         of at most (S + 1) u |a||b|. For `cosine` both lengths add (D/2 + 3) u. S is D − 1 for a sum in any order, and
         far less for the order in which PyTorch adds.
         """
@@ -110,31 +113,31 @@ class _Scores:
         if ranks_as == "cosine":
             points = points / norms.clamp_min(1e-8)[:, None]
             norms = points.norm(dim=1)
-        size = embeddings.shape[1]
-        additions = summation_depth(size) if getattr(distance, "sums_rows", False) else size
-        rounded = 1.01 * (additions + 16 + (size if ranks_as == "cosine" else 0)) * unit
-        relative, absolute = (rounded, 0.0) if ranks_as == "euclidean" else (0.0, rounded)
-        return cls(embeddings, distance, ranks_as, points, norms, relative, absolute)
+        dimensions = embeddings.shape[1]
+        additions = summation_depth(dimensions) if getattr(distance, "sums_rows", False) else dimensions
+        more = {"euclidean": 8, "dot": 8, "cosine": dimensions + 16}[ranks_as]
+        rounded = 1.01 * (additions + more) * unit
+        longest, one, nothing = norms.max(), torch.ones_like(norms), torch.zeros_like(norms)
+        if ranks_as == "euclidean":  # |a|² − 2 a b + |b|²
+            left, right = [-2 * points, norms.square(), one], [points, one, norms.square()]
+            size, relative, absolute = (norms + longest).square(), rounded, 0.0
+        else:  # a constant − a b, at least 0
+            size = norms * longest if ranks_as == "dot" else one
+            left, right, relative, absolute = [-points, size, nothing], [points, one, nothing], 0.0, rounded
+        return cls(embeddings, distance, torch.column_stack(left), torch.column_stack(right), size, relative, absolute)
 
-    def __call__(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of queries `[q]`, at least 0, ∞ for the query itself, with bounds of their error: `[q, N]`, `[q, 1]`.
 
-        The relative error of the distance comes on top.
+        The relative error of the distance comes on top. The scores are in `memory`, float64 `[q or more, N]`.
         """
-        norms, longest = self.norms[queries, None], float(self.norms.max())
-        if self.ranks_as == "euclidean":
-            scores = torch.addmm(self.norms.square()[None], self.points[queries], self.points.T, alpha=-2)
-            scores += norms.square()
-            size, absolute = (norms + longest).square(), torch.zeros_like(norms)
-        else:
-            size = norms * longest if self.ranks_as == "dot" else torch.ones_like(norms)
-            scores = torch.addmm(size, self.points[queries], self.points.T, alpha=-1)
-            absolute = self.absolute * size
+        scores = torch.mm(self.left[queries], self.right.T, out=memory[: len(queries)])
         scores.clamp_min_(0)
         scores[torch.arange(len(queries)), queries] = torch.inf
         double, single = torch.finfo(torch.float64), torch.finfo(torch.float32)
-        columns = self.points.shape[1]
-        return scores, absolute + 4 * (columns + 16) * double.eps * size + 4 * columns * single.tiny
+        columns, size = self.right.shape[1], self.size[queries, None]
+        error = (self.absolute + 4 * (columns + 16) * double.eps) * size
+        return scores, error + 4 * columns * single.tiny
 
     def distances(self, queries: Tensor, photos: Tensor) -> Floats:
         """The distances of P queries from P photos, `[P]`, by the distance itself."""
@@ -153,6 +156,19 @@ def _hits(
 
     None if too many photos would be compared.
     """
+    hits = torch.empty(len(queries), k, dtype=torch.bool)
+    for few, *parts in zip(hits.split(ROWS), *(each.split(ROWS) for each in (queries, found, error)), strict=True):
+        ranked = _ranked(scores, individual, k, *parts)
+        if ranked is None:
+            return None
+        few[:] = ranked
+    return hits
+
+
+def _ranked(
+    scores: _Scores, individual: NDArray[np.int32], k: int, queries: Tensor, found: Tensor, error: Tensor
+) -> Tensor | None:
+    """As `_hits`, for few queries."""
     values, absolute = found.numpy(), error.numpy()
     photos = values.shape[1]
     low = (1 << photos.bit_length()) - 1
@@ -172,7 +188,7 @@ def _hits(
     column = nearest & low
     nearest &= ~low
     score = nearest.view(np.float64)
-    hit = individual[column] == individual[queries.numpy()][:, None]
+    hit = individual.take(column) == individual[queries.numpy()][:, None]
     row, rank = np.nonzero(_undecided(hit, score * (1 - relative) - absolute, score * (1 + relative) + absolute))
     if len(row) > k * max(1, len(queries)):
         return None

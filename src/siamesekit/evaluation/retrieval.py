@@ -9,6 +9,7 @@ embedding of a query is NaN, all photos are misses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -84,7 +85,25 @@ def retrieval_metrics(
     distance = as_distance(distance)
     labels = labels_of(embeddings, labels)
     protocol = protocol or Protocol.leave_one_out(len(labels))
-    relevant = protocol.relevant(labels)
+    searched = protocol
+
+    def hits(rows: Tensor, k: int) -> Tensor:
+        return hits_of(embeddings, labels, searched, rows, k, distance)
+
+    return metrics_of(hits, searched.relevant(labels), ranks)
+
+
+def metrics_of(
+    hits: Callable[[Tensor, int], Tensor], relevant: Tensor, ranks: tuple[int, ...] = RANKS
+) -> RetrievalMetrics:
+    """Compute retrieval metrics from hits.
+
+    Args:
+        hits: function from queries, int64 `[q]`, and a number of ranks k to whether each of the first k ranks shows the
+            query's individual, bool `[q, k]`.
+        relevant: int64 `[Q]`, R of each query.
+        ranks: values of k, each at least 1.
+    """
     table = torch.full((len(relevant), 4 + 3 * len(ranks)), torch.nan, dtype=torch.float64)
     needed = relevant.clamp_min(max(ranks))
     octave = needed.double().log2().ceil()  # rank queries together that need a similar number of ranks
@@ -92,7 +111,7 @@ def retrieval_metrics(
         rows = ((octave == group) & (relevant > 0)).nonzero()[:, 0]
         most = int(needed[rows].max())
         for some in rows.split(max(1, NEIGHBOURS // most)):
-            table[some] = per_query(hits_of(embeddings, labels, protocol, some, most, distance), relevant[some], ranks)
+            table[some] = per_query(hits(some, most), relevant[some], ranks)
     first, columns = table[:, :4].T.numpy(), table[:, 4:].T.numpy()
     by_k = (dict(zip(ranks, columns[i::3], strict=True)) for i in range(3))
     return RetrievalMetrics(*first, *by_k)
@@ -132,15 +151,19 @@ def per_query(hits: Tensor, relevant: Tensor, ranks: tuple[int, ...]) -> Tensor:
     """
     result = []
     at_once = max(1, min(PER_QUERY, RANKED // max(1, hits.shape[1])))
+    rank, first = torch.arange(1, hits.shape[1] + 1), max(ranks)
     for some, of in zip(hits.split(at_once), relevant.split(at_once), strict=True):
-        hit, rank = some.double(), torch.arange(1, some.shape[1] + 1)
+        hit = some.double()
+        gain = hit.cumsum(dim=1)
+        cumulative = gain[:, :first].clone()
+        gain.div_(rank).mul_(hit)
+        nearest = gain[:, :first].clone()
+        reciprocal = (hit[:, :first] / rank[:first]).amax(dim=1)
         within_r = rank <= of[:, None]
-        cumulative = hit.cumsum(dim=1)
-        gain = cumulative / rank * hit
-        reciprocal = torch.where(rank <= max(ranks), hit / rank, 0).amax(dim=1)
-        columns = [hit[:, 0], (gain * within_r).sum(dim=1) / of, (hit * within_r).sum(dim=1) / of, reciprocal]
+        map_at_r, r_precision = (values.mul_(within_r).sum(dim=1) / of for values in (gain, hit))
+        columns = [some[:, 0].double(), map_at_r, r_precision, reciprocal]
         for k in ranks:
             found = cumulative[:, min(k, some.shape[1]) - 1]
-            columns += [found / k, (found > 0).double(), gain[:, :k].sum(dim=1) / of.clamp_max(k)]
+            columns += [found / k, (found > 0).double(), nearest[:, :k].sum(dim=1) / of.clamp_max(k)]
         result.append(torch.stack(columns, dim=1))
     return torch.cat(result)

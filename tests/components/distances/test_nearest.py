@@ -435,3 +435,11 @@ def test_a_prepared_gallery_gives_the_same_for_every_search_and_is_not_copied() 
     for ranks_as in ("cosine", "euclidean", "dot"):
         assert prepare(unit, ranks_as, torch.float32).rows.data_ptr() == unit.data_ptr()
     assert prepare(2 * unit, "cosine", torch.float32).rows.data_ptr() != unit.data_ptr()
+
+
+@pytest.mark.parametrize("distance", [Cosine(), Euclidean(), Manhattan()], ids=lambda each: type(each).__name__)
+def test_rows_too_long_for_two_pairs_at_a_time(distance: Distance, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, gallery = normal(6, 16), normal(40, 16)
+    monkeypatch.setattr(retrieval, "VALUES", 16)
+    for k in (1, 5, 40):
+        assert_equal(nearest(queries, gallery, k, distance, bf16=False), by_sort(queries, gallery, k, distance))

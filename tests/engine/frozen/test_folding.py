@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, fx, nn
 
 from siamesekit.engine.frozen.cutting import whole
@@ -10,7 +11,11 @@ from siamesekit.model import Architecture, build
 
 
 def norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:
-    made = nn.BatchNorm2d(channels, eps=1e-3, affine=affine).double()
+    return filled(nn.BatchNorm2d(channels, eps=1e-3, affine=affine).double(), affine)
+
+
+def filled(made: nn.BatchNorm2d, affine: bool = True) -> nn.BatchNorm2d:
+    channels = made.num_features
     generator = torch.Generator().manual_seed(3)
     made.running_mean.copy_(torch.randn(channels, generator=generator))
     made.running_var.copy_(torch.rand(channels, generator=generator) + 0.5)
@@ -53,7 +58,39 @@ def test_values_and_gradients_are_those_of_both_modules(conv: nn.Conv2d, affine:
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["timm/test_resnet", "timm/mobilenetv3_small_050", "timm/densenet121", "xception"])
+@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(6, 8, 3, padding=1, bias=False),
+        Conv2dSame(6, 8, 3, stride=2, bias=False),
+        Conv2dSame(6, 6, 5, stride=2, groups=6, bias=False),
+        Conv2dSame(6, 8, 1, stride=2, bias=False),
+    ],
+    ids=["plain", "same", "depthwise", "1x1"],
+)
+def test_values_and_gradients_are_those_of_timm_s_layers(conv: nn.Conv2d, products: bool) -> None:
+    """The activation bends 0 and 6: some values are below, some between and some above."""
+    conv, act = conv.double(), {"act_layer": nn.ReLU6, "act_kwargs": {"inplace": True}}
+    behind = filled(BatchNormAct2d(conv.out_channels, eps=1e-3, **act).double())
+    maps = 30 * torch.randn(3, 6, 9, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    expected = results(nn.Sequential(conv, behind), maps.contiguous(memory_format=torch.channels_last))
+    found = results(FoldedConv(conv, behind, products), maps.contiguous(memory_format=torch.channels_last))
+    assert {0.0, 6.0} < set(expected[0].flatten().tolist())
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-10)
+
+
+def test_every_convolution_of_efficientnet_lite0_is_folded() -> None:
+    network = build(Architecture("efficientnet-lite0", {}, {"layers": [8]}, "inference")).backbone.network.eval()
+    graph = fold(whole(network))
+    called = [graph.get_submodule(node.target) for node in graph.graph.nodes if node.op == "call_module"]
+    assert sum(isinstance(module, FoldedConv) for module in called) == 49
+    assert not any(isinstance(module, nn.Conv2d | nn.BatchNorm2d) for module in called)
+
+
+@pytest.mark.parametrize(
+    "name", ["timm/test_resnet", "timm/mobilenetv3_small_050", "timm/densenet121", "xception", "efficientnet-lite0"]
+)
 def test_a_whole_network_gives_the_same_features_in_float32(name: str) -> None:
     torch.manual_seed(0)
     network = build(Architecture(name, {}, {"layers": [8]}, "inference")).backbone.network.eval()

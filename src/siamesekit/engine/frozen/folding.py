@@ -8,6 +8,10 @@ computed as one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -15,13 +19,36 @@ from torch import Tensor, fx, nn
 FOLDED = "folded_{}"
 
 
+class _Kinds(NamedTuple):
+    """timm's layers that fold like PyTorch's.
+
+    Attributes:
+        norm_act: BatchNorm followed by a dropout and an activation.
+        conv_same: a convolution whose zero padding depends on the size of the map.
+        pad_same: that padding.
+    """
+
+    norm_act: type[nn.Module]
+    conv_same: type[nn.Module]
+    pad_same: Callable[..., Tensor]
+
+
+@cache
+def _kinds() -> _Kinds:
+    from timm.layers.conv2d_same import Conv2dSame  # timm takes seconds to import
+    from timm.layers.norm_act import BatchNormAct2d
+    from timm.layers.padding import pad_same
+
+    return _Kinds(BatchNormAct2d, Conv2dSame, pad_same)
+
+
 class FoldedConv(nn.Module):
     """A convolution and the BatchNorm behind it, in inference mode: maps `[N, C, H, W]` → `[N, K, H', W']`.
 
-    It shares the parameters and statistics of both modules.
+    It shares the parameters and statistics of both modules. timm's BatchNorm with an activation is followed by that.
 
     Args:
-        conv: a convolution with zero padding.
+        conv: a convolution with zero padding, or timm's with the padding of TensorFlow.
         norm: a BatchNorm with stored statistics.
         products: compute a 1 × 1 convolution as a matrix product of the channels-last map.
     """
@@ -30,6 +57,8 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.conv = conv
         self.norm = norm
+        self.activates = type(norm) is _kinds().norm_act
+        self.pads_same = type(conv) is _kinds().conv_same
         plain = conv.kernel_size == (1, 1) and conv.groups == 1 and conv.padding in ((0, 0), "valid")
         self.is_product = products and plain
 
@@ -45,10 +74,17 @@ class FoldedConv(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Convolve and normalise: `[N, C, H, W]` → `[N, C', H', W']`."""
+        found = self._normalised(maps)
+        return self.norm.act(self.norm.drop(found)) if self.activates else found  # type: ignore[operator]
+
+    def _normalised(self, maps: Tensor) -> Tensor:
         weight, bias = self.weights()
         if not self.is_product:
             conv = self.conv
-            return F.conv2d(maps, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+            padding = conv.padding
+            if self.pads_same:
+                maps, padding = _kinds().pad_same(maps, conv.kernel_size, conv.stride, conv.dilation), (0, 0)
+            return F.conv2d(maps, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
         down, right = self.conv.stride
         return as_product(maps[:, :, ::down, ::right], weight, bias)
 
@@ -73,8 +109,8 @@ def as_product(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def fold(module: fx.GraphModule, products: bool = False) -> fx.GraphModule:
     """Replace, in place, each convolution that only a BatchNorm in inference mode uses by a `FoldedConv` of both.
 
-    The module shares its parameters with the traced network. Convolutions without zero padding stay unfolded, as does
-    BatchNorm that uses the batch's statistics, so `module` must be in the mode in which it will run.
+    The module shares its parameters with the traced network. Convolutions whose padding is not of zeros stay unfolded,
+    as does BatchNorm that uses the batch's statistics, so `module` must be in the mode in which it will run.
     """
     graph = module.graph
     for node in list(graph.nodes):
@@ -102,8 +138,13 @@ def _pair(node: fx.Node, module: fx.GraphModule) -> tuple[nn.Conv2d, nn.BatchNor
     if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
         return None
     conv = module.get_submodule(str(before.target))
-    if type(norm) is not nn.BatchNorm2d or norm.training or norm.running_mean is None:
+    if type(norm) not in (nn.BatchNorm2d, _kinds().norm_act) or norm.training or norm.running_mean is None:
         return None
-    if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or len(before.args) != 1 or before.kwargs:
+    if (
+        type(conv) not in (nn.Conv2d, _kinds().conv_same)
+        or conv.padding_mode != "zeros"
+        or len(before.args) != 1
+        or before.kwargs
+    ):
         return None
-    return conv, norm
+    return conv, norm  # type: ignore[return-value] # both types are among those above
