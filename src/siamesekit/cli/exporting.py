@@ -125,7 +125,7 @@ def export(
         shell.lines(_cost_lines(getattr(made, "int8", None)))
 
 
-def _exported(run: Path, output: Path, name: str, int8: Quantization | None, shell: Shell) -> Exported:
+def _exported(run: str, output: Path, name: str, int8: Quantization | None, shell: Shell) -> Exported:
     """Load the model and write the file."""
     from siamesekit.artifact.named_model import load_named
 

@@ -21,7 +21,7 @@ from siamesekit.artifact.onnx_export import Exported, described, description_of,
 from siamesekit.artifact.onnx_int8 import WeightBits, int8_graph
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config import Config
-from siamesekit.data.loading import UnusablePhoto, read_chunks
+from siamesekit.data.loading import Decoding, UnusablePhoto, read_chunks
 from siamesekit.data.records import Record
 from siamesekit.data.splits import Split
 from siamesekit.errors import UserError
@@ -156,7 +156,7 @@ def _pixels(
 ) -> Iterator[NDArray[np.uint8]]:
     """The photos in order, uint8 `[n, 3, S, S]`, without those that cannot be read."""
     passed_over = {} if passed_over is None else passed_over
-    reading = read_chunks(records, model.size, model.fit, CHUNK, progress, passed_over, model.reading)
+    reading = read_chunks(records, model.size, model.fit, CHUNK, progress, passed_over, Decoding(model.reading))
     with closing(reading):
         for chunk in reading:
             yield np.ascontiguousarray(chunk.numpy())
