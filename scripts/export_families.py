@@ -4,8 +4,8 @@
 
 A family is a file of its package in which models are defined, and its member that is tried is the one with the fewest
 parameters. It has random weights and the smallest photos that it takes. Each export has a process of its own, which is
-ended after ten minutes. All families take about an hour on one core. The result is a table: what was exported, and why
-the others were not.
+ended after ten minutes. A family takes 5 to 200 seconds on one core, and there are 115. The result is a table: what was
+exported, and why the others were not.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def test_embeddings_are_near_those_in_float32_and_convolutions_alone_are_quantiz
         assert max(np.abs(each).max() for each in quantized) <= 64
     else:
         assert {each.dtype for each in quantized} == {np.dtype(np.uint8)}
-        assert max(each.max() for each in quantized) == 255
+        assert max(each.max() for each in quantized) > 250
     [head] = [node for node in proto.graph.node if node.op_type == "Gemm"]
     by_output = {output: node.op_type for node in proto.graph.node for output in node.output}
     assert all(by_output.get(each) != "DequantizeLinear" for each in head.input)
