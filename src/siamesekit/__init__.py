@@ -100,6 +100,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.components.readers.megadetector import read_megadetector as read_megadetector
     from siamesekit.components.readers.noaa_right_whale import read_noaa_right_whale as read_noaa_right_whale
     from siamesekit.components.readers.parquet import read_parquet as read_parquet
+    from siamesekit.components.readers.wildbook import read_wildbook as read_wildbook
     from siamesekit.components.readers.wildlife import read_wildlife as read_wildlife
     from siamesekit.components.samplers.all_pairs import AllPairsSampler as AllPairsSampler
     from siamesekit.components.samplers.batch import Batch as Batch
@@ -349,6 +350,7 @@ _PUBLIC = {
     "read_megadetector": "components.readers.megadetector",
     "read_noaa_right_whale": "components.readers.noaa_right_whale",
     "read_parquet": "components.readers.parquet",
+    "read_wildbook": "components.readers.wildbook",
     "read_wildlife": "components.readers.wildlife",
     "read_csv": "components.readers.csv",
     "read_excel": "components.readers.excel",

@@ -21,7 +21,7 @@ PARAMETERS = {
 CODE = r"[\w./<>-]*[_./<>-][\w./<>-]*"
 """A file name, an option or a key, with which a sentence may begin."""
 
-CLASS = re.compile(r"\b[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+\b")
+CLASS = re.compile(r"\b(?!OpenVINO\b)[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+\b")
 DOUBLED = re.compile(r"\b([a-z]+)\s+\1\b", re.I)
 
 

@@ -286,6 +286,8 @@ def layout_of(reader: str, root: Path) -> dict[str, str]:
         csv_of(root / "media.csv", "mediaID,deploymentID,filePath", [f"m{n},d,{p}" for n, (p, _) in enumerate(photos)])
         rows = [f"o{n},m{n},d,animal,{individual}" for n, (_, individual) in enumerate(photos)]
         csv_of(root / "observations.csv", "observationID,mediaID,deploymentID,observationType,individualID", rows)
+    if reader == "wildbook":
+        csv_of(table, "Encounter.mediaAsset0,MarkedIndividual.individualID", plain)
     if reader == "coco":
         images = [{"id": n, "file_name": photo, "width": 12, "height": 8} for n, (photo, _) in enumerate(photos)]
         boxes = [

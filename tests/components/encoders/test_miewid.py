@@ -115,7 +115,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[State]:
 
 
 @pytest.mark.usefixtures("small")
-def test_of_the_hub_only_the_weights_are_read_and_their_commit_is_kept(hub: State) -> None:
+def test_of_the_hub_only_the_weights_are_read_and_their_commit_is_kept(
+    hub: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     made = ENCODERS.build("miewid", pretrained=True).eval()
     assert isinstance(made, Backbone)
     assert made.origin == {"hub": "conservationxlabs/miewid-msv3", "revision": "a" * 40}
@@ -125,6 +127,8 @@ def test_of_the_hub_only_the_weights_are_read_and_their_commit_is_kept(hub: Stat
         made(images).detach(), features_by_hand(in_miewids_layout(5), images), rtol=1e-3, atol=1e-4
     )
     hub.repositories.clear()
+    assert ENCODERS.build("miewid", pretrained=True).origin == made.origin, "what is in the cache stays usable"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(MissingWeightsError, match=r"weights of miewid cannot be downloaded: .* or it is private"):
         ENCODERS.build("miewid", pretrained=True)
 

@@ -40,7 +40,7 @@ def table(file: Path, header: str, row: str) -> Path:
         ("train.csv", "Image,Id", "{photo},{who}", "all/pictures", "csv"),
         ("metadata.csv", "image_id,identity,path", "{photo},{who},shots/{photo}", "shots", "wildlife"),
         ("t.tsv", "Animal ID\tPhoto", "{who}\t{photo}", "shots", "csv"),
-        ("t.csv", "Encounter.mediaAsset0;Encounter.individualID", "{photo};{who}", "shots", "csv"),
+        ("t.csv", "Encounter.mediaAsset0;Encounter.individualID", "{photo};{who}", "shots", "wildbook"),
     ],
 )
 def test_a_folder_with_its_table_is_read_by_the_table(
