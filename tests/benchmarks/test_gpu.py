@@ -19,7 +19,6 @@ def test_each_figure_can_be_measured(name: str) -> None:
 
 
 @pytest.mark.huge
-@pytest.mark.slow
 def test_the_share_of_a_run_is_that_of_its_operations() -> None:
     made = found("training")
     assert 0 < made["figure"] < 3, "bf16 products are emulated on most processors, and may be slower than the run"
