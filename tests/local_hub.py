@@ -5,12 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import unquote
+
+import pytest
+from huggingface_hub import constants
+
+from helpers import serving
 
 TOKEN = "hf_good"
 LARGE = ".safetensors"
@@ -224,3 +232,19 @@ class LocalHub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *args: object) -> None: ...
+
+
+@contextmanager
+def in_place_of_the_hub(state: State, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[State]:
+    """A local hub that is asked in place of huggingface.co, with a cache of its own."""
+    with serving(type("Served", (LocalHub,), {"state": state})) as state.url:
+        template = f"{state.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "ENDPOINT", state.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        try:
+            yield state
+        finally:
+            state.over.set()

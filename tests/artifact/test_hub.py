@@ -23,7 +23,7 @@ from huggingface_hub import HfApi, ModelCard, constants
 
 import siamesekit
 from helpers import serving
-from local_hub import TOKEN, LocalHub, Repository, State
+from local_hub import TOKEN, LocalHub, Repository, State, in_place_of_the_hub
 from siamesekit import RunResult
 from siamesekit.artifact import hub_model, hub_requests
 from siamesekit.artifact.hub_push import public_description
@@ -37,19 +37,9 @@ FILES = ("README.md", "model.json", "model.safetensors")
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[State]:
     """A hub of no models in the place of huggingface.co, a good token, and an empty cache."""
     state = State()
-    with serving(type("Served", (LocalHub,), {"state": state})) as url:
-        state.url = url
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        try:
-            yield state
-        finally:
-            state.over.set()
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with in_place_of_the_hub(state, monkeypatch, tmp_path / "cache" / "hub"):
+        yield state
 
 
 def published(hub: State, run: Path) -> str:

@@ -21,8 +21,7 @@ from timm.models import save_for_hf
 from typer.testing import CliRunner
 
 import siamesekit
-from helpers import serving
-from local_hub import LocalHub, Repository, State
+from local_hub import Repository, State, in_place_of_the_hub
 from siamesekit.artifact.named_model import load_named, saved_model
 from siamesekit.cli.app import app
 from siamesekit.evaluation.pairs import pairs_of
@@ -47,13 +46,7 @@ def hub(network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     save_for_hf(network, tmp_path / "saved", safe_serialization=True)
     files = {file.name: file.read_bytes() for file in (tmp_path / "saved").iterdir()}
     state = State({"fluke/mega": Repository(commits=[(COMMIT, files)])})
-    with serving(type("Served", (LocalHub,), {"state": state})) as state.url:
-        monkeypatch.setattr(constants, "ENDPOINT", state.url)
-        template = f"{state.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with in_place_of_the_hub(state, monkeypatch, tmp_path / "cache"):
         yield state
 
 

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import constants
 from typer.testing import CliRunner
 
 import siamesekit
-from helpers import serving
-from local_hub import TOKEN, LocalHub, State
+from local_hub import TOKEN, State, in_place_of_the_hub
 from siamesekit.cli.app import app
 
 
@@ -27,14 +25,8 @@ def call(*arguments: object) -> Any:
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[State]:
     """A local hub in the place of huggingface.co, and an empty cache."""
     state = State()
-    with serving(type("Served", (LocalHub,), {"state": state})) as state.url:
-        monkeypatch.setattr(constants, "ENDPOINT", state.url)
-        template = f"{state.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with in_place_of_the_hub(state, monkeypatch, tmp_path / "cache"):
         yield state
 
 

@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import siamesekit
-from helpers import serving
-from local_hub import LocalHub, Repository, State
+from local_hub import Repository, State, in_place_of_the_hub
 from siamesekit.components.encoders import miewid as module
 from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.errors import MissingWeightsError, WeightsError
@@ -104,13 +103,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[State]:
         "modeling_miewid.py": b"raise SystemExit('code of the hub ran')",
     }
     state = State({"conservationxlabs/miewid-msv3": Repository(commits=[("a" * 40, files)])})
-    with serving(type("Served", (LocalHub,), {"state": state})) as state.url:
-        monkeypatch.setattr(constants, "ENDPOINT", state.url)
-        template = f"{state.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with in_place_of_the_hub(state, monkeypatch, tmp_path / "cache"):
         yield state
 
 
