@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.harness import Contender, Setting, figure, fresh
-from benchmarks.page import machine, table
+from benchmarks.page import machine, section
 
 OUT = Path(__file__).with_name("floor.md")
 TRAIN_FROM = "block11"
@@ -82,8 +82,7 @@ def measured(images: int, size: int, precision: str, rounds: int = ROUNDS) -> di
             task()
             if number:  # the first round warms up
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
-    flops = sum(2 * each.rows * each.depth * each.columns for each in found)
-    return {"seconds": seconds, "here": "products" if products_pay(compute) else "convolutions", "flops": flops}
+    return {"seconds": seconds, "here": "products" if products_pay(compute) else "convolutions"}
 
 
 def _encoder() -> Any:
@@ -171,8 +170,8 @@ def _multiplications(products: Sequence[Product], dtype: Any) -> Callable[[bool]
 def rows_of(found: dict[str, Any], precision: str) -> list[list[str]]:
     """The lines of the table of one precision."""
     seconds = found["seconds"]
-    lines = [[precision, "its products alone", *(figure(seconds[f"alone {part}"], 3) for part in ("forward", "both"))]]
-    lines[0][2:] = [lines[0][2], "", lines[0][3], ""]
+    forward, both = (figure(seconds[f"alone {part}"], 3) for part in ("forward", "both"))
+    lines = [[precision, "its products alone", forward, "", both, ""]]
     for way, told in TOLD.items():
         cells = []
         for part in ("forward", "both"):
@@ -201,12 +200,8 @@ def main() -> None:
             found = fresh(Contender("", "benchmarks.floor:measured", arguments), Path(folder))
             lines += rows_of(found, precision)
             print("\n".join("  ".join(line) for line in lines), flush=True)
-    names = ("date", "processor", "cores", "instructions", "memory", "load average at the start", "Python", "torch")
-    told = "; ".join(f"{name} {facts[name]}" for name in names)
     text = TEXT.format(images=images, size=size, rounds=rounds)
-    (given.out or OUT).write_text(
-        f"{table(lines, words=2)}\n\n{text}\n\nThe machine of this section: {told}.\n", encoding="utf-8"
-    )
+    (given.out or OUT).write_text(section(lines, text, facts, words=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT, Contender, FailedError, Setting, device_peak, fastest, figure, fresh
-from benchmarks.page import machine, table
+from benchmarks.page import machine, section
 
 OUT = Path(__file__).with_name("gpu.md")
 CONFIG = ROOT / "examples" / "whales" / "modern.toml"
@@ -149,10 +149,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines = [["", "figure", "wanted", "peak MiB"], *rows_of(sizes, given.device, Path(folder))]
         facts = dict(machine(Setting(given.quick, given.device, Path(folder), print), load))
-    names = ("date", "device", "processor", "cores", "Python", "torch")
-    told = "; ".join(f"{name} {facts[name]}" for name in names)
     text = TEXT.format(square=sizes["training"]["square"])
-    (given.out or OUT).write_text(f"{table(lines)}\n\n{text}\n\nThe machine of this section: {told}.\n", "utf-8")
+    facts["processor"] = f"{facts['device']} beside {facts['processor']}"
+    (given.out or OUT).write_text(section(lines, text, facts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.harness import Contender, Setting, figure, fresh
-from benchmarks.page import machine, table
+from benchmarks.page import machine, section
 
 OUT = Path(__file__).with_name("growth.md")
 LEAST_MIB = 2.0
@@ -230,11 +230,7 @@ def main() -> None:
             lines.append(row)
             print("  ".join(row), flush=True)
         facts = dict(machine(Setting(given.quick, "cpu", Path(folder), print), load))
-    names = ("date", "processor", "cores", "instructions", "memory", "load average at the start", "Python", "torch")
-    told = "; ".join(f"{name} {facts[name]}" for name in names)
-    (given.out or OUT).write_text(
-        f"{table(lines, words=2)}\n\n{TEXT}\n\nThe machine of this section: {told}.\n", encoding="utf-8"
-    )
+    (given.out or OUT).write_text(section(lines, TEXT, facts, words=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

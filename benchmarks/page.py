@@ -103,6 +103,23 @@ def machine(setting: Setting, load: str) -> list[tuple[str, str]]:
     ]
 
 
+MACHINE = ("date", "processor", "cores", "instructions", "memory", "load average at the start", "Python", "torch")
+"""What a section tells of its machine."""
+
+
+def section(lines: Sequence[Sequence[str]], text: str, facts: Mapping[str, str], words: int = 1) -> str:
+    """A section that is measured by itself: its table, its text, and its machine.
+
+    Args:
+        lines: lines of the table, the header first.
+        text: what is measured.
+        facts: the machine, by `machine`.
+        words: number of columns that are no numbers.
+    """
+    told = "; ".join(f"{name} {facts[name]}" for name in MACHINE)
+    return f"{table(lines, words=words)}\n\n{text}\n\nThe machine of this section: {told}.\n"
+
+
 def _device(setting: Setting) -> str:
     if setting.device != "cuda":
         return "CPU"

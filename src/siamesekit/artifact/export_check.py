@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,22 @@ Network = Callable[[NDArray[np.uint8]], Any]
 """An exported network: images uint8 `[N, 3, S, S]` → embeddings `[N, D]`, an array."""
 
 
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """Context in which errors of another library become a `UserError`: what could not be done, and the first line.
+
+    Errors of this library, and those of memory, stay as they are.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # exporters and runtimes have errors of their own types
+        if out_of_memory(error):
+            raise
+        raise UserError(f"{what}: {first_line(str(error), LONGEST_REASON)}") from error
+
+
 def largest_difference(model: SimilarityModel, runtime: str, start: Callable[[], Network]) -> float:
     """The largest 1 − cos between embeddings of random pixels by another runtime and by the model, in float32.
 
@@ -38,19 +55,13 @@ def largest_difference(model: SimilarityModel, runtime: str, start: Callable[[],
     """
     encoder, largest = f"encoder {model.description['encoder']['name']!r}", 0.0
     draw = generator(0, "export")
-    try:
+    with refused(f"{runtime} cannot run {encoder}"):
         network = start()
         for count in BATCHES:
             pixels = draw.integers(0, 256, (count, 3, model.size, model.size), dtype=np.uint8)
             found = np.asarray(network(pixels))
             wanted = model.embed(torch.from_numpy(pixels)).numpy()
             largest = max(largest, apart(found, wanted, runtime, f"{encoder} in a batch of {count}"))
-    except UserError:
-        raise
-    except Exception as error:  # runtimes have errors of their own types
-        if out_of_memory(error):
-            raise
-        raise UserError(f"{runtime} cannot run {encoder}: {first_line(str(error), LONGEST_REASON)}") from error
     return largest
 
 

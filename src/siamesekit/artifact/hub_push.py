@@ -20,6 +20,7 @@ from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.artifact.tables import MAX_BYTES
 from siamesekit.errors import ArtifactError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
+from siamesekit.files.replaceable import refuse_full_folder
 from siamesekit.files.run_files import EVALUATION, MANIFEST, run_of
 from siamesekit.files.untrusted import MAX_TABLE_BYTES, open_regular
 from siamesekit.files.untrusted_json import read_json
@@ -80,7 +81,12 @@ def push_to_hub(
         UserError: there is no licence, or a name is none of the hub.
     """
     publication = _checked(repository, license, datasets)
-    target = HubRepository(repository) if dry_run is None else _empty_folder(Path(dry_run))
+    target: HubRepository | Path
+    if dry_run is None:
+        target = HubRepository(repository)
+    else:
+        target = Path(dry_run)
+        refuse_full_folder(target)
     with saved_model(model) as saved:
         files = _files(saved, publication)
         sizes = {file.name: file.size for file in files}
@@ -161,17 +167,6 @@ def _table(file: Path) -> dict[str, Any] | None:
         return None
     found = read_json(file, most=MAX_TABLE_BYTES)
     return found if isinstance(found, dict) else None
-
-
-def _empty_folder(folder: Path) -> Path:
-    """Check that a folder is empty, or can be created.
-
-    Raises:
-        OutputError: it has content, or is a file.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{line_of_name(str(folder))} exists and is not an empty folder; choose another")
-    return folder
 
 
 def _write(folder: Path, files: Sequence[PublishedFile]) -> None:

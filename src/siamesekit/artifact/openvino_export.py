@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from siamesekit.artifact.export_check import Network, largest_difference
-from siamesekit.artifact.onnx_description import INPUT, KEY, LONGEST_REASON, OUTPUT
+from siamesekit.artifact.export_check import Network, largest_difference, refused
+from siamesekit.artifact.onnx_description import INPUT, KEY, OUTPUT
 from siamesekit.artifact.onnx_export import Exported, description_of, onnx_content
 from siamesekit.artifact.similarity_model import SimilarityModel
-from siamesekit.errors import UserError, out_of_memory
 from siamesekit.files.atomic import write_several
-from siamesekit.wording import first_line
 
 
 def export_openvino(model: SimilarityModel, file: Path) -> Exported:
@@ -46,16 +44,10 @@ def _convert(content: bytes, model: SimilarityModel, made: Path) -> None:
 
     source = made.with_suffix(".onnx")
     source.write_bytes(content)
-    try:
+    with refused(f"encoder {model.description['encoder']['name']!r} cannot be exported to OpenVINO"):
         network = openvino.convert_model(source)
         network.set_rt_info(json.dumps(description_of(model), allow_nan=False), [KEY])
         openvino.save_model(network, made, compress_to_fp16=False)
-    except Exception as error:  # openvino's errors have types of their own
-        if out_of_memory(error):
-            raise
-        name = model.description["encoder"]["name"]
-        reason = first_line(str(error), LONGEST_REASON)
-        raise UserError(f"encoder {name!r} cannot be exported to OpenVINO: {reason}") from error
 
 
 def _network(file: Path) -> Network:

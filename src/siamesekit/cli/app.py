@@ -297,7 +297,7 @@ def compare(
         from siamesekit.cli.arguments import check_compared, matcher_options
 
         shell.load_plugins(plugin)
-        _require(shell, [run, *others], a, b)
+        shell.require([run, *others], a, b)
         check_compared(run, a, b)
         options = matcher_options(matcher, matcher_option)
         from siamesekit.cli.embedding import compared, matched, points_finder, views_of
@@ -398,7 +398,7 @@ def embed(
         refuse_detections(inputs)
         photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
         table = table_of_left_out(output) if skip_bad else None
-        _require(shell, [*([] if run is None else [run]), *others])
+        shell.require([*([] if run is None else [run]), *others])
         from siamesekit.artifact.pretrained_model import IMAGENET, pretrained
         from siamesekit.cli.embedding import embed_into, views_of
         from siamesekit.hardware.allocator import keep_freed_memory
@@ -473,7 +473,7 @@ def evaluate(
         if run is not None and size is not None:
             raise UserError("--size is only for an encoder: a run's model has its own size")
         models = [name for name in (run, *others, against) if name is not None]
-        _require(shell, models, *(path for path in (data,) if path is not None))
+        shell.require(models, *([] if data is None else [data]))
         from siamesekit.artifact.named_model import load_named
         from siamesekit.artifact.pretrained_model import pretrained
         from siamesekit.cli.embedding import views_of
@@ -641,21 +641,6 @@ def _registry(kind: str) -> Registry:
     except ComponentError:
         choices = [*(registry.plural for registry in REGISTRIES), "tables"]
         raise ComponentError(f"unknown kind {kind!r}{near(kind, choices)}; choices: {', '.join(choices)}") from None
-
-
-def _require(shell: Shell, models: Sequence[str], *files: Path) -> None:
-    """Check, before any work, that models are named rightly, and that folders and files exist.
-
-    Raises:
-        UserError: a name is none or is ambiguous, or files are missing.
-    """
-    from siamesekit.artifact.model_name import model_name, require_model
-
-    folders = [named for named in map(model_name, models) if isinstance(named, Path)]
-    missing = [path for path in (*folders, *files) if not path.exists()]
-    if len(missing) == 1 and missing[0] in folders:
-        require_model(str(missing[0]))
-    shell.require_files(*missing)
 
 
 def _tell_origin(shell: Shell, model: SimilarityModel | Ensemble) -> None:

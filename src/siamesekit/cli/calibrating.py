@@ -56,18 +56,15 @@ def calibrate(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
-        from siamesekit.artifact.model_name import require_model
-
-        require_model(run)
-        shell.require_files(data)
+        shell.require([run], data)
         from siamesekit.artifact.named_model import load_named
         from siamesekit.artifact.verdict_worth import worth_of_verdict
         from siamesekit.experiment.calibrating import calibrate as calibrated
-        from siamesekit.experiment.calibrating import check_new_folder
         from siamesekit.experiment.evaluating import evaluation_config
+        from siamesekit.files.replaceable import refuse_full_folder
         from siamesekit.wording import apart
 
-        check_new_folder(output)
+        refuse_full_folder(output)
         if not as_json:
             news_only()
         model = load_named(run, device.value)

@@ -86,11 +86,7 @@ def cluster(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
-        if model is not None:
-            from siamesekit.artifact.model_name import require_model
-
-            require_model(model)
-        shell.require_files(photos, *([answers] if answers else []))
+        shell.require([] if model is None else [model], photos, *([answers] if answers else []))
         from siamesekit.gallery.cluster_folder import check_cluster_folder, facts_of, write_discovery
 
         check_cluster_folder(output, answers)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 """The command, beside the others."""
-FIGURES = {"precision_at_1": "P@1", "mean_average_precision": "mAP", "map_at_r": "MAP@R"}
 
 
 class FormatName(StrEnum):
@@ -108,9 +107,7 @@ def export(
         check_export_output(output, name)
         shell.require_files(*([] if calibration is None else [calibration]))
         shell.load_plugins(plugin)
-        from siamesekit.artifact.model_name import require_model
-
-        require_model(run)
+        shell.require([run])
         if not as_json:
             news_only()
         made = _exported(run, output, name, asked if int8 else None, shell)
@@ -151,6 +148,8 @@ def _cost_lines(cost: Mapping[str, Any] | None) -> list[str]:
     """What int8 costs, a line for each figure; none for a model in float32."""
     if cost is None:
         return []
+    from siamesekit.experiment.int8_export import FIGURES
+
     ours, theirs, cosine = cost["int8"], cost["fp32"], cost["cosine"]
     lines = [
         f"(that is the network in float32; {cost['calibration_photos']} photos gave the ranges of the one in int8)",

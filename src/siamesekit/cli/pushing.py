@@ -46,9 +46,7 @@ def push(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
-        from siamesekit.artifact.model_name import require_model
-
-        require_model(run)
+        shell.require([run])
         from siamesekit.artifact.hub_push import push_to_hub
 
         if not as_json:

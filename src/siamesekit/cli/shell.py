@@ -195,6 +195,20 @@ class Shell(Progress):
         if missing:
             raise UserError(f"no such file: {', '.join(missing)}")
 
+    def require(self, models: Sequence[str], *files: Path) -> None:
+        """Check, before any work, that models are named rightly, and that folders and files exist.
+
+        Raises:
+            UserError: a name is none or is ambiguous, or files are missing.
+        """
+        from siamesekit.artifact.model_name import model_name, require_model
+
+        folders = [named for named in map(model_name, models) if isinstance(named, Path)]
+        missing = [path for path in (*folders, *files) if not path.exists()]
+        if len(missing) == 1 and missing[0] in folders:
+            require_model(str(missing[0]))
+        self.require_files(*missing)
+
     def load_plugins(self, files: Sequence[Path]) -> None:
         """Load the plugin files given on the command line."""
         from siamesekit.registry.plugin_files import load_plugin_file

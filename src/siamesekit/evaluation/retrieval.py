@@ -84,8 +84,7 @@ def retrieval_metrics(
     """
     distance = as_distance(distance)
     labels = labels_of(embeddings, labels)
-    protocol = protocol or Protocol.leave_one_out(len(labels))
-    searched = protocol
+    searched = protocol or Protocol.leave_one_out(len(labels))
 
     def hits(rows: Tensor, k: int) -> Tensor:
         return hits_of(embeddings, labels, searched, rows, k, distance)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from siamesekit.artifact.named_model import save_copy
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config import Config
-from siamesekit.errors import OutputError, UserError
+from siamesekit.errors import UserError
 from siamesekit.experiment.evaluating import evaluate_models
+from siamesekit.files.replaceable import refuse_full_folder
 from siamesekit.files.run_files import MODEL as FOLDER
 from siamesekit.progress import Progress
-from siamesekit.wording import line_of_name
 
 
 def calibrate(
@@ -40,23 +39,9 @@ def calibrate(
         OutputError: the folder holds something, or cannot be written.
         UserError: the photos give no threshold.
     """
-    check_new_folder(output)
+    refuse_full_folder(output)
     found = evaluate_models(config, model, None, everything=True, progress=progress, skip_bad=skip_bad)
     if found["threshold"] is None:
-        raise UserError(next((note for note in _notes(found) if note.startswith("No threshold")), "No threshold."))
+        raise UserError(next((note for note in found["notes"] if note.startswith("No threshold")), "No threshold."))
     save_copy(model, output / FOLDER, found["threshold"])
     return found
-
-
-def check_new_folder(folder: Path) -> None:
-    """Check that a folder is empty, or can be created.
-
-    Raises:
-        OutputError: it has content, or is a file.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{line_of_name(str(folder))} exists and is not an empty folder; choose another")
-
-
-def _notes(found: dict[str, Any]) -> Sequence[str]:
-    return [str(note) for note in found["notes"]]

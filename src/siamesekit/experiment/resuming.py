@@ -54,12 +54,11 @@ def same_surroundings(config: Config, folder: RunFolder, now: Mapping[str, Any],
         )
 
 
-def device_of(folder: RunFolder) -> dict[str, Any] | None:
-    """The device with which a run began, from its manifest; None if it has none."""
-    began = folder.read_manifest()
-    device = None if began is None else began.get("device")
+def device_of(began: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The device with which a run began, from its manifest; None without a manifest."""
     if began is None:
         return None
+    device = began.get("device")
     return device if isinstance(device, dict) else {}
 
 

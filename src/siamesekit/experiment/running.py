@@ -191,10 +191,12 @@ def _run(
     resume, overwrite = asked.resume, asked.overwrite
     clock = [time.perf_counter()]
     folder.check(resume, overwrite, _more_files(config))  # again: another run may have written before the lock
+    earlier = None
     if resume:
         folder.put_back(resume)
         same_config(config, folder)
-    compute = with_product_choice(compute, device_of(folder) if resume else None)
+        earlier = folder.read_manifest()
+    compute = with_product_choice(compute, device_of(earlier))
 
     # 1. photos, network, loss
     refuse_what_does_not_fit(config)
@@ -225,8 +227,7 @@ def _run(
     # 3. claim the folder; nothing has been written before
     begun = manifest(setup, stored.cached)
     if resume:
-        begun["trackers"] = (folder.read_manifest() or {}).get("trackers", [])
-    if resume:
+        begun["trackers"] = (earlier or {}).get("trackers", [])
         same_surroundings(config, folder, begun, progress)
     spent = {"preparation": clock[1] - clock[0], "frozen_part": clock[2] - clock[1]}
     log = open_log(config, trainer, folder, resume, progress, spent)

@@ -60,6 +60,16 @@ def refuse_missing_folder(path: Path) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}")
 
 
+def refuse_full_folder(folder: Path) -> None:
+    """Refuse a folder to write into that has content, or is a file.
+
+    Raises:
+        OutputError: it is one of these.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{line_of_name(str(folder))} exists and is not an empty folder; choose another")
+
+
 def refuse_unwritable(path: Path, what: str, beginning: bytes) -> None:
     """Check, before any work, that a file can be written.
 

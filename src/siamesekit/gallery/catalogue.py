@@ -77,8 +77,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Close the store and the database."""
-        self._storage.searched.close()
-        self._storage.connection.close()
+        self._storage.close()
 
     def __repr__(self) -> str:
         info = self.info()

@@ -50,7 +50,7 @@ class Review:
 
     def close(self) -> None:
         """Close the catalogue."""
-        self._storage.connection.close()
+        self._storage.close()
 
     def said(self) -> dict[int, dict[str, Any]]:
         """What is decided now, by the number of the query, without decisions that were undone elsewhere.

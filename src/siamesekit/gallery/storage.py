@@ -55,6 +55,11 @@ class Storage:
         self.searched = CatalogueStore(self)
         self._model: tuple[str, SimilarityModel] | None = None
 
+    def close(self) -> None:
+        """Close the store and the database."""
+        self.searched.close()
+        self.connection.close()
+
     @property
     def model(self) -> SimilarityModel:
         """The model to which the catalogue is bound."""

@@ -10,12 +10,9 @@ from torch import Tensor
 from siamesekit.artifact.loading import load
 from siamesekit.components.distances.distance import Distance
 from siamesekit.config import Config
-from siamesekit.experiment.dataset import labelled, read_records
-from siamesekit.experiment.evaluating import evaluation_config
-from siamesekit.experiment.evaluation_set import EvaluationSet, evaluation_set_of
-from siamesekit.experiment.left_out import without_quarantine, without_unknown
-from siamesekit.experiment.splitting import split_of_run
-from siamesekit.progress import progress_here
+from siamesekit.experiment.evaluating import evaluation_config, evaluation_photos, judged_photos
+from siamesekit.experiment.evaluation_set import EvaluationSet
+from siamesekit.progress import Progress, progress_here
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,7 @@ def tested_photos(folder: Path) -> TestedPhotos:
     """
     model = load(folder)
     config = evaluation_config(model, None)
-    read, _, _ = read_records(config)
-    kept, _, _ = without_quarantine(read, config)
-    known, _, _ = without_unknown(kept)
-    made = split_of_run(list(known), config)
-    judged = evaluation_set_of(config, made.records, labelled(made.records)[1], made.split)
-    chosen = [made.records[photo] for photo in judged.photos[: judged.tested].tolist()]
+    found = evaluation_photos(config, everything=False, progress=Progress(), skip_bad=False)
+    judged = judged_photos(config, found.records, found.split)
+    chosen = [found.records[photo] for photo in judged.photos[: judged.tested].tolist()]
     return TestedPhotos(config, judged, model.embed_records(chosen, progress_here()), model.distance)

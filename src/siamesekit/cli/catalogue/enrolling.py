@@ -68,10 +68,7 @@ def enrol(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
-        from siamesekit.artifact.model_name import require_model
-
-        require_model(run)
-        shell.require_files(photos)
+        shell.require([run], photos)
         from siamesekit.gallery.catalogue import enrol as enrol_photos
         from siamesekit.gallery.store_choice import named_store
 

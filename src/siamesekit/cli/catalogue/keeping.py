@@ -58,9 +58,7 @@ def re_embed(
     """Compute all embeddings of a catalogue anew with the model of a run; individuals and journal stay."""
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
-        from siamesekit.artifact.model_name import require_model
-
-        require_model(run)
+        shell.require([run])
         with opened(path, author, device, news=not as_json) as catalogue:
             count = catalogue.re_embed(run, shell)
         tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)

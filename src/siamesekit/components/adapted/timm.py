@@ -7,7 +7,6 @@ from typing import Any
 
 import timm
 from timm.data.config import resolve_model_data_config
-from torch import nn
 
 from siamesekit.components.encoders.backbone import Backbone, fetch
 from siamesekit.components.encoders.timm_weights import hub_network, with_pretrained_weights
@@ -40,12 +39,12 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         ComponentError: the model has no such weights tag.
         MissingWeightsError: the pretrained weights, or the `config.json` of a hub model, cannot be downloaded.
     """
-    commit: list[str] = []
+    commit = ""
     if not model.startswith(HUB):
         _check_tag(model)
 
     if model.startswith(HUB):
-        network = fetch(lambda: _from_hub(model, pretrained, commit), f"timm/{model}", CACHED_ONCE)
+        network, commit = fetch(lambda: hub_network(model.removeprefix(HUB), pretrained), f"timm/{model}", CACHED_ONCE)
     elif pretrained:
         network = fetch(lambda: with_pretrained_weights(model), f"timm/{model}")
     else:
@@ -63,15 +62,8 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     )
     backbone.resizing = _resizing(data)
     if pretrained and commit:
-        backbone.origin = {"hub": model.removeprefix(HUB).partition("@")[0], "revision": commit[0]}
+        backbone.origin = {"hub": model.removeprefix(HUB).partition("@")[0], "revision": commit}
     return backbone
-
-
-def _from_hub(model: str, pretrained: bool, commit: list[str]) -> nn.Module:
-    """A network from the hub; its commit is added to a list."""
-    network, revision = hub_network(model.removeprefix(HUB), pretrained)
-    commit.append(revision)
-    return network
 
 
 def _resizing(data: Mapping[str, Any]) -> str:

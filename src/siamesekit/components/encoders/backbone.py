@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from siamesekit.wording import in_one_line, near
 
 STALL_SECONDS = 20.0
 """Seconds without data after which a download of weights fails."""
+
+Made = TypeVar("Made")
 
 
 class Backbone(nn.Module):
@@ -165,11 +168,11 @@ LONGEST_REASON = 300
 """Maximum number of characters shown of another library's message."""
 
 
-def fetch(create: Callable[[], nn.Module], what: str, advice: str = FILE_INSTEAD) -> nn.Module:
-    """Create a network with downloaded weights; errors say what to do.
+def fetch(create: Callable[[], Made], what: str, advice: str = FILE_INSTEAD) -> Made:
+    """Create a network with downloaded weights, or what it gives beside; errors say what to do.
 
     Args:
-        create: function that creates the network. Its downloads have timeouts
+        create: function that creates it. Its downloads have timeouts
             (`siamesekit.components.encoders.downloads`).
         what: name of the model in the error message: "the pretrained weights of `what`".
         advice: what to do if the download fails.

@@ -191,15 +191,16 @@ def _name(rows: Sequence[Row]) -> None:
 
 def _mark_events(rows: Sequence[Row]) -> None:
     """Give each photo the beginning and the end of its event: of all photos of the event, unless they are known."""
-    events: dict[tuple[str, str], list[str]] = {}
+    events: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         event = row.values.get("eventID", "") or row.values["mediaID"]
-        events.setdefault((row.values["deploymentID"], event), []).append(row.values["timestamp"])
-    for row in rows:
-        event = row.values.get("eventID", "") or row.values["mediaID"]
-        times = events[row.values["deploymentID"], event]
-        row.values.setdefault("eventStart", min(times, key=_order))
-        row.values.setdefault("eventEnd", max(times, key=_order))
+        events.setdefault((row.values["deploymentID"], event), []).append(row)
+    for group in events.values():
+        times = [row.values["timestamp"] for row in group]
+        start, end = min(times, key=_order), max(times, key=_order)
+        for row in group:
+            row.values.setdefault("eventStart", start)
+            row.values.setdefault("eventEnd", end)
 
 
 def _complete(row: Row, boxes: BoxUnits, told: Told) -> None:

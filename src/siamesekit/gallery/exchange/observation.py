@@ -55,6 +55,4 @@ def note_of(names: list[str], what: str) -> list[str]:
     >>> note_of(["a.jpg", "b.jpg"], "have no date"), note_of([], "have no date")
     (['2 photos have no date: a.jpg, b.jpg'], [])
     """
-    if not names:
-        return []
     return [f"{len(names)} photos {what}: {first_of(names, SHOWN)}"] if names else []

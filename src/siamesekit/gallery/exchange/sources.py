@@ -102,8 +102,7 @@ def _of_catalogue(folder: Path) -> tuple[Observation, ...]:
         with storage.reading():
             return tuple(_known(storage.connection))
     finally:
-        storage.searched.close()
-        storage.connection.close()
+        storage.close()
 
 
 def _known(connection: sqlite3.Connection) -> list[Observation]:

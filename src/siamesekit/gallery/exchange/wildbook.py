@@ -22,11 +22,11 @@ from siamesekit.gallery.exchange.written_tables import (
 )
 
 INDIVIDUAL, ASSET, SIGHTING = "MarkedIndividual.individualID", "Encounter.mediaAsset", "Encounter.sightingID"
-NUMBERS = {
+NUMBERS = (
     "Encounter.year", "Encounter.month", "Encounter.day", "Encounter.hour", "Encounter.minutes",
     "Encounter.decimalLatitude", "Encounter.decimalLongitude",
-}  # fmt: skip
-"""Columns of numbers."""
+)  # fmt: skip
+"""Columns of numbers, in their order."""
 CALLED = {
     "latitude": "Encounter.decimalLatitude", "longitude": "Encounter.decimalLongitude", "site": "Encounter.locationID",
     "encounter": SIGHTING, "sex": "Encounter.sex", "lifeStage": "Encounter.lifeStage", "behavior": "Encounter.behavior",
@@ -75,7 +75,7 @@ def wildbook(observations: Sequence[Observation], base: Path, suffix: str) -> Wr
     most = max(len(group) for group in groups.values())
     there = {name for row in rows for name, text in row.items() if text}
     first = [INDIVIDUAL, *(f"{ASSET}{number}" for number in range(most)), "Encounter.genus",
-             "Encounter.specificEpithet", *sorted(NUMBERS, key=_rank), *CALLED.values()]  # fmt: skip
+             "Encounter.specificEpithet", *NUMBERS, *CALLED.values()]  # fmt: skip
     columns = [name for name in dict.fromkeys([*first, *sorted(there)]) if name in there]
     escaped: list[str] = []
     if suffix == ".xlsx":
@@ -83,10 +83,6 @@ def wildbook(observations: Sequence[Observation], base: Path, suffix: str) -> Wr
     else:
         content, escaped = csv_of(columns, rows)
     return Written({"": content}, (*_notes(observations, rows, list(groups.values())), *note_of_apostrophes(escaped)))
-
-
-def _rank(name: str) -> int:
-    return ["year", "month", "day", "hour", "minutes", "decimalLatitude", "decimalLongitude"].index(name.split(".")[1])
 
 
 def _encounter(each: Observation, number: int) -> tuple[str, ...]:
