@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def measured(images: int, size: int, precision: str, rounds: int = ROUNDS) -> di
     """Seconds of the trained part by way, and of its products, forward and forward with backward; and the way here."""
     import torch
 
-    from siamesekit.engine.chunking import TRAINED_CHUNK
+    from siamesekit.engine.chunked_encoding import TRAINED_CHUNK
     from siamesekit.engine.frozen.prefix import frozen_part
     from siamesekit.engine.frozen.product_choice import products_pay
     from siamesekit.hardware.compute import choose_compute
@@ -63,7 +64,7 @@ def measured(images: int, size: int, precision: str, rounds: int = ROUNDS) -> di
     ways: dict[str, Callable[[Sequence[Any]], Any]] = {}
     for way in ("convolutions", "products"):
         part = frozen_part(encoder, replace(compute, products=way == "products"))
-        ways[way] = part.embed
+        ways[way] = partial(_through, encoder, part)
     stored = [torch.cat(chunks) for chunks in zip(*map(part.outputs, pixels.split(64)), strict=True)]
     chunks = list(zip(*(each.split(TRAINED_CHUNK) for each in stored), strict=True))
     ways["modules"] = _unfolded(encoder)
@@ -91,6 +92,11 @@ def _encoder() -> Any:
     encoder = build(Architecture("xception", {}, {"layers": [512, 256]}, "inference"))
     encoder.backbone.freeze_before(TRAIN_FROM)
     return encoder
+
+
+def _through(encoder: Any, part: Any, tensors: Sequence[Any]) -> Any:
+    """Embeddings before the neck from the frozen part's outputs."""
+    return encoder.before_neck(part.features(tensors))
 
 
 def _unfolded(encoder: Any) -> Callable[[Sequence[Any]], Any]:

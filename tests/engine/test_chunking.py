@@ -6,7 +6,8 @@ import torch
 from conftest import FP32, small_encoder
 from siamesekit.data.pixel_store import GIB
 from siamesekit.engine import chunking as module
-from siamesekit.engine.chunking import TRAINED_CHUNK, Chunking, chunking, memory_budget, why_whole
+from siamesekit.engine.chunked_encoding import TRAINED_CHUNK, Chunking
+from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.cost import Cost
 from siamesekit.engine.frozen.prefix import store
 from siamesekit.errors import UserError

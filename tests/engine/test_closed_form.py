@@ -11,7 +11,8 @@ from siamesekit import LinearDiscriminantAnalysis, LinearMap
 from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.weights import calibrate_batchnorm
 from siamesekit.engine.closed_form import features_of, fit_projection, set_linear, unfitted
-from siamesekit.engine.frozen.prefix import Stored, store
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.training import embed_stored
 from siamesekit.errors import PluginError
 from siamesekit.model import Architecture, Encoder, build

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from conftest import FP32, small_encoder
 from siamesekit.engine.cost import measure_cost
-from siamesekit.engine.frozen.prefix import Stored, store
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.model import Encoder
 
 

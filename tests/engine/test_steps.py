@@ -18,11 +18,12 @@ from siamesekit.components.losses.loss import LossValue
 from siamesekit.components.losses.sum import SumOfLosses
 from siamesekit.components.losses.triplet import TripletLoss
 from siamesekit.components.tuples import Triplets
-from siamesekit.engine.chunking import Chunking, why_whole
-from siamesekit.engine.frozen.prefix import Stored, store
+from siamesekit.engine.chunked_encoding import Chunking
+from siamesekit.engine.chunking import why_whole
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.steps import Stepper
 from siamesekit.errors import RunError
-from siamesekit.hardware.compute import Compute
 from siamesekit.model import Architecture, Encoder, build
 
 IMAGES = 14
@@ -297,10 +298,9 @@ def test_memory_is_given_back_before_a_step_is_tried_again(monkeypatch: pytest.M
 
     emptied = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(sum(ref() is not None for ref in alive)))
-    on_gpu = Compute(torch.device("cuda"), False, "")
     stepper = Stepper(encoder, Holding(stored, 100), FP32, Chunking(8, 100))  # type: ignore[arg-type]
     stepper.stored.room = 3  # type: ignore[attr-defined]
-    stepper.compute = on_gpu
+    stepper._chunked.device = torch.device("cuda")
     stepper(torch.arange(IMAGES), triplet_loss)
     assert emptied == [0, 0]
 

@@ -100,6 +100,7 @@ ALLOWED = {
     "engine.frozen.feature_cache._remove: unlink": "header.json and NUMBER.bin of a set",
     "engine.frozen.feature_cache._remove: rmdir": "the set's folder, when nothing else is in it",
     "data.pixel_store._mapped: TemporaryFile": "a file without a name",
+    "engine.ranks.shared_tensors._keep: TemporaryFile": "a file without a name",
     "data.pixel_store._mapped: posix_fallocate": "that file",
     "hardware.mapped_files.MappedFiles.tensor: open('rb+')": "a file of the cache, made by this program",
     "data.pixel_store._mapped: truncate": "that file",

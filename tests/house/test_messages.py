@@ -46,6 +46,7 @@ OUTPUT = {
     "gallery/bound_model.py:_copy": "a file",
     "artifact/hub_push.py:_copy": "a file",
     "components/stores/embedding_matrix.py:overwrite": "a file",
+    "engine/ranks/shared_tensors.py:_keep": "a file",
     "components/stores/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",
     "experiment/tracker_process.py:_answer_to": "JSON for the process of a tracker",

@@ -40,6 +40,7 @@ from siamesekit.cli.shell import Shell
 from siamesekit.cli.usage import Command, Commands
 from siamesekit.data.decoder_warnings import silence_decoders
 from siamesekit.errors import ComponentError, ConfigError, OutputError, UserError
+from siamesekit.experiment.processes import arguments_of_followers, follow, follows, leading
 from siamesekit.files.run_files import CONFIG
 from siamesekit.wording import near
 
@@ -157,6 +158,9 @@ def run(
         bool,
         typer.Option("--deterministic", help="Use only kernels that repeat their results; on a CPU all do."),
     ] = False,
+    nproc: Annotated[
+        int, typer.Option("--nproc", metavar="N", min=1, help="Compute with N processes on this machine.")
+    ] = 1,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -164,6 +168,9 @@ def run(
     with Shell(debug, quiet=as_json) as shell:
         overrides = with_links(overrides, follow_links)
         loaded = _loaded(config, overrides, "run")
+        if follows():
+            follow(loaded, device.value, precision.value, deterministic)
+            return
         from siamesekit.experiment.run_folder import RunFolder
 
         where = RunFolder(out or Path("runs") / loaded.name).path
@@ -171,6 +178,7 @@ def run(
         again += ["--device", device.value, "--precision", precision.value, "--out", str(where), "--resume"]
         again += ["--skip-bad"] if skip_bad else []
         again += ["--deterministic"] if deterministic else []
+        again += ["--nproc", str(nproc)] if nproc > 1 else []
         shell.offer_to_resume(where / CONFIG, shlex.join(again), overwrite)
         if not as_json:
             news_only()
@@ -178,9 +186,20 @@ def run(
         from siamesekit.hardware.allocator import keep_freed_memory
 
         keep_freed_memory()
-        with shell.stoppable() as stop:
+        to_follow = arguments_of_followers(config, overrides, device.value, precision.value, deterministic)
+        with shell.stoppable() as stop, leading(nproc, to_follow) as ranks:
             result = run_experiment(
-                loaded, where, resume, overwrite, device.value, precision.value, shell, skip_bad, stop, deterministic
+                loaded,
+                where,
+                resume,
+                overwrite,
+                device.value,
+                precision.value,
+                shell,
+                skip_bad,
+                stop,
+                deterministic,
+                ranks,
             )
         if as_json:
             shell.json({"run": str(result.folder), **result.evaluation, "stand_ins": result.manifest["stand_ins"]})

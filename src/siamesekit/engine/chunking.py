@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from siamesekit.components.encoders.head import BatchNormNeck
 from siamesekit.data.pixel_store import GIB
+from siamesekit.engine.chunked_encoding import TRAINED_CHUNK, Chunking
 from siamesekit.engine.cost import Cost
 from siamesekit.engine.frozen.cutting import why_not_alone
-from siamesekit.engine.frozen.prefix import Stored
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.random_state import drawn_by
 from siamesekit.errors import UserError, out_of_memory
 from siamesekit.hardware.compute import Compute
 from siamesekit.hardware.memory import machine_memory
 from siamesekit.model import Encoder
 from siamesekit.wording import gibibytes
-
-TRAINED_CHUNK = 86
-"""Images encoded at a time with gradient, or fewer if memory is short."""
-
-
-@dataclass(frozen=True)
-class Chunking:
-    """How a batch is split into chunks.
-
-    Attributes:
-        size: number of images per chunk.
-        held: most images whose activations are held between forward and backward pass; the rest is encoded twice.
-    """
-
-    size: int = TRAINED_CHUNK
-    held: int = 1 << 62
 
 
 def why_whole(encoder: Encoder, stored: Stored | None = None, compute: Compute | None = None) -> str | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from siamesekit.components.encoders.head import L2Normalize
 from siamesekit.components.projections.projection import LinearMap, Projection
-from siamesekit.engine.frozen.prefix import Stored
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.training import embed_stored
 from siamesekit.errors import PluginError
 from siamesekit.hardware.compute import Compute

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from siamesekit.engine.frozen.prefix import Stored, frozen_part
+from siamesekit.engine.frozen.prefix import frozen_part
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 

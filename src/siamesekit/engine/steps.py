@@ -19,25 +19,19 @@ chance (dropout), the batch is encoded whole.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from siamesekit.components.encoders.head import Head
 from siamesekit.components.losses.loss import LossValue
-from siamesekit.engine.chunking import Chunking, why_whole
+from siamesekit.engine.chunked_encoding import ChunkedEncoding, Chunking
+from siamesekit.engine.chunking import why_whole
 from siamesekit.engine.faults import failing_as
-from siamesekit.engine.frozen.prefix import Stored
+from siamesekit.engine.frozen.stored import Stored, Team
 from siamesekit.errors import RunError, out_of_memory
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
-
-Held = list[tuple[Tensor, Tensor]]
-"""Chunks of a batch: indices int64 `[m]`, and embeddings `[m, D]` with their graph for the backward pass."""
-Result = TypeVar("Result")
-PASSES = 3
-"""Cost of encoding again with a backward pass, in forward passes: a backward pass costs about two."""
 
 
 class Stepper:
@@ -67,10 +61,17 @@ class Stepper:
         self.encoder = encoder
         self.stored = stored
         self.compute = compute
-        self.chunking = chunking or Chunking()
+        chunking = chunking or Chunking()
+        self._chunked = ChunkedEncoding(encoder.trainable(), compute.device, chunking, say)
         self.whole = why_whole(encoder, stored, compute)
-        self.say = say
+        if stored.team is not None:
+            stored.team.begin_training(chunking.size, chunking.held, self.whole is not None, say)
         self.expected = torch.ones(stored.images, dtype=torch.bool)
+
+    @property
+    def chunking(self) -> Chunking:
+        """How batches are split into chunks; chunks become smaller if memory runs out."""
+        return self._chunked.chunking
 
     def __call__(self, images: Tensor, loss: Callable[..., LossValue], epoch: int = 0) -> tuple[LossValue, Tensor]:
         """Compute the loss of a batch, add its gradient to the parameters, and return loss and embeddings `[n, D]`.
@@ -83,6 +84,9 @@ class Stepper:
                 `[n, D]`.
             epoch: the epoch whose views of the images are used; 0 for the images as they are.
         """
+
+        if self.stored.team is not None:
+            return self._by_team(self.stored.team, images, loss, epoch)
 
         def encode(chosen: Tensor) -> Tensor:
             return self.stored.embeddings(images[chosen], self.compute, epoch)
@@ -105,7 +109,7 @@ class Stepper:
                 ) from error
             return value, embeddings
         with failing_as("encoder"):
-            before, held = self._with_less(lambda: self._encode(images, encode))
+            before = self._chunked.forward(encode, self.expected[images]).requires_grad_()
         value, embeddings = self._loss(loss, before)
         with failing_as("loss"):
             if moves := _has_gradient(value):
@@ -113,7 +117,24 @@ class Stepper:
         if moves:
             gradient = before.grad if before.grad is not None else torch.zeros_like(before)
             with failing_as("encoder"):
-                self._backward(images, encode, gradient, held)
+                self.expected[images] = self._chunked.backward(gradient)
+        return value, embeddings
+
+    def _by_team(
+        self, team: Team, images: Tensor, loss: Callable[..., LossValue], epoch: int
+    ) -> tuple[LossValue, Tensor]:
+        """The same step by several processes, which encode; head and loss are computed here for the whole batch."""
+        with failing_as("encoder"):
+            features = team.forward(images, self.expected[images], epoch).requires_grad_()
+            before = self.encoder.before_neck(features)
+        value, embeddings = self._loss(loss, before)
+        with failing_as("loss"):
+            if moves := _has_gradient(value):
+                value.objective.backward()
+        if moves:
+            gradient = features.grad if features.grad is not None else torch.zeros_like(features)
+            with failing_as("encoder"):
+                self.expected[images] = team.backward(gradient)
         return value, embeddings
 
     def _loss(self, loss: Callable[..., LossValue], before: Tensor) -> tuple[LossValue, Tensor]:
@@ -124,76 +145,6 @@ class Stepper:
         with failing_as("encoder"):
             embeddings = self.encoder.after_neck(before)
         return loss(embeddings, head.scaled(before)), embeddings.detach()
-
-    def _with_less(self, work: Callable[[], Result]) -> Result:
-        """Run `work`; whenever it runs out of memory, run it again with chunks of half the size."""
-        while True:
-            try:
-                return work()
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                if self.chunking.size <= 1:
-                    raise RunError(
-                        "out of memory with a single photo: lower data.size, take a smaller encoder, or train fewer of "
-                        "its layers (encoder.train_from)"
-                    ) from error
-            # Outside the handler: the traceback of an error that is being handled keeps the tensors of `work` alive.
-            size = self.chunking.size // 2
-            self.say(f"out of memory with chunks of {self.chunking.size} photos; continuing with {size}")
-            self.chunking = Chunking(size, min(self.chunking.held, size))
-            if self.compute.device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def _encode(self, images: Tensor, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Held]:
-        """The embeddings `[n, D]` of a batch before the neck, as a leaf of the graph, and the chunks that are held for
-        the backward pass.
-        """
-        expected = self.expected[images]
-        hold = expected.nonzero().flatten()[: self.chunking.held]
-        rest = torch.ones(len(images), dtype=torch.bool)
-        rest[hold] = False
-        chunks = hold.split(self.chunking.size) if len(hold) else ()
-        held = [(chunk, encode(chunk)) for chunk in chunks]
-        with torch.no_grad():
-            forgotten = rest.nonzero().flatten()
-            others = [encode(chunk) for chunk in forgotten.split(self.chunking.size) if len(chunk)]
-        order = torch.cat([*chunks, forgotten])
-        parts = torch.cat([*(part.detach() for _, part in held), *others])
-        return torch.empty_like(parts).index_copy_(0, order.to(parts.device), parts).requires_grad_(), held
-
-    def _backward(self, images: Tensor, encode: Callable[[Tensor], Tensor], gradient: Tensor, held: Held) -> None:
-        """Run the encoder's backward pass for the gradient of the embeddings before the neck, `[n, D]`.
-
-        If memory runs out, it begins again with the gradients that the parameters had before.
-        """
-        needed = (gradient != 0).any(dim=1).cpu()
-        self.expected[images] = needed
-        parameters = self.encoder.trainable()
-        before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
-
-        def work() -> None:
-            for parameter, grad in zip(parameters, before, strict=True):
-                parameter.grad = None if grad is None else grad.clone()
-            rest = needed.clone()
-            again = []
-            while held:  # each chunk is freed once it is done
-                chunk, part = held.pop(0)
-                rest[chunk] = False
-                wanted = chunk[needed[chunk]]
-                if PASSES * len(wanted) < (PASSES - 1) * len(chunk):  # encoding these few again is less work
-                    again.append(wanted)
-                else:
-                    part.backward(gradient[chunk.to(gradient.device)])
-                del part
-            once_more = torch.cat([rest.nonzero().flatten(), *again])
-            if not needed.any():  # gradients of 0, by which an optimizer with momentum still moves
-                once_more = torch.arange(1)
-            for chunk in once_more.split(self.chunking.size):
-                if len(chunk):
-                    encode(chunk).backward(gradient[chunk.to(gradient.device)])
-
-        self._with_less(work)
 
 
 def _has_gradient(value: LossValue) -> bool:

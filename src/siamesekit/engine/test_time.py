@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.components.encoders.views import embed_views, normalizes
-from siamesekit.engine.frozen.prefix import Stored, pixel_chunk
+from siamesekit.engine.frozen.stored import Stored, pixel_chunk
 from siamesekit.engine.training import embed_stored
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder

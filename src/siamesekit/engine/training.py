@@ -22,7 +22,7 @@ from siamesekit.engine.batch_loss import BatchLoss
 from siamesekit.engine.checkpoints import Stateful
 from siamesekit.engine.epoch import EpochResult, Midway
 from siamesekit.engine.faults import LESS_MEMORY, ComponentRunError, batch_in_words, failing_as
-from siamesekit.engine.frozen.prefix import Stored
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.optimization import Optimization
 from siamesekit.engine.random_state import restore_random_state, seed_all
 from siamesekit.engine.steps import Stepper
@@ -231,5 +231,7 @@ def _overflow(what: str, size: float, epoch: int, number: int, photos: Sequence[
 def embed_stored(encoder: Encoder, stored: Stored, images: Tensor, compute: Compute) -> Tensor:
     """Embeddings `[n, D]` of stored images in inference mode, on the CPU."""
     encoder.eval()
+    if stored.team is not None:
+        return encoder.embed_features(stored.team.features(images)).float().cpu()
     chunks = (stored.embeddings(chunk, compute) for chunk in images.split(stored.chunk))
     return torch.cat([encoder.after_neck(chunk).float().cpu() for chunk in chunks])

@@ -9,9 +9,8 @@ from itertools import islice
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from siamesekit.components.augmentations.augmentation import Augmentation, augment
 from siamesekit.components.distances.distance import Distance
 from siamesekit.components.losses.loss import Loss
 from siamesekit.components.losses.traits import traits
@@ -27,7 +26,8 @@ from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.closed_form import fit_projection
 from siamesekit.engine.cost import measure_cost
 from siamesekit.engine.frozen.feature_cache import FeatureStore
-from siamesekit.engine.frozen.prefix import CacheLimit, Stored, Views, store
+from siamesekit.engine.frozen.prefix import CacheLimit, store
+from siamesekit.engine.frozen.stored import Stored, Views
 from siamesekit.engine.layer_rates import layer_groups
 from siamesekit.engine.optimization import Optimization
 from siamesekit.engine.random_state import drawing_from
@@ -38,13 +38,13 @@ from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.team_work import hand_over, views_by
 from siamesekit.experiment.training_photos import training_photos, with_mirrored
 from siamesekit.hardware.memory import memory_for
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.randomness import torch_seed
 from siamesekit.registry import (
-    AUGMENTATIONS,
     DISTANCES,
     LOSSES,
     MATCHERS,
@@ -249,6 +249,7 @@ def store_frozen_part(setup: Setup, progress: Progress) -> Stored:
         )
     features = None if folder is None else FeatureStore(folder / FROZEN, limit)
     images, views = with_mirrored(setup.config, setup.dataset), views_of(setup)
+    hand_over(setup, images, views)
     return store(setup.encoder, images, setup.compute, progress, views, features, CacheLimit(limit))
 
 
@@ -279,7 +280,8 @@ def make_stepper(setup: Setup, batches: Sequence[Batch], stored: Stored, progres
         UserError: a batch does not fit into memory and cannot be split into chunks.
     """
     config, encoder, compute = setup.config, setup.encoder, setup.compute
-    largest = max(len(batch.images) for batch in batches)
+    processes = 1 if compute.ranks is None else compute.ranks.size
+    largest = max(-(-len(batch.images) // processes) for batch in batches)  # of a batch, each process has a share
     budget = memory_budget(config.train.memory_gib, compute)
     whole = why_whole(encoder, stored, compute)
     chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, for_memory(config, whole))
@@ -309,12 +311,6 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
 
 def views_of(setup: Setup) -> Views | None:
     """The views of the training photos by the config's augmentation; None without augmentation."""
-    table, seed = setup.config.augmentation, setup.config.seed
-    if table is None:
-        return None
-    augmentation: Augmentation = AUGMENTATIONS.build(table.component, table.options)
-
-    def make(images: Tensor, photos: Tensor, epoch: int, view: int) -> Tensor:
-        return augment(augmentation, images, photos, epoch, view, seed)
-
-    return Views(training_photos(setup.config, setup.dataset).images, table.views, make)
+    table = setup.config.augmentation
+    photos = training_photos(setup.config, setup.dataset).images
+    return None if table is None else views_by(setup.config, photos, table.views)

@@ -48,6 +48,7 @@ def manifest(setup: Setup, cached: bool) -> dict[str, Any]:
             "precision": compute.name,
             "products": compute.products,
             "threads": torch.get_num_threads(),
+            **({} if compute.ranks is None else {"processes": compute.ranks.size}),
         },
         "versions": {
             "siamesekit": __version__,

@@ -16,7 +16,7 @@ from siamesekit.components.encoders.weights import calibrate_batchnorm, load_wei
 from siamesekit.components.projections.projection import Projection
 from siamesekit.config import NAMED_WEIGHTS, Config
 from siamesekit.engine.doctor import above_random_layers
-from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK
+from siamesekit.engine.frozen.stored import EMBEDDED_CHUNK
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import MissingWeightsError
 from siamesekit.files.untrusted import fingerprint

@@ -23,8 +23,8 @@ from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.audit.gathering import Gathering
 from siamesekit.config import Config
 from siamesekit.engine.closed_form import unfitted
-from siamesekit.engine.frozen.prefix import Stored
 from siamesekit.engine.frozen.product_choice import with_product_choice
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.random_state import all_left_as_found
 from siamesekit.engine.test_time import embed_test
 from siamesekit.errors import OutputError, RunError
@@ -58,12 +58,14 @@ from siamesekit.experiment.run_result import RunResult
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.split_file import split_of
 from siamesekit.experiment.stopping import Stop
+from siamesekit.experiment.team_work import connected
 from siamesekit.experiment.tracking import Tracking
 from siamesekit.experiment.training_photos import training_photos
 from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.run_files import EVALUATION, MODEL_FILES, PLUGINS, REPORT, SPLIT
 from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
 from siamesekit.hardware.compute import deterministic as only_deterministic
+from siamesekit.hardware.ranks import Ranks
 from siamesekit.progress import Progress, progress_here
 from siamesekit.registry.component_faults import told
 from siamesekit.registry.culprits import plugins_named
@@ -125,6 +127,7 @@ def run(
     skip_bad: bool = False,
     stop: Stop | None = None,
     deterministic: bool = False,
+    ranks: Ranks | None = None,
 ) -> RunResult:
     """Run the experiment.
 
@@ -144,6 +147,7 @@ def run(
         skip_bad: whether to leave out photos that cannot be used; the manifest lists them.
         stop: checked after each training step for a request to stop.
         deterministic: whether to use only kernels with reproducible results; on a CPU all kernels are reproducible.
+        ranks: the processes that compute the run together, of which this one leads; None to compute alone.
 
     Raises:
         UserError: config, data, weights or output folder cannot be used, or another run uses the folder; nothing has
@@ -163,8 +167,9 @@ def run(
         chosen.exact(),
         plugins_named(RunError),
         Tracking(config, progress) as tracking,
+        connected(ranks, chosen) as compute,
     ):
-        return _run(config, folder, _Asked(resume, overwrite, skip_bad, stop), chosen, progress, tracking)
+        return _run(config, folder, _Asked(resume, overwrite, skip_bad, stop), compute, progress, tracking)
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,8 @@ def _run(
 
     # 2. the frozen part's output, the untrained network's embeddings, and the layer that is fitted in closed form
     stored = store_frozen_part(setup, progress)
-    progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}); {stored.why}")
+    several = "" if compute.ranks is None else f" by {compute.ranks.size} processes"
+    progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}){several}; {stored.why}")
     test = build_test_set(setup, recipe)
     judged = evaluation_set(config, dataset)
     with unfitted(setup.encoder):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from siamesekit.errors import UserError
 from siamesekit.hardware.cpu import multiplies_bf16
 from siamesekit.hardware.float32 import float32_convolutions
+
+if TYPE_CHECKING:
+    from siamesekit.hardware.ranks import Ranks
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 PrecisionChoice = Literal["auto", "fp32", "bf16"]
@@ -27,12 +30,14 @@ class Compute:
         bf16: whether products run in bfloat16, under autocast.
         why: reason of the choice.
         products: whether a run computes 1 × 1 convolutions as matrix products.
+        ranks: the processes that compute the run together, of which this one leads; None if it computes alone.
     """
 
     device: torch.device
     bf16: bool
     why: str
     products: bool = False
+    ranks: Ranks | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:

@@ -9,8 +9,10 @@ from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.head import BatchNormNeck, Head
 from siamesekit.components.losses.loss import LossValue
 from siamesekit.engine.batch_loss import BatchLoss
-from siamesekit.engine.chunking import Chunking, why_whole
-from siamesekit.engine.frozen.prefix import Stored, store
+from siamesekit.engine.chunked_encoding import Chunking
+from siamesekit.engine.chunking import why_whole
+from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.frozen.stored import Stored
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.training import embed_stored
 from siamesekit.engine.weight_average import WeightAverage

@@ -18,7 +18,8 @@ from siamesekit.components.tuples import Triplets
 from siamesekit.engine.frozen import cache_key as prefix_key
 from siamesekit.engine.frozen.cutting import CannotCutError, cut
 from siamesekit.engine.frozen.feature_cache import FeatureStore
-from siamesekit.engine.frozen.prefix import EMBEDDED_CHUNK, CacheLimit, Stored, Views, pixel_chunk, store
+from siamesekit.engine.frozen.prefix import CacheLimit, store
+from siamesekit.engine.frozen.stored import EMBEDDED_CHUNK, Stored, Views, pixel_chunk
 from siamesekit.hardware.compute import choose_compute
 from siamesekit.model import Architecture, Encoder, SiameseNetwork, build
 

@@ -9,7 +9,7 @@ epoch uses the next view.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -19,107 +19,20 @@ from siamesekit.engine.frozen.cache_key import key_of
 from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
 from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
 from siamesekit.engine.frozen.folding import fold
+from siamesekit.engine.frozen.stored import EMBEDDED_CHUNK, FrozenPart, Stored, Team, Views, pixel_chunk
 from siamesekit.engine.random_state import drawn_by
+from siamesekit.engine.ranks.leading import LeadingTeam
+from siamesekit.engine.ranks.share import Share
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
 from siamesekit.wording import gibibytes
 
-EMBEDDED_CHUNK = 64
-"""Images encoded at a time without gradient, if they have at most `CHUNK_SIDE` pixels a side."""
-CHUNK_SIDE = 224
 Made = TypeVar("Made")
 Part = Callable[..., Tensor]
 """A function from stored tensors to features `[n, F]`."""
 RESIDENT = 0.5
 """Largest share of a GPU's free memory that stored tensors may take to be kept there."""
-
-
-class Views(NamedTuple):
-    """Views of the training photos, which change from epoch to epoch.
-
-    Attributes:
-        photos: photos that have views, int64 `[n]`.
-        each: number of views per photo, if views are stored.
-        make: function from images uint8 `[m, 3, S, S]`, their photos int64 `[m]`, an epoch (0 for stored views) and the
-            number of a view to the views, uint8 `[m, 3, S, S]`.
-    """
-
-    photos: Tensor
-    each: int
-    make: Callable[[Tensor, Tensor, int, int], Tensor]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """N stored images, as tensors `[N, …]` or `[N + views · n, …]`, and the function that embeds a selection.
-
-    Attributes:
-        tensors: outputs of the frozen part, or the images themselves.
-        embed: function from rows of the tensors to embeddings `[n, D]` before the neck (`Encoder.before_neck`).
-        why: what is stored and why, in words.
-        cached: whether outputs of the frozen part are stored, not the images.
-        images: number of images, N.
-        views: views of the training photos. If `cached`, their rows follow the N images, first view 0 of all n photos,
-            then view 1, and so on.
-        by_mode: whether `embed` runs different code in training and in inference.
-        chunk: number of images to embed at a time without gradient.
-        release: takes what was read of the tensors out of memory, if they are mapped files.
-    """
-
-    tensors: tuple[Tensor, ...]
-    embed: Callable[[Sequence[Tensor]], Tensor]
-    why: str
-    cached: bool
-    images: int
-    views: Views | None = None
-    by_mode: bool = False
-    chunk: int = EMBEDDED_CHUNK
-    release: Callable[[], None] | None = None
-
-    def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
-        """Embeddings `[n, D]` before the neck of the images with indices `[n]`, with gradient if enabled.
-
-        Without a neck these are the embeddings; else they follow by `Encoder.after_neck`, for a whole batch at once.
-
-        In an epoch from 1 on, that epoch's views of the images are embedded; in epoch 0 the images as they are.
-        """
-        viewed = self.views is not None and epoch > 0
-        rows = self._rows(images, epoch) if viewed and self.cached else images
-        chosen = [tensor[rows.to(tensor.device)].to(compute.device) for tensor in self.tensors]
-        if self.release is not None:
-            self.release()
-        if self.views is not None and viewed and not self.cached:
-            chosen[0] = self.views.make(chosen[0], images, epoch, 0)
-        with compute.autocast():
-            return self.embed(chosen)
-
-    def _rows(self, images: Tensor, epoch: int) -> Tensor:
-        assert self.views is not None
-        place = torch.full((self.images,), -1, dtype=torch.int64)
-        place[self.views.photos] = torch.arange(len(self.views.photos))
-        return self.images + (epoch - 1) % self.views.each * len(self.views.photos) + place[images.cpu()]
-
-    @property
-    def bytes(self) -> int:
-        """Size of the stored tensors."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors)
-
-
-class FrozenPart(NamedTuple):
-    """An encoder's frozen part, and the function that continues from its outputs.
-
-    Attributes:
-        outputs: function from images uint8 `[n, 3, H, W]` to the tensors that cross the cut, each `[n, …]`.
-        key: function from the pixels of all images, chunk by chunk, to the key of these tensors in the cache.
-        embed: function from these tensors to embeddings `[n, D]` before the neck, in the encoder's current mode.
-        by_mode: whether `embed` runs different code in training and in inference.
-    """
-
-    outputs: Callable[[Tensor], tuple[Tensor, ...]]
-    key: Callable[[Iterator[Tensor]], str]
-    embed: Callable[[Sequence[Tensor]], Tensor]
-    by_mode: bool
 
 
 def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
@@ -140,7 +53,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
             found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(compute.device)))
         return found
 
-    return FrozenPart(outputs, key, lambda tensors: encoder.before_neck(run_tail(*tensors)), by_mode)
+    return FrozenPart(outputs, key, lambda tensors: run_tail(*tensors), by_mode)
 
 
 class CacheLimit(NamedTuple):
@@ -180,12 +93,17 @@ def store(
     """
     images = images.contiguous(memory_format=torch.channels_last)
     total = len(images) + (0 if views is None else views.each * len(views.photos))
-
-    chunk = pixel_chunk(images)
+    team = None if compute.ranks is None else LeadingTeam(Share(encoder, images, views, compute, compute.ranks))
 
     def plain(why: str) -> Stored:
-        embed, by_mode = _whole_network(encoder, compute)
-        return Stored(_resident((images,), compute), embed, why, False, len(images), views, by_mode, chunk)
+        if team is not None:
+            team.keep(None)
+        return joined(stored_images(encoder, images, views, compute, why, team))
+
+    def joined(stored: Stored) -> Stored:
+        if team is not None:
+            team.share.stored = stored
+        return stored
 
     try:
         part = frozen_part(encoder, compute)
@@ -210,10 +128,12 @@ def store(
 
     def fill(kept: Sequence[Tensor]) -> None:
         start = 0
-        for pixels in _tracked(_pixels(images, views), total, progress):
-            for target, output in zip(kept, part.outputs(pixels), strict=True):
-                target[start : start + len(pixels)] = output
-            start += len(pixels)
+        made = _outputs(part, images, views) if team is None else team.outputs(part, images, views)
+        for outputs in _tracked(made, total, progress):
+            count = len(outputs[0])
+            for target, output in zip(kept, outputs, strict=True):
+                target[start : start + count] = output
+            start += count
             if features is not None:
                 features.release()
 
@@ -225,9 +145,43 @@ def store(
         loaded = features.load(key, layouts)
         found = loaded is not None
         kept = features.make(key, layouts, fill) if loaded is None else loaded
-    why = "the frozen part's output is cached" + (" from an earlier run" if found else "")
-    release = None if features is None else features.release
-    return Stored(_resident(kept, compute), part.embed, why, True, len(images), views, part.by_mode, chunk, release)
+    if team is not None:
+        team.keep(kept)
+    stored = stored_outputs(encoder, images, views, compute, part, kept, team)
+    why = stored.why + (" from an earlier run" if found else "")
+    return joined(replace(stored, why=why, release=None if features is None else features.release))
+
+
+def stored_images(
+    encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, why: str, team: Team | None = None
+) -> Stored:
+    """The images themselves, uint8 `[N, 3, S, S]`, through the whole network."""
+    features, by_mode = _whole_network(encoder, compute)
+
+    def embed(tensors: Sequence[Tensor]) -> Tensor:
+        return encoder.before_neck(features(tensors))
+
+    tensors = _resident((images,), compute)
+    chunk = pixel_chunk(images)
+    return Stored(tensors, embed, why, False, len(images), views, by_mode, chunk, features=features, team=team)
+
+
+def stored_outputs(
+    encoder: Encoder,
+    images: Tensor,
+    views: Views | None,
+    compute: Compute,
+    part: FrozenPart,
+    kept: Sequence[Tensor],
+    team: Team | None = None,
+) -> Stored:
+    """The frozen part's outputs, each `[N + views · n, …]`, for the images uint8 `[N, 3, S, S]` and their views."""
+
+    def embed(tensors: Sequence[Tensor]) -> Tensor:
+        return encoder.before_neck(part.features(tensors))
+
+    tensors, why, chunk = _resident(tuple(kept), compute), "the frozen part's output is cached", pixel_chunk(images)
+    return Stored(tensors, embed, why, True, len(images), views, part.by_mode, chunk, features=part.features, team=team)
 
 
 def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
@@ -259,16 +213,16 @@ def _by_mode(
 
 
 def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
-    """A function from images to embeddings before the neck, and whether its code is by mode.
+    """A function from images to the backbone's features, and whether its code is by mode.
 
     It is folded if the network can be traced.
     """
     try:
         training, resting = _in_both_modes(encoder, whole)
     except CannotCutError:
-        return lambda tensors: encoder.before_neck(encoder.backbone(tensors[0])), False
+        return lambda tensors: encoder.backbone(tensors[0]), False
     network, by_mode = _by_mode(encoder, training, resting, compute)
-    return lambda tensors: encoder.before_neck(network(encoder.backbone.scale(tensors[0]))), by_mode
+    return lambda tensors: network(encoder.backbone.scale(tensors[0])), by_mode
 
 
 def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:
@@ -287,11 +241,6 @@ def _resident(tensors: tuple[Tensor, ...], compute: Compute) -> tuple[Tensor, ..
     return tuple(tensor.to(compute.device) for tensor in tensors) if size < RESIDENT * free else tensors
 
 
-def pixel_chunk(images: Tensor) -> int:
-    """Number of images `[N, 3, S, S]` encoded at a time: fewer of large ones, for the same memory."""
-    return max(1, EMBEDDED_CHUNK * CHUNK_SIDE**2 // max(CHUNK_SIDE, images.shape[-1]) ** 2)
-
-
 def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
     """All images in chunks, then the views of the training photos, view by view."""
     chunk = pixel_chunk(images)
@@ -303,11 +252,19 @@ def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
                 yield pixels.contiguous(memory_format=torch.channels_last)
 
 
-def _tracked(chunks: Iterator[Tensor], images: int, progress: Progress | None) -> Iterator[Tensor]:
-    """Yield the chunks, with progress counted in images."""
+def _outputs(part: FrozenPart, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, ...]]:
+    """The frozen part's outputs for all images and then all views, chunk by chunk."""
+    for pixels in _pixels(images, views):
+        yield part.outputs(pixels)
+
+
+def _tracked(
+    outputs: Iterator[tuple[Tensor, ...]], images: int, progress: Progress | None
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the outputs of chunks, with progress counted in images."""
     shown = (progress or Progress()).track(range(images), images, "Encoding the frozen part", "images")
-    for chunk in chunks:
+    for chunk in outputs:
         yield chunk
-        for _ in range(len(chunk)):
+        for _ in range(len(chunk[0])):
             next(shown, None)
     next(shown, None)

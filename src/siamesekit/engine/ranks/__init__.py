@@ -1,0 +1,1 @@
+"""A run computed by several processes: one leads, the others encode their share of each batch."""

@@ -1,0 +1,138 @@
+"""A process that follows: it carries out the leader's orders until the leader ends the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from siamesekit.engine.chunked_encoding import Chunking
+from siamesekit.engine.frozen.cutting import CannotCutError
+from siamesekit.engine.frozen.prefix import frozen_part, stored_images, stored_outputs
+from siamesekit.engine.random_state import seed_all
+from siamesekit.engine.ranks.leading import add_gradients
+from siamesekit.engine.ranks.share import Share, by_type, every_tensor, trained_tensors
+from siamesekit.engine.ranks.shared_tensors import get_dealt
+from siamesekit.hardware.ranks import LEADER, LostRankError
+
+
+def follow(share: Share) -> None:
+    """Carry out the leader's orders until it ends the run.
+
+    Args:
+        share: the work of this process, with its connection to the leader.
+
+    Raises:
+        LostRankError: the leader, or the connection to it, is lost.
+    """
+    ranks, follower = share.ranks, _Follower(share)
+    while True:
+        kind, values, numbers = ranks.next_order()
+        if kind == "end":
+            return
+        try:
+            follower.carry_out(kind, values, numbers)
+        except LostRankError:
+            raise
+        except Exception as error:
+            ranks.fail(f"{type(error).__name__}: {error}")
+            raise
+
+
+Values = Mapping[str, Any]
+
+
+class _Follower:
+    """The orders of the leader, one method each."""
+
+    def __init__(self, share: Share) -> None:
+        self.ranks = share.ranks
+        self.share = share
+        self._count = 0  # images of this process's share of the batch
+
+    def carry_out(self, kind: str, values: Values, numbers: dict[str, Tensor]) -> None:
+        """Carry out one order."""
+        getattr(self, f"_{kind}")(values, numbers)
+
+    def _weights(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        encoder = self.share.encoder
+        with torch.no_grad():
+            for group in by_type(every_tensor(encoder) if values["all"] else trained_tensors(encoder)):
+                flat = self.ranks.broadcast(torch.cat([tensor.detach().reshape(-1) for tensor in group]))
+                for tensor, new in zip(group, flat.split([each.numel() for each in group]), strict=True):
+                    tensor.copy_(new.view(tensor.shape))
+        self.ranks.report()
+
+    def _outputs(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        if self.share.part is None:
+            self.share.part = frozen_part(self.share.encoder, self.share.compute)
+        own = self._own(values, numbers["photos"])
+        outputs = self.share.outputs(own, values["view"]) if len(own) else ()
+        self.ranks.report()
+        for each in outputs:
+            self.ranks.send(each, LEADER)
+
+    def _keep(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        share = self.share
+        encoder, images, views, compute = share.encoder, share.images, share.views, share.compute
+        try:
+            part = share.part or frozen_part(encoder, compute)
+        except CannotCutError as error:
+            why: str | None = str(error)
+        else:
+            why = None
+        if values["cached"]:
+            assert why is None, "the leader's encoder has a frozen part, this one has none"
+            kept = [get_dealt(self.ranks) for _ in range(values["tensors"])]
+            share.stored = stored_outputs(encoder, images, views, compute, part, kept)
+        else:
+            share.stored = stored_images(encoder, images, views, compute, why or "the leader stores images")
+        self.ranks.next_order()
+        encoder.eval()
+        self.ranks.report()
+
+    def _training(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        self.share.begin_training(Chunking(values["size"], values["held"]), bool(values["whole"]))
+        self.ranks.report()
+
+    def _features(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        own = self._own(values, numbers["images"])
+        self.share.encoder.eval()
+        features = self.share.features(own) if len(own) else None
+        self.ranks.report()
+        if features is not None:
+            self.ranks.send(features, LEADER)
+
+    def _forward(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        own, expected = self._own(values, numbers["images"]), self._own(values, numbers["expected"]).bool()
+        self.share.encoder.train()
+        if values["seed"] is not None:
+            seed_all(values["seed"], f"rank {self.ranks.place.rank}")
+        for parameter in self.share.parameters:
+            parameter.grad = None
+        self._count = len(own)
+        features = self.share.forward(own, expected, values["epoch"]) if len(own) or self.share.by_batch else None
+        self._report_what_was_said()
+        if features is not None and len(own):
+            self.ranks.send(features, LEADER)
+
+    def _backward(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        if self._count or self.share.by_batch:
+            shape, device = (self._count, values["width"]), self.share.compute.device
+            gradient = torch.empty(shape, dtype=getattr(torch, values["dtype"]), device=device)
+            if self._count:
+                self.ranks.receive(gradient, LEADER)
+            self.share.backward(gradient, moves=False)
+        self._report_what_was_said()
+        add_gradients(self.share)
+
+    def _report_what_was_said(self) -> None:
+        said, self.share.said[:] = list(self.share.said), []
+        self.ranks.report(said)
+
+    def _own(self, values: Values, numbers: Tensor) -> Tensor:
+        """This process's part of what is dealt to all ranks."""
+        own: Tensor = numbers.split(values["lengths"])[self.ranks.place.rank]
+        return own

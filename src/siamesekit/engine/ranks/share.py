@@ -1,0 +1,135 @@
+"""What one process encodes of the images that several processes encode together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from siamesekit.engine.chunked_encoding import ChunkedEncoding, Chunking
+from siamesekit.engine.frozen.stored import FrozenPart, Stored, Views, pixel_chunk, pixels_of
+from siamesekit.engine.ranks.synced_batchnorm import SyncedBatchNorm
+from siamesekit.hardware.compute import Compute
+from siamesekit.hardware.ranks import Ranks
+from siamesekit.model import Encoder
+
+
+class Share:
+    """Encodes some of the images by the backbone; the head belongs to the process that leads.
+
+    Args:
+        encoder: the encoder, of which the backbone is used.
+        images: all images, uint8 `[N, 3, S, S]`.
+        views: views of the training photos.
+        compute: device and number format.
+        ranks: the connection to the other processes.
+
+    Attributes:
+        part: the frozen part, while its outputs are computed.
+        stored: what is read in place of photos, once it is known.
+        said: messages for the user that have not been reported.
+    """
+
+    def __init__(self, encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, ranks: Ranks) -> None:
+        self.encoder = encoder
+        self.ranks = ranks
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.views = views
+        self.compute = compute
+        self.part: FrozenPart | None = None
+        self.stored: Stored | None = None
+        self.said: list[str] = []
+        self._chunked: ChunkedEncoding | None = None
+        self._whole: Tensor | None = None  # the features of a whole share, with their graph
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether the backbone uses statistics of the batch, so that all processes must run it together."""
+        return self._chunked is None and self.encoder.batchnorm == "train" and bool(self.parameters)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The backbone's parameters that train."""
+        return [parameter for parameter in self.encoder.backbone.parameters() if parameter.requires_grad]
+
+    def outputs(self, photos: Tensor, view: int | None) -> tuple[Tensor, ...]:
+        """The frozen part's outputs, each `[n, …]`, for photos int64 `[n]` or one of their stored views."""
+        assert self.part is not None
+        made = [
+            self.part.outputs(pixels_of(self.images, self.views, chunk, view))
+            for chunk in photos.split(pixel_chunk(self.images))
+        ]
+        return tuple(torch.cat(each) for each in zip(*made, strict=True))
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Features `[n, F]` of images int64 `[n]`, in the encoder's current mode, without gradient."""
+        assert self.stored is not None
+        return torch.cat([self.stored.features_of(chunk, self.compute) for chunk in images.split(self.stored.chunk)])
+
+    def begin_training(self, chunking: Chunking, whole: bool, say: Callable[[str], object] | None = None) -> None:
+        """Say how the share of a batch is split into chunks, or that it is encoded whole."""
+        self._chunked = (
+            None if whole else ChunkedEncoding(self.parameters, self.compute.device, chunking, say or self.said.append)
+        )
+
+    def forward(self, images: Tensor, expected: Tensor, epoch: int) -> Tensor:
+        """Features `[n, F]` of a batch's share, without gradient; `backward` follows.
+
+        Args:
+            images: int64 `[n]`; n > 0 unless the batch's statistics are used (`by_batch`).
+            expected: bool `[n]`, whether each image is expected to get a gradient.
+            epoch: the epoch whose views of the images are used.
+        """
+        stored = self.stored
+        assert stored is not None
+
+        def encode(chosen: Tensor) -> Tensor:
+            return stored.features_of(images[chosen], self.compute, epoch)
+
+        if not self.parameters:
+            with torch.no_grad():
+                return torch.cat([encode(chunk) for chunk in torch.arange(len(images)).split(stored.chunk)])
+        if self._chunked is None:
+            with SyncedBatchNorm(self.ranks) if self.by_batch else nullcontext():
+                self._whole = encode(torch.arange(len(images)))
+            return self._whole.detach()
+        return self._chunked.forward(encode, expected)
+
+    def backward(self, gradient: Tensor, moves: bool) -> None:
+        """Add the gradients of the backbone's parameters, for the gradient `[n, F]` of the share's features.
+
+        Args:
+            gradient: gradient of the features.
+            moves: whether the parameters get gradients of 0 if all of `gradient` is 0.
+        """
+        if not self.parameters:
+            return
+        if self._chunked is not None:
+            self._chunked.backward(gradient, moves)
+        else:
+            assert self._whole is not None
+            self._whole.backward(gradient)
+            self._whole = None
+
+
+def trained_tensors(encoder: Encoder) -> list[Tensor]:
+    """The tensors of a backbone that change in training: trained parameters, and statistics of BatchNorm."""
+    backbone = encoder.backbone
+    trained: list[Tensor] = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    return trained + (list(backbone.buffers()) if encoder.batchnorm == "train" else [])
+
+
+def every_tensor(encoder: Encoder) -> list[Tensor]:
+    """All tensors of a backbone."""
+    return [*encoder.backbone.parameters(), *encoder.backbone.buffers()]
+
+
+def by_type(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Tensors, each `[…]`, grouped by their data type, in a fixed order."""
+    groups: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault(tensor.dtype, []).append(tensor)
+    return list(groups.values())

@@ -1,0 +1,127 @@
+"""Large tensors that all processes read: one copy on each machine.
+
+On a machine, the first process keeps the values in a file without a name, which its other processes map into their
+memory; the file disappears with the processes. To the first process of another machine, the leader sends the values.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from siamesekit.data.pixel_store import cache_folder
+from siamesekit.engine.frozen.feature_cache import DTYPES, Layout
+from siamesekit.errors import RunError
+from siamesekit.hardware.mapped_files import MappedFiles
+from siamesekit.hardware.ranks import LEADER, PIECE, Ranks
+
+
+def deal_out(ranks: Ranks, tensor: Tensor) -> None:
+    """Give all other processes a tensor `[N, …]`; each calls `get_dealt`.
+
+    Raises:
+        RunError: the values do not fit on the disk of a machine.
+    """
+    flat = _flat(tensor)
+    hosts = [ranks.host_of(rank) for rank in range(ranks.size)]
+    file = _keep(flat) if hosts.count(hosts[LEADER]) > 1 else None
+    ranks.order(
+        "tensor",
+        {
+            "shape": list(tensor.shape),
+            "dtype": str(tensor.dtype).removeprefix("torch."),
+            "hosts": hosts,
+            "file": file and _path(file),
+        },
+    )
+    for rank, has in zip(ranks.others, ranks.reports(), strict=True):
+        if not has:
+            ranks.send(flat, rank)
+    ranks.order("shared")
+    ranks.reports()  # all have mapped the file: it may be closed
+    if file is not None:
+        file.close()
+
+
+def get_dealt(ranks: Ranks) -> Tensor:
+    """The tensor that the leader deals out, in the file of this machine.
+
+    Raises:
+        LostRankError: another process is lost.
+        RunError: the values do not fit on the disk of this machine.
+    """
+    kind, values, _ = ranks.next_order()
+    assert kind == "tensor", f"a tensor was expected, not the order {kind!r}"
+    layout = Layout(tuple(values["shape"]), DTYPES[values["dtype"]])
+    hosts, rank = values["hosts"], ranks.place.rank
+    first, key = hosts.index(hosts[rank]), f"file/{ranks.orders}/{hosts[rank]}"
+    kept: IO[bytes] | None = None
+    if first == LEADER:
+        flat = _mapped(values["file"], layout)
+        ranks.report(flat is not None)
+        if flat is None:
+            flat = ranks.receive(torch.empty(layout.bytes, dtype=torch.uint8), LEADER)
+    elif first == rank:
+        ranks.report(False)
+        flat = ranks.receive(torch.empty(layout.bytes, dtype=torch.uint8), LEADER)
+        kept = _keep(flat)
+        ranks.set_key(key, _path(kept))
+        flat = flat if (mapped := _mapped(_path(kept), layout)) is None else mapped
+    else:
+        ranks.report(True)
+        file = ranks.await_key(key, first)
+        flat = _mapped(file, layout)
+        if flat is None:
+            raise RunError(f"{file} cannot be opened: ranks {first} and {rank} name one machine, {hosts[rank]}")
+    assert flat is not None
+    ranks.next_order()
+    ranks.report()
+    if kept is not None:
+        kept.close()
+    return layout.view(flat.view(layout.dtype))
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """The values of a tensor as bytes, uint8 `[E]`, in the order of `Layout`."""
+    ordered = tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
+    return ordered.contiguous().view(-1).view(torch.uint8)
+
+
+def _keep(flat: Tensor) -> IO[bytes]:
+    """Keep bytes uint8 `[E]` in a file without a name, which is gone once all processes have closed it."""
+    folder = cache_folder() or Path(tempfile.gettempdir())  # safe for a file without a name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it stays open until all processes have mapped it
+        for piece in _pieces(flat):
+            file.write(piece.numpy().data)
+        file.flush()
+    except OSError as error:
+        raise RunError(
+            f"cannot store what the processes of this machine share in {folder} ({error.strerror}): free some space, "
+            "or set XDG_CACHE_HOME to a folder on another disk"
+        ) from error
+    return file
+
+
+def _path(file: IO[bytes]) -> str:
+    """The path by which other processes of this user open a file without a name."""
+    return f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+def _pieces(flat: Tensor) -> Iterator[Tensor]:
+    yield from flat.split(PIECE)
+
+
+def _mapped(file: str, layout: Layout) -> Tensor | None:
+    """The bytes of a file, mapped; None if it cannot be opened, as on a system without /proc."""
+    try:
+        return MappedFiles().tensor(Path(file), layout.bytes) if layout.bytes else torch.empty(0, dtype=torch.uint8)
+    except OSError:
+        return None

@@ -1,0 +1,172 @@
+"""Runs of several processes: the figures of one, also after one of them was killed, hung or failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from conftest import TIMING, StopAt, metrics, outcome, run_fp32
+from siamesekit import load
+from siamesekit.config import Config
+from siamesekit.experiment.stopping import Stopped
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+EPOCHS = "train.epochs=8"
+COMMAND = [sys.executable, "-m", "siamesekit", "run"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+
+
+def started(
+    project: Path, out: Path, *more: str, by: Sequence[str] = COMMAND, **environment: str
+) -> subprocess.Popen[str]:
+    """A run as a process of its own, in fp32 with one thread per process."""
+    command = [*by, str(project / "config.toml"), "--set", EPOCHS, "--out", str(out)]
+    return subprocess.Popen(
+        [*command, "--device", "cpu", "--precision", "fp32", *more],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def done(process: subprocess.Popen[str], code: int = 0) -> str:
+    """What a process printed; it must end with this exit code."""
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == code, said
+    return said
+
+
+def first_child(process: subprocess.Popen[str]) -> int:
+    """The process that a run has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 1
+    return int(children[0])
+
+
+def after_epochs(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a run has trained some epochs."""
+    until = time.monotonic() + 90
+    while not (folder / "metrics.jsonl").exists() or len(metrics(folder)) < count:
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.01)
+
+
+def assert_close(ours: Path, theirs: Path) -> None:
+    """The epochs' figures of two runs are equal: up to the rounding of float32, which grows from epoch to epoch."""
+    for epoch, (our, their) in enumerate(zip(metrics(ours), metrics(theirs), strict=True), 1):
+        within = 1e-6 if epoch <= 2 else 1e-5
+        for name in our.keys() - set(TIMING):
+            assert our[name] == pytest.approx(their[name], rel=within, abs=within), name
+
+
+@pytest.fixture(scope="module")
+def alone(small_config: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process."""
+    return run_fp32(small_config(EPOCHS), tmp_path_factory.mktemp("alone") / "run").folder
+
+
+@pytest.fixture(scope="module")
+def two(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two processes."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    said = done(started(project, folder, "--nproc", "2"))
+    assert said.count("epoch   8/8") == 1, "only one process speaks"
+    return folder
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_figures_of_one(project: Path, alone: Path, two: Path) -> None:
+    assert_close(two, alone)
+    assert sorted(file.name for file in two.iterdir()) == sorted(file.name for file in alone.iterdir())
+    ours, theirs = (json.loads((folder / "evaluation.json").read_text())["networks"] for folder in (two, alone))
+    assert ours["untrained"] == theirs["untrained"]
+    assert load(two).embed([project / "photos" / "striped_0" / "0.png"]).shape == (1, 16)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_run(project: Path, two: Path, tmp_path: Path) -> None:
+    done(started(project, tmp_path / "run", by=[*TORCHRUN, "siamesekit", "run"]))
+    assert outcome(tmp_path / "run") == outcome(two)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run_which_goes_on_exactly(
+    project: Path, small_config: Callable[..., Config], alone: Path, two: Path, tmp_path: Path
+) -> None:
+    """With as many processes to the last bit, with another number up to rounding."""
+    process = started(project, tmp_path / "run", "--nproc", "2")
+    after_epochs(tmp_path / "run", 2, process)
+    os.kill(first_child(process), signal.SIGKILL)
+    killed = time.monotonic()
+    said = done(process, 1)
+    assert time.monotonic() - killed < 30
+    assert "ended by SIGKILL" in said and "Traceback" not in said
+    shutil.copytree(tmp_path / "run", tmp_path / "one")
+    done(started(project, tmp_path / "run", "--nproc", "2", "--resume"))
+    assert outcome(tmp_path / "run") == outcome(two)
+    run_fp32(small_config(EPOCHS), tmp_path / "one", resume=True)
+    assert_close(tmp_path / "one", alone)
+
+
+@pytest.mark.slow
+def test_a_run_of_one_process_goes_on_with_two(
+    project: Path, small_config: Callable[..., Config], alone: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        run_fp32(small_config(EPOCHS), tmp_path / "run", stop=StopAt(8))
+    done(started(project, tmp_path / "run", "--nproc", "2", "--resume"))
+    assert_close(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_run(project: Path, tmp_path: Path) -> None:
+    process = started(project, tmp_path / "run", "--nproc", "2", SIAMESEKIT_SILENCE="3")
+    after_epochs(tmp_path / "run", 1, process)
+    child = first_child(process)
+    os.kill(child, signal.SIGSTOP)
+    said = done(process, 1)
+    assert "rank 1 has given no sign of life" in said and "Traceback" not in said
+    assert not Path(f"/proc/{child}").exists(), "it is ended, too"
+
+
+@pytest.mark.huge
+def test_ctrl_c_saves_the_run_of_all_processes(project: Path, two: Path, tmp_path: Path) -> None:
+    """A terminal sends the signal to all processes; those that follow leave it to the one that leads."""
+    process = started(project, tmp_path / "run", "--nproc", "2")
+    after_epochs(tmp_path / "run", 1, process)
+    os.kill(first_child(process), signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
+    said = done(process, 130)
+    assert "all work is saved" in said and "--nproc 2" in said and "Traceback" not in said
+    done(started(project, tmp_path / "run", "--nproc", "2", "--resume"))
+    assert outcome(tmp_path / "run") == outcome(two)
+
+
+@pytest.mark.slow
+def test_another_config_of_a_process_is_refused_by_name(project: Path, tmp_path: Path) -> None:
+    """As on two machines whose files differ."""
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    leader = started(project, tmp_path / "run", RANK="0", **common)
+    follower = started(project, tmp_path / "run", "--set", "seed=6", RANK="1", **common)
+    said = done(leader, 1)
+    assert "rank 1 on" in said and "the config of this process is" in said
+    assert not (tmp_path / "run").exists()
+    assert "the config of this process is" in done(follower, 2)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
