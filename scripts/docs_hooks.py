@@ -71,7 +71,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     markdown = markdown.replace(REPOSITORY, clone(config["extra"].get("repository") or ""))
     if path in OPENINGS:
         markdown = re.sub(r"\A(# .*\n)", rf"\1\n{OPENINGS[path]}\n", markdown)
-    return with_outputs(markdown) if page.meta.get("run") else markdown
+    return with_outputs(markdown, path) if page.meta.get("run") else markdown
 
 
 def clone(address: str) -> str:

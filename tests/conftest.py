@@ -256,7 +256,11 @@ POINT = {
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Test files go to processes whole, those that look at the built site together: one builds it, none waits."""
+    """Test files go to processes whole, those that look at the built site together: one builds it, none waits.
+
+    They go in the order of their names. xdist's own order ends with the files of a single test, some of which take a
+    minute, in which the other processes would have nothing to do; by name, short files are the last.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
@@ -264,6 +268,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = str(super()._split_scope(nodeid))
             return "the site" if file in ("tests/docs/test_browser.py", "tests/docs/test_site.py") else file
 
+    config.option.loadscopereorder = False
     return Files(config, log) if config.getoption("dist") == "loadfile" else None
 
 

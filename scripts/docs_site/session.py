@@ -20,16 +20,18 @@ _kept: dict[str, list[str]] = {}
 """Outputs of a page's blocks by its code, so that `mkdocs serve` runs a page anew only when its code has changed."""
 
 
-def with_outputs(text: str) -> str:
+def with_outputs(text: str, path: str) -> str:
     """The page with the output of each block that prints something below it.
 
-    With the environment variable SIAMESEKIT_DOCS_RUN=0 nothing is run, and the page says so: for writing.
+    With the environment variable SIAMESEKIT_DOCS_RUN, only the pages that it names are run, separated by spaces, and
+    the others say so: for writing, with 0, and for tests of the site.
 
     Raises:
         RuntimeError: a block fails; the message has its line and what it printed.
     """
     blocks = blocks_of(text)
-    outputs = iter(_outputs(blocks))
+    chosen = os.environ.get("SIAMESEKIT_DOCS_RUN")
+    outputs = iter(_outputs(blocks) if chosen is None or path in chosen.split() else _unrun(blocks))
 
     def shown(match: re.Match[str]) -> str:
         if match["language"] not in ("python", "sh", "bash", "toml"):
@@ -43,9 +45,11 @@ def with_outputs(text: str) -> str:
     return FENCE.sub(shown, text)
 
 
+def _unrun(blocks: list[Block]) -> list[str]:
+    return ["(not run in this build)" if block.language == "sh" else "" for block in blocks]
+
+
 def _outputs(blocks: list[Block]) -> list[str]:
-    if os.environ.get("SIAMESEKIT_DOCS_RUN") == "0":
-        return ["(not run in this build)" if block.language == "sh" else "" for block in blocks]
     key = repr([(block.language, block.title, block.code) for block in blocks])
     if key not in _kept:
         with tempfile.TemporaryDirectory() as folder:

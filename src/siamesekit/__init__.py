@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time
     from siamesekit.artifact.hub_model import from_pretrained as from_pretrained
     from siamesekit.artifact.hub_push import Pushed as Pushed
     from siamesekit.artifact.hub_push import push_to_hub as push_to_hub
-    from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.named_model import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.saving import Preprocessing as Preprocessing
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
@@ -333,7 +333,7 @@ _PUBLIC = {
     "from_pretrained": "artifact.hub_model",
     "k_reciprocal": "evaluation.re_ranking",
     "keras_adam": "components.optimizers.keras_adam",
-    "load": "artifact.loading",
+    "load": "artifact.named_model",
     "load_config": "config",
     "load_plugin_file": "registry.plugin_files",
     "mean_of": "components.losses.loss",

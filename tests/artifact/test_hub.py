@@ -349,6 +349,7 @@ def test_a_model_of_the_hub_is_a_model_like_any_other(hub: State, telling: Path,
     assert f"from 'hub:fluke/tiny@{commit}'" in repr(model)
     photo = project / "photos" / "striped_2" / "1.png"
     assert torch.equal(model.embed(photo), siamesekit.load(telling, "cpu").embed(photo))
+    assert torch.equal(model.embed(photo), siamesekit.load("hub:fluke/tiny", "cpu").embed(photo))
     again = siamesekit.push_to_hub(model, "fluke/again", "mit")
     files = hub.repositories["fluke/again"].commits[-1][1]
     assert again.commit and files["model.json"] == hub.repositories["fluke/tiny"].commits[-1][1]["model.json"]

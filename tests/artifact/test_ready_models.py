@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import siamesekit
 from local_hub import Repository, State, in_place_of_the_hub
-from siamesekit.artifact.named_model import load_named, saved_model
+from siamesekit.artifact.named_model import load, saved_model
 from siamesekit.cli.app import app
 from siamesekit.evaluation.pairs import pairs_of
 from siamesekit.randomness import generator
@@ -58,7 +58,7 @@ def call(*arguments: object) -> Any:
 def test_its_size_and_scaling_are_its_own_and_what_differs_is_told(
     hub: State, network: torch.nn.Module, project: Path
 ) -> None:
-    model = load_named(READY, "cpu")
+    model = load(READY, "cpu")
     photo = project / "photos" / "striped_2" / "1.png"
     side = model.size
     small = Image.open(photo).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
@@ -75,7 +75,7 @@ def test_its_size_and_scaling_are_its_own_and_what_differs_is_told(
 
 
 def test_a_saved_copy_needs_no_hub(hub: State, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_named(READY, "cpu")
+    model = load(READY, "cpu")
     photo = project / "photos" / "striped_2" / "1.png"
     with saved_model(model) as saved:
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "none"))
@@ -124,7 +124,7 @@ def test_calibrated_on_ones_own_photos_it_gives_verdicts(hub: State, project: Pa
     files = sorted(photos.rglob("*.png"))
     labels = np.unique([file.parent.name for file in files], return_inverse=True)[1]
     embeddings = model.embed(files)
-    assert torch.equal(embeddings, load_named(READY, "cpu").embed(files)), "nothing was trained"
+    assert torch.equal(embeddings, load(READY, "cpu").embed(files)), "nothing was trained"
     pairs = pairs_of(embeddings, labels, model.distance, generator(0, "all pairs"))
     slope, intercept = told["slope"], told["intercept"]
     share = 1 / (1 + np.exp(slope * pairs.distance + intercept))

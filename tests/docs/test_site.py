@@ -10,11 +10,11 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 import siamesekit
-from building import built
+from building import ROOT, build, built
 from docs_site.public_names import exceptions
 from siamesekit.registry import REGISTRIES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src")}
 """What a browser fetches by itself; a link is only followed by a person."""
@@ -67,12 +67,14 @@ def broken(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
                 yield f"{file.relative_to(site)}: {link}: no such anchor"
 
 
+@pytest.mark.slow
 def test_every_link_and_anchor_leads_somewhere(site: Path, pages: dict[Path, Page]) -> None:
     assert len(pages) > 150
     assert sum(len(page.links) for page in pages.values()) > 5000
     assert list(broken(site, pages)) == []
 
 
+@pytest.mark.slow
 def test_a_broken_link_would_be_found(site: Path, pages: dict[Path, Page]) -> None:
     """The oracle itself."""
     place = site / "index.html"
@@ -84,6 +86,7 @@ def test_a_broken_link_would_be_found(site: Path, pages: dict[Path, Page]) -> No
     ]
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
     outside = {link for page in pages.values() for link in page.loads if re.match(r"(\w+:)?//", link)}
     assert outside == set()
@@ -92,6 +95,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", text), style
 
 
+@pytest.mark.slow
 def test_the_search_finds_components_and_words(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     documents = {document["location"]: document for document in index["docs"]}
@@ -101,6 +105,7 @@ def test_the_search_finds_components_and_words(site: Path) -> None:
     assert any(location.startswith("catalogue/losses/triplet/") for location in documents)
 
 
+@pytest.mark.slow
 def test_every_component_has_a_page_with_all_its_options(site: Path) -> None:
     for registry in REGISTRIES:
         for component in registry.components():
@@ -112,11 +117,13 @@ def test_every_component_has_a_page_with_all_its_options(site: Path) -> None:
                 assert f"<code>{option.name}</code>" in page, (component.name, option.name)
 
 
+@pytest.mark.slow
 def test_every_public_name_has_an_entry(site: Path, pages: dict[Path, Page]) -> None:
     ids = {each for file in (site / "reference" / "python").rglob("*.html") for each in pages[file].ids}
     assert {f"siamesekit.{name}" for name in siamesekit.__all__} <= ids
 
 
+@pytest.mark.slow
 def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> None:
     folder = site / "reference" / "python"
     page = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*/index.html")))
@@ -134,6 +141,7 @@ def test_errors_and_types_of_signatures_lead_to_their_entries(site: Path) -> Non
     assert "blockquote" not in page  # an example's >>>
 
 
+@pytest.mark.slow
 def test_no_page_of_the_reference_is_endless(site: Path) -> None:
     """The whole reference on one page took 28,000 pixels."""
     sizes = {
@@ -143,6 +151,7 @@ def test_no_page_of_the_reference_is_endless(site: Path) -> None:
     assert max(sizes.values()) < 0.45 * sum(sizes.values())
 
 
+@pytest.mark.slow
 def test_the_quickstart_shows_what_its_commands_print(site: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (site / "quickstart" / "index.html").read_text(encoding="utf-8"))
     for printed in (
@@ -158,6 +167,20 @@ def test_the_quickstart_shows_what_its_commands_print(site: Path) -> None:
     assert "not run in this build" not in text
 
 
+@pytest.mark.huge
+def test_every_page_that_shows_what_its_commands_print_shows_it(tmp_path: Path) -> None:
+    docs = ROOT / "docs"
+    pages = {page for page in docs.rglob("*.md") if page.read_text(encoding="utf-8").startswith("---\nrun: true\n")}
+    assert len(pages) > 3
+    done = build(tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    for page in pages:
+        shown = tmp_path / "site" / page.relative_to(docs).with_suffix("") / "index.html"
+        text = shown.read_text(encoding="utf-8")
+        assert "output" in text and "not run in this build" not in text, page
+
+
+@pytest.mark.slow
 def test_what_was_included_and_drawn_is_there(site: Path) -> None:
     whales = (site / "whales" / "index.html").read_text(encoding="utf-8")
     assert "The figures, side by side" in whales

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from conftest import draw_photo
 from siamesekit.cli.app import app
+from siamesekit.errors import OutputError, UserError
+from siamesekit.gallery.catalogue import Catalogue
 from siamesekit.gallery.decisions import COLUMNS
 from siamesekit.gallery.exchange.cell_places import replaced, rows_of_places
 
@@ -66,8 +68,8 @@ def package(tmp_path: Path) -> Path:
     return place
 
 
-def test_a_catalogue_fills_in_what_is_empty(telling: Path, package: Path, tmp_path: Path) -> None:
-    """The catalogue knows the photos by content and box, in another folder, under other names."""
+def enrolled(telling: Path, package: Path, tmp_path: Path) -> Path:
+    """A catalogue that has the photos of a package with their boxes, in another folder, under other names."""
     copies = tmp_path / "copies"
     copies.mkdir()
     for number in range(3):
@@ -79,6 +81,12 @@ def test_a_catalogue_fills_in_what_is_empty(telling: Path, package: Path, tmp_pa
                         ("c1.png", "Bob", ""), ("c2.png", "Cy", "")])  # fmt: skip
     options = ("--set", "data.box=box", "--set", "data.box_units=relative", "--device", "cpu")
     done("enrol", telling, copies / "photos.csv", "-o", tmp_path / "c", *options)
+    return tmp_path / "c"
+
+
+def test_a_catalogue_fills_in_what_is_empty(telling: Path, package: Path, tmp_path: Path) -> None:
+    """The catalogue knows the photos by content and box."""
+    enrolled(telling, package, tmp_path)
     out = tmp_path / "observations.csv"
     told = done("fill-in", tmp_path / "c", package, "-o", out)
     assert out.read_bytes() == AFTER.encode()
@@ -90,6 +98,28 @@ def test_a_catalogue_fills_in_what_is_empty(telling: Path, package: Path, tmp_pa
     (package / "observations.csv").write_bytes(out.read_bytes())
     told = done("fill-in", tmp_path / "c", package, "-o", tmp_path / "again.csv")
     assert (told["filled"], told["there"]) == (0, 3) and (tmp_path / "again.csv").read_bytes() == AFTER.encode()
+
+
+def test_in_python_a_catalogue_writes_what_the_commands_write(telling: Path, package: Path, tmp_path: Path) -> None:
+    place = enrolled(telling, package, tmp_path)
+    facts = {"date": "2024-01-16", "latitude": "-34.5", "longitude": "18.2", "species": "Panthera onca"}
+    options = [part for name, text in facts.items() for part in ("--fact", f"{name}={text}")]
+    with Catalogue(place, "cpu") as catalogue:
+        for form, name in {"camtrap-dp": "p", "wildlife": "w.csv", "coco": "c.json", "wildbook": "b.csv"}.items():
+            ours = catalogue.convert(form, tmp_path / f"ours-{name}", facts, package.parent)
+            told = done("convert", place, "--to", form, "-o", tmp_path / f"told-{name}", "--photos", tmp_path, *options)
+            assert (ours.photos, ours.individuals, list(ours.notes)) == (4, 4, told["notes"])
+            for file, theirs in zip(ours.files, told["files"], strict=True):
+                if not file.endswith("datapackage.json"):  # it has the time of its writing
+                    assert Path(file).read_bytes() == Path(theirs).read_bytes()
+        assert catalogue.fill_in(package, tmp_path / "filled.csv").filled == 3
+        assert (tmp_path / "filled.csv").read_bytes() == AFTER.encode()
+        with pytest.raises(OutputError, match="nothing is replaced"):
+            catalogue.fill_in(package, str(tmp_path / "filled.csv"))
+        with pytest.raises(OutputError, match="nothing is replaced"):
+            catalogue.convert("coco", str(tmp_path / "ours-c.json"))
+        with pytest.raises(UserError, match="did you mean 'wildlife'"):
+            catalogue.convert("wildlif", tmp_path / "x.csv")
 
 
 def test_decisions_of_a_match_are_written_and_filled_in_and_answers_are_not(

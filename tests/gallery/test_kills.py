@@ -29,7 +29,7 @@ from siamesekit.gallery.known_photos import batches
 from siamesekit.gallery.storage import DATABASE
 from siamesekit.progress import Progress
 
-KILLS, PHOTOS = 200, 40
+PHOTOS = 40
 
 
 def owners(place: Path) -> dict[str, str]:
@@ -62,10 +62,10 @@ def replayed(place: Path) -> tuple[dict[int, int | None], dict[int, str]]:
     return photos, names
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(os.name != "posix", reason="kills by signal")
-def test_a_kill_at_any_moment_loses_nothing(telling: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [pytest.param(80, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.huge)])
+def test_a_kill_at_any_moment_loses_nothing(telling: Path, tmp_path: Path, kills: int) -> None:
     photos, place = tmp_path / "photos", tmp_path / "catalogue"
     photos.mkdir()
     random = np.random.default_rng(0)
@@ -75,11 +75,11 @@ def test_a_kill_at_any_moment_loses_nothing(telling: Path, tmp_path: Path) -> No
     catalogue, _ = enrol(telling, [replace(record, individual=record.name) for record in first], place, Progress())
     catalogue.close()
     kept = sorted(entry.name for entry in place.iterdir())
-    command = [sys.executable, __file__, str(place), str(photos), str(KILLS)]  # a process without threads can fork
+    command = [sys.executable, __file__, str(place), str(photos), str(kills)]  # a process without threads can fork
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     changes, decided = map(int, done.stdout.split())
-    assert changes > KILLS // 10 and decided > KILLS // 100, "too few changes were made between the kills"
+    assert changes > kills // 10 and decided > kills // 100, "too few changes were made between the kills"
     assert sorted(entry.name for entry in place.iterdir()) == kept
     with Catalogue(place) as catalogue:
         while any(not change.undone and change.command != "undo" for change in catalogue.log()):

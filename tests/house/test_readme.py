@@ -4,15 +4,18 @@ place of one whose weights would have to be fetched.
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import badges
 from conftest import draw_photo, write_photos
+from siamesekit.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 SMALLER = {
@@ -72,14 +75,16 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_hub")
-def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path) -> None:
+def test_the_commands_on_ones_own_photos_work_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, which saves loading torch ten times; the Quickstart's are run in processes of their own."""
+    monkeypatch.chdir(folder)
     shown = commands("README.md", "siamesekit")
     assert [command.split()[1] for command in shown] == [
         "init", "check", "run", "compare", "embed", "enrol", "search", "match", "report", "evaluate",
     ]  # fmt: skip
     for command in shown:
-        done = called(command, folder)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
         if command.split()[1] == "init":
             made_small(folder / "seals" / "config.toml")
     assert {"report.html", "evaluation.json", "model"} <= {path.name for path in (folder / "runs" / "seals").iterdir()}

@@ -121,8 +121,8 @@ def test_the_imports_are_found() -> None:
         "components.losses.pair_distances", "components.losses.triplet_blocks", "components.losses.triplet_terms",
         "components.tuples", "options", "registry",
     }  # fmt: skip
-    assert "siamesekit.artifact.named_model.load_named" in imported("cli.app")
-    assert "siamesekit.artifact.named_model.load_named" not in imported("cli.app", deep=False)
+    assert "siamesekit.artifact.named_model.load" in imported("cli.app")
+    assert "siamesekit.artifact.named_model.load" not in imported("cli.app", deep=False)
     assert "artifact.named_model" not in neighbours("cli.shell")
     assert {
         "components.losses.triplet",

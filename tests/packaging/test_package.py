@@ -170,26 +170,50 @@ def test_from_a_folder_of_photos_to_a_report_in_three_commands(clean: Path, tmp_
     assert compared["distance"] == 0
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
-def test_what_an_extra_names_can_be_imported(extra: str, tmp_path: Path) -> None:
-    """`dev` and `parquet` are what the tests run with; of the others those that are not installed are passed over."""
+STRAY = ("tmp", "wheelhouse")
+"""Modules of pyvips-binary, which has a library for pyvips alone."""
+IMPORTING = """\
+import importlib, json, sys
+
+failed = {}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        failed[name] = repr(error)
+print(json.dumps(failed))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is installed of all extras, imported in one process: distributions, and how they fail; empty: not at all."""
     modules: dict[str, list[str]] = {}
     for module, distributions in importlib.metadata.packages_distributions().items():
-        for distribution in distributions:
-            modules.setdefault(re.sub(r"[-_.]+", "-", distribution).lower(), []).append(module)
-    wanted = {re.sub(r"[-_.]+", "-", Requirement(each).name).lower(): Requirement(each) for each in EXTRAS[extra]}
-    missing = sorted(set(wanted) - set(modules))
+        if re.fullmatch(r"[a-z_]\w*", module) and "__mypyc" not in module and module not in STRAY:
+            for distribution in distributions:
+                modules.setdefault(canonicalize_name(distribution), []).append(module)
+    named = {canonicalize_name(Requirement(each).name) for extra in EXTRAS.values() for each in extra}
+    own = {
+        name: min(modules[name], key=lambda module: (module.replace("_", "-") != name, module.startswith("_")))
+        for name in sorted(named & set(modules))
+    }
+    said = called(sys.executable, "-c", IMPORTING, *own.values(), cwd=tmp_path_factory.mktemp("imports"))
+    failed = json.loads(said.splitlines()[-1])
+    return {name: failed.get(module, "") for name, module in own.items()}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_an_extra_names_can_be_imported(extra: str, imported: dict[str, str]) -> None:
+    """`dev` and `parquet` are what the tests run with; of the others those that are not installed are passed over."""
+    wanted = {canonicalize_name(Requirement(each).name): Requirement(each) for each in EXTRAS[extra]}
+    missing = sorted(set(wanted) - set(imported))
     if extra not in ("dev", "parquet") and missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     assert missing == []
     for name, requirement in wanted.items():
         assert requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
-        stray = ("tmp", "wheelhouse")  # of pyvips-binary, which has a library for pyvips alone
-        public = [each for each in modules[name] if re.fullmatch(r"[a-z_]\w*", each) and "__mypyc" not in each]
-        public = [each for each in public if each not in stray]
-        assert public
-        own = min(public, key=lambda module: (module.replace("_", "-") != name, module.startswith("_")))
-        called(sys.executable, "-c", f"import {own}", cwd=tmp_path)
+        assert imported[name] == "", name
 
 
 USERS = (
@@ -229,24 +253,37 @@ def test_every_package_that_the_sources_import_is_declared() -> None:
     assert {part_of.get(root, root) for root in roots} <= declared
 
 
-def mypy(clean: Path, folder: Path, source: str) -> subprocess.CompletedProcess[str]:
-    (folder / "mine.py").write_text(source)
-    return subprocess.run(
+@pytest.fixture(scope="module")
+def type_errors(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What mypy says of the right use and of each wrong one, by the wrong one's key; the right one's is empty.
+
+    One mypy looks at all of them: reading torch takes it a minute.
+    """
+    folder = tmp_path_factory.mktemp("typed")
+    sources = {"": USES_THE_API, **{right: USES_THE_API.replace(right, wrong) for right, wrong in WRONG.items()}}
+    files = [f"use_{number}.py" for number in range(len(sources))]
+    for file, source in zip(files, sources.values(), strict=True):
+        (folder / file).write_text(source)
+    done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--python-executable", clean / "python", "--cache-dir",
-         clean.parent / "mypy", "mine.py"],
+         os.devnull, *files],
         cwd=folder, capture_output=True, text=True, env={**os.environ, "MYPYPATH": ""},
     )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert re.search(rf"checked {len(files)} source files", lines[-1]), done.stdout + done.stderr
+    told = {
+        right: [line for line in lines if re.match(rf"{re.escape(file)}:\d+: error", line)]
+        for right, file in zip(sources, files, strict=True)
+    }
+    assert sum(map(len, told.values())) == sum(": error: " in line for line in lines), done.stdout
+    return told
 
 
-def test_a_type_checker_finds_nothing_wrong_with_right_use(clean: Path, tmp_path: Path) -> None:
-    done = mypy(clean, tmp_path, USES_THE_API)
-    assert done.returncode == 0, done.stdout
-    assert "no issues found in 1 source file" in done.stdout
+def test_a_type_checker_finds_nothing_wrong_with_right_use(type_errors: dict[str, list[str]]) -> None:
+    assert type_errors[""] == []
 
 
 @pytest.mark.parametrize("right", WRONG)
-def test_a_type_checker_finds_what_is_wrong(clean: Path, tmp_path: Path, right: str) -> None:
+def test_a_type_checker_finds_what_is_wrong(type_errors: dict[str, list[str]], right: str) -> None:
     assert USES_THE_API.count(right) == 1
-    done = mypy(clean, tmp_path, USES_THE_API.replace(right, WRONG[right]))
-    assert done.returncode == 1, done.stdout
-    assert len(re.findall(r"^mine\.py:\d+: error", done.stdout, re.M)) == 1, done.stdout
+    assert len(type_errors[right]) == 1, type_errors[right]

@@ -90,9 +90,15 @@ def test_cached_prefix_and_distinct_images_give_the_gradients_of_three_images(en
     assert np.median(apart, axis=0).max() < 1e-5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["three images", "cached prefix, distinct images"])
-def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "steps"),
+    [
+        pytest.param("three images", 8, marks=pytest.mark.slow),
+        pytest.param("three images", drawing.STEPS, marks=pytest.mark.huge),
+        pytest.param("cached prefix, distinct images", drawing.STEPS, marks=pytest.mark.slow),
+    ],
+)
+def test_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile, how: str, steps: int) -> None:
     distance = SquaredEuclidean()
     loss = TripletLoss(margin=1.0, reduction="sum", distance=distance)
     optimizer = KerasAdam(encoder.trainable(), lr=1e-3, epsilon=0.1)
@@ -102,7 +108,7 @@ def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.
     network = SiameseNetwork(encoder, distance).train()
     plan = torch.from_numpy(drawing.batches())
     losses = []
-    for step in range(drawing.STEPS):
+    for step in range(steps):
         triplets = Triplets(*plan[step % len(plan)].T)
         if how == "three images":
             d_ap, d_an = network(*(images[index] for index in triplets))
@@ -117,5 +123,6 @@ def test_twenty_training_steps(encoder: Encoder, images: Tensor, golden: np.lib.
         objective.backward()
         optimizer.step()
     assert np.ptp(golden["losses"]) > 0.1, "the golden steps must learn, or they would show nothing"
-    np.testing.assert_allclose(losses, golden["losses"], rtol=1e-4)
-    assert relative(encoder(images[:4]), golden["final_embeddings"]) < 1e-4
+    np.testing.assert_allclose(losses, golden["losses"][:steps], rtol=1e-4)
+    if steps == drawing.STEPS:
+        assert relative(encoder(images[:4]), golden["final_embeddings"]) < 1e-4

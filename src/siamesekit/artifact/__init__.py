@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from siamesekit.artifact.hub_model import from_pretrained as from_pretrained
     from siamesekit.artifact.hub_push import Pushed as Pushed
     from siamesekit.artifact.hub_push import push_to_hub as push_to_hub
-    from siamesekit.artifact.loading import load as load
+    from siamesekit.artifact.named_model import load as load
     from siamesekit.artifact.pretrained_model import pretrained as pretrained
     from siamesekit.artifact.similarity_model import SimilarityModel as SimilarityModel
 
@@ -36,7 +36,7 @@ _HOMES = {
     "Pushed": "hub_push",
     "ensemble": "ensemble",
     "from_pretrained": "hub_model",
-    "load": "loading",
+    "load": "named_model",
     "pretrained": "pretrained_model",
     "push_to_hub": "hub_push",
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from siamesekit.artifact.hub_model import hub_folder, load_hub
-from siamesekit.artifact.loading import load, model_folder
+from siamesekit.artifact.loading import load as load_run
+from siamesekit.artifact.loading import model_folder
 from siamesekit.artifact.model_name import HubName, model_name
 from siamesekit.artifact.pretrained_model import pretrained
 from siamesekit.artifact.saving import Preprocessing, save_model
@@ -19,17 +20,26 @@ from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
 from siamesekit.model import Architecture
 
 
-def load_named(name: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:
-    """Load a model by its name: `FOLDER`, `hub:OWNER/NAME[@REVISION]`, or an encoder such as `timm/resnet50`.
+def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:
+    """Load a trained model from a run's folder, or another model by the name that commands take as RUN.
+
+    Args:
+        run: folder of the run, or its `model/` folder; `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`, as for
+            `from_pretrained`; or an encoder such as `timm/resnet50`, as for `pretrained`. A `Path`, and a text that
+            begins with `./`, `../` or `/`, is always a folder.
+        device: device on which the model runs.
+        precision: `fp32` gives the same embeddings on all devices up to rounding; `auto` chooses bf16 on devices with
+            native bf16 products.
 
     Raises:
-        ArtifactError: the model is missing or damaged.
+        ArtifactError: the model is missing or damaged, or it needs a plugin that is not loaded.
+        ComponentError: there is no such encoder.
         MissingWeightsError: the encoder's weights cannot be downloaded.
-        UserError: the name is none, or is ambiguous.
+        UserError: the name is both a folder's and another model's, or is no name of a model on the hub.
     """
-    named = model_name(name)
+    named = model_name(run)
     if isinstance(named, Path):
-        return load(named, device, precision)
+        return load_run(named, device, precision)
     if isinstance(named, HubName):
         return load_hub(named, device, precision)
     return pretrained(named.name, device=device, precision=precision)
@@ -54,10 +64,10 @@ def saved_model(model: str | Path | SimilarityModel) -> Iterator[SavedModel]:
     An encoder with its pretrained weights is saved into a temporary folder, which is removed afterwards.
 
     Args:
-        model: a model, or its name as for `load_named`.
+        model: a model, or its name as for `load`.
 
     Raises:
-        SiamesekitError: as for `load_named`.
+        SiamesekitError: as for `load`.
     """
     if isinstance(model, SimilarityModel):
         name: str | Path | None = model.hub if model.source is None else model.source

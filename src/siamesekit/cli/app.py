@@ -493,7 +493,7 @@ def evaluate(
             raise UserError("--size is only for an encoder: a run's model has its own size")
         models = [name for name in (run, *others, against) if name is not None]
         shell.require(models, *([] if data is None else [data]))
-        from siamesekit.artifact.named_model import load_named
+        from siamesekit.artifact.named_model import load
         from siamesekit.artifact.pretrained_model import pretrained
         from siamesekit.cli.embedding import views_of
         from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
@@ -506,16 +506,13 @@ def evaluate(
             news_only()
 
         how: tuple[DeviceChoice, PrecisionChoice] = (device.value, precision.value)
-        if run is None:
-            first = pretrained(str(encoder), size=size, device=how[0], precision=how[1])
-        else:
-            first = load_named(run, *how)
+        first = pretrained(str(encoder), size=size, device=how[0], precision=how[1]) if run is None else load(run, *how)
         if against is None:
             other = None
         elif encoder is not None and isinstance(model_name(against), EncoderName):
             other = pretrained(against, size=size, device=how[0], precision=how[1])
         else:
-            other = load_named(against, *how)
+            other = load(against, *how)
         overrides = with_links(overrides, follow_links)
         config = evaluation_config(first, data, reader, overrides)
         joined = _model([first, *others], with_weights, device.value, precision.value)
@@ -684,12 +681,12 @@ def _model(
 ) -> SimilarityModel | Ensemble:
     """The model of a name, or the ensemble of several with their weights, the option `--with-weights`."""
     from siamesekit.artifact.ensemble import ensemble
-    from siamesekit.artifact.named_model import load_named
+    from siamesekit.artifact.named_model import load
     from siamesekit.cli.arguments import weights_of
 
     shares = None if weights is None else weights_of(weights, len(parts))
 
-    models = [load_named(part, device, precision) if isinstance(part, str) else part for part in parts]
+    models = [load(part, device, precision) if isinstance(part, str) else part for part in parts]
     return models[0] if len(models) == 1 else ensemble(models, shares)
 
 

@@ -57,7 +57,7 @@ def calibrate(
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
         shell.require([run], data)
-        from siamesekit.artifact.named_model import load_named
+        from siamesekit.artifact.named_model import load
         from siamesekit.artifact.verdict_worth import worth_of_verdict
         from siamesekit.experiment.calibrating import calibrate as calibrated
         from siamesekit.experiment.evaluating import evaluation_config
@@ -67,7 +67,7 @@ def calibrate(
         refuse_full_folder(output)
         if not as_json:
             news_only()
-        model = load_named(run, device.value)
+        model = load(run, device.value)
         config = evaluation_config(model, data, reader, with_links(options, follow_links))
         found = calibrated(model, config, output, shell, skip_bad)
         point = found["threshold"]

@@ -118,9 +118,9 @@ def write_files(found: Checked, asked: Asked, title: str, shell: Shell) -> dict[
 
 
 def _model(asked: Asked, device: DeviceChoice) -> Model | None:
-    from siamesekit.artifact.named_model import load_named
+    from siamesekit.artifact.named_model import load
     from siamesekit.artifact.pretrained_model import pretrained
 
     if asked.run is not None:
-        return load_named(asked.run, device)
+        return load(asked.run, device)
     return None if asked.encoder is None else pretrained(asked.encoder, device=device)

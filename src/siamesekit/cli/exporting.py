@@ -124,9 +124,9 @@ def export(
 
 def _exported(run: str, output: Path, name: str, int8: Quantization | None, shell: Shell) -> Exported:
     """Load the model and write the file."""
-    from siamesekit.artifact.named_model import load_named
+    from siamesekit.artifact.named_model import load
 
-    model = load_named(run, "cpu")
+    model = load(run, "cpu")
     if int8 is not None:
         from siamesekit.experiment.int8_export import export_int8
 

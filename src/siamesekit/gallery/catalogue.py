@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,9 @@ from siamesekit.gallery.deciding import Decided, decide
 from siamesekit.gallery.decisions import Decision, read_decisions
 from siamesekit.gallery.discovering import cluster_catalogue
 from siamesekit.gallery.discovery import QUESTIONS, Answers, Discovery, Method
+from siamesekit.gallery.exchange.converting import Converted, convert, wanted
+from siamesekit.gallery.exchange.filling_in import Filled, check_filled, fill_in
+from siamesekit.gallery.exchange.sources import source_of
 from siamesekit.gallery.identifying import FittedIdentification
 from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.matching import Matches, Status, match
@@ -442,6 +445,55 @@ class Catalogue:
         refinement = refinement_of(rerank, expand)
         options = ReportOptions(second_look, refinement, mirror, scoring, encounter, false_known)
         return report(self._search, options, progress or progress_here())
+
+    def convert(
+        self,
+        form: str,
+        output: str | Path,
+        facts: Mapping[str, str] | None = None,
+        base: str | Path | None = None,
+        skip_bad: bool = False,
+    ) -> Converted:
+        """Write all photos and individuals in a format that other programs read, as `siamesekit convert` does.
+
+        Args:
+            form: `camtrap-dp`, `wildlife`, `coco` or `wildbook`.
+            output: file to write, or folder for `camtrap-dp`; nothing is replaced.
+            facts: what is true of all photos that do not say it, such as `{"species": "Panthera onca"}`, or of the
+                whole package.
+            base: folder at which the written paths begin; by default the deepest one that has all photos.
+            skip_bad: whether to leave out photos that lack what the format requires, instead of an error.
+
+        Raises:
+            DataError: the photos cannot be written in this format.
+            UserError: there is no such format or fact.
+            OutputError: something is there already, or cannot be written.
+        """
+        told = [f"{name}={text}" for name, text in (facts or {}).items()]
+        asked = wanted(form, Path(output), told, None if base is None else Path(base))
+        return convert(source_of(self.path), asked, skip_bad)
+
+    def fill_in(
+        self,
+        package: str | Path,
+        output: str | Path,
+        overrides: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> Filled:
+        """Write a Camtrap DP package's table of observations with individuals in its empty cells; all else stays.
+
+        Args:
+            package: folder of the package.
+            output: table to write, in place of the package's `observations.csv`; nothing is replaced.
+            overrides: options of the reader `camtrap-dp` as `data.KEY=VALUE` strings, as the photos were enrolled.
+            progress: progress display.
+
+        Raises:
+            DataError: the package cannot be read.
+            OutputError: the table is there already, or cannot be written.
+        """
+        check_filled(Path(output))
+        return fill_in(self.path, Path(package), Path(output), overrides, progress or progress_here())
 
     def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from siamesekit.artifact.named_model import load_named
+from siamesekit.artifact.named_model import load
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.data.loading import UnusablePhoto, report
 from siamesekit.data.records import Record
@@ -83,7 +83,7 @@ def cluster_records(
         UserError: the photos cannot be clustered as asked.
         DataError: no photo can be read, or answers are wrong or contradict each other.
     """
-    model = load_named(run, device)
+    model = load(run, device)
     check_discovery(model, len(records), method)
     given = read_answers(Path(answers)) if isinstance(answers, str | Path) else answers
     bad: dict[int, UnusablePhoto] = {}

@@ -367,21 +367,22 @@ def test_what_does_not_fit_is_an_error(
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory")
 @pytest.mark.parametrize("bf16", [False, True])
 def test_memory_stays_within_its_budget(bf16: bool) -> None:
+    count = 12_000 if bf16 else 20_000  # products in bfloat16 are slow on most processors
     code = (
         Path(peak_memory.__file__).read_text()
         + f"""
 import torch
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.distances.nearest import nearest
-embeddings = torch.randn(20_000, 64)
+embeddings = torch.randn({count}, 64)
 nearest(embeddings[:5000], embeddings[:5000], 10, Euclidean(), bf16={bf16}, memory=1 << 24)
 before = peak_memory()
-nearest(embeddings, embeddings, 10, Euclidean(), torch.arange(20_000), bf16={bf16}, memory=1 << 24)
+nearest(embeddings, embeddings, 10, Euclidean(), torch.arange({count}), bf16={bf16}, memory=1 << 24)
 print((peak_memory() - before) / 2**20)
 """
     )
     grown = float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-    assert grown < 200  # MiB; all distances would be 1526
+    assert grown < 200  # MiB; all distances would be 549 or 1526
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

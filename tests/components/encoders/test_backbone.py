@@ -48,6 +48,19 @@ def test_forward_is_the_network_on_scaled_images() -> None:
     assert backbone(images).dtype == torch.float64
 
 
+def test_a_trial_of_a_size_leaves_a_network_as_it_was_where_a_module_or_a_weight_stands_twice() -> None:
+    shared, tied = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+    tied.weight = shared.weight
+    parts = OrderedDict(stem=nn.Conv2d(3, 4, 3), first=shared, norm=nn.BatchNorm2d(4), again=shared, tied=tied)
+    network = nn.Sequential(OrderedDict(**parts, pool=Pooled()))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    backbone = Backbone(network, 4, mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert backbone.runs(8, 8) and not backbone.runs(2, 2)
+    assert network.tied.weight is network.again.weight
+    assert {tensor.device.type for tensor in network.state_dict().values()} == {"cpu"}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_scaling_constants_are_no_weights() -> None:
     assert all(name.startswith("network.") for name in small().state_dict())
 

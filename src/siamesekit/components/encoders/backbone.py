@@ -18,6 +18,23 @@ STALL_SECONDS = 20.0
 Made = TypeVar("Made")
 
 
+@torch.no_grad()
+def run_on_meta(network: nn.Module, height: int, width: int) -> Tensor:
+    """What a network makes of two images of this size, on the meta device, which computes shapes only.
+
+    Tensors are replaced module by module, each module once: otherwise a module that stands in the network twice, as in
+    CoaT, would keep those of the meta device.
+    """
+    tensors = {
+        f"{place}.{name}".removeprefix("."): tensor.to("meta")
+        for place, module in network.named_modules()
+        for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+    }
+    images = torch.empty(2, 3, height, width, device="meta")
+    features: Tensor = functional_call(network, tensors, images, tie_weights=False)
+    return features
+
+
 class Backbone(nn.Module):
     """A network from images to feature vectors.
 
@@ -97,11 +114,8 @@ class Backbone(nn.Module):
 
     def runs(self, height: int, width: int) -> bool:
         """Whether the network runs on images of this size, tried on the meta device, which computes shapes only."""
-        tensors = (*self.network.named_parameters(), *self.network.named_buffers())
-        images = torch.empty(2, 3, height, width, device="meta")
         try:
-            with torch.no_grad():
-                functional_call(self.network, {name: tensor.to("meta") for name, tensor in tensors}, images)
+            run_on_meta(self.network, height, width)
         except Exception:  # networks raise errors of any type
             return False
         return True

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from siamesekit.components.encoders.backbone import Backbone
+from siamesekit.components.encoders.backbone import Backbone, run_on_meta
 from siamesekit.errors import UserError
 from siamesekit.hardware.float32 import at_least_float32
 from siamesekit.wording import in_one_line
@@ -141,12 +140,10 @@ def _place(network: nn.Module, encoder: str) -> str:
 @torch.no_grad()
 def _problem(network: nn.Module, size: int, expected: int) -> str:
     """Why the features of images are not `[N, expected]`, tried on the meta device; empty if they are."""
-    tensors = (*network.named_parameters(), *network.named_buffers())
-    images = torch.empty(2, 3, size, size, device="meta")
     training = network.training
     network.eval()
     try:
-        features = functional_call(network, {name: tensor.to("meta") for name, tensor in tensors}, images)
+        features = run_on_meta(network, size, size)
     except Exception as error:  # networks raise errors of any type
         return in_one_line(f"{type(error).__name__}: {error}")[:200]
     finally:
