@@ -187,7 +187,7 @@ class _Naming:
 
 
 def write_embeddings(
-    path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
+    path: Path, photos: Sequence[Path | str], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
 ) -> None:
     """Write embeddings `[N, D]` with the paths of the photos and, if given, the names of the individuals.
 
@@ -201,7 +201,7 @@ def write_embeddings(
     Raises:
         OutputError: the file cannot be written.
     """
-    texts = {"path": [photo.as_posix() for photo in photos]}
+    texts = {"path": [photo if isinstance(photo, str) else photo.as_posix() for photo in photos]}
     if individuals is not None:
         texts["individual"] = list(individuals)
     if path.suffix == ".npz":

@@ -17,6 +17,7 @@ from siamesekit.data.dates import ACCEPTED_DATES, moment_of
 from siamesekit.data.folder_walk import sentence_of_links
 from siamesekit.data.photo_listing import LinkOutsideError, PhotoListing
 from siamesekit.data.records import Attributes, Box, Record, Records
+from siamesekit.data.table_shards import folder_of_table
 from siamesekit.data.unknown_names import UnknownNames, sentence_of_unknown
 from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
@@ -55,7 +56,7 @@ def folder_of_photos(table: Path, root: Path | None) -> Path:
     Raises:
         MissingDataError: there is no such folder.
     """
-    folder = (table.parent if root is None else root).absolute()
+    folder = (folder_of_table(table) if root is None else root).absolute()
     folder = Path(os.path.normpath(folder))  # links stay links
     if not folder.is_dir():
         raise MissingDataError(f"there is no folder {folder}: put the photos of {table} there, or set data.root")
@@ -133,12 +134,10 @@ class _Reading:
             link, target = map(str, error.args)
             self.links.append((link, target))
             self.absent.append(
-                UnusablePhoto(
-                    f"{self.table.row_name} {number}", f"behind the link {link} to {target}", "set data.follow_links"
-                )
+                UnusablePhoto(self.table.place(number), f"behind the link {link} to {target}", "set data.follow_links")
             )
         except ValueError as error:
-            self.problems += [f"{self.table.row_name} {number}: {what}" for what in error.args]
+            self.problems += [f"{self.table.place(number)}: {what}" for what in error.args]
         else:
             if record is not None:
                 self.records.append(record)
@@ -211,7 +210,7 @@ class _Reading:
         first = self.rows.setdefault(file if box is None else (file, *_numbers(box)), number)
         if first != number:
             same = "" if box is None else " with this box"
-            raise ValueError(f"photo {line_of_name(file)}{same} is already on {self.table.row_name} {first}")
+            raise ValueError(f"photo {line_of_name(file)}{same} is already on {self.table.place(first)}")
         if self.date is not None:
             self._check_date(cells, self.date)
         if not exists:
@@ -237,7 +236,7 @@ class _Reading:
         else:
             alike = self.listing.with_suffix(photo) if len(self.absent) < SHOWN_PROBLEMS else []
             what, mend = f"no such photo: {told}{did_you_mean(alike)}", "copy it there, or correct the table"
-        self.absent.append(UnusablePhoto(f"{self.table.row_name} {number}", what, mend))
+        self.absent.append(UnusablePhoto(self.table.place(number), what, mend))
         return ValueError(f"{what}: {mend}" if "://" in photo else what)
 
     def _missing(self, photo: str, individual: str, group: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from siamesekit.config.project.folder_layout import folder_layout
 from siamesekit.config.project.table_layout import is_table, known_download, table_beside, table_layout
 from siamesekit.config.project.understood import Understood
-from siamesekit.config.reader_choice import READER_OF, data_options
+from siamesekit.config.reader_choice import data_options, reader_of_table
 from siamesekit.data.folder_walk import walk
 from siamesekit.data.passed_over import sentence_of_pictures
 from siamesekit.data.photo_folders import children, photos_in
@@ -149,11 +149,11 @@ def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Under
     Raises:
         DataError: the layout cannot be understood.
     """
-    if not place.is_dir():
-        if reader is None and is_table(place):
+    if not place.is_dir() or (reader is None and reader_of_table(place)):
+        if reader is None and (place.is_dir() or is_table(place)):
             root = Path(given["root"]) if "root" in given else None
             if "photo" in given and "individual" in given:
-                return Understood(READER_OF.get(place.suffix.lower(), "csv"), "file", place)
+                return Understood(reader_of_table(place) or "csv", "file", place)
             return table_layout(place, root)
         return _by_name(place, reader or "folder")
     if reader is None and not {"pattern", "groups"} & given.keys():
