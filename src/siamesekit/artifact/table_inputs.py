@@ -10,16 +10,17 @@ from siamesekit.config.reader_choice import reader_of_table, reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Records
 from siamesekit.errors import UserError
+from siamesekit.files.remote_address import RemoteFolder
 from siamesekit.wording import line_of_name
 
 
-def table_among(inputs: Sequence[Path]) -> Path | None:
+def table_among(inputs: Sequence[Path | RemoteFolder]) -> Path | None:
     """The table of photos that is the only input, in one file or in shards; None if no input is a table.
 
     Raises:
         UserError: there is a table, and further inputs.
     """
-    tables = [path for path in inputs if reader_of_table(path) is not None]
+    tables = [path for path in inputs if isinstance(path, Path) and reader_of_table(path) is not None]
     if not tables:
         return None
     if len(inputs) > 1:

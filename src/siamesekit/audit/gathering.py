@@ -19,6 +19,7 @@ from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import PLAIN
 from siamesekit.data.records import Record
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.progress import Progress
 
 SIZE = 64
@@ -105,7 +106,7 @@ class Gathering:
 
     def _read(self, record: Record) -> None:
         try:
-            if not isinstance(record.source, Path):
+            if not isinstance(record.source, Path | RemotePhoto):
                 read_square(record, self.size, "squash", self.reading, look=self)
                 return
             with content_of(record.source, record.root) as content:

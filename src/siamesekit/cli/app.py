@@ -327,7 +327,7 @@ def embed(
         list[str],
         typer.Argument(
             metavar="[RUN] INPUT",
-            help=f"{RUN_HELP}; then photos, folders of photos, or a table of photos. With --encoder, only these.",
+            help=f"{RUN_HELP}; then photos or folders of photos, also s3://…, or a table. With --encoder, only these.",
         ),
     ],
     output: Annotated[
@@ -400,7 +400,7 @@ def embed(
         run, encoder, inputs = embedded(arguments, encoder, output)
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of an encoder; a run has its own weights and size")
-        refuse_detections(inputs)
+        refuse_detections([path for path in inputs if isinstance(path, Path)])
         listed = table_among(inputs)
         if listed is None and options:
             raise UserError("--set is for a table of photos, and no input is one")

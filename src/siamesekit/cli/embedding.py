@@ -11,6 +11,7 @@ from siamesekit.artifact.embedding_files import write_embeddings, write_left_out
 from siamesekit.cli.skipped import skipped
 from siamesekit.data.unusable import report
 from siamesekit.errors import DataError, UserError
+from siamesekit.files.remote_address import RemotePhoto
 
 if TYPE_CHECKING:
     from siamesekit.artifact.comparison import Comparison
@@ -90,7 +91,10 @@ def matched(a: Path, b: Path, matcher: Matcher, picture: Path | None) -> dict[st
 
 def _path(record: Record) -> str:
     """Where a photo is, in a file of embeddings."""
-    return record.source.as_posix() if isinstance(record.source, Path) else record.name
+    source = record.source
+    if isinstance(source, RemotePhoto):
+        return source.url
+    return source.as_posix() if isinstance(source, Path) else record.name
 
 
 def embed_into(

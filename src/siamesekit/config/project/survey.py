@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,14 @@ from siamesekit.config.project.understood import Understood
 from siamesekit.config.reader_choice import data_options, reader_of_table
 from siamesekit.data.folder_walk import walk
 from siamesekit.data.passed_over import sentence_of_pictures
+from siamesekit.data.photo_files import content_of
 from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.photo_formats import READ, size_of
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record
 from siamesekit.data.system_files import is_left_alone
-from siamesekit.errors import DataError
+from siamesekit.errors import DataError, SiamesekitError
+from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, place_of
 from siamesekit.files.untrusted import open_regular
 from siamesekit.registry import READERS
 from siamesekit.registry.problems import is_utf8
@@ -151,8 +154,8 @@ def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Under
     """
     if not place.is_dir() or (reader is None and reader_of_table(place)):
         if reader is None and (place.is_dir() or is_table(place)):
-            root = Path(given["root"]) if "root" in given else None
-            if "photo" in given and "individual" in given:
+            root = _place(given["root"]) if "root" in given else None
+            if isinstance(root, RemoteFolder) or ("photo" in given and "individual" in given):
                 return Understood(reader_of_table(place) or "csv", "file", place)
             return table_layout(place, root)
         return _by_name(place, reader or "folder")
@@ -170,8 +173,24 @@ def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Under
 
 def _with_paths(reader: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Options with paths instead of texts where the reader takes paths."""
-    paths = {option.name for option in READERS.get(reader).options if "Path" in option.shown}
-    return {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in given.items()}
+    shown = {option.name: option.shown for option in READERS.get(reader).options}
+    return {
+        key: _place(value) if isinstance(value, str) and ("Path" in shown[key] or "Place" in shown[key]) else value
+        for key, value in given.items()
+        if key in shown
+    } | {key: value for key, value in given.items() if key not in shown}
+
+
+def _place(text: Any) -> Path | RemoteFolder:
+    """A folder of this machine or another one.
+
+    Raises:
+        DataError: the text is an address that cannot be used.
+    """
+    try:
+        return place_of(text)
+    except ValueError as error:
+        raise DataError(f"root: {error}") from None
 
 
 def _by_name(place: Path, reader: str) -> Understood:
@@ -217,12 +236,22 @@ def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], in
     step = max(1, -(-len(records) // LOOKED_AT))
     sides, unreadable = [], 0
     for record in records[::step]:
-        if not isinstance(record.source, Path):
+        if not isinstance(record.source, Path | RemotePhoto):
             continue
         try:
-            with open_regular(record.source) as file:
-                size = size_of(file)
+            size = _size(record.source)
             sides.append((min(size), max(size)))
+        except SiamesekitError:  # a server that does not serve
+            raise
         except Exception:  # Pillow raises any error on damaged files; `check` explains them
             unreadable += 1
     return tuple(sides), unreadable
+
+
+def _size(photo: Path | RemotePhoto) -> tuple[int, int]:
+    """Width and height of a photo; of a file, only its header is read."""
+    if isinstance(photo, RemotePhoto):
+        with content_of(photo) as content:
+            return size_of(io.BytesIO(content))
+    with open_regular(photo) as file:
+        return size_of(file)
