@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import PlainValidator
-
-from siamesekit.files.remote_address import RemoteFolder, place_of
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,6 @@ Limited = Annotated[int, Ge(1), Le(1_000_000)]
 Index = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
 
-if TYPE_CHECKING:
-    Place = Path | RemoteFolder
-else:
-    Place = Annotated[Path, PlainValidator(place_of)]
-"""A folder on this machine, or an address such as `s3://bucket/photos`."""
-
 __all__ = [
     "ADistance",
     "ALoss",
@@ -101,7 +92,6 @@ __all__ = [
     "NonNegative",
     "OpenFraction",
     "Path",
-    "Place",
     "Positive",
     "Several",
     "Trackers",

@@ -21,7 +21,7 @@ from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
-from siamesekit.files.remote_address import RemoteFolder
+from siamesekit.files.remote_address import RemoteFolder, refuse_address
 from siamesekit.files.replaceable import refuse_no_file, refuse_what_is_not_ours
 from siamesekit.wording import first_of, line_of_name
 
@@ -113,6 +113,8 @@ def records_of_inputs(
     missing: list[str] = []
     naming = _Naming(pattern)
     for path in inputs:
+        if isinstance(path, Path):
+            refuse_address(path, "download the photos first")
         if isinstance(path, RemoteFolder):
             remote = _remote_photos(path)
             records += [Record(photo.url, naming.individual(Path(photo.below)), photo) for photo in remote.photos()]

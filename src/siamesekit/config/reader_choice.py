@@ -12,6 +12,7 @@ from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
 from siamesekit.data.table_shards import CSV_SUFFIXES, PARQUET_SUFFIXES
 from siamesekit.errors import ArtifactError, ConfigError, UserError
+from siamesekit.files.remote_address import refuse_address
 from siamesekit.files.untrusted import MAX_TABLE_BYTES
 from siamesekit.files.untrusted_json import read_json
 
@@ -33,6 +34,7 @@ def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]
     Raises:
         UserError: the kind is unknown or has boxes without individuals, and no reader is named.
     """
+    refuse_address(photos, "name a table of this machine, with --set data.root=ADDRESS")
     if reader is None:
         reader = reader_of_table(photos) or ("folder" if photos.is_dir() else None)
     if reader is None and is_coco(photos):

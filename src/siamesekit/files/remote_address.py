@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
+from siamesekit.errors import UserError
+
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
             "abfss": "adlfs", "http": "aiohttp", "https": "aiohttp", "memory": "fsspec"}  # fmt: skip
 """Protocols, each with the Python package that speaks it, beside fsspec."""
@@ -25,6 +27,22 @@ def is_remote(text: str) -> bool:
     """Whether a text is the address of a photo or folder on another machine, not a path; `file://…` is a path."""
     scheme = _SCHEME.match(text)
     return scheme is not None and scheme[1].lower() != "file"
+
+
+def refuse_address(path: Path, instead: str) -> None:
+    """Refuse an address where a path is expected. As a path, an address has one slash in place of two.
+
+    Args:
+        path: the path.
+        instead: what to do, for the message.
+
+    Raises:
+        UserError: it is an address.
+    """
+    scheme, colon, rest = path.as_posix().partition(":/")
+    if colon and scheme.lower() in PACKAGES:
+        shown = without_secrets(f"{scheme}://{rest.lstrip('/')}")
+        raise UserError(f"{shown} is on another machine, which this does not read: {instead}")
 
 
 def without_secrets(text: str) -> str:

@@ -12,7 +12,8 @@ from siamesekit.components.readers.tables import csv_table
 from siamesekit.data.records import Record
 from siamesekit.data.table_shards import CSV_SUFFIXES
 from siamesekit.data.unknown_names import UNKNOWN
-from siamesekit.options import NonNegative, Place
+from siamesekit.files.places import Place
+from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
 Delimiter = Literal["auto", ",", ";", "\t", "|"]

@@ -10,7 +10,8 @@ from siamesekit.components.readers.excel_tables import excel_table
 from siamesekit.components.readers.table_records import Rules, place_of_photos, records_of
 from siamesekit.data.records import Record
 from siamesekit.data.unknown_names import UNKNOWN
-from siamesekit.options import NonNegative, Place
+from siamesekit.files.places import Place
+from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
 BoxColumns = str | tuple[str, str, str, str]

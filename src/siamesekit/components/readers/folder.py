@@ -17,8 +17,8 @@ from siamesekit.data.remote.listing import RemoteWalk, remote_walk
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames, sentence_of_unknown
 from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
+from siamesekit.files.places import Place
 from siamesekit.files.remote_address import RemoteFolder, RemotePhoto
-from siamesekit.options import Place
 from siamesekit.registry import READERS
 from siamesekit.wording import line_of_name, near
 

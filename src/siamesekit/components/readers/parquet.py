@@ -12,7 +12,8 @@ from siamesekit.components.readers.table_records import Rules, place_of_photos, 
 from siamesekit.data.records import Record
 from siamesekit.data.table_shards import PARQUET_SUFFIXES
 from siamesekit.data.unknown_names import UNKNOWN
-from siamesekit.options import NonNegative, Place
+from siamesekit.files.places import Place
+from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
 BoxColumns = str | tuple[str, str, str, str]

@@ -21,8 +21,8 @@ from siamesekit.data.table_shards import folder_of_table
 from siamesekit.data.unknown_names import UnknownNames, sentence_of_unknown
 from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
+from siamesekit.files.places import Place
 from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, without_secrets
-from siamesekit.options import Place
 from siamesekit.wording import did_you_mean, first_lines, first_of, line_of_name, near
 
 _NO_DATE = frozenset(("NA", "N/A", "NaN", "nan", "NaT", "None", "null"))

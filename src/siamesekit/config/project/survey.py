@@ -24,7 +24,7 @@ from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record
 from siamesekit.data.system_files import is_left_alone
 from siamesekit.errors import DataError, SiamesekitError
-from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, place_of
+from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, place_of, refuse_address
 from siamesekit.files.untrusted import open_regular
 from siamesekit.registry import READERS
 from siamesekit.registry.problems import is_utf8
@@ -115,6 +115,7 @@ def survey(place: Path, reader: str | None = None, overrides: Sequence[str] = ()
         DataError: there are no photos, they cannot be understood, or no inspected photo can be opened.
         ConfigError: an override is invalid.
     """
+    refuse_address(place, "init a table that names the photos, with --set data.root=ADDRESS, or write a config by hand")
     if not is_utf8(place):
         raise DataError(f"{str(place)!a}: its name is not valid UTF-8, which a config needs: rename it")
     given = data_options(overrides)

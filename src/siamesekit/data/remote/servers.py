@@ -159,6 +159,10 @@ def _filesystem(folder: RemoteFolder, process: int) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if folder.protocol in WEB:
         options |= {"encoded": True, "get_client": _client_of(folder)}
+    if package == "s3fs":
+        own = fsspec.config.conf.get(folder.protocol, {}).get("config_kwargs", {})
+        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": SILENCE, "read_timeout": SILENCE}
+        options["config_kwargs"] = {**once, **own}
     system = fsspec.filesystem(folder.protocol, **options)
     if package == "s3fs":
         system.retries = 1  # attempts are counted here
