@@ -117,3 +117,10 @@ def test_a_shard_with_other_columns_is_named_by_check(shards: Path, project: Pat
     result = call("check", config_of(copies, project, tmp_path))
     assert result.exit_code == 2
     assert "part-0002.parquet has other columns than part-0000.parquet: it lacks individual" in result.stderr
+
+
+def test_evaluate_takes_a_pattern(telling: Path, shards: Path, project: Path) -> None:
+    data = ["--data", shards / "part-*.parquet", "--set", f"data.root={project / 'photos'}"]
+    assert document(call("evaluate", telling, *data, "--device", "cpu", "--json"))["photos"] == 32
+    result = call("evaluate", telling, "--data", shards / "none-*.parquet")
+    assert (result.exit_code, "no file fits" in result.stderr) == (2, True), result.stderr
