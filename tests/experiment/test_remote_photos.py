@@ -156,3 +156,16 @@ def test_commands_that_read_files_only_say_so(telling: Path, tmp_path: Path) -> 
         result = call(*command)
         assert (result.exit_code, "is on another machine, which this does not read" in result.stderr) == (2, True)
         assert "secret" not in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("remote")
+def test_init_writes_the_address_into_the_config(project: Path, tmp_path: Path) -> None:
+    named = ["--photos", table(tmp_path, project), "--encoder", "timm/test_resnet", "--set", f"data.root={ROOT}"]
+    result = call("init", tmp_path / "new", *named)
+    assert result.exit_code == 0, result.output
+    assert "32 photos of 8 individuals" in result.stdout
+    assert str(load_config(tmp_path / "new" / "config.toml").data.options["root"]) == ROOT
+    result = call("init", tmp_path / "other", *named[:-1], "data.root=https://u:secret@host/p")
+    assert (result.exit_code, "has a user or password" in result.stderr) == (2, True)
+    assert "secret" not in result.output

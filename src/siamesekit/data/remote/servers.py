@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from siamesekit.data.photo_limits import UnreadableError, check_length
@@ -35,6 +36,7 @@ _VERSION = ("ETag", "etag", "md5Hash", "generation", "Content-MD5", "content_md5
 """Facts by which servers tell whether a photo has changed."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _GONE, _REFUSED = (404, 410), (401, 403)
+_OPENING = Lock()
 Found = TypeVar("Found")
 
 
@@ -142,7 +144,8 @@ def filesystem(folder: RemoteFolder) -> Any:
     Raises:
         DataError: a package is missing.
     """
-    return _filesystem(folder, os.getpid())
+    with _OPENING:  # threads share one
+        return _filesystem(folder, os.getpid())
 
 
 @cache
