@@ -115,6 +115,14 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(cache: Path, monkeypatch: p
     assert kept(cache) == set()
 
 
+def test_a_cache_that_cannot_be_used_is_told(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / "lock").write_text("not a lock")
+    with pytest.raises(DataError, match=r"remote-photos, where photos .* cannot be used: .*set XDG_CACHE_HOME"):
+        read(0)
+    assert (cache / "lock").read_text() == "not a lock"
+
+
 def test_without_a_home_the_cache_needs_a_place(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_cache, "cache_folder", lambda: None)
     with pytest.raises(DataError, match="set XDG_CACHE_HOME"):

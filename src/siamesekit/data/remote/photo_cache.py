@@ -53,10 +53,11 @@ def remote_content(photo: RemotePhoto) -> Iterator[bytes]:
                 download(photo, state, temporary)
                 arrived.append(_content(temporary, holding))
 
-            file.parent.mkdir(exist_ok=True)
-            write_atomic(file, fill)
-            content = arrived[0]
-            kept.added(len(content))
+            with _disk_errors(kept.folder):
+                file.parent.mkdir(exist_ok=True)
+                write_atomic(file, fill)
+                content = arrived[0]
+                kept.added(len(content))
         yield content
 
 
@@ -154,6 +155,18 @@ def _content(file: Path, holding: ExitStack) -> bytes:
         check_length(size)
         holding.enter_context(CONTENTS.take(size))
         return opened.read(size)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Tell errors of the cache's disk in words."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}, where photos of other machines are kept, cannot be used: {error.strerror or error}; set "
+            "XDG_CACHE_HOME to another folder"
+        ) from None
 
 
 @cache
