@@ -42,6 +42,9 @@ ALLOWED = {
     # artifact/hub_push.py: a model's files, for a look before they are published
     "artifact.hub_push._write: write_atomic": "into a folder that was empty or is new",
     "artifact.hub_push._copy: open('wb')": "the new file of `write_atomic`",
+    # data/remote/photo_cache.py: in the user's cache folder
+    "data.remote.photo_cache.remote_content: write_atomic": "a downloaded photo, under a name of its own form",
+    "data.remote.photo_cache.PhotoCache._make_room: unlink": "plain files of that form, where the limit is reached",
     # files/locks.py
     "files.locks.held: os.open": "makes a lock; a file with content is none and stays",
     "files.locks.release: unlink": "an empty plain file: the lock",

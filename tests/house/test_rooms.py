@@ -212,5 +212,6 @@ def test_embedding_files_need_no_network() -> None:
         "folder_walk", "path_pattern", "photo_folders", "records", "spreadsheet_cells", "system_files",
         "unknown_names", "unusable",
     )  # fmt: skip
-    told_by_suffix = ("foreign_formats", "passed_over", "photo_files", "tiff_directories")
-    assert reaching == {f"data.{name}" for name in (*light, *told_by_suffix)}
+    told_by_suffix = ("foreign_formats", "passed_over", "photo_files", "photo_limits", "tiff_directories")
+    elsewhere = ("remote.listing", "remote.photo_cache", "remote.servers")
+    assert reaching == {f"data.{name}" for name in (*light, *told_by_suffix, *elsewhere)}

@@ -15,11 +15,13 @@ from siamesekit.data.folder_walk import sentence_of_links, walk
 from siamesekit.data.passed_over import sentence_of_pictures
 from siamesekit.data.path_pattern import INDIVIDUAL, PathPattern
 from siamesekit.data.records import Record, Records
+from siamesekit.data.remote.listing import RemoteWalk, remote_walk
 from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.data.unusable import UnusablePhoto
 from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.atomic import write_atomic
+from siamesekit.files.remote_address import RemoteFolder, refuse_address
 from siamesekit.files.replaceable import refuse_no_file, refuse_what_is_not_ours
 from siamesekit.wording import first_of, line_of_name
 
@@ -83,7 +85,7 @@ def photos_and_individuals(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
 
 
 def records_of_inputs(
-    inputs: Iterable[Path], follow_links: bool = False, skip_bad: bool = False, pattern: str = ""
+    inputs: Iterable[Path | RemoteFolder], follow_links: bool = False, skip_bad: bool = False, pattern: str = ""
 ) -> Records:
     """The photos of files and folders; the name of a record is the path of its file.
 
@@ -94,7 +96,7 @@ def records_of_inputs(
     that does not match it. Of a photo that is an input itself, the file's name is matched.
 
     Args:
-        inputs: files and folders.
+        inputs: files and folders, on this machine or elsewhere. Elsewhere, what has the suffix of a photo is one.
         follow_links: whether links in the folders that lead out of them are followed, instead of an error. Inputs
             themselves may be links.
         skip_bad: whether to leave out such links and missing inputs, instead of an error.
@@ -111,7 +113,13 @@ def records_of_inputs(
     missing: list[str] = []
     naming = _Naming(pattern)
     for path in inputs:
-        if path.is_dir():
+        if isinstance(path, Path):
+            refuse_address(path, "download the photos first")
+        if isinstance(path, RemoteFolder):
+            remote = _remote_photos(path)
+            records += [Record(photo.url, naming.individual(Path(photo.below)), photo) for photo in remote.photos()]
+            notes += remote.notes()
+        elif path.is_dir():
             found = walk(path, follow_links)
             notes += found.notes()
             if pictures := sentence_of_pictures(found.files):
@@ -142,6 +150,19 @@ def records_of_inputs(
             raise DataError("; ".join(unread), details)
         raise DataError(f"no photos found ({', '.join(photo_folders.PHOTO_SUFFIXES)})", details)
     return Records(records, [*notes, *unread, *naming.notes(len(records))], left_out=left_out)
+
+
+def _remote_photos(place: RemoteFolder) -> RemoteWalk:
+    """The photos below an address, or the one photo there.
+
+    Raises:
+        DataError: there are none, or they cannot be listed.
+    """
+    above, _, name = place.url.rpartition("/")
+    if not photo_folders.is_photo(name) or above.endswith("/"):
+        return remote_walk(place)
+    folder = RemoteFolder(above)
+    return RemoteWalk(folder, (folder.photo(place.url),))
 
 
 class _Naming:
@@ -187,7 +208,7 @@ class _Naming:
 
 
 def write_embeddings(
-    path: Path, photos: Sequence[Path], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
+    path: Path, photos: Sequence[Path | str], embeddings: NDArray[np.float32], individuals: Sequence[str] | None = None
 ) -> None:
     """Write embeddings `[N, D]` with the paths of the photos and, if given, the names of the individuals.
 
@@ -201,7 +222,7 @@ def write_embeddings(
     Raises:
         OutputError: the file cannot be written.
     """
-    texts = {"path": [photo.as_posix() for photo in photos]}
+    texts = {"path": [photo if isinstance(photo, str) else photo.as_posix() for photo in photos]}
     if individuals is not None:
         texts["individual"] = list(individuals)
     if path.suffix == ".npz":

@@ -17,6 +17,7 @@ from siamesekit.audit.near_copies import near_pairs
 from siamesekit.data.images import read_pixels
 from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.records import Record
+from siamesekit.files.remote_address import RemotePhoto
 
 SAME_BYTES, SAME_PIXELS, NEAR_COPY = "the same bytes", "the same pixels", "nearly the same picture"
 SAME_PICTURE = 0.995
@@ -181,7 +182,7 @@ def _same_pixels(
 
 
 def _boxes_of_one_file(first: Record, second: Record) -> bool:
-    return isinstance(first.source, Path) and first.source == second.source
+    return isinstance(first.source, Path | RemotePhoto) and first.source == second.source
 
 
 def _components(pairs: Iterable[tuple[str, ...]]) -> list[list[str]]:

@@ -11,8 +11,8 @@ from threading import Lock
 from siamesekit._version import __version__
 from siamesekit.audit.facts import PhotoFacts
 from siamesekit.data.photo_reading import PLAIN, Reading
-from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Box
+from siamesekit.files.cache_folder import cache_folder
 
 CACHE, CACHE_BYTES = "photo-facts.sqlite", 1 << 30
 """File in the user's cache folder, and its largest size: it then starts anew."""

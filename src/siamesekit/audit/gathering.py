@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,9 @@ from siamesekit.data.photo_colours import Decoded
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_geometry import Edges
 from siamesekit.data.photo_reading import PLAIN
+from siamesekit.data.reading_threads import reading_threads
 from siamesekit.data.records import Record
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.progress import Progress
 
 SIZE = 64
@@ -82,7 +83,7 @@ class Gathering:
     def read(self, progress: Progress) -> None:
         """Gather the facts of the photos that have not been looked at."""
         left = [each for each in self.records if each.name not in self.facts and each.name not in self.unreadable]
-        workers = os.cpu_count() or 1
+        workers = reading_threads(self.records)
         block, read = max(1, min(BLOCK, len(left) // (AHEAD * workers))), 0
         upcoming = (left[start : start + block] for start in range(0, len(left), block))
         begun: deque[Future[int]] = deque()
@@ -105,7 +106,7 @@ class Gathering:
 
     def _read(self, record: Record) -> None:
         try:
-            if not isinstance(record.source, Path):
+            if not isinstance(record.source, Path | RemotePhoto):
                 read_square(record, self.size, "squash", self.reading, look=self)
                 return
             with content_of(record.source, record.root) as content:

@@ -346,7 +346,7 @@ def embed(
         list[str],
         typer.Argument(
             metavar="[RUN] INPUT",
-            help=f"{RUN_HELP}; then photos or folders of photos. With --encoder, only these.",
+            help=f"{RUN_HELP}; then photos or folders of photos, also s3://…, or a table. With --encoder, only these.",
         ),
     ],
     output: Annotated[
@@ -381,6 +381,7 @@ def embed(
             "config. Default: the folder in INPUT.",
         ),
     ] = "",
+    options: DataOptions = [],  # noqa: B006
     others: With = [],  # noqa: B006
     with_weights: Weights = None,
     tta: Views = None,
@@ -398,6 +399,9 @@ def embed(
     do not match the pattern are embedded without an individual, and counted. With --skip-bad, photos that cannot be
     used are left out; a table beside the file lists them with the reasons.
 
+    INPUT may also be a table of photos (.csv, .tsv, .xlsx, .parquet), or the folder or a quoted pattern of its shards;
+    --set data.KEY=VALUE sets options of its reader, such as data.root.
+
     With --encoder no run is needed: the embeddings are the features of the encoder, scaled to length 1, of photos
     squashed to squares.
 
@@ -406,6 +410,7 @@ def embed(
     """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import check_output, records_of_inputs, table_of_left_out
+        from siamesekit.artifact.table_inputs import records_of_table, table_among
         from siamesekit.cli.arguments import embedded
         from siamesekit.config.reader_choice import refuse_detections
 
@@ -414,8 +419,16 @@ def embed(
         run, encoder, inputs = embedded(arguments, encoder, output)
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of an encoder; a run has its own weights and size")
-        refuse_detections(inputs)
-        photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
+        refuse_detections([path for path in inputs if isinstance(path, Path)])
+        listed = table_among(inputs)
+        if listed is None and options:
+            raise UserError("--set is for a table of photos, and no input is one")
+        if listed is not None and pattern:
+            raise UserError("--pattern is for folders of photos; a table has a column of individuals")
+        if listed is None:
+            photos = records_of_inputs(inputs, follow_links, skip_bad, pattern)
+        else:
+            photos = records_of_table(listed, with_links(options, follow_links), skip_bad)
         table = table_of_left_out(output) if skip_bad else None
         shell.require([*([] if run is None else [run]), *others])
         from siamesekit.artifact.pretrained_model import IMAGENET, pretrained

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from siamesekit.errors import UserError
+from siamesekit.files.remote_address import RemoteFolder, place_of
 from siamesekit.files.run_files import CHECKPOINTS, MANIFEST, MODEL
 from siamesekit.wording import line_of_name
 
@@ -69,20 +70,23 @@ def weights_of(option: str, models: int) -> list[float]:
     return weights
 
 
-def embedded(words: Sequence[str], encoder: str | None, output: Path) -> tuple[str | None, str | None, Sequence[Path]]:
+def embedded(
+    words: Sequence[str], encoder: str | None, output: Path
+) -> tuple[str | None, str | None, Sequence[Path | RemoteFolder]]:
     """The model and the photos among the arguments of `embed`: `RUN PHOTO…`, or with --encoder `PHOTO…`.
 
     Returns:
         The run, or model of the hub, None with an encoder; the encoder, by the option or in place of the run, or None;
-        and the photos or folders of photos.
+        and the photos or folders of photos, on this machine or elsewhere.
 
     Raises:
-        UserError: there are both a run and an encoder, or neither, or run and photos are swapped; the message has the
-            corrected command.
+        UserError: an address cannot be used, there are both a run and an encoder, or neither, or run and photos are
+            swapped; the message has the corrected command.
     """
     from siamesekit.artifact.model_name import EncoderName, model_name
 
     rest = f" -o {_quoted(output)}"
+    places = [_place(word) for word in words]
     named = model_name(words[0])
     if not isinstance(named, Path):
         photos = [Path(word) for word in words[1:]]
@@ -90,7 +94,7 @@ def embedded(words: Sequence[str], encoder: str | None, output: Path) -> tuple[s
             raise UserError(f"{named} is a model, and --encoder names another; leave out one of them")
         if not photos:
             raise UserError(f"no photos are named: siamesekit embed {named} PHOTOS{rest}")
-        return (None, named.name, photos) if isinstance(named, EncoderName) else (str(named), None, photos)
+        return (None, named.name, places[1:]) if isinstance(named, EncoderName) else (str(named), None, places[1:])
     arguments = [Path(word) for word in words]
     runs = [path for path in arguments if is_run(path)]
     if encoder is not None:
@@ -100,7 +104,7 @@ def embedded(words: Sequence[str], encoder: str | None, output: Path) -> tuple[s
                 f"{line_of_name(str(runs[0]))} is a run, which has its own encoder; leave out the run or --encoder: "
                 f"siamesekit embed {_quoted(runs[0], *others)}{rest}"
             )
-        return None, encoder, arguments
+        return None, encoder, places
     run, *inputs = arguments
     without_run = f"siamesekit embed --encoder NAME {_quoted(*arguments)}{rest}"
     if not inputs:
@@ -116,7 +120,19 @@ def embedded(words: Sequence[str], encoder: str | None, output: Path) -> tuple[s
             f"{line_of_name(str(run))} is not the folder of a run, and no encoder is named: siamesekit embed RUN "
             f"{_quoted(*arguments)}{rest}, or without a run: {without_run}"
         )
-    return words[0], None, inputs
+    return words[0], None, places[1:]
+
+
+def _place(word: str) -> Path | RemoteFolder:
+    """A path of this machine, or an address elsewhere.
+
+    Raises:
+        UserError: the address cannot be used.
+    """
+    try:
+        return place_of(word)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def matcher_options(matcher: str | None, options: Sequence[str]) -> dict[str, Any]:

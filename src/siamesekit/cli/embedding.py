@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from siamesekit.artifact.embedding_files import write_embeddings, write_left_out
 from siamesekit.cli.skipped import skipped
+from siamesekit.data.unusable import report
 from siamesekit.errors import DataError, UserError
+from siamesekit.files.remote_address import RemotePhoto
 
 if TYPE_CHECKING:
     from siamesekit.artifact.comparison import Comparison
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from siamesekit.artifact.similarity_model import SimilarityModel
     from siamesekit.cli.shell import Shell
     from siamesekit.components.matchers.matcher import Matcher
-    from siamesekit.data.records import Records
+    from siamesekit.data.records import Record, Records
     from siamesekit.data.unusable import UnusablePhoto
 
 
@@ -87,6 +89,14 @@ def matched(a: Path, b: Path, matcher: Matcher, picture: Path | None) -> dict[st
     return {**told, "picture": str(picture)}
 
 
+def _path(record: Record) -> str:
+    """Where a photo is, in a file of embeddings."""
+    source = record.source
+    if isinstance(source, RemotePhoto):
+        return source.url
+    return source.as_posix() if isinstance(source, Path) else record.name
+
+
 def embed_into(
     output: Path,
     table: Path | None,
@@ -112,28 +122,31 @@ def embed_into(
         DataError: a photo cannot be read.
         OutputError: a file cannot be written.
     """
-    photos, individuals = [Path(record.name) for record in found], [record.individual for record in found]
     for note in found.notes:
         shell.say(note)
-    kept: Sequence[int] = range(len(photos))
-    left_out: Sequence[UnusablePhoto] = ()
-    if table is None:
-        try:
-            embeddings = model.embed_files(photos, shell, tta)
-        except DataError as error:
+    bad: dict[int, UnusablePhoto] | None = None if table is None else {}
+    try:
+        embeddings = model.embed_records(found, shell, bad, tta)
+    except DataError as error:
+        if bad is None:
             raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
-    else:
-        embeddings, kept, bad = model.embed_usable(photos, shell, tta)
-        left_out = (*found.left_out, *bad)
+        if len(bad) < len(found):
+            raise
+        raise DataError(*report(tuple(bad.values()), len(found))) from None
+    kept = [number for number in range(len(found)) if number not in (bad or {})]
+    if not kept:
+        raise DataError("no photo can be read by all models")
+    left_out = (*found.left_out, *(bad or {}).values())
     if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
         shell.warn(
-            f"{broken} of {len(photos)} photos have embeddings that are not finite: the model cannot be used for them"
+            f"{broken} of {len(found)} photos have embeddings that are not finite: the model cannot be used for them"
         )
-    write_embeddings(output, [photos[n] for n in kept], embeddings.numpy(), [individuals[n] for n in kept])
+    paths = [_path(found[number]) for number in kept]
+    write_embeddings(output, paths, embeddings.numpy(), [found[number].individual for number in kept])
     written = {"photos": len(kept), "dimensions": embeddings.shape[1], "file": str(output)}
     if table is not None:
         write_left_out(table, left_out)
-        skipped(shell, left_out, len(photos) + len(found.left_out), skip_bad=True)
+        skipped(shell, left_out, len(found) + len(found.left_out), skip_bad=True)
         if left_out:
             shell.warn(f"the reasons are in {table}")
         written |= {

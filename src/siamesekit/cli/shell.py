@@ -14,8 +14,10 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from siamesekit.data.table_shards import is_pattern
 from siamesekit.errors import SiamesekitError, UserError, out_of_memory
 from siamesekit.experiment.stopping import Stop, Stopped
+from siamesekit.files.remote_address import refuse_address
 from siamesekit.progress import Item, Progress
 from siamesekit.wording import in_one_line, line_of_name, printable, rate
 
@@ -186,12 +188,14 @@ class Shell(Progress):
                 self.say(f"{label}: {count}/{total} {unit}, {rate(count, now - start)}, {left:.0f} s left")
 
     def require_files(self, *paths: Path) -> None:
-        """Check that all paths exist.
+        """Check that all paths exist; the files that fit a pattern are looked for by their reader.
 
         Raises:
-            UserError: some do not; the message names them.
+            UserError: some do not, or are addresses; the message names them.
         """
-        missing = [str(path) for path in paths if not path.exists()]
+        for path in paths:
+            refuse_address(path, "name a path of this machine; a table may have --set data.root=ADDRESS")
+        missing = [str(path) for path in paths if not path.exists() and not is_pattern(path)]
         if missing:
             raise UserError(f"no such file: {', '.join(missing)}")
 

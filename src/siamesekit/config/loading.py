@@ -35,6 +35,7 @@ from siamesekit.config.toml_mistakes import INIT, mistake_of, other_format
 from siamesekit.config.value_mistakes import path_mistake
 from siamesekit.errors import ComponentError, ConfigError, PluginError
 from siamesekit.files.paths import resolved
+from siamesekit.files.remote_address import PACKAGES
 from siamesekit.files.run_files import NAMES
 from siamesekit.files.untrusted import MAX_TOML_DEPTH
 from siamesekit.registry.plugin_files import PluginFile, load_plugin_file
@@ -251,6 +252,14 @@ def _absolute(value: Any, place: tuple[str, ...], reading: Reading) -> Any:
 
 def _resolved(path: Path, place: tuple[str, ...], reading: Reading) -> Path:
     """The absolute form of a path; `~` is the home folder, as in a shell."""
+    protocol = re.match(r"([A-Za-z0-9]+):/", path.as_posix())
+    if protocol and protocol[1].lower() in PACKAGES:
+        reading.problem(
+            place,
+            "must be a path of this machine; only data.root of the readers csv, excel, folder and parquet may be an "
+            "address elsewhere",
+        )
+        return path
     if re.match(r"[A-Za-z]:", str(path)) and not str(path).isprintable():  # "C:\temp" contains a tab
         meant = "".join(ESCAPES.get(character, character) for character in str(path))
         reading.problem(place, path_mistake(meant))

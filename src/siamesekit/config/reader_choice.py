@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from siamesekit.config.overrides import apply_override
 from siamesekit.config.reading import Reading
+from siamesekit.data.table_shards import CSV_SUFFIXES, PARQUET_SUFFIXES
 from siamesekit.errors import ArtifactError, ConfigError, UserError
+from siamesekit.files.remote_address import refuse_address
 from siamesekit.files.untrusted import MAX_TABLE_BYTES
 from siamesekit.files.untrusted_json import read_json
 
 READER_OF = {".csv": "csv", ".tsv": "csv", ".xlsx": "excel", ".parquet": "parquet"}
 """Readers of tables, by suffix."""
+SHARD_READER_OF = dict.fromkeys(CSV_SUFFIXES, "csv") | dict.fromkeys(PARQUET_SUFFIXES, "parquet")
+"""Readers of tables in shards, by their suffix."""
 FOLLOW_LINKS = "data.follow_links=true"
 """The override that `--follow-links` stands for."""
 
@@ -22,14 +28,15 @@ def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]
     """The keys `reader`, and `root` or `file`, of a config's table `[data]`.
 
     Args:
-        photos: folder or table of photos, or annotations in COCO's format.
+        photos: folder or table of photos, in one file or in shards, or annotations in COCO's format.
         reader: name of the reader; by default it follows from the kind of file.
 
     Raises:
         UserError: the kind is unknown or has boxes without individuals, and no reader is named.
     """
+    refuse_address(photos, "name a table of this machine, with --set data.root=ADDRESS")
     if reader is None:
-        reader = "folder" if photos.is_dir() else READER_OF.get(photos.suffix.lower())
+        reader = reader_of_table(photos) or ("folder" if photos.is_dir() else None)
     if reader is None and is_coco(photos):
         reader = "coco"
     if reader is None:
@@ -38,7 +45,24 @@ def reader_and_source(photos: Path, reader: str | None = None) -> dict[str, str]
             f"{photos}: expected a folder of photos or a table ({', '.join(READER_OF)}, or .json in COCO's format); "
             "for other kinds, name the reader: --reader NAME, listed by: siamesekit list readers"
         )
-    return {"reader": reader, "root" if photos.is_dir() else "file": str(photos)}
+    is_root = photos.is_dir() and reader not in READER_OF.values()
+    return {"reader": reader, "root" if is_root else "file": str(photos)}
+
+
+def reader_of_table(photos: Path) -> str | None:
+    """The reader of a table in one file or in shards; None for anything else.
+
+    A folder is a table in shards if all that is in it, hidden files and marks such as `_SUCCESS` aside, are two or more
+    tables whose names differ in their numbers alone.
+    """
+    if not photos.is_dir():
+        return READER_OF.get(photos.suffix.lower())
+    with os.scandir(photos) as entries:
+        shards = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+    names = {re.sub(r"\d+", "", entry.name) for entry in shards}
+    if len(shards) < 2 or len(names) > 1 or any(entry.is_dir() for entry in shards):
+        return None
+    return SHARD_READER_OF.get(Path(names.pop()).suffix.lower())
 
 
 def reader_options(

@@ -13,6 +13,7 @@ from siamesekit.data.deep_photos import range_of
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_reading import Reading
 from siamesekit.data.records import Record
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.progress import Progress
 
 
@@ -40,7 +41,7 @@ def with_range(reading: Reading, records: Sequence[Record], progress: Progress |
 
 
 def _range_of(reading: Reading, record: Record) -> tuple[float, float] | None:
-    if not isinstance(record.source, Path):
+    if not isinstance(record.source, Path | RemotePhoto):
         return None
     try:
         with content_of(record.source, record.root) as content:

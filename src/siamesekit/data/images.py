@@ -29,6 +29,7 @@ from siamesekit.data.photo_geometry import square as square
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import SiamesekitError
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 
 DRAFT = 4
@@ -70,7 +71,7 @@ def read_square(
     Raises:
         UnreadableError: the photo cannot be used.
     """
-    if isinstance(record.source, Path):
+    if isinstance(record.source, Path | RemotePhoto):
         with content_of(record.source, record.root) as content:
             wanted = _wanted_square(size, fit, reading, [] if remarks is None else remarks, record.box)
             if look is not None:
@@ -89,7 +90,7 @@ def look_at_content(record: Record, content: bytes, size: int, look: Look, readi
         UnreadableError: the photo cannot be used.
     """
     check_length(len(content))
-    suffix = record.source.suffix if isinstance(record.source, Path) else ""
+    suffix = record.source.suffix if isinstance(record.source, Path | RemotePhoto) else ""
     use = _looked_at(record, content, look, lambda *_: Image.new("RGB", (1, 1)))  # nobody asks for the pixels
     decoded(content, Wanted(DRAFT * size, use, record.box, reading), suffix)
 
@@ -114,7 +115,7 @@ def read_pixels(record: Record, reading: Reading = PLAIN) -> Pixels:
     Raises:
         UnreadableError: the photo cannot be used, or the box is outside it.
     """
-    if isinstance(record.source, Path):
+    if isinstance(record.source, Path | RemotePhoto):
         return decode(record.source, record.root, record.box, reading)
     pixels = _given_by(record.source)
     if record.box is None:
@@ -150,7 +151,9 @@ def _given_by(source: Callable[[], Pixels]) -> Pixels:
     return pixels
 
 
-def decode(file: Path, root: Path | None = None, box: Box | None = None, reading: Reading = PLAIN) -> Pixels:
+def decode(
+    file: Path | RemotePhoto, root: Path | None = None, box: Box | None = None, reading: Reading = PLAIN
+) -> Pixels:
     """Decode a photo file to uint8 RGB `[height, width, 3]`, turned upright by its EXIF orientation, cropped to a box.
 
     The size in pixels is checked from the header alone; then the whole photo is decoded, so damage is noticed where the
@@ -161,7 +164,7 @@ def decode(file: Path, root: Path | None = None, box: Box | None = None, reading
     ignored.
 
     Args:
-        file: file of the photo.
+        file: file of the photo, or the photo on another machine.
         root: folder that must contain the file after links are resolved; None: any folder.
         box: the rectangle to return; None: the whole photo.
         reading: how the photo is decoded.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from siamesekit.data.photo_files import UnreadableError
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_reading import PLAIN, Reading, Remark, remark_lines
 from siamesekit.data.pixel_store import DEFAULT_BUDGET, empty_images, keep_only
+from siamesekit.data.reading_threads import reading_threads
 from siamesekit.data.records import Record
 from siamesekit.data.unusable import UnusablePhoto as UnusablePhoto
 from siamesekit.data.unusable import report as report
@@ -77,7 +77,7 @@ def load_images(
         fit: how a photo is made square.
         progress: progress display.
         budget: maximum bytes of the tensor in memory; a larger one is stored in a file (`empty_images`).
-        workers: number of threads, by default the number of CPUs. The result does not depend on it.
+        workers: number of threads, by default `reading_threads`. The result does not depend on it.
 
     Raises:
         DataError: photos cannot be read; it lists them, each with the reason and what to do.
@@ -171,7 +171,7 @@ def _read(
     begun: deque[tuple[Tensor, list[Future[UnusablePhoto | None]]]] = deque()
     numbers = count()
     upcoming, left = iter(rooms), iter(records)
-    pool = ThreadPoolExecutor(workers or os.cpu_count())
+    pool = ThreadPoolExecutor(workers or reading_threads(records))
 
     def begin() -> None:
         for room in islice(upcoming, 1):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siamesekit.data.foreign_formats import NO_PICTURES, Format, foreign_format
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.wording import and_more, line_of_name
 
 SHOWN = 10
@@ -34,7 +35,7 @@ class PassedOver:
         return [*messages, *([more] if more else [])]
 
 
-def sentence_of_pictures(files: Iterable[Path]) -> str:
+def sentence_of_pictures(files: Iterable[Path | RemotePhoto]) -> str:
     """How many files are pictures of formats that are not read here, and what helps; empty if none is.
 
     >>> sentence_of_pictures([Path("a/1.psd"), Path("a/2.psd"), Path("a/notes.txt")])
@@ -48,7 +49,7 @@ def sentence_of_pictures(files: Iterable[Path]) -> str:
     return f"{kinds} file{'' if one else 's'} {'is' if one else 'are'} not read here; {'; '.join(_helps(counts))}"
 
 
-def _is_picture(file: Path) -> bool:
+def _is_picture(file: Path | RemotePhoto) -> bool:
     """Whether a file has the suffix of a picture that is not read here."""
     return _unread_format(file.suffix) is not None
 
@@ -74,7 +75,7 @@ def _helps(suffixes: Iterable[str]) -> list[str]:
     return [f"{' and '.join(names)}: {kind.name}, {kind.mend}" for kind, names in helps.items()]
 
 
-def passed_over(others: Iterable[tuple[str, Path]], with_photos: Iterable[str]) -> PassedOver:
+def passed_over(others: Iterable[tuple[str, Path | RemotePhoto]], with_photos: Iterable[str]) -> PassedOver:
     """Count the files that the reader `folder` skips.
 
     A folder without photos counts as an individual only if it holds an unsupported picture, such as a HEIC file.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.errors import DataError
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.wording import gibibytes
 
 GIB = 2**30
@@ -39,18 +40,6 @@ def keep_only(images: Tensor, kept: Sequence[int]) -> Tensor:
         if place != number:
             images[place] = images[number]
     return images[: len(kept)]
-
-
-def cache_folder() -> Path | None:
-    """The user's cache folder: `$XDG_CACHE_HOME/siamesekit` or its equivalent; None for a user without a home folder.
-
-    The system's folder for temporary files is no substitute: other users could place files there first.
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    try:
-        return Path(base or Path.home() / ".cache") / "siamesekit"
-    except RuntimeError:  # no HOME, and the user's id is unknown to the system, as in a container
-        return None
 
 
 def _mapped(size_in_bytes: int) -> Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siamesekit.files.remote_address import RemotePhoto
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -45,7 +47,8 @@ class Record:
     Attributes:
         name: name of the photo, unique in the data set and stable between runs, such as `w_0012/3.jpg`.
         individual: name of the individual; empty if unknown.
-        source: path of the file, or a callable that returns the pixels, uint8 RGB `[height, width, 3]`.
+        source: path of the file; a photo on another machine; or a callable that returns the pixels, uint8 RGB
+            `[height, width, 3]`.
         group: group of the photo for the sampler `hierarchical`, such as its site, species or encounter; empty without
             one.
         root: folder that must contain the file after symbolic links are resolved; None: any folder.
@@ -58,7 +61,7 @@ class Record:
 
     name: str
     individual: str
-    source: Path | Callable[[], NDArray[np.uint8]]
+    source: Path | RemotePhoto | Callable[[], NDArray[np.uint8]]
     group: str = ""
     root: Path | None = field(default=None, compare=False)
     box: Box | None = None

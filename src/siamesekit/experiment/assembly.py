@@ -21,7 +21,7 @@ from siamesekit.components.samplers.accepted import PluginSampler, refuse_what_c
 from siamesekit.components.samplers.batch import Batch, Sampler
 from siamesekit.components.schedules.schedule import Schedule
 from siamesekit.config import Config
-from siamesekit.data.pixel_store import GIB, cache_folder
+from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.closed_form import fit_projection
 from siamesekit.engine.cost import measure_cost
@@ -40,6 +40,7 @@ from siamesekit.experiment.memory_advice import for_memory
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.team_work import hand_over, views_by
 from siamesekit.experiment.training_photos import training_photos, with_mirrored
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.hardware.memory import memory_for
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress

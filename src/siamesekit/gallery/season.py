@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from siamesekit.artifact.embedding_files import records_of_inputs
-from siamesekit.components.readers.excel_tables import excel_table
-from siamesekit.components.readers.parquet_tables import parquet_table
-from siamesekit.components.readers.tables import Table, csv_table
-from siamesekit.config.reader_choice import FOLLOW_LINKS, READER_OF, reader_options
+from siamesekit.components.readers.table_headers import without_individuals
+from siamesekit.config.reader_choice import FOLLOW_LINKS, reader_of_table, reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Records
-
-HEADER_OF: dict[str, Callable[[Path], Table]] = {"csv": csv_table, "excel": excel_table, "parquet": parquet_table}
 
 
 def read(photos: Path, reader: str | None = None, overrides: Sequence[str] = (), skip_bad: bool = False) -> Records:
@@ -49,11 +45,9 @@ def season(photos: Path, reader: str | None = None, overrides: Sequence[str] = (
         UserError: there is no such file or folder.
         DataError: the photos cannot be read as asked.
     """
-    kind = READER_OF.get(photos.suffix.lower()) if reader is None and not photos.is_dir() else None
+    kind = reader_of_table(photos) if reader is None else None
     if kind is not None:
-        named = any(override.startswith("data.individual=") for override in overrides)
-        lacks = not named and "individual" not in HEADER_OF[kind](photos).header
-        return read(photos, kind, [*overrides, *(["data.individual=''"] if lacks else [])], skip_bad)
+        return read(photos, kind, without_individuals(photos, kind, overrides), skip_bad)
     follow_links = FOLLOW_LINKS in overrides
     if reader is not None or photos.suffix.lower() == ".json" or len(overrides) > follow_links:
         return read(photos, reader, overrides, skip_bad)

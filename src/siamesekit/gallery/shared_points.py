@@ -19,9 +19,9 @@ from siamesekit.data.images import pixels_of_content, read_pixels
 from siamesekit.data.photo_colours import Pixels
 from siamesekit.data.photo_files import UnreadableError, content_of
 from siamesekit.data.photo_reading import FOR_PICTURES
-from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.gallery.enrolling import fingerprints, in_threads
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress

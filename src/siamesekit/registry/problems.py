@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from siamesekit.files.remote_address import RemoteFolder
 from siamesekit.registry.signatures import type_in_words
 
 _WORDS = {
@@ -82,6 +83,8 @@ def explain(error: Mapping[str, Any]) -> str:
     item = f"item {inner} " if inner else ""
     if error["type"] == "missing":
         return f"{item}is required"
+    if error["type"] == "value_error":
+        return f"{item}{error['ctx']['error']}"  # the value may hold a password
     what = str(error["msg"])
     if error["type"] == "too_long":
         what = f"must have at most {error['ctx']['max_length']} items"
@@ -103,6 +106,8 @@ def as_json(value: Any) -> Any:
     """
     if isinstance(value, PathLike):
         return fspath(value)
+    if isinstance(value, RemoteFolder):
+        return value.url
     if isinstance(value, date | time):
         return str(value)
     if hasattr(value, "tolist"):  # NumPy numbers and arrays, tensors

@@ -22,7 +22,7 @@ from siamesekit.options import Nested
 
 _NO_TORCH = {
     "__future__", "typing", "collections.abc", "pathlib", "annotated_types", "siamesekit.options",
-    "siamesekit.data.unknown_names",
+    "siamesekit.data.unknown_names", "siamesekit.files.places",
 }  # fmt: skip
 """Modules from which the types and defaults of options may come."""
 

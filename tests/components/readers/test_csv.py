@@ -207,8 +207,8 @@ def test_what_is_not_there_at_all_is_missing_data(tmp_path: Path) -> None:
         read_csv(tmp_path / "absent.csv")
     with pytest.raises(MissingDataError, match=r"there is no folder .*absent: put the photos of .* or set data\.root"):
         read_csv(made(tmp_path, "photo,individual\n"), root=tmp_path / "absent")
-    with pytest.raises(DataError, match=r'cannot be read: Is a directory; for a folder of photos: reader = "folder"'):
-        read_csv(tmp_path)
+    with pytest.raises(DataError, match=r'is a folder without shards .*; for a folder of photos: reader = "folder"'):
+        read_csv(touched(tmp_path / "photos", "1.jpg"))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes POSIX's special files")

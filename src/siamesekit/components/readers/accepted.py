@@ -9,6 +9,7 @@ from typing import Any
 
 from siamesekit.data.records import Box, Record, Records
 from siamesekit.errors import PluginError
+from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.registry.component import Component
 from siamesekit.registry.component_faults import called, given, naming
 from siamesekit.wording import line_of_name
@@ -55,7 +56,7 @@ def _problems(record: Any) -> Iterator[str]:
         if not isinstance(value, str) or (not value and key == "name"):
             problem = f"{given(value)} as its {key}" if value != "" else f"one whose {key} is empty"
             yield f"{problem}; expected text"
-    if not isinstance(record.source, Path) and not callable(record.source):
+    if not isinstance(record.source, Path | RemotePhoto) and not callable(record.source):
         hint = ": wrap it in Path" if isinstance(record.source, str) else ""
         yield f"one whose source is {given(record.source)}; expected a Path, or a function that gives the pixels{hint}"
     if not isinstance(record.group, str):

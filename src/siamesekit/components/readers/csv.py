@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from siamesekit.components.readers.columns import USUAL, Columns
-from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.components.readers.shards import table_of
+from siamesekit.components.readers.table_records import Rules, place_of_photos, records_of
 from siamesekit.components.readers.tables import csv_table
 from siamesekit.data.records import Record
+from siamesekit.data.table_shards import CSV_SUFFIXES
 from siamesekit.data.unknown_names import UNKNOWN
+from siamesekit.files.places import Place
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -24,7 +27,7 @@ def read_csv(
     photo: str = "photo",
     individual: str = "individual",
     group: str = "",
-    root: Path | None = None,
+    root: Place | None = None,
     delimiter: Delimiter = "auto",
     leave_out: tuple[str, ...] = (),
     unknown: tuple[str, ...] = UNKNOWN,
@@ -51,11 +54,13 @@ def read_csv(
     further ones end in `#2`, `#3`, …
 
     Args:
-        file: the table; relative to the config's file.
+        file: the table; relative to the config's file. A folder, or a pattern such as `tables/part-*.csv`, stands for
+            all its tables, read as one in the order of their names; they have the same columns.
         photo: column of the photo files, relative to `root`.
         individual: column of the individuals; empty for none: all are unknown then.
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
-        root: the folder of the photos; by default the folder of the table.
+        root: the folder of the photos; by default the folder of the table, or of its shards; or its address on another
+            machine, such as `s3://bucket/photos`: then rows name photos below it by paths or whole addresses.
         delimiter: separator of cells; `auto`: the one that divides the header into most columns.
         leave_out: individuals whose photos are left out altogether.
         unknown: texts, in upper or lower case, that stand for an unknown individual. Their photos are kept apart: they
@@ -86,8 +91,8 @@ def read_csv(
             message counts all such rows and shows the first ones. A box that only the size of its photo shows to be
             outside is reported when the photo is read.
     """
-    table = csv_table(file, delimiter)
+    table = table_of(file, CSV_SUFFIXES, lambda shard: csv_table(shard, delimiter))
     attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
     columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
     rules = Rules(unknown, leave_out, box_units == "relative", margin, follow_links)
-    return records_of(table, columns, folder_of_photos(file, root), rules)
+    return records_of(table, columns, place_of_photos(file, root), rules)

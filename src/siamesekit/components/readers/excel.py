@@ -7,9 +7,10 @@ from typing import Literal
 
 from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.excel_tables import excel_table
-from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.components.readers.table_records import Rules, place_of_photos, records_of
 from siamesekit.data.records import Record
 from siamesekit.data.unknown_names import UNKNOWN
+from siamesekit.files.places import Place
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -23,7 +24,7 @@ def read_excel(
     photo: str = "photo",
     individual: str = "individual",
     group: str = "",
-    root: Path | None = None,
+    root: Place | None = None,
     sheet: str = "",
     leave_out: tuple[str, ...] = (),
     unknown: tuple[str, ...] = UNKNOWN,
@@ -50,7 +51,8 @@ def read_excel(
         photo: column of the photo files, relative to `root`.
         individual: column of the individuals; empty for none: all are unknown then.
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
-        root: the folder of the photos; by default the folder of the table.
+        root: the folder of the photos; by default the folder of the table; or its address on another
+            machine, such as `s3://bucket/photos`: then rows name photos below it by paths or whole addresses.
         sheet: name of the sheet; empty for the first one.
         leave_out: individuals whose photos are left out altogether.
         unknown: texts, in upper or lower case, that stand for an unknown individual. Their photos are kept apart: they
@@ -82,4 +84,4 @@ def read_excel(
     attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
     columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
     rules = Rules(unknown, leave_out, box_units == "relative", margin, follow_links)
-    return records_of(table, columns, folder_of_photos(file, root), rules)
+    return records_of(table, columns, place_of_photos(file, root), rules)

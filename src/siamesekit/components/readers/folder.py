@@ -13,9 +13,12 @@ from siamesekit.data.passed_over import passed_over, sentence_of_pictures
 from siamesekit.data.path_pattern import GROUP, INDIVIDUAL, PathPattern
 from siamesekit.data.photo_folders import PHOTO_SUFFIXES, is_folder, is_photo
 from siamesekit.data.records import Attributes, Record, Records
+from siamesekit.data.remote.listing import RemoteWalk, remote_walk
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames, sentence_of_unknown
 from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
+from siamesekit.files.places import Place
+from siamesekit.files.remote_address import RemoteFolder, RemotePhoto
 from siamesekit.registry import READERS
 from siamesekit.wording import line_of_name, near
 
@@ -26,7 +29,7 @@ Groups = Literal["none", "of-photos", "of-individuals"]
 
 @READERS.register("folder")
 def read_folder(
-    root: Path,
+    root: Place,
     groups: Groups = "none",
     pattern: str = "",
     unknown: tuple[str, ...] = UNKNOWN,
@@ -44,7 +47,8 @@ def read_folder(
     are left out, and counted.
 
     Args:
-        root: the folder; relative to the config's file.
+        root: the folder, relative to the config's file; or its address on another machine, such as
+            `s3://bucket/photos`.
         groups: the level of group folders, `root/GROUP/INDIVIDUAL/photo.jpg`. `none`: no such level. `of-photos`
             (sites, encounters): folders of the same name in several groups show the same individual. `of-individuals`
             (species, families): they show different individuals, which are named `GROUP/INDIVIDUAL`.
@@ -62,16 +66,11 @@ def read_folder(
 
     Raises:
         MissingDataError: the folder does not exist.
-        DataError: the folder has no photos, or none in an individual's folder; or links lead out of it.
+        DataError: the folder has no photos, or none in an individual's folder; links lead out of it; or its server does
+            not serve or list it.
     """
     layout = _layout(root, groups, pattern)
-    if not is_folder(root) and not root.exists():
-        raise MissingDataError(f"there is no folder {root}: put photos at {layout.place}")
-    if not is_folder(root):
-        is_table = root.suffix.lower() in TABLE_SUFFIXES
-        table = f'; for a table of photos: reader = "csv", file = {json.dumps(str(root))}' if is_table else ""
-        raise DataError(f"{root} is a file; expected a folder with a sub-folder per individual{table}")
-    found = walk(root, follow_links)
+    found = remote_walk(root) if isinstance(root, RemoteFolder) else _walked(root, layout, follow_links)
     photos = _Sorted(found, layout, UnknownNames(unknown), frozenset(leave_out), follow_links)
     for name in leave_out:
         if name not in photos.left_out:
@@ -93,7 +92,23 @@ def read_folder(
     return records
 
 
-class Place(NamedTuple):
+def _walked(root: Path, layout: _Layout, follow_links: bool) -> Walk:
+    """The files below a folder of this machine.
+
+    Raises:
+        MissingDataError: there is no such folder.
+        DataError: it is a file, or cannot be read.
+    """
+    if not is_folder(root) and not root.exists():
+        raise MissingDataError(f"there is no folder {root}: put photos at {layout.place}")
+    if not is_folder(root):
+        is_table = root.suffix.lower() in TABLE_SUFFIXES
+        table = f'; for a table of photos: reader = "csv", file = {json.dumps(str(root))}' if is_table else ""
+        raise DataError(f"{root} is a file; expected a folder with a sub-folder per individual{table}")
+    return walk(root, follow_links)
+
+
+class Said(NamedTuple):
     """What the path of a photo says about it."""
 
     individual: str
@@ -111,13 +126,13 @@ class _Layout(NamedTuple):
         loose: why a photo does not fit.
     """
 
-    place_of: Callable[[str], Place | None]
+    place_of: Callable[[str], Said | None]
     place: str
     remedy: str
     loose: str
 
 
-def _layout(root: Path, groups: Groups, pattern: str) -> _Layout:
+def _layout(root: Place, groups: Groups, pattern: str) -> _Layout:
     """The layout that the options describe.
 
     Raises:
@@ -137,27 +152,27 @@ def _layout(root: Path, groups: Groups, pattern: str) -> _Layout:
     except ValueError as error:
         raise DataError(str(error)) from None
 
-    def place_of(path: str) -> Place | None:
+    def place_of(path: str) -> Said | None:
         fields = compiled.fields_of(path)
         if fields is None or not fields[INDIVIDUAL]:
             return None
         individual, group = fields.pop(INDIVIDUAL), fields.get(GROUP, "")
-        return Place(individual, group, fields)
+        return Said(individual, group, fields)
 
     where = f"{root}/{pattern}{'photo' * pattern.endswith('/')}.jpg"
     return _Layout(place_of, where, "correct data.pattern", f"the pattern {pattern!r} does not match")
 
 
-def _by_level(groups: Groups) -> Callable[[str], Place | None]:
+def _by_level(groups: Groups) -> Callable[[str], Said | None]:
     """The layout by levels of folders."""
 
-    def place_of(path: str) -> Place | None:
+    def place_of(path: str) -> Said | None:
         above = path.split("/")[:-1]
         if len(above) < (1 if groups == "none" else 2):
             return None
         if groups == "none":
-            return Place(above[0])
-        return Place(above[1] if groups == "of-photos" else f"{above[0]}/{above[1]}", above[0])
+            return Said(above[0])
+        return Said(above[1] if groups == "of-photos" else f"{above[0]}/{above[1]}", above[0])
 
     return place_of
 
@@ -166,7 +181,12 @@ class _Sorted:
     """The files of a folder, sorted by the individual that they belong to."""
 
     def __init__(
-        self, found: Walk, layout: _Layout, unknown: UnknownNames, leave_out: frozenset[str], follow_links: bool
+        self,
+        found: Walk | RemoteWalk,
+        layout: _Layout,
+        unknown: UnknownNames,
+        leave_out: frozenset[str],
+        follow_links: bool,
     ) -> None:
         self.found, self.layout = found, layout
         self.records: list[Record] = []
@@ -174,10 +194,10 @@ class _Sorted:
         self.left_out: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.individuals: dict[str, None] = {}
-        others: list[tuple[str, Path]] = []
+        others: list[tuple[str, Path | RemotePhoto]] = []
         names: dict[tuple[str, ...], tuple[str, ...]] = {}
         for file in found.files:
-            path = file.relative_to(found.root).as_posix()
+            path = file.below if isinstance(file, RemotePhoto) else file.relative_to(str(found.root)).as_posix()
             place = layout.place_of(path)
             if not is_photo(file.name):
                 if place is not None and place.individual not in leave_out:
@@ -194,7 +214,7 @@ class _Sorted:
             if individual in unknown:
                 self.unknown[individual] += 1
                 individual = ""
-            root = None if follow_links else found.root
+            root = None if follow_links or isinstance(found, RemoteWalk) else found.root
             fields = place.attributes or {}
             keys = names.setdefault(tuple(fields), tuple(fields))
             self.records.append(

@@ -7,9 +7,12 @@ from typing import Literal
 
 from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.parquet_tables import parquet_table
-from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
+from siamesekit.components.readers.shards import table_of
+from siamesekit.components.readers.table_records import Rules, place_of_photos, records_of
 from siamesekit.data.records import Record
+from siamesekit.data.table_shards import PARQUET_SUFFIXES
 from siamesekit.data.unknown_names import UNKNOWN
+from siamesekit.files.places import Place
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 
@@ -23,7 +26,7 @@ def read_parquet(
     photo: str = "photo",
     individual: str = "individual",
     group: str = "",
-    root: Path | None = None,
+    root: Place | None = None,
     leave_out: tuple[str, ...] = (),
     unknown: tuple[str, ...] = UNKNOWN,
     box: BoxColumns = "",
@@ -45,11 +48,13 @@ def read_parquet(
     needs pyarrow: `pip install 'siamesekit[parquet]'`.
 
     Args:
-        file: the table; relative to the config's file.
+        file: the table; relative to the config's file. A folder, or a pattern such as `tables/part-*.parquet`, stands
+            for all its tables, read as one in the order of their names; they have the same columns.
         photo: column of the photo files, relative to `root`.
         individual: column of the individuals; empty for none: all are unknown then.
         group: column of the groups (sites, species, encounters), for the sampler `hierarchical`; empty for none.
-        root: the folder of the photos; by default the folder of the table.
+        root: the folder of the photos; by default the folder of the table, or of its shards; or its address on another
+            machine, such as `s3://bucket/photos`: then rows name photos below it by paths or whole addresses.
         leave_out: individuals whose photos are left out altogether.
         unknown: texts, in upper or lower case, that stand for an unknown individual. Their photos are kept apart: they
             are no class, and in no part of the split. Without the empty text, an empty cell is an error.
@@ -75,8 +80,8 @@ def read_parquet(
         MissingDataError: the table or the folder of photos does not exist.
         DataError: pyarrow is missing, the file is no Parquet table, or it has the faults that the reader `csv` names.
     """
-    table = parquet_table(file)
+    table = table_of(file, PARQUET_SUFFIXES, parquet_table)
     attributes = dict(zip(USUAL, (split, date, encounter, side, species, site), strict=True))
     columns = Columns(photo, individual, group, box, rotation, attributes, USUAL)
     rules = Rules(unknown, leave_out, box_units == "relative", margin, follow_links)
-    return records_of(table, columns, folder_of_photos(file, root), rules)
+    return records_of(table, columns, place_of_photos(file, root), rules)

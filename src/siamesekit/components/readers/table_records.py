@@ -17,9 +17,12 @@ from siamesekit.data.dates import ACCEPTED_DATES, moment_of
 from siamesekit.data.folder_walk import sentence_of_links
 from siamesekit.data.photo_listing import LinkOutsideError, PhotoListing
 from siamesekit.data.records import Attributes, Box, Record, Records
+from siamesekit.data.table_shards import folder_of_table
 from siamesekit.data.unknown_names import UnknownNames, sentence_of_unknown
 from siamesekit.data.unusable import UnusablePhoto, UnusablePhotosError
 from siamesekit.errors import DataError, MissingDataError
+from siamesekit.files.places import Place
+from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, without_secrets
 from siamesekit.wording import did_you_mean, first_lines, first_of, line_of_name, near
 
 _NO_DATE = frozenset(("NA", "N/A", "NaN", "nan", "NaT", "None", "null"))
@@ -49,20 +52,29 @@ class Rules:
     follow_links: bool = False
 
 
+def place_of_photos(table: Path, root: Place | None) -> Place:
+    """The folder of a table's photos, perhaps on another machine; by default the folder of the table.
+
+    Raises:
+        MissingDataError: there is no such folder on this machine.
+    """
+    return root if isinstance(root, RemoteFolder) else folder_of_photos(table, root)
+
+
 def folder_of_photos(table: Path, root: Path | None) -> Path:
     """The folder of a table's photos, by default the folder of the table.
 
     Raises:
         MissingDataError: there is no such folder.
     """
-    folder = (table.parent if root is None else root).absolute()
+    folder = (folder_of_table(table) if root is None else root).absolute()
     folder = Path(os.path.normpath(folder))  # links stay links
     if not folder.is_dir():
         raise MissingDataError(f"there is no folder {folder}: put the photos of {table} there, or set data.root")
     return folder
 
 
-def records_of(table: Table, columns: Columns, folder: Path, rules: Rules) -> Records:
+def records_of(table: Table, columns: Columns, folder: Place, rules: Rules) -> Records:
     """One record per row of a table, in its order.
 
     A record's name is its photo's path below the folder. If several rows have the same photo with different boxes, the
@@ -105,7 +117,7 @@ def _no_garbage() -> Iterator[None]:
 class _Reading:
     """The records and problems of the rows that were read so far."""
 
-    def __init__(self, table: Table, columns: Columns, folder: Path, rules: Rules) -> None:
+    def __init__(self, table: Table, columns: Columns, folder: Place, rules: Rules) -> None:
         self.records: list[Record] = []
         self.problems: list[str] = []
         self.left_out: Counter[str] = Counter()
@@ -114,8 +126,8 @@ class _Reading:
         self.places = places = columns.in_table(table)
         self.date = dict(zip(places.names, places.attributes, strict=True)).get("date")
         self.unknown, self.leave_out = UnknownNames(rules.unknown), frozenset(rules.leave_out)
-        self.listing = PhotoListing(folder, rules.follow_links)
-        self.root = None if rules.follow_links else folder
+        self.listing = None if isinstance(folder, RemoteFolder) else PhotoListing(folder, rules.follow_links)
+        self.root = None if rules.follow_links or isinstance(folder, RemoteFolder) else folder
         self.absent: list[UnusablePhoto] = []
         self.links: list[tuple[str, str]] = []
         self.rows: dict[str | tuple[str | float, ...], int] = {}
@@ -133,12 +145,10 @@ class _Reading:
             link, target = map(str, error.args)
             self.links.append((link, target))
             self.absent.append(
-                UnusablePhoto(
-                    f"{self.table.row_name} {number}", f"behind the link {link} to {target}", "set data.follow_links"
-                )
+                UnusablePhoto(self.table.place(number), f"behind the link {link} to {target}", "set data.follow_links")
             )
         except ValueError as error:
-            self.problems += [f"{self.table.row_name} {number}: {what}" for what in error.args]
+            self.problems += [f"{self.table.place(number)}: {what}" for what in error.args]
         else:
             if record is not None:
                 self.records.append(record)
@@ -171,7 +181,7 @@ class _Reading:
         out = self.left_out
         return [
             *self.table.notes,
-            *self.listing.notes(),
+            *(self.listing.notes() if self.listing is not None else []),
             *([f"left out as data.leave_out says: {out.total()} photos of {first_of(list(out), 3)}"] if out else []),
             *sentence_of_unknown(self.unnamed),
         ]
@@ -197,11 +207,7 @@ class _Reading:
         group = "" if places.group is None else cells[places.group]
         if not photo or not (group or places.group is None) or not (individual or "" in self.unknown):
             raise ValueError(*self._missing(photo, individual, group))
-        try:
-            path, exists = self.listing.find(photo)
-        except ValueError:
-            raise ValueError(f"photo {line_of_name(photo)} is outside {self.folder}") from None
-        file = path[len(self.listing.inside) :].replace(os.sep, "/")
+        file, path = self._found(photo)
         name = self._name(file) if places.box else file
         individual = self.individuals.setdefault(individual, individual)
         if individual in self.leave_out:
@@ -211,10 +217,10 @@ class _Reading:
         first = self.rows.setdefault(file if box is None else (file, *_numbers(box)), number)
         if first != number:
             same = "" if box is None else " with this box"
-            raise ValueError(f"photo {line_of_name(file)}{same} is already on {self.table.row_name} {first}")
+            raise ValueError(f"photo {line_of_name(file)}{same} is already on {self.table.place(first)}")
         if self.date is not None:
             self._check_date(cells, self.date)
-        if not exists:
+        if path is None:
             raise self._absent(photo, number)
         if individual in self.unknown:
             self.unnamed[individual] += 1
@@ -222,22 +228,42 @@ class _Reading:
         return Record(
             name,
             individual,
-            self._file(path),
+            path if isinstance(path, RemotePhoto) else self._file(path),
             group,
             self.root,
             box,
             Attributes(places.names, self._shared([cells[place] for place in places.attributes])),
         )
 
+    def _found(self, photo: str) -> tuple[str, str | RemotePhoto | None]:
+        """The path of a photo below the folder, and where it is; None if it is not there.
+
+        Whether there is a photo on another machine shows when it is read.
+
+        Raises:
+            ValueError: the photo is outside the folder.
+        """
+        if isinstance(self.folder, RemoteFolder):
+            remote = self.folder.photo(photo)
+            return remote.below, remote
+        assert self.listing is not None
+        try:
+            path, exists = self.listing.find(photo)
+        except ValueError:
+            raise ValueError(f"photo {line_of_name(photo)} is outside {self.folder}") from None
+        return path[len(self.listing.inside) :].replace(os.sep, "/"), path if exists else None
+
     def _absent(self, photo: str, number: int) -> ValueError:
         """The error about a photo that does not exist."""
-        told = line_of_name(photo)
+        told = line_of_name(without_secrets(photo))
         if "://" in photo:
-            what, mend = f"{told} is on the web, and nothing is downloaded", "download it and write its path"
+            what = f"{told} is on another machine, and no root there was given"
+            mend = "set data.root to the address below which the photos are, or download it and write its path"
         else:
+            assert self.listing is not None
             alike = self.listing.with_suffix(photo) if len(self.absent) < SHOWN_PROBLEMS else []
             what, mend = f"no such photo: {told}{did_you_mean(alike)}", "copy it there, or correct the table"
-        self.absent.append(UnusablePhoto(f"{self.table.row_name} {number}", what, mend))
+        self.absent.append(UnusablePhoto(self.table.place(number), what, mend))
         return ValueError(f"{what}: {mend}" if "://" in photo else what)
 
     def _missing(self, photo: str, individual: str, group: str) -> list[str]:

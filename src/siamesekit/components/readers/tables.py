@@ -48,6 +48,10 @@ class Table:
     row_name: str = "line"
     notes: Sequence[str] = ()
 
+    def place(self, number: int) -> str:
+        """The place of a row in messages, such as `line 5`."""
+        return f"{self.row_name} {number}"
+
 
 def content_of_table(file: Path, what: str = "a table with a header") -> bytes:
     """The content of a table's file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,17 @@ from typing import Any
 from siamesekit.config.project.folder_layout import folder_layout
 from siamesekit.config.project.table_layout import is_table, known_download, table_beside, table_layout
 from siamesekit.config.project.understood import Understood
-from siamesekit.config.reader_choice import READER_OF, data_options
+from siamesekit.config.reader_choice import data_options, reader_of_table
 from siamesekit.data.folder_walk import walk
 from siamesekit.data.passed_over import sentence_of_pictures
+from siamesekit.data.photo_files import content_of
 from siamesekit.data.photo_folders import children, photos_in
 from siamesekit.data.photo_formats import READ, size_of
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Record
 from siamesekit.data.system_files import is_left_alone
-from siamesekit.errors import DataError
+from siamesekit.errors import DataError, SiamesekitError
+from siamesekit.files.remote_address import RemoteFolder, RemotePhoto, place_of, refuse_address
 from siamesekit.files.untrusted import open_regular
 from siamesekit.registry import READERS
 from siamesekit.registry.problems import is_utf8
@@ -112,6 +115,7 @@ def survey(place: Path, reader: str | None = None, overrides: Sequence[str] = ()
         DataError: there are no photos, they cannot be understood, or no inspected photo can be opened.
         ConfigError: an override is invalid.
     """
+    refuse_address(place, "init a table that names the photos, with --set data.root=ADDRESS, or write a config by hand")
     if not is_utf8(place):
         raise DataError(f"{str(place)!a}: its name is not valid UTF-8, which a config needs: rename it")
     given = data_options(overrides)
@@ -149,11 +153,11 @@ def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Under
     Raises:
         DataError: the layout cannot be understood.
     """
-    if not place.is_dir():
-        if reader is None and is_table(place):
-            root = Path(given["root"]) if "root" in given else None
-            if "photo" in given and "individual" in given:
-                return Understood(READER_OF.get(place.suffix.lower(), "csv"), "file", place)
+    if not place.is_dir() or (reader is None and reader_of_table(place)):
+        if reader is None and (place.is_dir() or is_table(place)):
+            root = _place(given["root"]) if "root" in given else None
+            if isinstance(root, RemoteFolder) or ("photo" in given and "individual" in given):
+                return Understood(reader_of_table(place) or "csv", "file", place)
             return table_layout(place, root)
         return _by_name(place, reader or "folder")
     if reader is None and not {"pattern", "groups"} & given.keys():
@@ -170,8 +174,24 @@ def _understood(place: Path, reader: str | None, given: dict[str, Any]) -> Under
 
 def _with_paths(reader: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Options with paths instead of texts where the reader takes paths."""
-    paths = {option.name for option in READERS.get(reader).options if "Path" in option.shown}
-    return {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in given.items()}
+    shown = {option.name: option.shown for option in READERS.get(reader).options}
+    return {
+        key: _place(value) if isinstance(value, str) and ("Path" in shown[key] or "Place" in shown[key]) else value
+        for key, value in given.items()
+        if key in shown
+    } | {key: value for key, value in given.items() if key not in shown}
+
+
+def _place(text: Any) -> Path | RemoteFolder:
+    """A folder of this machine or another one.
+
+    Raises:
+        DataError: the text is an address that cannot be used.
+    """
+    try:
+        return place_of(text)
+    except ValueError as error:
+        raise DataError(f"root: {error}") from None
 
 
 def _by_name(place: Path, reader: str) -> Understood:
@@ -217,12 +237,22 @@ def _sides(records: tuple[Record, ...]) -> tuple[tuple[tuple[int, int], ...], in
     step = max(1, -(-len(records) // LOOKED_AT))
     sides, unreadable = [], 0
     for record in records[::step]:
-        if not isinstance(record.source, Path):
+        if not isinstance(record.source, Path | RemotePhoto):
             continue
         try:
-            with open_regular(record.source) as file:
-                size = size_of(file)
+            size = _size(record.source)
             sides.append((min(size), max(size)))
+        except SiamesekitError:  # a server that does not serve
+            raise
         except Exception:  # Pillow raises any error on damaged files; `check` explains them
             unreadable += 1
     return tuple(sides), unreadable
+
+
+def _size(photo: Path | RemotePhoto) -> tuple[int, int]:
+    """Width and height of a photo; of a file, only its header is read."""
+    if isinstance(photo, RemotePhoto):
+        with content_of(photo) as content:
+            return size_of(io.BytesIO(content))
+    with open_regular(photo) as file:
+        return size_of(file)

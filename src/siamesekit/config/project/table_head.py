@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from siamesekit.config.reader_choice import READER_OF
+from siamesekit.config.reader_choice import SHARD_READER_OF, reader_of_table
+from siamesekit.data.table_shards import first_file_of
 from siamesekit.data.table_text import as_utf8, lines_of_cells
 from siamesekit.errors import DataError
 from siamesekit.files.untrusted import MAX_TABLE_BYTES, read_plain
@@ -38,9 +39,10 @@ class TableHead:
 
 
 def table_head(file: Path) -> TableHead | None:
-    """The beginning of a table; None if it cannot be read, which its reader explains."""
+    """The beginning of a table, or of its first shard; None if it cannot be read, which its reader explains."""
     try:
-        rows = {"csv": _csv, "excel": _excel, "parquet": _parquet}[READER_OF[file.suffix.lower()]](file)
+        reader = {"csv": _csv, "excel": _excel, "parquet": _parquet}[str(reader_of_table(file))]
+        rows = reader(first_file_of(file, tuple(SHARD_READER_OF)))
     except Exception:  # libraries raise errors of any type; the reader's error says more
         return None
     if not rows:

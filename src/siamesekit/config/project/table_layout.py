@@ -17,9 +17,17 @@ from siamesekit.config.project.table_columns import (
 )
 from siamesekit.config.project.table_head import TableHead, refuse_without_library, table_head
 from siamesekit.config.project.understood import Understood, setting, some
-from siamesekit.config.reader_choice import READER_OF, about_detections, is_coco, is_megadetector, json_content
+from siamesekit.config.reader_choice import (
+    READER_OF,
+    about_detections,
+    is_coco,
+    is_megadetector,
+    json_content,
+    reader_of_table,
+)
 from siamesekit.data.photo_folders import folders_in, listed
 from siamesekit.data.photo_listing import PhotoListing
+from siamesekit.data.table_shards import folder_of_table
 from siamesekit.errors import DataError
 from siamesekit.wording import first_of
 
@@ -110,7 +118,7 @@ def table_layout(file: Path, root: Path | None = None) -> Understood:
     if file.suffix.lower() == ".json":
         return _json_layout(file, root)
     refuse_without_library(file)
-    reader, head = READER_OF[file.suffix.lower()], table_head(file)
+    reader, head = str(reader_of_table(file)), table_head(file)
     if head is None or not head.rows:
         return Understood(reader, "file", file)  # the reader's error says more
     if found := _wildbook(head, root):
@@ -121,7 +129,7 @@ def table_layout(file: Path, root: Path | None = None) -> Understood:
     options: dict[str, Any] = dict(columns.options)
     if reader == "csv" and {"identity", "path"} <= set(head.header) and columns.photo == "path":
         reader, options = "wildlife", {}
-    if root is None and where != file.parent:
+    if root is None and where != folder_of_table(file):
         options["root"] = where
     who = individuals_in(head, columns.individual)
     tree = [
@@ -162,8 +170,9 @@ def _wildbook(head: TableHead, root: Path | None) -> Understood | None:
 
 def _place(head: TableHead, root: Path | None) -> tuple[float, Path, TableColumns | None]:
     """The share of a table's photos that are found, the folder in which most are, and the table's columns."""
-    best: tuple[float, Path, TableColumns | None] = (-1.0, root or head.file.parent, None)
-    for folder in [root] if root is not None else _folders_around(head.file.parent):
+    home = folder_of_table(head.file)
+    best: tuple[float, Path, TableColumns | None] = (-1.0, root or home, None)
+    for folder in [root] if root is not None else _folders_around(home):
         listing = PhotoListing(folder.absolute())
         columns = columns_of(head, listing)
         share = -0.5 if columns is None else share_found(head, columns.photo, listing)

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamesekit.data.pixel_store import cache_folder
 from siamesekit.engine.frozen.folding import as_product
 from siamesekit.errors import ArtifactError, OutputError
 from siamesekit.files.atomic import write_json
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.files.untrusted_json import read_json
 from siamesekit.hardware.compute import Compute
 from siamesekit.hardware.cpu import has_amx

@@ -1,0 +1,100 @@
+"""Addresses: what lies below a folder, what does not, and that no secret is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from siamesekit.files.remote_address import RemoteFolder, is_remote, place_of, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("s3://bucket/photos/", "s3://bucket/photos"),
+        ("s3://bucket", "s3://bucket"),
+        ("S3://Bucket/A", "s3://Bucket/A"),
+        ("https://HOST:8000/a", "https://host:8000/a"),
+        ("memory:///a/b", "memory://a/b"),
+        ("memory://", "memory://"),
+        ("gs://bucket/a?b#c", "gs://bucket/a?b#c"),  # characters of a key
+    ],
+)
+def test_a_folder_has_one_address(text: str, url: str) -> None:
+    folder = place_of(text)
+    assert isinstance(folder, RemoteFolder)
+    assert (folder.url, str(folder), place_of(url)) == (url, url, folder)
+
+
+@pytest.mark.parametrize("text", ["photos", "/a/b", "C:\\photos", "a:b", "hub:owner/name", "file:///a/b%20c"])
+def test_paths_are_paths(text: str) -> None:
+    assert place_of(text) == Path("/a/b c" if text.startswith("file") else text)
+    assert not is_remote(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("https://me:secret@host/a", "has a user or password"),
+        ("s3://AKIA:secret@bucket/a", "has a user or password"),
+        ("https://host/a?sig=secret", "has a query"),
+        ("https://host/a#secret", "has a query"),
+        ("ftp://host/a", "photos are read from s3://"),
+        ("simplecache://x", "photos are read from s3://"),
+        ("s3://", "names no bucket"),
+        ("https:///a", "names no server"),
+        ("s3://bucket/a/../b", "leads upwards"),
+        ("https://host/a/%2e%2E/b", "leads upwards"),
+        ("https://host/a/%252e%252e/b", "leads upwards"),
+        ("s3://bucket/a\nb", "control character"),
+        ("file://host/a", "names another machine"),
+    ],
+)
+def test_addresses_that_are_refused_show_no_secret(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        place_of(text)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("root", "row", "below", "url"),
+    [
+        ("s3://b/p", "x/1.jpg", "x/1.jpg", "s3://b/p/x/1.jpg"),
+        ("s3://b/p", "./x/1.jpg", "x/1.jpg", "s3://b/p/x/1.jpg"),
+        ("s3://b/p", "s3://b/p/x/1.jpg", "x/1.jpg", "s3://b/p/x/1.jpg"),
+        ("s3://b/p", "a #1?.jpg", "a #1?.jpg", "s3://b/p/a #1?.jpg"),
+        ("s3://b/p", "a..b/..c/1.jpg", "a..b/..c/1.jpg", "s3://b/p/a..b/..c/1.jpg"),
+        ("https://h/p", "é #1?%.jpg", "é #1?%.jpg", "https://h/p/%C3%A9%20%231%3F%25.jpg"),
+        ("https://h/p", "HTTPS://H/p/a%20b.jpg?sig=secret#x", "a b.jpg", "https://h/p/a%20b.jpg"),
+        ("https://h", "https://h/1.jpg", "1.jpg", "https://h/1.jpg"),
+        ("memory://a", "memory:///a/1.jpg", "1.jpg", "memory://a/1.jpg"),
+        ("memory://", "a/1.jpg", "a/1.jpg", "memory://a/1.jpg"),
+    ],
+)
+def test_a_row_names_a_photo_below_the_folder(root: str, row: str, below: str, url: str) -> None:
+    photo = RemoteFolder.of(root).photo(row)
+    assert (photo.below, photo.url, photo.suffix) == (below, url, ".jpg")
+    assert photo.query == ("?sig=secret" if "secret" in row else "")
+    assert "secret" not in f"{photo!r} {photo}"
+
+
+@pytest.mark.parametrize("root", ["s3://b/p", "https://h/p", "memory://p"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "file:///etc/passwd", "/etc/passwd", "\\\\host\\share\\1.jpg", "http://169.254.169.254/latest/meta-data",
+        "s3://other/p/1.jpg", "s3://b/p-other/1.jpg", "s3://b/p/../q/1.jpg", "../q/1.jpg", "x/../../q/1.jpg",
+        "https://h.evil/p/1.jpg", "https://h@evil/p/1.jpg", "https://me:secret@h/p/1.jpg", "http://h/p/1.jpg",
+        "https://h/p/%2e%2e/q/1.jpg", "https://h/p/..%2fq/1.jpg", "https://h/p/..%5cq/1.jpg", "//h/p/1.jpg",
+        "memory://q/1.jpg", "simplecache::s3://b/p/../1.jpg", "x/1.jpg\r\nHost: evil",
+    ],
+)  # fmt: skip
+def test_what_is_not_below_the_folder_is_refused(root: str, row: str) -> None:
+    with pytest.raises(ValueError, match=r"nothing else is fetched|leads upwards|control character") as caught:
+        RemoteFolder.of(root).photo(row)
+    assert "secret" not in str(caught.value)
+
+
+def test_secrets_are_masked_in_any_text() -> None:
+    text = "GET https://me:pw@h/a.jpg?X-Amz-Signature=abc failed, url=URL('http://h/b?k=v'); s3://k:s@b/a is kept"
+    masked = "GET https://…@h/a.jpg?… failed, url=URL('http://h/b?…'); s3://…@b/a is kept"
+    assert without_secrets(text) == masked
