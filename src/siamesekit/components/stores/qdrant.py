@@ -98,6 +98,9 @@ class Qdrant:
                 chosen = self._models.PointIdsList(points=ids[start : start + PAGE].tolist())
                 self._client.delete(self.collection, chosen, wait=True)
 
+    def settle(self) -> None:
+        """Nothing is to be done: a server makes its index by itself."""
+
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
         found: list[int] = []
