@@ -75,7 +75,7 @@ def read_embeddings(path: Path, dimensions: int, rows: int = ROWS) -> Iterator[E
                 )
             if not len(paths) == len(individuals) == len(embeddings):
                 raise ValueError("its columns have different lengths")
-            found = np.ascontiguousarray(embeddings, np.float32)
+            found = np.require(embeddings, np.float32, ["C", "W"])
             broken = np.flatnonzero(~np.isfinite(found).all(1))
             if len(broken):
                 raise DataError(

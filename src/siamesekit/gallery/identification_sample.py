@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from siamesekit.gallery.search import Gallery
 from siamesekit.randomness import generator
 
-PHOTOS, INDIVIDUALS = 200_000, 20_000
+PHOTOS, INDIVIDUALS = 100_000, 20_000
 """Most photos and individuals of a fit: it compares a thousand photos with all of them."""
 
 

@@ -33,7 +33,7 @@ FEWEST = 256
 """Fewest rows from which the codes of an index, or one of its partitions, can be learned."""
 CODED = 8
 """Numbers of an embedding that share a byte of its code, at the most."""
-ITERATIONS = 20
+ITERATIONS = 10
 """Rounds of k-means for the partitions and for the codes."""
 INDEX = "ivf-pq"
 """Beginning of the name of an index; its partitions follow."""
@@ -78,7 +78,7 @@ class LanceDB:
         index_from: Count = 100_000,
         partitions: Index = 0,
         probes: Limited = 32,
-        refine: Limited = 10,
+        refine: Limited = 4,
         *,
         folder: Path,
         collection: str,
