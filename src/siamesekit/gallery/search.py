@@ -144,11 +144,11 @@ class Gallery:
         return self.stored if self.places is None else self.stored[torch.from_numpy(self.places)]
 
     def rows(self, index: NDArray[np.int64]) -> Tensor:
-        """The embeddings of some photos by their indices `[M]`, `[M, D]`: only these are read."""
+        """The embeddings `[M, D]` of some photos by their indices `[M]`: only these are read."""
         return self.stored[torch.from_numpy(index if self.places is None else self.places[index])]
 
     def part(self, kept: NDArray[np.int64]) -> tuple[Gallery, NDArray[np.int64]]:
-        """The gallery of some photos by their indices, ascending; with its individuals' indices here."""
+        """The gallery of some photos by their indices `[M]`, ascending; with its individuals' indices here, `[I]`."""
         left, owner = np.unique(self.individuals[kept], return_inverse=True)
         places = kept if self.places is None else self.places[kept]
         return Gallery(self.stored, self.photos[kept], owner.astype(np.int64), None, places), left
