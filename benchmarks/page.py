@@ -14,6 +14,8 @@ from benchmarks.harness import Headline, Outcome, Row, Setting
 TRIED = Path(__file__).with_name("tried.md")
 GROWTH = Path(__file__).with_name("growth.md")
 """Written by `python -m benchmarks.growth`; without it the page has no such section."""
+MILLIONS = Path(__file__).with_name("millions.md")
+"""Written by `python -m benchmarks.millions`; without it the page has no such section."""
 FLOOR = Path(__file__).with_name("floor.md")
 """Written by `python -m benchmarks.floor`; without it the page has no such section."""
 PACKAGES = (
@@ -64,6 +66,8 @@ def page(
             parts.append("\n".join(f"- {note}" for note in outcome.notes))
     if GROWTH.exists():
         parts += ["## How time and memory grow", GROWTH.read_text(encoding="utf-8").rstrip("\n")]
+    if MILLIONS.exists():
+        parts += ["## Catalogues of millions", MILLIONS.read_text(encoding="utf-8").rstrip("\n")]
     if FLOOR.exists():
         parts += ["## How near training comes to its products", FLOOR.read_text(encoding="utf-8").rstrip("\n")]
     parts.append("## The machine")

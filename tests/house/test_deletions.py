@@ -117,6 +117,7 @@ ALLOWED = {
     "artifact.embedding_files.write_embeddings: write_table": "into the folder of our own from which it is renamed",
     "artifact.embedding_files.write_left_out: write_atomic": "an earlier table of that kind (`table_of_left_out`)",
     "gallery.last_season.remember: write_atomic": "a catalogue's own file of that name, in the folder made for it",
+    "gallery.answer_table.write_answers: open('w')": "the new file of `write_atomic`",
     "gallery.answer_table.write_answers: write_atomic": "nothing but earlier answers (`refuse_what_is_not_ours`)",
     "files.writer_lock.writer: os.open": "makes a lock, or opens one; links are not followed",
     "files.writer_lock.writer: ftruncate": "the lock: a file of that name in a catalogue",

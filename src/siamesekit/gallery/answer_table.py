@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from siamesekit.data.spreadsheet_cells import spreadsheet_cell
@@ -30,8 +29,9 @@ def check_table(path: Path) -> None:
     refuse_unwritable(path, "answers of a search", HEADER.encode())
 
 
-def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
-    """Write one row per candidate; names are escaped, so that no spreadsheet takes them for formulas.
+def write_answers(path: Path, answers: Iterable[tuple[str, Answer]]) -> int:
+    """Write one row per candidate, as the answers come; names are escaped, so that no spreadsheet takes them for
+    formulas. Return the number of answers.
 
     Args:
         path: the file.
@@ -40,27 +40,37 @@ def write_answers(path: Path, answers: Sequence[tuple[str, Answer]]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    output = io.StringIO()
-    rows = csv.writer(output, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for query, answer in answers:
-        for rank, candidate in enumerate(answer.candidates, 1):
-            rows.writerow(
-                [
-                    spreadsheet_cell(query),
-                    rank,
-                    spreadsheet_cell(candidate.individual),
-                    f"{candidate.distance:.9g}",
-                    _cell(candidate.similarity),
-                    _cell(candidate.probability),
-                    _cell(answer.new),
-                    spreadsheet_cell(candidate.best.path),
-                    candidate.photos,
-                    "" if candidate.points is None else candidate.points,
-                    answer.verdict or "",
-                ]
-            )
-    write_atomic(path, output.getvalue())
+    count = 0
+
+    def write(file: Path) -> None:
+        nonlocal count
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            rows = csv.writer(opened, lineterminator="\n")
+            rows.writerow(COLUMNS)
+            for query, answer in answers:
+                rows.writerows(_rows(query, answer))
+                count += 1
+
+    write_atomic(path, write)
+    return count
+
+
+def _rows(query: str, answer: Answer) -> Iterator[list[object]]:
+    """The cells of each candidate."""
+    for rank, candidate in enumerate(answer.candidates, 1):
+        yield [
+            spreadsheet_cell(query),
+            rank,
+            spreadsheet_cell(candidate.individual),
+            f"{candidate.distance:.9g}",
+            _cell(candidate.similarity),
+            _cell(candidate.probability),
+            _cell(answer.new),
+            spreadsheet_cell(candidate.best.path),
+            candidate.photos,
+            "" if candidate.points is None else candidate.points,
+            answer.verdict or "",
+        ]
 
 
 def _cell(probability: float | None) -> str:

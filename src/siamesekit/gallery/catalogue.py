@@ -18,6 +18,7 @@ from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
 from siamesekit.gallery import corrections, database, known_photos, who
 from siamesekit.gallery.adding import Added, add
+from siamesekit.gallery.adding_embeddings import add_embeddings
 from siamesekit.gallery.bound_model import model_digest
 from siamesekit.gallery.catalogue_info import CatalogueInfo, catalogue_info
 from siamesekit.gallery.catalogue_report import CatalogueReport
@@ -116,6 +117,21 @@ class Catalogue:
             OutputError: another process changes the catalogue, or the disk refuses.
         """
         return add(self._storage, records, progress or progress_here(), skip_bad)
+
+    def add_embeddings(self, file: str | Path, progress: Progress | None = None) -> Added:
+        """Add photos with their individuals by a file of their embeddings; the photos need not be here.
+
+        The file is read some rows at a time. An interrupted call changes nothing, and can be repeated.
+
+        Args:
+            file: what `siamesekit embed` has written with the catalogue's model, `.npz`, `.csv` or `.parquet`.
+            progress: progress display.
+
+        Raises:
+            DataError: the file cannot be used, or photos have two individuals.
+            OutputError: another process changes the catalogue, or the disk refuses.
+        """
+        return add_embeddings(self._storage, Path(file), progress or progress_here())
 
     def remove(self, names: Sequence[str]) -> int:
         """Remove individuals with all their photos, or photos, by name; return the number of photos.
@@ -519,7 +535,7 @@ class Catalogue:
 
 def enrol(
     run: str | Path,
-    records: Sequence[Record],
+    records: Sequence[Record] | Path,
     catalogue: str | Path,
     progress: Progress | None = None,
     skip_bad: bool = False,
@@ -533,7 +549,8 @@ def enrol(
 
     Args:
         run: folder of a finished run, or another name of a model as on the command line; the model is copied.
-        records: records of the photos with their individuals.
+        records: records of the photos with their individuals; or a file of their embeddings, as for
+            `Catalogue.add_embeddings`.
         catalogue: folder of the catalogue.
         progress: progress display.
         skip_bad: whether to leave out photos that cannot be read.
@@ -564,6 +581,8 @@ def enrol(
             raise OutputError(f"{shown} is the catalogue of another model; choose another folder")
         if info.store != str(choice):
             raise OutputError(f"{shown} is a catalogue with store {info.store}; choose another folder")
+        if isinstance(records, Path):
+            return opened, opened.add_embeddings(records, progress)
         return opened, opened.add(records, progress, skip_bad)
     except BaseException:
         opened.close()

@@ -15,10 +15,11 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.errors import UserError
 from siamesekit.gallery import known_photos
 from siamesekit.gallery.identification import NEAREST
+from siamesekit.gallery.identification_sample import sample
 from siamesekit.gallery.identifying import FittedIdentification, fit_identification
 from siamesekit.gallery.promise import promise
 from siamesekit.gallery.refinement import Refinement, Refiner
-from siamesekit.gallery.search import Answer, Gallery, Names, Scoring, answers, rank
+from siamesekit.gallery.search import AT_ONCE, Answer, Gallery, Names, Scoring, answers, rank
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import Looker, SecondLook, look_again
 from siamesekit.gallery.sighting import Sighting
@@ -98,6 +99,10 @@ class CatalogueSearch:
         photos: Sequence[Sighting],
     ) -> list[Answer]:
         """Search by embeddings `[Q, D]` of the catalogue's model; see `Catalogue.search_embeddings`."""
+        if len(embeddings) > AT_ONCE and not together:
+            parts = [slice(start, start + AT_ONCE) for start in range(0, len(embeddings), AT_ONCE)]
+            several = [self.search(names[each], embeddings[each], options, False, photos[each]) for each in parts]
+            return [answer for part in several for answer in part]
         finite(embeddings)
         number = len(embeddings) if together else 1
         gallery, names_found = self.require(options, together=number)
@@ -114,7 +119,8 @@ class CatalogueSearch:
             ranking = look_again(ranking, self._looker(look, gallery), groups, fitted.fusion)
         chances = None if fitted.model is None else fitted.model.probabilities(ranking.decisive, count)
         told = [", ".join(names)] if together else names
-        found = answers(told, ranking, gallery, names_found, self.storage.model.calibration, chances)
+        with self.storage.telling():
+            found = answers(told, ranking, gallery, names_found, self.storage.model.calibration, chances)
         found = [replace(each, candidates=each.candidates[:wanted], photos=each.photos[:wanted]) for each in found]
         return found if options.false_known is None else promise(fitted, options.false_known, count).judged(found)
 
@@ -129,9 +135,11 @@ class CatalogueSearch:
             fitted = self._fitted[1]
             key = scoring, together, second_look and second_look.key, refinement
             if key not in fitted:
-                looker = None if second_look is None else self._looker(second_look, gallery)
                 trained = self.trained(names.individuals)
-                fitted[key] = fit_identification(gallery, self.distance, trained, scoring, together, looker, refinement)
+                part, left = sample(gallery, trained)
+                looker = None if second_look is None else self._looker(second_look, part)
+                found = fit_identification(part, self.distance, trained[left], scoring, together, looker, refinement)
+                fitted[key] = found.sampled(len(left), ~trained)
             return fitted[key]
 
     def sighting(self, gallery: Gallery) -> Callable[[int], Sighting]:

@@ -40,8 +40,8 @@ NAME = re.compile(r"[\w-]{1,200}", re.ASCII)
 """Form of a collection's name, which is part of a path."""
 ATTEMPTS = 4
 """Times that a store is looked at while another process changes the catalogue."""
-COPIED = 1 << 14
-"""Rows that are copied into a store at a time."""
+COPIED = 1 << 26
+"""Bytes of rows that are copied into a store at a time."""
 TOLERANCE = 1e-3
 """Largest difference between a distance of a store and that by the catalogue's own row, for rounding."""
 
@@ -53,8 +53,14 @@ def new_collection() -> str:
 
 def wanted(connection: sqlite3.Connection) -> Ids:
     """Numbers of the photos that have an individual, int64 `[N]`, ascending."""
-    rows = connection.execute("SELECT id FROM photos WHERE individual IS NOT NULL ORDER BY id").fetchall()
-    return np.array([row[0] for row in rows], np.int64)
+    (count,) = connection.execute("SELECT count(*) FROM photos WHERE individual IS NOT NULL").fetchone()
+    rows = connection.execute("SELECT id FROM photos WHERE individual IS NOT NULL ORDER BY id")
+    return np.fromiter((number for (number,) in rows), np.int64, count)
+
+
+def absent(ids: Ids, there: Ids) -> Ids:
+    """The ids `[N]` that are not there `[M]`; both ascending."""
+    return ids[:0] if np.array_equal(ids, there) else np.setdiff1d(ids, there, assume_unique=True)
 
 
 class CatalogueStore:
@@ -121,16 +127,19 @@ class CatalogueStore:
         yield
         if self.choice.name != OWN:  # the change may have named another store
             self._remove_surplus()
+            self._settle()
 
     def add_missing(self) -> int:
         """Add the rows that the store lacks, within a transaction; return their number."""
         if self.choice.name == OWN:
             return 0
-        store, missing = self.opened(), np.setdiff1d(wanted(self._storage.connection), self.opened().ids())
+        store, missing = self.opened(), absent(wanted(self._storage.connection), self.opened().ids())
         if len(missing):
-            rows = self._storage.matrix.read(int(missing[-1]))
-            for start in range(0, len(missing), COPIED):
-                part = missing[start : start + COPIED]
+            matrix = self._storage.matrix
+            at_once = max(1, COPIED // matrix.row_bytes)
+            for start in range(0, len(missing), at_once):
+                part = missing[start : start + at_once]
+                rows = matrix.read(int(part[-1]))  # mapped anew, so that the pages of former rows can go
                 store.add(part, np.ascontiguousarray(rows[part - 1]))
         return len(missing)
 
@@ -146,7 +155,7 @@ class CatalogueStore:
             state = self._storage.last_change(), self.collection
             if state == self._seen:
                 return
-            lacking = np.setdiff1d(wanted(self._storage.connection), self.opened().ids())
+            lacking = absent(wanted(self._storage.connection), self.opened().ids())
             if len(lacking) and state == (self._storage.last_change(), self.collection):
                 with self._storage.writing(), self._storage.transaction():
                     pass  # it adds what is missing
@@ -216,8 +225,7 @@ class CatalogueStore:
         known = gallery.photos[index] == found.ids
         if allowed is None and bool((~known & (found.ids >= 0)).any()):  # rows too many, of a change that was cut off
             return self._found(gallery, queries, k, gallery.photos)
-        exact = PreparedGallery(gallery.embeddings, self._storage.model.distance)
-        far = _distances(self._storage.model.distance, queries, gallery.embeddings, index)
+        far = _distances(self._storage.model.distance, queries, gallery, index)
         told = torch.from_numpy(found.distances)
         off = torch.from_numpy(known) & ((far - told).abs() > TOLERANCE * far.abs().clamp_min(1))
         if bool(off.any()):
@@ -231,6 +239,7 @@ class CatalogueStore:
         index, distances = np.take_along_axis(index, order, 1), far.gather(1, torch.from_numpy(order))
         short = np.flatnonzero(~known.all(1))
         if len(short):  # an index that is not exact may find too few
+            exact = PreparedGallery(gallery.embeddings, self._storage.model.distance)
             again = exact.nearest(queries[torch.from_numpy(short)], k)
             index[short], distances[torch.from_numpy(short)] = again.index.numpy(), again.distance
         return index, distances
@@ -239,16 +248,31 @@ class CatalogueStore:
         """Remove the rows of photos without an individual; what cannot be removed now goes with the next change."""
         store = self.opened()
         with suppress(UserError):
-            store.remove(np.setdiff1d(store.ids(), wanted(self._storage.connection)))
+            surplus = absent(store.ids(), wanted(self._storage.connection))
+            if len(surplus):
+                store.remove(surplus)
+
+    def _settle(self) -> None:
+        """Let the store prepare for searches, now that the change is committed.
+
+        Raises:
+            OutputError: it cannot; the change is made, and the next one tries again.
+        """
+        try:
+            self.opened().settle()
+        except OutputError as error:
+            raise OutputError(
+                f"the change is made, but the store has no index of it: {error.message}; the next change tries again, "
+                "and until then searches compare all photos"
+            ) from error
 
     def _folder(self, collection: str) -> Path:
         """Folder for a collection's files."""
         return self._storage.path / FOLDER / collection
 
 
-def _distances(distance: Distance, queries: Tensor, embeddings: Tensor, index: Ids) -> Tensor:
+def _distances(distance: Distance, queries: Tensor, gallery: Gallery, index: Ids) -> Tensor:
     """Distance of each query `[Q, D]` to rows of the gallery by their indices `[Q, k]`: `[Q, k]`."""
-    places = torch.from_numpy(index)
     with torch.no_grad():
-        rows = [distance(query[None], embeddings[chosen]) for query, chosen in zip(queries, places, strict=True)]
+        rows = [distance(query[None], gallery.rows(chosen)) for query, chosen in zip(queries, index, strict=True)]
     return torch.stack(rows)

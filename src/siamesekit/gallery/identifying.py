@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from siamesekit.components.distances.distance import Distance, pairwise
@@ -48,6 +47,18 @@ class FittedIdentification:
     trained: bool
     fusion: Fusion | None = None
     untrained: int = 0
+
+    def sampled(self, individuals: int, untrained: NDArray[np.bool_]) -> FittedIdentification:
+        """The same for a catalogue of which only so many individuals were in the fit.
+
+        Args:
+            individuals: number of individuals in the fit.
+            untrained: which individuals of the catalogue did not train the network, `[I]`.
+        """
+        if individuals == len(untrained):
+            return self
+        note = f"{self.note}, in galleries of up to {individuals:,} of the {len(untrained):,} individuals"
+        return replace(self, note=note, untrained=int(untrained.sum()))
 
 
 def fit_identification(
@@ -133,10 +144,7 @@ def _looked_again(
     """
     filled = np.where(np.isnan(table), np.inf, table)
     nearest = np.argsort(filled, axis=1, kind="stable")[:, : looker.look.individuals]
-    groups = [
-        (looker.gallery.embeddings[torch.from_numpy(photos)], [looker.photo(int(photo)) for photo in photos])
-        for photos in queries
-    ]
+    groups = [(looker.gallery.rows(photos), [looker.photo(int(photo)) for photo in photos]) for photos in queries]
     points = looker(groups, nearest, queries).points
     far = np.take_along_axis(filled, nearest, 1)
     found = nearest == own[:, None]
@@ -203,7 +211,7 @@ def _distances(
     scores = np.empty((groups, count))
     for start in range(0, groups, rows):
         part = queries[start : start + rows]
-        far = pairwise(distance, gallery.embeddings[torch.from_numpy(part.ravel())], gallery.embeddings)
+        far = pairwise(distance, gallery.rows(part.ravel()), gallery.embeddings)
         table = far.double().numpy()
         scores[start : start + rows] = segments.score(table, scoring).reshape(len(part), together, count).mean(1)
         for row, photos in enumerate(part):

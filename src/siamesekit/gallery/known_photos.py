@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix, RowBatch
 from siamesekit.data.records import Record
@@ -18,6 +20,11 @@ from siamesekit.gallery.enrolling import NewPhoto, box_of
 from siamesekit.gallery.search import Gallery, Names
 from siamesekit.wording import near
 
+EMBEDDED = "embedding:"
+"""Beginning of what a photo is known by that was enrolled by its embedding, in place of its file's SHA-256."""
+WITH_INDIVIDUAL = "FROM photos WHERE individual IS NOT NULL"
+"""The photos that are searched."""
+PAIR = np.dtype([("photo", np.int64), ("individual", np.int64)])
 INDIVIDUAL, PHOTO = "individual", "photo"
 """Columns of a condition that every catalogue has."""
 
@@ -29,7 +36,7 @@ class KnownPhoto:
     Attributes:
         number: its number.
         record: its record, with its file as it was enrolled.
-        sha256: digest that the file had.
+        sha256: digest that the file had, or the path and embedding by which it was enrolled.
         thumbnail: a small JPEG; empty if none could be made.
     """
 
@@ -37,6 +44,42 @@ class KnownPhoto:
     record: Record
     sha256: str
     thumbnail: bytes
+
+
+class PhotoNames(Sequence[tuple[str, str]]):
+    """Names and paths of photos, read from the database when they are asked for: for millions they take gigabytes.
+
+    Args:
+        connection: the database.
+        photos: numbers of the photos, `[N]`, ascending.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, photos: NDArray[np.int64]) -> None:
+        self._connection, self._photos = connection, photos
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, str]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[str, str]]: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[str, str] | list[tuple[str, str]]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        query = "SELECT name, path FROM photos WHERE id = ?"
+        name, path = self._connection.execute(query, (int(self._photos[index]),)).fetchone()
+        return name, path
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        wanted = iter(self._photos.tolist())
+        following = next(wanted, None)
+        for number, name, path in self._connection.execute("SELECT id, name, path FROM photos ORDER BY id"):
+            if number == following:
+                yield name, path
+                following = next(wanted, None)
 
 
 def count(connection: sqlite3.Connection) -> int:
@@ -96,20 +139,15 @@ def read(connection: sqlite3.Connection, matrix: EmbeddingMatrix) -> tuple[Galle
     Raises:
         ArtifactError: the matrix is damaged.
     """
-    rows = connection.execute(
-        "SELECT p.id, p.individual, i.name, p.name, p.path FROM photos p JOIN individuals i "
-        "ON i.id = p.individual ORDER BY p.id"
-    ).fetchall()
-    known = count(connection)
+    known, (there,) = count(connection), connection.execute(f"SELECT count(*) {WITH_INDIVIDUAL}").fetchone()
     matrix.verify(batches(connection))
-    embeddings = torch.from_numpy(matrix.read(known))
-    photos = np.array([row[0] for row in rows], np.int64)
-    _, owner = np.unique(np.array([row[1] for row in rows], np.int64), return_inverse=True)
-    if len(rows) < known:
-        embeddings = embeddings[torch.from_numpy(photos - 1)]
-    names = {int(each): row[2] for each, row in zip(owner, rows, strict=True)}
-    gallery = Gallery(embeddings, photos, owner.astype(np.int64))
-    return gallery, Names([names[number] for number in range(len(names))], [(row[3], row[4]) for row in rows])
+    pairs = np.fromiter(connection.execute(f"SELECT id, individual {WITH_INDIVIDUAL} ORDER BY id"), PAIR, there)
+    photos = pairs["photo"].copy()
+    numbers, owner = np.unique(pairs["individual"], return_inverse=True)
+    names = dict(connection.execute("SELECT id, name FROM individuals"))
+    places = photos - 1 if there < known else None
+    gallery = Gallery(torch.from_numpy(matrix.read(known)), photos, owner.astype(np.int64), None, places)
+    return gallery, Names([names[number] for number in numbers.tolist()], PhotoNames(connection, photos))
 
 
 def chosen(connection: sqlite3.Connection, gallery: Gallery, names: Names, where: str) -> tuple[Gallery, Names]:
@@ -121,9 +159,8 @@ def chosen(connection: sqlite3.Connection, gallery: Gallery, names: Names, where
     kept = np.flatnonzero(parse(where).mask(lambda column: values(connection, column, gallery, names)))
     if not len(kept):
         raise UserError(f"no photo of the catalogue meets the condition {where!r}")
-    left, owner = np.unique(gallery.individuals[kept], return_inverse=True)
-    part = Gallery(gallery.embeddings[torch.from_numpy(kept)], gallery.photos[kept], owner.astype(np.int64))
-    return part, Names([names.individuals[n] for n in left.tolist()], [names.photos[n] for n in kept.tolist()])
+    part, left = gallery.part(kept)
+    return part, Names([names.individuals[n] for n in left.tolist()], PhotoNames(connection, part.photos))
 
 
 def columns(connection: sqlite3.Connection) -> list[str]:

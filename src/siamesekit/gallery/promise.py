@@ -63,6 +63,11 @@ def promise(fitted: FittedIdentification, false_known: float, size: int) -> Prom
             f"{cannot}: new individuals are unlike those that trained the network, and only {fitted.untrained} of the "
             f"catalogue did not train it; {max(needed, FEWEST)} are needed"
         )
+    if size > fitted.model.largest + 1:
+        raise UserError(
+            f"{cannot}: {size:,} individuals are searched, and it is measured in galleries of up to "
+            f"{fitted.model.largest:,}; search a part of them with --where"
+        )
     limit = fitted.model.limit(false_known, size)
     if limit is None:
         there = fitted.model.individuals

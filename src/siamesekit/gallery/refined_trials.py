@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from siamesekit.components.distances.distance import Distance
@@ -107,7 +106,7 @@ class _Part:
         self.individuals = np.sort(individuals)
         self._owner = np.searchsorted(self.individuals, gallery.individuals[self._photos])
         self._segments = Segments(self._owner, len(individuals))
-        self._refine = Refiner(gallery.embeddings[torch.from_numpy(self._photos)], distance, refinement)
+        self._refine = Refiner(gallery.rows(self._photos), distance, refinement)
 
     def scores(self, groups: NDArray[np.int64], known: bool) -> Floats:
         """Distance of groups of photos `[G, T]` to the individuals, `[G, n]`, ascending by their numbers.
@@ -122,7 +121,7 @@ class _Part:
         return found
 
     def _some(self, groups: NDArray[np.int64], known: bool) -> Floats:
-        photos = self._gallery.embeddings[torch.from_numpy(groups.ravel())]
+        photos = self._gallery.rows(groups.ravel())
         mine = self._gallery.individuals[groups[:, 0]]
         own = [np.flatnonzero(self._gallery.individuals[self._photos] == each) for each in mine]
         gone = [

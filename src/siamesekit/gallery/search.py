@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ MEMORY = 1 << 28
 Find = Callable[[Tensor, int], tuple[NDArray[np.int64], Tensor]]
 """Finds the k photos nearest to each query `[Q, D]`: indices in the gallery and distances, `[Q, k]` each, the nearest
 first, equal ones in the order of the indices."""
+AT_ONCE = 1024
+"""Queries that are searched at a time."""
 SHOWN_ANSWERS = 5
 """Most answers of a list that a notebook shows."""
 WIDER = 4
@@ -119,19 +122,36 @@ class Gallery:
     """The photos that are searched.
 
     Attributes:
-        embeddings: `[N, D]`.
+        stored: embeddings `[M, D]`, those of the photos among them; they may be a file that is mapped into memory.
         photos: numbers of the photos, `[N]`, ascending.
         individuals: index of each photo's individual, int64 `[N]`, 0 … I − 1; equal distances are ordered by it.
         find: how the nearest photos are found; None: exactly, among the embeddings.
+        places: row of each photo in `stored`, int64 `[N]`; None: all rows are photos, in their order.
     """
 
-    embeddings: Tensor
+    stored: Tensor
     photos: NDArray[np.int64]
     individuals: NDArray[np.int64]
     find: Find | None = None
+    places: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @cached_property
+    def embeddings(self) -> Tensor:
+        """The embeddings of all photos, `[N, D]`; a copy in memory if `stored` has others, too."""
+        return self.stored if self.places is None else self.stored[torch.from_numpy(self.places)]
+
+    def rows(self, index: NDArray[np.int64]) -> Tensor:
+        """The embeddings `[M, D]` of some photos by their indices `[M]`: only these are read."""
+        return self.stored[torch.from_numpy(index if self.places is None else self.places[index])]
+
+    def part(self, kept: NDArray[np.int64]) -> tuple[Gallery, NDArray[np.int64]]:
+        """The gallery of some photos by their indices `[M]`, ascending; with its individuals' indices here, `[I]`."""
+        left, owner = np.unique(self.individuals[kept], return_inverse=True)
+        places = kept if self.places is None else self.places[kept]
+        return Gallery(self.stored, self.photos[kept], owner.astype(np.int64), None, places), left
 
     def nearest(self, queries: Tensor, k: int, distance: Distance) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k photos nearest to each query `[Q, D]`, or all if there are fewer: indices and distances, `[Q, k]`."""

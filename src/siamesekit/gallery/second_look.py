@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -133,7 +132,7 @@ class Looker:
         rows = np.setdiff1d(rows, left_out)
         if not len(rows):
             return [rows] * len(individuals)
-        far = pairwise(self.distance, embeddings, self.gallery.embeddings[torch.from_numpy(rows)]).min(0).values
+        far = pairwise(self.distance, embeddings, self.gallery.rows(rows)).min(0).values
         rows = rows[np.argsort(far.double().numpy(), kind="stable")]
         owner = self.gallery.individuals[rows]
         return [rows[owner == individual][: self.look.photos] for individual in individuals]
@@ -161,7 +160,7 @@ def look_again(
     other = (looked.points > 0) & (looked.photos != best[:, : among.shape[1]])
     for row, column in np.argwhere(other):
         best[row, column] = looked.photos[row, column]
-        photo = looker.gallery.embeddings[looked.photos[row, column]][None]
+        photo = looker.gallery.rows(looked.photos[row, column][None])
         nearest[row, column] = float(pairwise(looker.distance, queries[row][0], photo).min())
     before = ranking.decisive
     fused = before if fusion is None else fusion.fused(before, points)

@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterable
 from siamesekit.errors import UserError
 from siamesekit.wording import line_of_name, near
 
+ASKED = 500
+"""Values in one statement."""
+
 
 def individuals(connection: sqlite3.Connection, without: int | None = None) -> dict[str, int]:
     """Numbers of the individuals that have photos, by name.
@@ -98,6 +101,21 @@ def known_photo(connection: sqlite3.Connection, identity: tuple[str, str]) -> tu
         identity,
     ).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+def known_photos(connection: sqlite3.Connection, digests: Collection[str]) -> dict[str, tuple[int, str | None]]:
+    """The known photos without a box of some digests: each one's number and individual, as `known_photo` gives them."""
+    found: dict[str, tuple[int, str | None]] = {}
+    asked = list(digests)
+    for start in range(0, len(asked), ASKED):
+        some = asked[start : start + ASKED]
+        rows = connection.execute(
+            "SELECT p.sha256, p.id, i.name FROM photos p LEFT JOIN individuals i ON i.id = p.individual "
+            f"WHERE p.box = '' AND p.sha256 IN ({', '.join('?' * len(some))})",
+            some,
+        )
+        found.update((digest, (number, name)) for digest, number, name in rows)
+    return found
 
 
 def last_decision(connection: sqlite3.Connection, photo: int) -> str | None:

@@ -240,25 +240,3 @@ def test_the_memory_mapped_store_knows_every_distance(tmp_path: Path) -> None:
     store.add(numbers(60), NORMAL)
     far = np.abs(NORMAL[:1].astype(np.float64) - NORMAL).sum(1)
     assert store.search(NORMAL[:1], 60).ids[0].tolist() == (1 + np.argsort(far, kind="stable")).tolist()
-
-
-@pytest.mark.slow
-def test_the_recall_of_an_index_that_is_not_exact(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    require("lancedb", monkeypatch)
-    random = np.random.default_rng(5)
-    centres = random.normal(size=(300, 32))
-    rows = (np.repeat(centres, 40, 0) + 0.3 * random.normal(size=(12_000, 32))).astype(np.float32)
-    queries = (centres[:50] + 0.3 * random.normal(size=(50, 32))).astype(np.float32)
-    found = {}
-    for exact in (True, False):
-        place = tmp_path / str(exact)
-        store = opened("lancedb", place, dimensions=32, exact=exact)
-        store.add(numbers(len(rows)), rows)
-        found[exact] = store.search(queries, 10).ids
-        assert bool(store._table.list_indices()) is not exact
-    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found[True], found[False], strict=True)])
-    with capsys.disabled():
-        print(f" [recall at 10 of lancedb with exact=false: {recall:.3f}]", end="")
-    assert recall > 0.9

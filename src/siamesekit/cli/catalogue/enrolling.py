@@ -32,6 +32,8 @@ from siamesekit.cli.screen import news_only
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
+from siamesekit.errors import UserError
+from siamesekit.wording import line_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +77,7 @@ def enrol(
         where = named_store(store, store_option)
         if not as_json:
             news_only()
-        found = _records(shell, photos, reader, with_links(options, follow_links), skip_bad)
+        found = _input(shell, photos, reader, with_links(options, follow_links), skip_bad)
         catalogue, added = enrol_photos(run, found, output, shell, skip_bad, device.value, author, where)
         if note := catalogue.model.description.get("preprocessing_note"):
             shell.say(note)
@@ -102,12 +104,22 @@ def add(
         shell.require_files(photos)
         shell.load_plugins(plugin)
         with opened(path, author, device, news=not as_json) as catalogue:
-            found = _records(shell, photos, reader, with_links(options, follow_links), skip_bad)
-            _tell_added(shell, catalogue.add(found, shell, skip_bad), found, path, as_json)
+            found = _input(shell, photos, reader, with_links(options, follow_links), skip_bad)
+            if isinstance(found, Path):
+                added = catalogue.add_embeddings(found, shell)
+            else:
+                added = catalogue.add(found, shell, skip_bad)
+            _tell_added(shell, added, found, path, as_json)
 
 
-def _records(shell: Shell, photos: Path, reader: str | None, options: Sequence[str], skip_bad: bool) -> Records:
-    """The records of a folder or table, by a reader; what the reader has to say is printed."""
+def _input(shell: Shell, photos: Path, reader: str | None, options: Sequence[str], skip_bad: bool) -> Records | Path:
+    """The records of a folder or table, by a reader, which may have something to say; or a file of embeddings."""
+    from siamesekit.artifact.embedding_reading import holds_embeddings
+
+    if reader is None and holds_embeddings(photos):
+        if options:
+            raise UserError(f"{line_of_name(str(photos))} is a file of embeddings, for which there are no such options")
+        return photos
     from siamesekit.gallery.season import read
 
     records = read(photos, reader, options, skip_bad)
@@ -116,10 +128,12 @@ def _records(shell: Shell, photos: Path, reader: str | None, options: Sequence[s
     return records
 
 
-def _tell_added(shell: Shell, added: Added, records: Records, path: Path, as_json: bool) -> None:
+def _tell_added(shell: Shell, added: Added, records: Records | Path, path: Path, as_json: bool) -> None:
     """Report what was added, and all that was left out."""
-    findings = (*records.left_out, *added.unusable)
-    left_out = skipped(shell, findings, len(records) + len(records.left_out), skip_bad=True)
+    left_out = []
+    if not isinstance(records, Path):
+        findings = (*records.left_out, *added.unusable)
+        left_out = skipped(shell, findings, len(records) + len(records.left_out), skip_bad=True)
     if as_json:
         return shell.json({**vars(added), "unusable": left_out})
     shell.say(f"{added.photos} photos added, {added.individuals} new individuals: {path}")

@@ -20,7 +20,8 @@ InputArgument = Annotated[
     Path,
     typer.Argument(
         metavar="INPUT",
-        help="Folder of photos, INPUT/INDIVIDUAL/photo.jpg, or a table of photos (.csv, .tsv, .xlsx, .parquet).",
+        help="Folder of photos, INPUT/INDIVIDUAL/photo.jpg, a table of photos (.csv, .tsv, .xlsx, .parquet), or a file "
+        "of embeddings (siamesekit embed).",
     ),
 ]
 Reader = Annotated[

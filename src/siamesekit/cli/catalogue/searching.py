@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,13 @@ from siamesekit.cli.command_options import (
 from siamesekit.cli.shell import Shell
 from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
+from siamesekit.errors import UserError
+from siamesekit.wording import line_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siamesekit.gallery.search import Answer
 
 commands = typer.Typer()
 """The commands, beside the others."""
@@ -45,7 +52,9 @@ commands = typer.Typer()
 @commands.command(cls=Command, short_help="Find the individual on a photo.")
 def search(
     path: CatalogueArgument,
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, or folders of photos.")],
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", help="Photos, folders of photos, or a file of embeddings.")
+    ],
     count: Candidates = None,
     where: Where = None,
     by: By = "nearest",
@@ -78,44 +87,76 @@ def search(
     """
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import records_of_inputs
-        from siamesekit.data.records import Record
+        from siamesekit.artifact.embedding_reading import holds_embeddings, number_of_rows
+        from siamesekit.data.records import Records
         from siamesekit.gallery.answer_table import check_table, write_answers
 
         if table is not None:
             check_table(table)
-        found = records_of_inputs(photos, follow_links, skip_bad=True)
+        file = photos[0] if len(photos) == 1 and holds_embeddings(photos[0]) else None
+        found = Records([]) if file else records_of_inputs(photos, follow_links, skip_bad=True)
         files = [Path(record.name) for record in found]
         shell.load_plugins(plugin)
+        from siamesekit.gallery.asked_photos import AskedPhotos
         from siamesekit.gallery.promise import with_promise
         from siamesekit.gallery.search_options import SearchOptions
-        from siamesekit.gallery.shared_points import sightings
 
         refinement = refinement_asked(rerank, expand, alpha)
         look = second_look(matcher, look_at, matcher_option)
+        if file and look is not None:
+            raise UserError(f"--matcher looks at photos, and {line_of_name(str(file))} has only their embeddings")
         options = SearchOptions(count, where, scoring(by), look, refinement, false_known)
+        source = AskedPhotos(file or files, look is not None)
         with opened(path, device=device, news=table is not None and not as_json) as catalogue:
-            catalogue.require_search(options, shell, len(files) if together else 1)
-            with catalogue.same_model() as model:
-                embedded = model.embed_usable(files, shell)
-                findings, asked = (*found.left_out, *embedded.left_out), len(files) + len(found.left_out)
-                names = [str(files[number]) for number in embedded.kept]
-                kept = [Record(str(files[n]), "", files[n]) for n in embedded.kept]
-                seen = sightings(kept) if options.second_look else []
-                answers = catalogue.search_embeddings(names, embedded.embeddings, options, together, seen)
-            number = len(names) if together else 1
+            number = (number_of_rows(file) if file else len(files)) if together else 1
+            catalogue.require_search(options, shell, number)
+            for line in found.notes:
+                shell.say(line)
+            shown = Shown(shell, as_json, quiet=file is not None and table is not None)
+
+            def answered() -> Iterator[tuple[str, Answer]]:
+                with catalogue.same_model():
+                    for asked in source.embedded(catalogue, shell, together):
+                        for answer in catalogue.search_embeddings(*asked.of, options, together, asked.photos):
+                            shown.show(answer)
+                            yield answer.query, answer
+
+            searched = sum(1 for _ in answered()) if table is None else write_answers(table, answered())
+            number = number - len(source.unusable) if together else 1
             note = catalogue.identification(options.scoring, number, options.second_look, refinement).note
             note = with_promise(note, false_known)
-        for line in found.notes:
-            shell.say(line)
-        if table is not None:
-            write_answers(table, [(answer.query, answer) for answer in answers])
+        findings, asked = (*found.left_out, *source.unusable), len(files) + len(found.left_out)
         if as_json:
-            told = [asdict(each) for each in answers]
-            shell.json({"answers": told, "left_out": [each._asdict() for each in findings], "note": note})
-        else:
-            from siamesekit.cli.rich_tables import answer_table
-
-            for answer in answers:
-                shell.out.print(answer_table(answer))
+            left_out = [each._asdict() for each in findings]
+            shell.json({"answers": shown.told, "left_out": left_out, "note": note})
+        elif shown.quiet:
+            shell.say(f"{searched:,} answers: {table}")
+        if not as_json:
             shell.say(note)
         skipped(shell, findings, asked, skip_bad)
+
+
+@dataclass
+class Shown:
+    """The answers of a search on the screen, as they come, or kept for JSON.
+
+    Attributes:
+        shell: where they are printed.
+        as_json: whether they are kept.
+        quiet: whether they are neither printed nor kept.
+        told: the answers that are kept.
+    """
+
+    shell: Shell
+    as_json: bool
+    quiet: bool
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def show(self, answer: Answer) -> None:
+        """Print an answer, or keep it."""
+        if self.as_json:
+            self.told.append(asdict(answer))
+        elif not self.quiet:
+            from siamesekit.cli.rich_tables import answer_table
+
+            self.shell.out.print(answer_table(answer))

@@ -63,6 +63,17 @@ class PluginStore:
         with naming(self.component):
             self.store.remove(ids)
 
+    def settle(self) -> None:
+        """Prepare for searches, if the store does that.
+
+        Raises:
+            PluginError: the store fails.
+        """
+        settle = getattr(self.store, "settle", None)
+        if settle is not None:
+            with naming(self.component):
+                settle()
+
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending.
 

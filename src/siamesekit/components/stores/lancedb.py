@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,15 +16,29 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.stores.measured import Near, nearest_of, ranking_of
 from siamesekit.components.stores.store import Embeddings, Found, Ids
 from siamesekit.errors import ArtifactError, OutputError, UserError
-from siamesekit.options import Limited
+from siamesekit.options import Count, Index, Limited
 from siamesekit.registry import STORES
 from siamesekit.wording import line_of_name
 
 METRICS = {"euclidean": "l2", "cosine": "cosine", "dot": "dot"}
-INDEXED = 10_000
-"""Rows from which on an index is made."""
+AT_ONCE = 64
+"""Queries in a request at the most."""
+FOUND = 1 << 26
+"""Bytes of rows in the answer to a request."""
 REMOVED = 1000
 """Rows that are removed by one condition."""
+WAITING = 10_000
+"""New rows from which on they are taken into the index; until then a search compares each of them."""
+FEWEST = 256
+"""Fewest rows from which the codes of an index, or one of its partitions, can be learned."""
+CODED = 8
+"""Numbers of an embedding that share a byte of its code, at the most."""
+ITERATIONS = 10
+"""Rounds of k-means for the partitions and for the codes."""
+INDEX = "ivf-pq"
+"""Beginning of the name of an index; its partitions follow."""
+CACHED = 1 << 28
+"""Bytes that are kept in memory of an index, and of the table's description: each."""
 
 
 @STORES.register("lancedb")
@@ -34,11 +50,19 @@ class LanceDB:
 
     Shapes: queries `[Q, D]` → ids and distances `[Q, k]`.
 
+    With `exact=false` an index (IVF-PQ) proposes candidates: the embeddings are divided into `partitions` by k-means,
+    and each has a code of a byte for every eight numbers. A search reads the codes of the `probes` nearest partitions,
+    and compares the best candidates by their whole embeddings: distances and order are exact, and only a row that is
+    no candidate is missed. New rows are found at once, in the index or not. The index is made anew when the number of
+    rows has grown fourfold.
+
     Args:
         uri: folder or address of the database, such as `s3://bucket/path`; empty: in the catalogue's folder.
-        exact: whether all rows are compared. Otherwise an index (IVF) is made from 10,000 rows on, and some of the
-            nearest rows may be missed.
-        probes: parts of the index that are searched, if not exact.
+        exact: whether all rows are compared; otherwise an index is made.
+        index_from: number of rows from which on the index is made; fewer are all compared.
+        partitions: partitions of the index; 0: about the square root of the number of rows, a power of two.
+        probes: partitions that are searched.
+        refine: candidates that are compared by their whole embeddings for each row that is asked for.
         folder: folder of the database, if `uri` names none.
         collection: name of the table.
         dimensions: length of an embedding.
@@ -51,7 +75,10 @@ class LanceDB:
         self,
         uri: str = "",
         exact: bool = True,
-        probes: Limited = 64,
+        index_from: Count = 100_000,
+        partitions: Index = 0,
+        probes: Limited = 32,
+        refine: Limited = 4,
         *,
         folder: Path,
         collection: str,
@@ -59,14 +86,15 @@ class LanceDB:
         distance: Distance,
     ) -> None:
         self.uri, self.place = uri, uri or str(folder)
-        self.exact, self.probes = exact, probes
+        self.exact, self.index_from, self.partitions = exact, index_from, partitions
+        self.probes, self.refine = probes, refine
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
         self.metric = METRICS[ranking_of(distance, "lancedb")]
         package = _package()
         if uri.startswith("db://"):
             raise UserError(f"store 'lancedb': {uri} is LanceDB's cloud, which is not supported; name a folder")
         with self._telling():
-            self._database = package.connect(self.place)
+            self._database = package.connect(self.place, session=package.Session(CACHED, CACHED))
             self._table = self._opened()
 
     def add(self, ids: Ids, embeddings: Embeddings) -> None:
@@ -77,14 +105,30 @@ class LanceDB:
         columns = [pyarrow.array(ids, pyarrow.int64()), pyarrow.FixedSizeListArray.from_arrays(values, self.dimensions)]
         with self._telling():
             self._table.add(pyarrow.table(columns, schema=self._schema()))
-            if not self.exact:
-                self._index()
 
     def remove(self, ids: Ids) -> None:
         """Remove rows."""
         with self._telling():
             for start in range(0, len(ids), REMOVED):
                 self._table.delete(_among(ids[start : start + REMOVED]))
+
+    def settle(self) -> None:
+        """Make the index, or take new rows into it, where they are enough for it to be worth its time."""
+        if self.exact:
+            return
+        with self._telling():
+            rows = self._table.count_rows()
+            if rows < max(self.index_from, FEWEST):
+                return
+            there = [index.name for index in self._table.list_indices()]
+            name = self._fitting(there, rows)
+            if name is None:
+                name = self._make_index(rows)
+            elif self._table.index_stats(name).num_unindexed_rows >= min(WAITING, self.index_from):
+                self._table.optimize()
+            for former in there:
+                if former != name:
+                    self._table.drop_index(former)
 
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
@@ -103,8 +147,11 @@ class LanceDB:
         condition = None if allowed is None else _among(allowed)
 
         def ask(some: Embeddings, wide: int) -> list[Near]:
+            at_once, near = max(1, min(AT_ONCE, FOUND // (4 * wide * self.dimensions))), []
             with self._telling():
-                return [self._near(query, wide, condition) for query in some]
+                for start in range(0, len(some), at_once):
+                    near += self._near(some[start : start + at_once], wide, condition)
+            return near
 
         return nearest_of(ask, queries, k, count, self.distance)
 
@@ -116,24 +163,51 @@ class LanceDB:
         with self._telling():
             self._database.drop_table(self.collection, ignore_missing=True)
 
-    def _near(self, query: Any, wide: int, condition: str | None) -> Near:
-        """Rows near one query `[D]`."""
-        asked = self._table.search(query, vector_column_name="embedding").distance_type(self.metric).limit(wide)
-        asked = asked.bypass_vector_index() if self.exact else asked.nprobes(self.probes)
+    def _near(self, queries: Embeddings, wide: int, condition: str | None) -> list[Near]:
+        """Rows near each query `[Q, D]`, with one request."""
+        asked = self._table.search(list(queries), vector_column_name="embedding")
+        asked = asked.distance_type(self.metric).limit(wide)
+        if self.exact:
+            asked = asked.bypass_vector_index()
+        else:  # beyond the probes only where a condition leaves too few rows in them
+            asked = asked.minimum_nprobes(self.probes).maximum_nprobes(0).refine_factor(self.refine)
         if condition is not None:
             asked = asked.where(condition, prefilter=True)
         rows = asked.select(["id", "embedding", "_distance"]).to_arrow()
-        values = rows["embedding"].combine_chunks().flatten().to_numpy()
-        return Near(rows["id"].to_numpy().astype(np.int64), values.reshape(-1, self.dimensions).astype(np.float32))
+        ids = rows["id"].to_numpy().astype(np.int64)
+        values = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, self.dimensions)
+        several = "query_index" in rows.schema.names
+        owner = rows["query_index"].to_numpy() if several else np.zeros(len(ids), np.int64)
+        return [Near(ids[owner == query], values[owner == query].astype(np.float32)) for query in range(len(queries))]
 
-    def _index(self) -> None:
-        """Make the index, or take new rows into it."""
-        if self._table.count_rows() < INDEXED:
-            return
-        if self._table.list_indices():
-            self._table.optimize()
-        else:
-            self._table.create_index(metric=self.metric, vector_column_name="embedding", index_type="IVF_FLAT")
+    def _fitting(self, names: list[str], rows: int) -> str | None:
+        """The index whose partitions fit the number of rows, if there is one; its name says how many it has."""
+        wanted = self._wanted(rows)
+        for name in names:
+            kind, _, number = name.rpartition("-")
+            made = int(number) if kind == INDEX and number.isdecimal() else 0
+            if made == wanted or (not self.partitions and wanted < 2 * made <= 4 * wanted):
+                return name
+        return None
+
+    def _make_index(self, rows: int) -> str:
+        """Make an index, which is there whole or not at all; return its name."""
+        wanted = self._wanted(rows)
+        codes = next(count for count in range(max(1, self.dimensions // CODED), 0, -1) if self.dimensions % count == 0)
+        name, given = f"{INDEX}-{wanted}", {"num_partitions": wanted, "num_sub_vectors": codes}
+        if "config" in signature(self._table.create_index).parameters:
+            from lancedb.index import IvfPq
+
+            form: Any = {**given, "distance_type": self.metric, "max_iterations": ITERATIONS}
+            self._table.create_index("embedding", config=IvfPq(**form), name=name)
+        else:  # an older LanceDB
+            old: Any = {**given, "metric": self.metric, "max_iterations": ITERATIONS}
+            self._table.create_index(vector_column_name="embedding", name=name, **old)
+        return name
+
+    def _wanted(self, rows: int) -> int:
+        """Partitions that an index of so many rows should have."""
+        return self.partitions or partitions_of(rows)
 
     def _schema(self) -> Any:
         import pyarrow
@@ -166,6 +240,15 @@ class LanceDB:
         except (RuntimeError, ValueError, OSError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise OutputError(f"store 'lancedb' in {line_of_name(self.place)}: {said}") from error
+
+
+def partitions_of(rows: int) -> int:
+    """Partitions of an index by default: a power of two, at most √rows and with enough rows to learn each of them.
+
+    >>> partitions_of(10_000), partitions_of(100_000), partitions_of(5_000_000)
+    (32, 256, 2048)
+    """
+    return 1 << max(1, min(math.isqrt(rows), rows // FEWEST)).bit_length() - 1
 
 
 def _among(ids: Ids) -> str:

@@ -65,6 +65,9 @@ class MemoryMapped:
         if len(there):
             self.matrix.overwrite(there - 1, np.full((len(there), self.matrix.dimensions), np.nan, np.float32))
 
+    def settle(self) -> None:
+        """Nothing is prepared: a search reads all rows."""
+
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
         every = np.arange(1, self.matrix.whole_rows() + 1, dtype=np.int64)

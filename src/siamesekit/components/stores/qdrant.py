@@ -39,12 +39,19 @@ class Qdrant:
     is for trying it out: it keeps all rows in memory, is always exact, and only one process can open it. The model's
     distance must be euclidean, squared-euclidean, cosine or dot.
 
+    For millions of photos: `exact=false` with `on_disk=true` and `quantize=true`. The server keeps codes of a byte for
+    each number in memory, and compares the best candidates by their whole embeddings, which it reads from disk.
+    `on_disk` and `quantize` count when the collection is made; the local mode has neither.
+
     Shapes: queries `[Q, D]` → ids and distances `[Q, k]`.
 
     Args:
         url: address of the server, such as `http://localhost:6333`; empty: the local mode.
         exact: whether all rows are compared. Otherwise the server's index (HNSW) is used, and some of the nearest rows
             may be missed.
+        on_disk: whether the server keeps embeddings and index on disk, and not in memory.
+        quantize: whether the server searches candidates by codes of one byte for each number.
+        refine: candidates that are compared by their whole embeddings for each row that is asked for, if `quantize`.
         timeout: seconds to wait for an answer of the server.
         folder: folder of the local mode.
         collection: name of the collection.
@@ -58,6 +65,9 @@ class Qdrant:
         self,
         url: str = "",
         exact: bool = True,
+        on_disk: bool = False,
+        quantize: bool = False,
+        refine: Limited = 4,
         timeout: Limited = 20,
         *,
         folder: Path,
@@ -66,6 +76,7 @@ class Qdrant:
         distance: Distance,
     ) -> None:
         self.url, self.exact = url, exact
+        self.on_disk, self.quantize, self.refine = on_disk, quantize, refine
         self.place = url or str(folder)
         self._folder = folder
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
@@ -98,6 +109,9 @@ class Qdrant:
                 chosen = self._models.PointIdsList(points=ids[start : start + PAGE].tolist())
                 self._client.delete(self.collection, chosen, wait=True)
 
+    def settle(self) -> None:
+        """Nothing is to be done: a server makes its index by itself."""
+
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
         found: list[int] = []
@@ -121,7 +135,7 @@ class Qdrant:
         models, chosen = self._models, None
         if allowed is not None:
             chosen = models.Filter(must=[models.HasIdCondition(has_id=allowed.tolist())])
-        parameters = models.SearchParams(exact=self.exact) if self.url else None  # the local mode is always exact
+        parameters = self._parameters() if self.url else None  # the local mode is always exact
 
         def ask(some: Embeddings, wide: int) -> list[Near]:
             requests = [
@@ -153,6 +167,24 @@ class Qdrant:
                 for name in ("meta.json", ".lock"):
                     (self._folder / name).unlink(missing_ok=True)
 
+    def _parameters(self) -> Any:
+        """How the server searches."""
+        models = self._models
+        if not self.quantize:
+            return models.SearchParams(exact=self.exact)
+        codes = models.QuantizationSearchParams(ignore=self.exact, rescore=True, oversampling=float(self.refine))
+        return models.SearchParams(exact=self.exact, quantization=codes)
+
+    def _form(self) -> dict[str, Any]:
+        """How the server keeps the collection, beside its vectors: nothing but what differs from its own choice."""
+        models, form = self._models, dict[str, Any]()
+        if self.on_disk:
+            form["hnsw_config"] = models.HnswConfigDiff(on_disk=True)
+        if self.quantize:
+            codes = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
+            form["quantization_config"] = models.ScalarQuantization(scalar=codes)
+        return form
+
     def _near(self, points: Any) -> Near:
         ids = np.array([point.id for point in points], np.int64)
         return Near(ids, np.array([point.vector for point in points], np.float32).reshape(-1, self.dimensions))
@@ -164,9 +196,10 @@ class Qdrant:
             ArtifactError: it has another form.
         """
         with self._telling():
-            wanted = self._models.VectorParams(size=self.dimensions, distance=self._models.Distance(self.metric))
+            distance = self._models.Distance(self.metric)
+            wanted = self._models.VectorParams(size=self.dimensions, distance=distance, on_disk=self.on_disk or None)
             if not self._client.collection_exists(self.collection):
-                self._client.create_collection(self.collection, vectors_config=wanted)
+                self._client.create_collection(self.collection, vectors_config=wanted, **self._form())
             there = self._client.get_collection(self.collection).config.params.vectors
         size, metric = getattr(there, "size", None), getattr(there, "distance", None)
         if (size, metric) != (wanted.size, wanted.distance):

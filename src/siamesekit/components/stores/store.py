@@ -50,6 +50,14 @@ class Store(Protocol):
         """Remove rows by their ids `[N]`; ids that are not there are passed over."""
         ...
 
+    def settle(self) -> None:
+        """Prepare for searches after a change, such as an index of the rows; a store without this method has none.
+
+        It is called after the change is committed. A process that is killed within it loses no row: rows without an
+        index are found all the same.
+        """
+        ...
+
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
         ...

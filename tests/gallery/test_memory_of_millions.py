@@ -1,0 +1,37 @@
+"""Memory of a catalogue that is enrolled and searched by embeddings: a few bytes for each photo, not its embedding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import millions
+from benchmarks.harness import Contender, fresh
+from made_stores import require
+
+FEW, MANY = 100_000, 500_000
+EACH = 300
+"""Bytes of memory for each photo at the most; its embedding has 512."""
+
+
+@pytest.mark.huge
+@pytest.mark.timeout(7200)
+def test_memory_grows_by_less_than_the_embeddings(tmp_path: Path) -> None:
+    require("lancedb")
+
+    def run(function: str, **arguments: object) -> float:
+        return float(fresh(Contender("", f"benchmarks.millions:{function}", arguments), tmp_path)["peak_mib"])
+
+    run("model", folder=str(tmp_path))
+    peaks = {}
+    for photos in (FEW, MANY):
+        names = (f"e-{photos}.parquet", f"q-{photos}.parquet", f"catalogue-{photos}")
+        file, queries, place = (str(tmp_path / name) for name in names)
+        run("write", file=file, photos=photos)
+        run("write_queries", file=queries, photos=photos)
+        enrol = ["enrol", str(tmp_path / "run"), file, "-o", place, "--device", "cpu", *millions.STORES["lancedb"]]
+        search = ["search", place, queries, "--csv", str(tmp_path / "a.csv"), "--device", "cpu"]
+        peaks[photos] = [run("command", arguments=arguments) for arguments in (enrol, search)]
+    for few, many in zip(peaks[FEW], peaks[MANY], strict=True):
+        assert (many - few) * 2**20 < EACH * (MANY - FEW), peaks
