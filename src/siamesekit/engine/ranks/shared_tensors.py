@@ -15,9 +15,9 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from siamesekit.data.pixel_store import cache_folder
 from siamesekit.engine.frozen.feature_cache import DTYPES, Layout
 from siamesekit.errors import RunError
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.hardware.mapped_files import MappedFiles
 from siamesekit.hardware.ranks import LEADER, PIECE, Ranks
 
