@@ -288,6 +288,9 @@ class TrainTable(Table):
     """Number of passes over the training photos (or triplets). 0: no training beyond `[projection]`."""
     select: Literal["last", "validation"] = "last"
     """Epoch whose weights are kept: the last, or the best on the validation individuals, never on the test set."""
+    accumulate: Count = 1
+    """Number of batches whose mean gradient makes one step of the optimizer; the last step of an epoch may take fewer.
+    It is not a larger batch: photos of different batches are never compared (`sampler.batch_size` sets that)."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Decay of a running average of the weights, such as 0.999; the average is tested and kept. 0: no average."""
     memory_gib: Gibibytes = 0.0
@@ -385,7 +388,7 @@ class SaveTable(Table):
     pickle: str = ""
     """File name for a pickle of the `SiameseNetwork`. Empty: no pickle."""
     every_seconds: NonNegative = 600.0
-    """Seconds between checkpoints within an epoch; each epoch also ends with one. 0: a checkpoint after every step."""
+    """Seconds between checkpoints within an epoch; each epoch also ends with one. 0: a checkpoint after every batch."""
 
 
 TABLES: dict[str, type[Table]] = {

@@ -29,7 +29,7 @@ from siamesekit.engine.cost import measure_cost
 from siamesekit.engine.frozen.feature_cache import FeatureStore
 from siamesekit.engine.frozen.prefix import CacheLimit, Stored, Views, store
 from siamesekit.engine.layer_rates import layer_groups
-from siamesekit.engine.optimization import Optimization
+from siamesekit.engine.optimization import Optimization, steps_of
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.test_set import TestSet
@@ -218,20 +218,22 @@ def build_optimization(config: Config, encoder: Encoder, loss: Loss, batches: in
     if trained := _trained(loss):
         own = config.loss.optimizer or table
         of_loss = OPTIMIZERS.build(own.component, own.options, params=trained)
+    accumulate = config.train.accumulate
+    steps = steps_of(batches, accumulate)
     schedule: Schedule | None = None
     if config.schedule is not None:
         schedule = SCHEDULES.build(
             config.schedule.component,
             config.schedule.options,
-            steps=batches * config.train.epochs,
-            steps_per_epoch=batches,
+            steps=steps * config.train.epochs,
+            steps_per_epoch=steps,
             lr=lr,
         )
     average: WeightAverage | None = None
     if config.train.average > 0:
         modules = [encoder.train(), *([loss.train()] if isinstance(loss, nn.Module) else [])]
         average = WeightAverage(modules, config.train.average)
-    return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates)
+    return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates, accumulate)
 
 
 def _trained(loss: Loss) -> list[nn.Parameter]:

@@ -142,7 +142,7 @@ def run(
         progress: shows messages and progress. By default a notebook shows them below the cell, a terminal or a prompt
             on stderr; `Progress()` is silent.
         skip_bad: whether to leave out photos that cannot be used; the manifest lists them.
-        stop: checked after each training step for a request to stop.
+        stop: checked after each batch for a request to stop.
         deterministic: whether to use only kernels with reproducible results; on a CPU all kernels are reproducible.
 
     Raises:
@@ -175,7 +175,7 @@ class _Asked:
         resume: whether to continue from the last checkpoint.
         overwrite: whether to replace the run in the folder.
         skip_bad: whether to leave out photos that cannot be used.
-        stop: checked after each step for a request to stop.
+        stop: checked after each batch for a request to stop.
     """
 
     resume: bool
