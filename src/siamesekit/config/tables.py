@@ -180,6 +180,24 @@ class EncoderStandInTable(Table):
     """How to get the real weights; shown wherever the stand-in is named."""
 
 
+class LoraTable(Table):
+    """`[encoder.lora]`: small matrices beside linear layers train, and the weights of the backbone do not (LoRA).
+
+    Without this table, the weights train. The saved model has the matrices merged into its weights.
+    """
+
+    rank: Annotated[int, Ge(1), Le(4096)] = 8
+    """Rank of the product of the two matrices beside a layer: for a layer of `m` × `n` weights, `rank` (`m` + `n`)
+    weights train."""
+    alpha: Annotated[float, Gt(0), Le(65_536)] = 16.0
+    """The product counts `alpha` / `rank` times."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Dropout rate of what the matrices are given. Above 0, batches are encoded whole."""
+    targets: tuple[str, ...] = ("qkv", "proj")
+    """Linear layers that get matrices, by the end of their names: `qkv` or `attn.qkv` for `blocks.0.attn.qkv`. Those
+    before `train_from` get none."""
+
+
 class EncoderTable(ComponentTable):
     """`[encoder]`: backbone, weights, and the part that trains."""
 
@@ -201,6 +219,7 @@ class EncoderTable(ComponentTable):
     """GiB for cached outputs of frozen parts in the user's cache folder, over all runs. An output that is larger is
     computed again each time. 0: no cache."""
     head: HeadTable = HeadTable()
+    lora: LoraTable | None = None
     stand_in: EncoderStandInTable | None = None
 
 
@@ -417,6 +436,7 @@ NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
     ("check", "accept"): AcceptTable,
     ("encoder", "head"): HeadTable,
+    ("encoder", "lora"): LoraTable,
     ("encoder", "stand_in"): EncoderStandInTable,
     ("loss", "optimizer"): LossOptimizerTable,
 }

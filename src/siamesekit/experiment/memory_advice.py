@@ -34,6 +34,8 @@ def let_batches_be_cut(config: Config, whole: str | None) -> str | None:
         found.append('encoder.batchnorm = "inference"')
     if config.encoder.head.dropout > 0:
         found.append("encoder.head.dropout = 0.0")
+    if config.encoder.lora is not None and config.encoder.lora.dropout > 0:
+        found.append("encoder.lora.dropout = 0.0")
     for name, value in config.encoder.options.items():
         if "drop" in name and isinstance(value, int | float) and value > 0:
             found.append(f"encoder.{name} = 0.0")

@@ -70,6 +70,7 @@ class Plan:
         told_apart: the columns by which individuals are divided in training, and their number then; else empty.
         tracked: names of the trackers.
         accumulate: number of batches whose mean gradient makes a step.
+        lora: the layers with LoRA, in words; else empty.
     """
 
     __module__ = "siamesekit"
@@ -95,6 +96,7 @@ class Plan:
     told_apart: str = ""
     tracked: tuple[str, ...] = ()
     accumulate: int = 1
+    lora: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan as pairs of label and text."""
@@ -110,6 +112,7 @@ class Plan:
             ("triplets an epoch", f"{chosen} in {self.batches} batches"),
             ("steps", str(self.steps) + (f", of {self.accumulate} batches each" if self.accumulate > 1 else "")),
             ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
+            *([("LoRA", self.lora)] if self.lora else []),
             ("weights", self.weights),
             ("frozen part", f"{self.frozen_part} ({size(self.cache_bytes)})"),
             ("device", self.device),
@@ -193,6 +196,7 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         told_apart=_told_apart(config, training),
         tracked=tuple(table["name"] for table in trackers_of(config)),
         accumulate=config.train.accumulate,
+        lora="" if setup.prepared.lora is None else str(setup.prepared.lora),
     )
 
 

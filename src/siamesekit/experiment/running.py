@@ -21,6 +21,7 @@ from torch import Tensor
 from siamesekit.artifact.pickling import save_pickle
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.audit.gathering import Gathering
+from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.config import Config
 from siamesekit.engine.closed_form import unfitted
 from siamesekit.engine.frozen.prefix import Stored
@@ -248,6 +249,7 @@ def _run(
     # 4. training
     train_epochs(setup, trainer, test, log, progress, asked.stop)
     spent = log.seconds()
+    merge_lora(setup.encoder.backbone.network)
     clock.append(time.perf_counter())
 
     # 5. the model, saved before anything else that may fail
