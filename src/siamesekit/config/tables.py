@@ -312,6 +312,10 @@ class TrainTable(Table):
     It is not a larger batch: photos of different batches are never compared (`sampler.batch_size` sets that)."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Decay of a running average of the weights, such as 0.999; the average is tested and kept. 0: no average."""
+    checkpoint_activations: bool = False
+    """Whether the activations within the blocks of the backbone are computed again in the backward pass instead of
+    being held: less memory, one more forward pass, the same gradients. It helps if a batch cannot be encoded in chunks
+    or a single photo takes too much memory."""
     memory_gib: Gibibytes = 0.0
     """GiB for the activations of a step; of a batch that needs more, some photos are encoded twice. 0: half the memory
     of the machine or the container."""

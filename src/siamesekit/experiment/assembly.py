@@ -36,7 +36,7 @@ from siamesekit.engine.test_set import TestSet
 from siamesekit.engine.training import Trainer
 from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
-from siamesekit.experiment.memory_advice import for_memory
+from siamesekit.experiment.memory_advice import for_memory, for_one_photo
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.training_photos import training_photos, with_mirrored
 from siamesekit.hardware.memory import memory_for
@@ -284,7 +284,8 @@ def make_stepper(setup: Setup, batches: Sequence[Batch], stored: Stored, progres
     largest = max(len(batch.images) for batch in batches)
     budget = memory_budget(config.train.memory_gib, compute)
     whole = why_whole(encoder, stored, compute)
-    chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, for_memory(config, whole))
+    advice = for_memory(config, whole), for_one_photo(config)
+    chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, *advice)
     return Stepper(encoder, stored, compute, chunks, progress.say)
 
 

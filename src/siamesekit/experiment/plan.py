@@ -20,7 +20,7 @@ from siamesekit.engine.cost import frozen_seconds, measure_cost
 from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.engine.optimization import steps_of
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
-from siamesekit.experiment.memory_advice import for_memory
+from siamesekit.experiment.memory_advice import for_memory, for_one_photo
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.tracking import trackers_of
 from siamesekit.experiment.training_photos import TrainingPhotos, training_photos
@@ -34,6 +34,8 @@ BASE_BYTES = 600_000_000
 """Memory of Python and torch before any photo is read."""
 WEIGHT_BYTES = 16
 """Bytes per trained weight: the weight, its gradient, and two moments of the gradient."""
+FROZEN_BYTES = 4
+"""Bytes per weight that does not train."""
 AVERAGE_BYTES = 8
 """Bytes per averaged weight: the average, and a copy of the weight while the average replaces it."""
 GROUP_BYTES = 4
@@ -110,7 +112,7 @@ class Plan:
             *([("told apart", self.told_apart)] if self.told_apart else []),
             *([("mirrored", f"{self.mirrored} train photos, as further individuals")] if self.mirrored else []),
             ("triplets an epoch", f"{chosen} in {self.batches} batches"),
-            ("steps", str(self.steps) + (f", of {self.accumulate} batches each" if self.accumulate > 1 else "")),
+            ("steps", str(self.steps) + (f", of up to {self.accumulate} batches each" if self.accumulate > 1 else "")),
             ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
             *([("LoRA", self.lora)] if self.lora else []),
             ("weights", self.weights),
@@ -160,7 +162,9 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
     distinct = [len(batch.images) for batch in batches]
     budget = memory_budget(config.train.memory_gib, compute)
     whole = why_whole(encoder, stored, compute)
-    chunks = chunking(cost, max(distinct), budget, whole, for_memory(config, whole))
+    advice = for_memory(config, whole), for_one_photo(config)
+    chunks = chunking(cost, max(distinct), budget, whole, *advice)
+    weights = sum(parameter.numel() for parameter in encoder.parameters())
     steps = len(batches) if steps is None else steps
     share = steps / len(batches)
     active = min(max(distinct), chunks.held + chunks.size)
@@ -180,13 +184,18 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         triplets=None if config.miner else round(share * sum(_triplets(batch, training.labels) for batch in batches)),
         batches=steps,
         steps=steps_of(steps, config.train.accumulate) * config.train.epochs,
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        parameters=weights,
         trainable=trainable,
         weights=_weights(config.encoder),
         stand_ins=tuple(stand_in.used for stand_in in setup.stand_ins),
         frozen_part=stored.why,
         cache_bytes=cache,
-        memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
+        memory_bytes=BASE_BYTES
+        + held
+        + (cache if stored.cached else 0)
+        + working
+        + moved * trainable
+        + FROZEN_BYTES * (weights - trainable),
         seconds=storing + config.train.epochs * (share * sum(distinct) + tested / 3) * cost.seconds,
         device=f"{compute.device.type}, {compute.name}",
         test_individuals=who.get("test", ()),

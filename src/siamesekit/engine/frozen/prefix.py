@@ -15,11 +15,14 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, fx, nn
 
+from siamesekit.engine.activation_checkpointing import OPTION, Segments
 from siamesekit.engine.frozen.cache_key import key_of
 from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
 from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
 from siamesekit.engine.frozen.folding import fold
+from siamesekit.engine.layer_rates import layers_of
 from siamesekit.engine.random_state import drawn_by
+from siamesekit.errors import UserError
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
@@ -65,6 +68,7 @@ class Stored:
         by_mode: whether `embed` runs different code in training and in inference.
         chunk: number of images to embed at a time without gradient.
         release: takes what was read of the tensors out of memory, if they are mapped files.
+        segments: the blocks whose activations are computed again in the backward pass, if any.
     """
 
     tensors: tuple[Tensor, ...]
@@ -76,6 +80,7 @@ class Stored:
     by_mode: bool = False
     chunk: int = EMBEDDED_CHUNK
     release: Callable[[], None] | None = None
+    segments: Segments | None = None
 
     def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
         """Embeddings `[n, D]` before the neck of the images with indices `[n]`, with gradient if enabled.
@@ -114,12 +119,14 @@ class FrozenPart(NamedTuple):
         key: function from the pixels of all images, chunk by chunk, to the key of these tensors in the cache.
         embed: function from these tensors to embeddings `[n, D]` before the neck, in the encoder's current mode.
         by_mode: whether `embed` runs different code in training and in inference.
+        segments: the blocks whose activations are computed again in the backward pass, if any.
     """
 
     outputs: Callable[[Tensor], tuple[Tensor, ...]]
     key: Callable[[Iterator[Tensor]], str]
     embed: Callable[[Sequence[Tensor]], Tensor]
     by_mode: bool
+    segments: Segments | None = None
 
 
 def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
@@ -132,7 +139,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
     if prefix.code != resting_prefix.code:
         raise CannotCutError("the frozen part runs different code in training, so nothing is cached")
     key = key_of(encoder, prefix, compute, EMBEDDED_CHUNK)
-    run_tail, by_mode = _by_mode(encoder, tail, resting_tail, compute)
+    run_tail, by_mode, segments = _by_mode(encoder, tail, resting_tail, compute)
     _fold(encoder, prefix, compute, training=False)
 
     def outputs(images: Tensor) -> tuple[Tensor, ...]:
@@ -140,7 +147,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
             found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(compute.device)))
         return found
 
-    return FrozenPart(outputs, key, lambda tensors: encoder.before_neck(run_tail(*tensors)), by_mode)
+    return FrozenPart(outputs, key, lambda tensors: encoder.before_neck(run_tail(*tensors)), by_mode, segments)
 
 
 class CacheLimit(NamedTuple):
@@ -184,8 +191,9 @@ def store(
     chunk = pixel_chunk(images)
 
     def plain(why: str) -> Stored:
-        embed, by_mode = _whole_network(encoder, compute)
-        return Stored(_resident((images,), compute), embed, why, False, len(images), views, by_mode, chunk)
+        embed, by_mode, segments = _whole_network(encoder, compute)
+        kept = _resident((images,), compute)
+        return Stored(kept, embed, why, False, len(images), views, by_mode, chunk, segments=segments)
 
     try:
         part = frozen_part(encoder, compute)
@@ -227,7 +235,9 @@ def store(
         kept = features.make(key, layouts, fill) if loaded is None else loaded
     why = "the frozen part's output is cached" + (" from an earlier run" if found else "")
     release = None if features is None else features.release
-    return Stored(_resident(kept, compute), part.embed, why, True, len(images), views, part.by_mode, chunk, release)
+    resident = _resident(kept, compute)
+    modes = part.by_mode, chunk, release, part.segments
+    return Stored(resident, part.embed, why, True, len(images), views, *modes)
 
 
 def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
@@ -243,32 +253,48 @@ def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple
 
 def _by_mode(
     encoder: Encoder, training: fx.GraphModule, resting: fx.GraphModule, compute: Compute
-) -> tuple[Part, bool]:
-    """A function that runs the folded graph of the encoder's current mode, and whether the two graphs differ."""
+) -> tuple[Part, bool, Segments | None]:
+    """A function that runs the folded graph of the encoder's current mode, whether the two graphs differ, and the
+    segments of the graph that trains if the encoder checkpoints activations.
+    """
     same = training.code == resting.code
     _fold(encoder, training, compute, training=True)
+    segments: Segments | None = None
+    trains: Part = training
+    if encoder.checkpoint_activations:
+        network = encoder.backbone.network
+        encoder.train()
+        trains = segments = Segments(training, [network.get_submodule(name) for name in layers_of(network)])
+        encoder.eval()
     if same:
-        return training, False
+        return trains, False, segments
     _fold(encoder, resting, compute, training=False)
 
     def run(*inputs: Tensor) -> Tensor:
-        features: Tensor = (training if encoder.training else resting)(*inputs)
-        return features
+        return (trains if encoder.training else resting)(*inputs)
 
-    return run, True
+    return run, True, segments
 
 
-def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
-    """A function from images to embeddings before the neck, and whether its code is by mode.
+def _whole_network(
+    encoder: Encoder, compute: Compute
+) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool, Segments | None]:
+    """A function from images to embeddings before the neck, whether its code is by mode, and its segments.
 
     It is folded if the network can be traced.
+
+    Raises:
+        UserError: the encoder checkpoints activations, and the network cannot be traced.
     """
     try:
         training, resting = _in_both_modes(encoder, whole)
-    except CannotCutError:
-        return lambda tensors: encoder.before_neck(encoder.backbone(tensors[0])), False
-    network, by_mode = _by_mode(encoder, training, resting, compute)
-    return lambda tensors: encoder.before_neck(network(encoder.backbone.scale(tensors[0]))), by_mode
+    except CannotCutError as error:
+        if encoder.checkpoint_activations:
+            why = str(error).removesuffix(", so nothing is cached")
+            raise UserError(f"{OPTION}: {why}: remove this option") from error
+        return lambda tensors: encoder.before_neck(encoder.backbone(tensors[0])), False, None
+    network, by_mode, segments = _by_mode(encoder, training, resting, compute)
+    return lambda tensors: encoder.before_neck(network(encoder.backbone.scale(tensors[0]))), by_mode, segments
 
 
 def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:
