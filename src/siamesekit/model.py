@@ -36,6 +36,9 @@ class Encoder(nn.Module):
     """
 
     __module__ = "siamesekit"
+    checkpoint_activations = False
+    """Whether training computes the activations of the backbone's blocks again in the backward pass, for less memory
+    (`siamesekit.engine.activation_checkpointing`)."""
 
     def __init__(
         self, backbone: Backbone, head: nn.Module, batchnorm: Literal["inference", "train"] = "inference"

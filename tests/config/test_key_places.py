@@ -28,7 +28,7 @@ def test_a_word_is_taken_for_the_keys_it_may_mean(word: str, places: list[str]) 
 
 
 def test_a_table_s_keys_are_its_own_and_its_component_s() -> None:
-    assert keys_of("train") == ["train.epochs", "train.select", "train.average", "train.memory_gib"]
+    assert keys_of("save") == ["save.pickle", "save.every_seconds"]
     assert "loss.margin" in keys_of("loss", "triplet")
     assert "loss.margin" not in keys_of("loss", "proxy-anchor") or "loss.alpha" in keys_of("loss", "proxy-anchor")
     assert "encoder.head" not in every_key()

@@ -25,6 +25,12 @@ def test_counts_are_exact(small_config: LoadConfig) -> None:
     assert plan.stand_ins == ()
 
 
+def test_a_step_of_several_batches_is_counted_once(small_config: LoadConfig) -> None:
+    plan = check(small_config("sampler.batch_size=4", "train.accumulate=4", "train.epochs=5"), "cpu", "fp32")
+    assert (plan.batches, plan.steps) == (6, 5 * 2)
+    assert ("steps", "10, of up to 4 batches each") in plan.rows()
+
+
 def test_all_triplets_of_p_by_k_are_counted_and_a_miner_s_are_not_known(small_config: LoadConfig) -> None:
     by_k = ("sampler.name=p-by-k", "sampler.individuals=2", "sampler.photos=3")  # four individuals of four photos
     plan = check(small_config(*by_k), "cpu", "fp32")

@@ -300,6 +300,9 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
     if encoder is None:
         return
     encoder = _with_projection(tables, encoder, reading)
+    if encoder.lora is not None and encoder.train_from == "head":
+        what = 'with train.epochs = 0 or encoder.train_from = "head" no layer gets LoRA: remove this table'
+        reading.problem(["encoder", "lora"], what)
     units = encoder.head.layers
     for before, after in pairwise(units):
         if before * after > MOST_WEIGHTS:

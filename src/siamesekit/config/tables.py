@@ -180,6 +180,24 @@ class EncoderStandInTable(Table):
     """How to get the real weights; shown wherever the stand-in is named."""
 
 
+class LoraTable(Table):
+    """`[encoder.lora]`: small matrices beside linear layers train, and the weights of the backbone do not (LoRA).
+
+    Without this table, the weights train. The saved model has the matrices merged into its weights.
+    """
+
+    rank: Annotated[int, Ge(1), Le(4096)] = 8
+    """Rank of the product of the two matrices beside a layer: for a layer of `m` × `n` weights, `rank` (`m` + `n`)
+    weights train."""
+    alpha: Annotated[float, Gt(0), Le(65_536)] = 16.0
+    """The product counts `alpha` / `rank` times."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Dropout rate of what the matrices are given. Above 0, batches are encoded whole."""
+    targets: tuple[str, ...] = ("qkv", "proj")
+    """Linear layers that get matrices, by the end of their names: `qkv` or `attn.qkv` for `blocks.0.attn.qkv`. Those
+    before `train_from` get none."""
+
+
 class EncoderTable(ComponentTable):
     """`[encoder]`: backbone, weights, and the part that trains."""
 
@@ -201,6 +219,7 @@ class EncoderTable(ComponentTable):
     """GiB for cached outputs of frozen parts in the user's cache folder, over all runs. An output that is larger is
     computed again each time. 0: no cache."""
     head: HeadTable = HeadTable()
+    lora: LoraTable | None = None
     stand_in: EncoderStandInTable | None = None
 
 
@@ -288,8 +307,15 @@ class TrainTable(Table):
     """Number of passes over the training photos (or triplets). 0: no training beyond `[projection]`."""
     select: Literal["last", "validation"] = "last"
     """Epoch whose weights are kept: the last, or the best on the validation individuals, never on the test set."""
+    accumulate: Count = 1
+    """Number of batches whose mean gradient makes one step of the optimizer; the last step of an epoch may take fewer.
+    It is not a larger batch: photos of different batches are never compared (`sampler.batch_size` sets that)."""
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Decay of a running average of the weights, such as 0.999; the average is tested and kept. 0: no average."""
+    checkpoint_activations: bool = False
+    """Whether the activations within the blocks of the backbone are computed again in the backward pass instead of
+    being held: less memory, one more forward pass, the same gradients. It helps if a batch cannot be encoded in chunks
+    or a single photo takes too much memory."""
     memory_gib: Gibibytes = 0.0
     """GiB for the activations of a step; of a batch that needs more, some photos are encoded twice. 0: half the memory
     of the machine or the container."""
@@ -385,7 +411,7 @@ class SaveTable(Table):
     pickle: str = ""
     """File name for a pickle of the `SiameseNetwork`. Empty: no pickle."""
     every_seconds: NonNegative = 600.0
-    """Seconds between checkpoints within an epoch; each epoch also ends with one. 0: a checkpoint after every step."""
+    """Seconds between checkpoints within an epoch; each epoch also ends with one. 0: a checkpoint after every batch."""
 
 
 TABLES: dict[str, type[Table]] = {
@@ -414,6 +440,7 @@ NESTED_TABLES: dict[tuple[str, ...], type[Table]] = {
     ("data", "stand_in"): DataStandInTable,
     ("check", "accept"): AcceptTable,
     ("encoder", "head"): HeadTable,
+    ("encoder", "lora"): LoraTable,
     ("encoder", "stand_in"): EncoderStandInTable,
     ("loss", "optimizer"): LossOptimizerTable,
 }

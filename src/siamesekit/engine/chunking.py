@@ -60,7 +60,12 @@ def _draws(stored: Stored, compute: Compute) -> bool:
 
 
 def chunking(
-    cost: Cost, largest_batch: int, budget: int, whole: str | None, advice: str = "make batches smaller"
+    cost: Cost,
+    largest_batch: int,
+    budget: int,
+    whole: str | None,
+    advice: str = "make batches smaller",
+    of_one_photo: str = "raise it, or lower data.size",
 ) -> Chunking:
     """Split batches into chunks so that activations stay within a budget.
 
@@ -70,6 +75,7 @@ def chunking(
         budget: most bytes of activations.
         whole: why batches must be encoded whole (`siamesekit.engine.chunking.why_whole`); None if they need not.
         advice: what to do if a batch must be encoded whole and does not fit.
+        of_one_photo: what to do if not even one photo fits.
 
     Raises:
         UserError: a batch must be encoded whole and does not fit, or not even one photo fits.
@@ -86,7 +92,7 @@ def chunking(
     if held < 2:
         raise UserError(
             f"one photo takes about {gibibytes(cost.bytes)} of activations, and train.memory_gib allows "
-            f"{gibibytes(budget)}: raise it, or lower data.size"
+            f"{gibibytes(budget)}: {of_one_photo}"
         )
     size = min(TRAINED_CHUNK, held // 2)
     return Chunking(size=size, held=held - size)  # one more chunk is encoded while the others are held

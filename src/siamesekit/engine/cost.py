@@ -32,24 +32,15 @@ class Cost(NamedTuple):
 
 def measure_cost(encoder: Encoder, stored: Stored, compute: Compute) -> Cost:
     """Measure the cost by a forward and backward pass of a few images; weights and statistics stay unchanged."""
-    saved: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
     buffers = {name: value.clone() for name, value in encoder.named_buffers()}
     encoder.train()
     images = torch.arange(min(IMAGES, stored.images))
     seconds = float("inf")
     with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
-        for _ in range(2):  # the first pass includes setup
+        activations = _held(encoder, stored, images, compute)  # this pass includes setup
+        for _ in range(1 if stored.segments is None else 2):
             start = time.perf_counter()
-            saved.clear()
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-                embeddings = stored.embeddings(images, compute)
-            embeddings.square().sum().backward()
+            stored.embeddings(images, compute).square().sum().backward()
             if compute.device.type == "cuda":
                 torch.cuda.synchronize()
             seconds = min(seconds, time.perf_counter() - start)
@@ -58,9 +49,35 @@ def measure_cost(encoder: Encoder, stored: Stored, compute: Compute) -> Cost:
     with torch.no_grad():
         for name, value in encoder.named_buffers():
             value.copy_(buffers[name])
-    kept = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
-    activations = sum(size for pointer, size in saved.items() if pointer not in kept)
     return Cost(seconds / len(images), int(IN_FLIGHT * activations / len(images)))
+
+
+def _held(encoder: Encoder, stored: Stored, images: Tensor, compute: Compute) -> int:
+    """Most bytes of activations held for the backward pass of the images with indices `[n]`.
+
+    If blocks are computed again, these are their inputs, and the activations of the block that holds most.
+    """
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+    segments = stored.segments
+    saved: dict[int, dict[int, int]] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            saved.setdefault(0 if segments is None else segments.running, {})[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    if segments is not None:
+        segments.recomputes = False
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        embeddings = stored.embeddings(images, compute)
+    embeddings.square().sum().backward()
+    inputs: dict[int, int] = {}
+    if segments is not None:
+        segments.recomputes = True
+        inputs = {pointer: size for pointer, size in segments.inputs.items() if pointer not in parameters}
+    inside = [sum(size for pointer, size in each.items() if pointer not in inputs) for each in saved.values()]
+    return sum(inputs.values()) + max(inside, default=0)
 
 
 def frozen_seconds(encoder: Encoder, images: Tensor, compute: Compute) -> float:

@@ -110,24 +110,34 @@ def diagnose(lines: Sequence[Line], margin: float | None = None) -> list[Finding
     return [finding for finding in found if finding]
 
 
-def above_random_layers(weights: str, train_from: str, epochs: int) -> Finding | None:
+def above_random_layers(weights: str, train_from: str, epochs: int, lora: bool = False) -> Finding | None:
     """The finding that layers train above frozen random layers; None if they do not.
 
     Args:
         weights: source of the encoder's weights, in words.
         train_from: first block that trains; empty if all train.
         epochs: number of epochs of the training.
+        lora: whether matrices beside the layers train, and none of the backbone's weights.
     """
-    if not train_from or not weights.startswith("random"):
+    if not (train_from or lora) or not weights.startswith("random"):
         return None
+    frozen = (
+        f"The layers before {train_from!r} are frozen and random: they were never trained, so the layers above them"
+    )
+    meaning = f"{frozen} may never learn to tell individuals apart, however long they train."
+    otherwise = 'encoder.train_from = "" so that all layers train.'
+    if lora:
+        frozen = (
+            "The weights of the backbone are frozen and random: they were never trained, and LoRA changes them only"
+        )
+        meaning = f"{frozen} a little, so the network may never learn to tell individuals apart."
+        otherwise = "no encoder.lora, so that the weights train."
     return Finding(
         "random-layers",
         min(1, epochs),
         epochs,
-        f"The layers before {train_from!r} are frozen and random: they were never trained, so the layers above them "
-        "may never learn to tell individuals apart, however long they train.",
-        'pretrained encoder.weights ("imagenet", which needs a network connection once; or a file), or '
-        'encoder.train_from = "" so that all layers train.',
+        meaning,
+        'pretrained encoder.weights ("imagenet", which needs a network connection once; or a file), or ' + otherwise,
     )
 
 

@@ -22,9 +22,9 @@ class EpochResult:
         d_ap_mean: mean distance from anchor to positive; of positive pairs if all triplets or pairs count.
         d_an_mean: mean distance from anchor to negative; of negative pairs if all triplets or pairs count.
         active_triplets: share of the loss's terms, such as triplets, with a loss above 0.
-        empty_batches: share of batches in which the miner found nothing, so that no step was made.
+        empty_batches: share of batches in which the miner found nothing, so that they added nothing to a step.
         embedding_variance: `embedding_variance` of a batch: near 0 if all embeddings are alike.
-        gradient_norm: global norm of the encoder's gradient, before clipping, over the batches with a step.
+        gradient_norm: global norm of the encoder's gradient, before clipping, over the steps.
         lr: learning rate at the last step; of the head, if layers have their own.
         images_per_second: image passes per second: three for each triplet of the sampler; without these, or with a
             miner, one for each photo of a batch.

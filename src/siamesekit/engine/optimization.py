@@ -1,11 +1,17 @@
-"""Optimization: clipping, learning rates, optimizers and average of the weights, once a step has its gradients."""
+"""Optimization: the mean gradient of a step's batches, clipping, learning rates, optimizers, average of the weights.
+
+A step takes one batch, or a group of `accumulate` batches of an epoch: it then uses the mean of the batches' gradients,
+which is the gradient of the mean of the batches' losses. The last group of an epoch may have fewer batches. A batch
+without a loss (the miner found nothing) is not among those that the mean is over; a group of only such batches makes no
+step.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamesekit.components.schedules.schedule import Schedule
 from siamesekit.engine.faults import failing_as
@@ -22,6 +28,10 @@ class Optimization:
         clip_norm: largest norm of the gradients of encoder and loss together; 0 disables clipping.
         average: average of the weights, updated after each step.
         rates: factors of the learning rates of `optimizer`'s groups.
+        accumulate: number of batches whose mean gradient makes a step.
+
+    Attributes:
+        added: number of batches whose gradients the parameters hold as a sum.
     """
 
     def __init__(
@@ -32,12 +42,15 @@ class Optimization:
         clip_norm: float = 0.0,
         average: WeightAverage | None = None,
         rates: list[float] | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.optimizer = optimizer
         self.optimizers = [optimizer] if of_loss is None else [optimizer, of_loss]
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.average = average
+        self.accumulate = accumulate
+        self.added = 0
         for group, rate in zip(optimizer.param_groups, rates or [], strict=bool(rates)):
             group["lr"] *= rate
         self.initial = [[float(group["lr"]) for group in each.param_groups] for each in self.optimizers]
@@ -47,24 +60,55 @@ class Optimization:
         """The current learning rate of the head: the highest of the encoder's groups."""
         return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
+    def step_number(self, epoch: int, number: int, batches: int) -> int:
+        """The number of a batch's step, from 0 over the whole run.
+
+        Args:
+            epoch: the epoch, from 1.
+            number: number of the batch in the epoch, from 0.
+            batches: number of batches in an epoch.
+        """
+        return (epoch - 1) * steps_of(batches, self.accumulate) + number // self.accumulate
+
+    def begin_batch(self, number: int) -> None:
+        """Clear all gradients if batch `number` of an epoch, from 0, is the first of its group."""
+        if number % self.accumulate == 0:
+            self.zero_grad()
+
+    def end_batch(self, number: int, batches: int, empty: bool = False) -> bool:
+        """Count a batch whose gradient was added, and say whether a step is due; then the mean gradient is ready.
+
+        Args:
+            number: number of the batch in its epoch, from 0.
+            batches: number of batches in the epoch.
+            empty: whether the batch has no loss, so that the mean is not over it.
+        """
+        self.added += not empty
+        closes = (number + 1) % self.accumulate == 0 or number + 1 == batches
+        if closes and self.added > 1:
+            for parameter in self._parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= self.added
+        return closes and self.added > 0
+
     def zero_grad(self) -> None:
         """Clear all gradients."""
+        self.added = 0
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def gradient_norm(self) -> Tensor:
-        """The global norm of the encoder's gradient, scalar, before clipping."""
+        """The global norm of the gradient that the encoder's parameters hold, scalar, before clipping."""
         return torch.nn.utils.get_total_norm(_gradients(self.optimizer))
 
     def step(self, number: int) -> None:
         """Move the weights by the gradients.
 
         Args:
-            number: number of the batch, from 0 over the whole run.
+            number: number of the step, from 0 over the whole run.
         """
         if self.clip_norm > 0:
-            parameters = [p for each in self.optimizers for group in each.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self._parameters(), self.clip_norm)
         if self.schedule is not None:
             with failing_as("schedule"):
                 factor = self.schedule(number)
@@ -74,13 +118,17 @@ class Optimization:
         with failing_as("optimizer"):
             for optimizer in self.optimizers:
                 optimizer.step()
+        self.added = 0
         if self.average is not None:
             self.average.update()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the optimizers and the average; a schedule has no state."""
+        """The state of the optimizers, the average and a group of batches that has begun; a schedule has no state."""
         average = None if self.average is None else self.average.state_dict()
-        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers], "average": average}
+        begun: dict[str, Any] = {}
+        if self.added:
+            begun = {"added": self.added, "gradients": [parameter.grad for parameter in self._parameters()]}
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers], "average": average, **begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
@@ -88,6 +136,20 @@ class Optimization:
             optimizer.load_state_dict(saved)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self.zero_grad()
+        self.added = int(state.get("added", 0))
+        if self.added:
+            for parameter, gradient in zip(self._parameters(), state["gradients"], strict=True):
+                parameter.grad = None if gradient is None else torch.empty_like(parameter).copy_(gradient)
+
+    def _parameters(self) -> list[nn.Parameter]:
+        """The parameters of all optimizers."""
+        return [p for each in self.optimizers for group in each.param_groups for p in group["params"]]
+
+
+def steps_of(batches: int, accumulate: int) -> int:
+    """The number of groups of `accumulate` batches, the last of which may be smaller."""
+    return -(-batches // accumulate)
 
 
 def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -87,7 +87,8 @@ def train(
 ) -> Iterator[EpochResult]:
     """Train, and yield an `EpochResult` after each epoch; between epochs the caller may evaluate and save.
 
-    A batch in which the miner finds nothing makes no step.
+    A step takes one batch or a group of batches (`Optimization`). A batch in which the miner finds nothing adds nothing
+    to a step.
 
     Args:
         trainer: the parts that train, and the training photos.
@@ -95,7 +96,7 @@ def train(
         seed: seed of the run; seed and epoch together seed torch, for dropout and the like.
         progress: shows the batches.
         midway: saved progress within the first epoch, which is continued from there.
-        after_step: called after each step; may save or raise.
+        after_step: called after each batch; may save or raise.
 
     Raises:
         RunError: the loss or its gradient is not finite, no batch holds a triplet, or memory runs out.
@@ -130,19 +131,20 @@ def train(
                 with failing_as("sampler"):
                     individuals = labels[batch.images].to(compute.device)
                     batch_loss = BatchLoss(loss, miner, individuals, batch.triplets)
-                optimization.zero_grad()
+                optimization.begin_batch(number)
                 value, embeddings = stepper(images[batch.images], batch_loss, epoch)
+                due = optimization.end_batch(number, len(sampler), batch_loss.empty)
                 norm = optimization.gradient_norm().item()
                 with failing_as("loss"):
                     sizes = {"loss": value.objective.item(), "gradient": norm}
                 for what, size in sizes.items():
                     if not math.isfinite(size):
                         raise RunError(_overflow(what, size, epoch, number, _names_of(batch, names)))
-                if batch_loss.empty:
-                    so_far.empty += 1
-                    norm = math.nan
+                so_far.empty += batch_loss.empty
+                if due:
+                    optimization.step(optimization.step_number(epoch, number, len(sampler)))
                 else:
-                    optimization.step((epoch - 1) * len(sampler) + number)
+                    norm = math.nan
                 with failing_as("distance"):
                     accuracy, d_ap, d_an = ranking(embeddings, individuals, batch_loss.tuples, trainer.distance)
                 counts = not batch_loss.empty and (

@@ -29,14 +29,14 @@ from siamesekit.engine.frozen.feature_cache import FeatureStore
 from siamesekit.engine.frozen.prefix import CacheLimit, store
 from siamesekit.engine.frozen.stored import Stored, Views
 from siamesekit.engine.layer_rates import layer_groups
-from siamesekit.engine.optimization import Optimization
+from siamesekit.engine.optimization import Optimization, steps_of
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.test_set import TestSet
 from siamesekit.engine.training import Trainer
 from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
-from siamesekit.experiment.memory_advice import for_memory
+from siamesekit.experiment.memory_advice import for_memory, for_one_photo
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.team_work import hand_over, views_by
 from siamesekit.experiment.training_photos import training_photos, with_mirrored
@@ -219,20 +219,22 @@ def build_optimization(config: Config, encoder: Encoder, loss: Loss, batches: in
     if trained := _trained(loss):
         own = config.loss.optimizer or table
         of_loss = OPTIMIZERS.build(own.component, own.options, params=trained)
+    accumulate = config.train.accumulate
+    steps = steps_of(batches, accumulate)
     schedule: Schedule | None = None
     if config.schedule is not None:
         schedule = SCHEDULES.build(
             config.schedule.component,
             config.schedule.options,
-            steps=batches * config.train.epochs,
-            steps_per_epoch=batches,
+            steps=steps * config.train.epochs,
+            steps_per_epoch=steps,
             lr=lr,
         )
     average: WeightAverage | None = None
     if config.train.average > 0:
         modules = [encoder.train(), *([loss.train()] if isinstance(loss, nn.Module) else [])]
         average = WeightAverage(modules, config.train.average)
-    return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates)
+    return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates, accumulate)
 
 
 def _trained(loss: Loss) -> list[nn.Parameter]:
@@ -285,7 +287,8 @@ def make_stepper(setup: Setup, batches: Sequence[Batch], stored: Stored, progres
     largest = max(-(-len(batch.images) // processes) for batch in batches)  # of a batch, each process has a share
     budget = memory_budget(config.train.memory_gib, compute)
     whole = why_whole(encoder, stored, compute)
-    chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, for_memory(config, whole))
+    advice = for_memory(config, whole), for_one_photo(config)
+    chunks = chunking(measure_cost(encoder, stored, compute), largest, budget, whole, *advice)
     return Stepper(encoder, stored, compute, chunks, progress.say)
 
 

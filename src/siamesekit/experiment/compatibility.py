@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from siamesekit.components.augmentations.augmentation import Augmentation, augment
 from siamesekit.components.distances.accepted import refuse_what_is_none
 from siamesekit.components.distances.distance import Distance, range_of
+from siamesekit.components.encoders.lora import add_lora
 from siamesekit.components.losses.loss import Loss, loss_value, problem_of_value
 from siamesekit.components.losses.measure import ranks_as_cosine
 from siamesekit.components.losses.traits import traits
@@ -109,7 +110,7 @@ def _buildable(kind: str, name: str) -> Iterator[None]:
 
 
 def _try_encoder(config: Config) -> None:
-    """Build the encoder without memory for its weights, and check its block names and the image size.
+    """Build the encoder without memory for its weights, and check its block names, LoRA and the image size.
 
     A network that cannot be built this way is checked later, when the photos have been read.
     """
@@ -120,13 +121,15 @@ def _try_encoder(config: Config) -> None:
         ENCODERS.factory(table.name)  # imported outside the block: some imports of torch fail on the meta device
         with drawing_from(), without_values():
             encoder = build(architecture)
+            encoder.backbone.freeze_before(table.train_from)
+            if table.lora is not None:
+                add_lora(encoder.backbone, **table.lora.model_dump())
     except MissingWeightsError:  # weights of a hub; a stand-in may take their place
         return
     except SiamesekitError:
         raise
     except Exception:  # a network that needs tensors with values may raise anything
         return
-    encoder.backbone.freeze_before(table.train_from)
     encoder.backbone.scale(torch.empty(1, 3, config.data.size, config.data.size, device="meta"))
 
 

@@ -47,7 +47,7 @@ def train_epochs(
         test: test set that judges each epoch.
         log: progress of the run; it is continued.
         progress: shows each epoch and the doctor's findings.
-        stop: checked after each step; on a request to stop, the run is saved first.
+        stop: checked after each batch; on a request to stop, the run is saved first.
 
     Raises:
         RunError: training failed; the last checkpoint remains.

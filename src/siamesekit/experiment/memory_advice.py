@@ -34,6 +34,8 @@ def let_batches_be_cut(config: Config, whole: str | None) -> str | None:
         found.append('encoder.batchnorm = "inference"')
     if config.encoder.head.dropout > 0:
         found.append("encoder.head.dropout = 0.0")
+    if config.encoder.lora is not None and config.encoder.lora.dropout > 0:
+        found.append("encoder.lora.dropout = 0.0")
     for name, value in config.encoder.options.items():
         if "drop" in name and isinstance(value, int | float) and value > 0:
             found.append(f"encoder.{name} = 0.0")
@@ -42,7 +44,19 @@ def let_batches_be_cut(config: Config, whole: str | None) -> str | None:
 
 def for_memory(config: Config, whole: str | None) -> str:
     """All advice for a batch whose activations exceed `train.memory_gib`, in words."""
-    steps = [smaller_batches(config), "raise train.memory_gib"]
+    steps = [smaller_batches(config), "raise train.memory_gib", *_checkpointing(config)]
     if (cuttable := let_batches_be_cut(config, whole)) is not None:
         steps.append(cuttable)
     return f"{', '.join(steps[:-1])}, or {steps[-1]}"
+
+
+def for_one_photo(config: Config) -> str:
+    """Advice if the activations of a single photo exceed `train.memory_gib`, in words."""
+    steps = ["raise it", *_checkpointing(config)]
+    return f"{', '.join(steps)}, or lower data.size"
+
+
+def _checkpointing(config: Config) -> list[str]:
+    """Activation checkpointing as a step, unless it is on already or BatchNorm prevents it."""
+    can = not config.train.checkpoint_activations and config.encoder.batchnorm == "inference"
+    return ["set train.checkpoint_activations = true"] if can else []

@@ -18,8 +18,9 @@ from siamesekit.data.pixel_store import GIB
 from siamesekit.engine.chunking import chunking, memory_budget, why_whole
 from siamesekit.engine.cost import frozen_seconds, measure_cost
 from siamesekit.engine.frozen.prefix import CacheLimit, store
+from siamesekit.engine.optimization import steps_of
 from siamesekit.evaluation.pixel_baseline import pixel_bytes, pixel_side
-from siamesekit.experiment.memory_advice import for_memory
+from siamesekit.experiment.memory_advice import for_memory, for_one_photo
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.tracking import trackers_of
 from siamesekit.experiment.training_photos import TrainingPhotos, training_photos
@@ -33,8 +34,12 @@ BASE_BYTES = 600_000_000
 """Memory of Python and torch before any photo is read."""
 WEIGHT_BYTES = 16
 """Bytes per trained weight: the weight, its gradient, and two moments of the gradient."""
+FROZEN_BYTES = 4
+"""Bytes per weight that does not train."""
 AVERAGE_BYTES = 8
 """Bytes per averaged weight: the average, and a copy of the weight while the average replaces it."""
+GROUP_BYTES = 4
+"""Bytes per trained weight for the gradients of a group's earlier batches, kept while the next batch adds its own."""
 MATRICES = 8
 """Most distance matrices of a batch in memory at a time, in a step over all its triplets."""
 COMPARED = 8
@@ -49,8 +54,8 @@ class Plan:
         individuals: number of individuals in each part of the split.
         photos: number of photos in each part of the split.
         triplets: number of triplets in an epoch; None if a miner selects them.
-        batches: number of batches in an epoch, one step each.
-        steps: number of steps in the whole run.
+        batches: number of batches in an epoch.
+        steps: number of steps of the optimizer in the whole run.
         parameters: number of the encoder's parameters.
         trainable: number of the encoder's parameters that train.
         weights: weights that the run will start from; planning does not download them.
@@ -66,6 +71,8 @@ class Plan:
         mirrored: number of training photos that also train mirrored, as individuals of their own.
         told_apart: the columns by which individuals are divided in training, and their number then; else empty.
         tracked: names of the trackers.
+        accumulate: number of batches whose mean gradient makes a step.
+        lora: the layers with LoRA, in words; else empty.
     """
 
     __module__ = "siamesekit"
@@ -90,6 +97,8 @@ class Plan:
     mirrored: int = 0
     told_apart: str = ""
     tracked: tuple[str, ...] = ()
+    accumulate: int = 1
+    lora: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan as pairs of label and text."""
@@ -103,8 +112,9 @@ class Plan:
             *([("told apart", self.told_apart)] if self.told_apart else []),
             *([("mirrored", f"{self.mirrored} train photos, as further individuals")] if self.mirrored else []),
             ("triplets an epoch", f"{chosen} in {self.batches} batches"),
-            ("steps", str(self.steps)),
+            ("steps", str(self.steps) + (f", of up to {self.accumulate} batches each" if self.accumulate > 1 else "")),
             ("parameters", f"{self.trainable:,} of {self.parameters:,} train"),
+            *([("LoRA", self.lora)] if self.lora else []),
             ("weights", self.weights),
             ("frozen part", f"{self.frozen_part} ({size(self.cache_bytes)})"),
             ("device", self.device),
@@ -152,12 +162,15 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
     distinct = [len(batch.images) for batch in batches]
     budget = memory_budget(config.train.memory_gib, compute)
     whole = why_whole(encoder, stored, compute)
-    chunks = chunking(cost, max(distinct), budget, whole, for_memory(config, whole))
+    advice = for_memory(config, whole), for_one_photo(config)
+    chunks = chunking(cost, max(distinct), budget, whole, *advice)
+    weights = sum(parameter.numel() for parameter in encoder.parameters())
     steps = len(batches) if steps is None else steps
     share = steps / len(batches)
     active = min(max(distinct), chunks.held + chunks.size)
     matrices = MATRICES * 4 * max(distinct) ** 2 if any(batch.triplets is None for batch in batches) else 0
     moved = WEIGHT_BYTES + (AVERAGE_BYTES if config.train.average > 0 else 0)
+    moved += GROUP_BYTES if config.train.accumulate > 1 else 0
     pixels = data.images[:1].numel() * photos
     held = pixels if pixels <= config.data.memory_gib * GIB else 0
     cache = stored.bytes // len(few) * (outputs if stored.cached else photos)
@@ -170,14 +183,19 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         photos={name: len(part) for name, part in data.split.parts().items()},
         triplets=None if config.miner else round(share * sum(_triplets(batch, training.labels) for batch in batches)),
         batches=steps,
-        steps=steps * config.train.epochs,
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        steps=steps_of(steps, config.train.accumulate) * config.train.epochs,
+        parameters=weights,
         trainable=trainable,
         weights=_weights(config.encoder),
         stand_ins=tuple(stand_in.used for stand_in in setup.stand_ins),
         frozen_part=stored.why,
         cache_bytes=cache,
-        memory_bytes=BASE_BYTES + held + (cache if stored.cached else 0) + working + moved * trainable,
+        memory_bytes=BASE_BYTES
+        + held
+        + (cache if stored.cached else 0)
+        + working
+        + moved * trainable
+        + FROZEN_BYTES * (weights - trainable),
         seconds=storing + config.train.epochs * (share * sum(distinct) + tested / 3) * cost.seconds,
         device=f"{compute.device.type}, {compute.name}",
         test_individuals=who.get("test", ()),
@@ -186,6 +204,8 @@ def plan(setup: Setup, batches: Sequence[Batch], steps: int | None = None) -> Pl
         mirrored=mirrored,
         told_apart=_told_apart(config, training),
         tracked=tuple(table["name"] for table in trackers_of(config)),
+        accumulate=config.train.accumulate,
+        lora="" if setup.prepared.lora is None else str(setup.prepared.lora),
     )
 
 

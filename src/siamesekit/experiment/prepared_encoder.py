@@ -12,6 +12,7 @@ from torch import Tensor
 
 from siamesekit.components.encoders.accepted import refuse_wrong_features
 from siamesekit.components.encoders.head import Head
+from siamesekit.components.encoders.lora import Adapted, add_lora, refuse_what_is_not_called
 from siamesekit.components.encoders.weights import calibrate_batchnorm, load_weights
 from siamesekit.components.projections.projection import Projection
 from siamesekit.config import NAMED_WEIGHTS, Config
@@ -39,12 +40,14 @@ class PreparedEncoder:
         architecture: description of the encoder.
         weights: source of the weights, and their SHA-256 if they are a file of their own or of a package.
         stand_in: stand-in for the wanted weights, if one is in use.
+        lora: the layers with LoRA; None without `[encoder.lora]`.
     """
 
     encoder: Encoder
     architecture: Architecture
     weights: Mapping[str, str]
     stand_in: StandIn | None
+    lora: Adapted | None = None
 
 
 def prepare_encoder(
@@ -90,7 +93,9 @@ def prepare_encoder(
         stand_in = StandIn(
             "weights", spell(table.weights), used, why, table.stand_in.hint or 'encoder.weights = "FILE.safetensors"'
         )
-        random = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
+        random = above_random_layers(
+            spell(table.stand_in.weights), table.train_from, config.train.epochs, table.lora is not None
+        )
         progress.warn(stand_in.warning + ("" if random is None else f". {random.meaning}"))
         encoder = _with_weights(architecture, weights, seed)
     encoder.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,10 +112,18 @@ def prepare_encoder(
     if weights == "calibrated":
         photos = torch.arange(len(images)) if training is None else torch.tensor(training)
         _calibrate(encoder, images, photos, compute, progress)
+    adapted = None
+    if table.lora is not None:
+        with drawing_from(torch_seed(config.seed, "lora")):
+            adapted = add_lora(encoder.backbone, **table.lora.model_dump())
+        with memory_for("a pass over a photo", "lower data.size, or take a smaller encoder"):
+            refuse_what_is_not_called(encoder.backbone, images[:1].to(compute.device))
+        encoder.eval()
+    encoder.checkpoint_activations = config.train.checkpoint_activations
     source = {"source": spell(weights), **encoder.backbone.origin}
     if weights not in NAMED_WEIGHTS:
         source["sha256"] = fingerprint(Path(weights))
-    return PreparedEncoder(encoder, architecture, source, stand_in)
+    return PreparedEncoder(encoder, architecture, source, stand_in, adapted)
 
 
 def projection_options(config: Config, num_features: int, individuals: int) -> dict[str, Any] | None:

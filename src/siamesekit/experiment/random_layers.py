@@ -16,6 +16,12 @@ def refuse_random_layers(config: Config) -> None:
         UserError: the config does so; the message says what to set instead.
     """
     table = config.encoder
+    if table.weights == "random" and table.lora is not None:
+        raise UserError(
+            'encoder.weights = "random" with encoder.lora: the weights would be frozen without ever having been '
+            "trained, and LoRA changes them only a little; remove encoder.lora so that all layers train, or set "
+            'encoder.weights = "imagenet" or a file'
+        )
     if table.weights == "random" and table.train_from not in ("", "head"):
         raise UserError(
             f'encoder.weights = "random" with encoder.train_from = "{table.train_from}": the layers before it would be '
@@ -34,7 +40,9 @@ def tell_of_random_layers(config: Config, built: PreparedEncoder, progress: Prog
         built: the encoder with its initial weights.
         progress: shows the message.
     """
-    found = above_random_layers(built.weights["source"], config.encoder.train_from, config.train.epochs)
+    found = above_random_layers(
+        built.weights["source"], config.encoder.train_from, config.train.epochs, config.encoder.lora is not None
+    )
     if found is not None and built.stand_in is None:
         progress.say(_in_words(found))
 
@@ -50,11 +58,12 @@ def plan_random_layers(config: Config, built: PreparedEncoder, progress: Progres
     table = config.encoder
     if built.stand_in is not None:
         return
-    found = above_random_layers(spell(table.weights), table.train_from, config.train.epochs)
+    lora = table.lora is not None
+    found = above_random_layers(spell(table.weights), table.train_from, config.train.epochs, lora)
     if found is not None:
         progress.say(_in_words(found))
     elif table.stand_in is not None:
-        otherwise = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs)
+        otherwise = above_random_layers(spell(table.stand_in.weights), table.train_from, config.train.epochs, lora)
         if otherwise is not None:
             progress.say(
                 f"If the weights {spell(table.weights)} are missing, a stand-in takes their place. {otherwise.meaning}"

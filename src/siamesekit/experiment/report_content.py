@@ -70,7 +70,9 @@ def report_content(
     ranks = bool(trained.isfinite().all())  # NaN distances cannot be ranked
     random = None
     if setup.prepared.stand_in is not None:
-        random = above_random_layers(setup.prepared.weights["source"], config.encoder.train_from, len(log.lines))
+        random = above_random_layers(
+            setup.prepared.weights["source"], config.encoder.train_from, len(log.lines), config.encoder.lora is not None
+        )
     picture = cache(partial(_picture, data, judged))  # a photo may appear several times
     content = ReportData(
         name=config.name,

@@ -27,6 +27,8 @@ def facts_of(setup: Setup) -> tuple[tuple[str, str], ...]:
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
     trainable = sum(parameter.numel() for parameter in encoder.trainable())
     trains = f"trained from {config.encoder.train_from}" if config.encoder.train_from else "all of it trained"
+    if (lora := setup.prepared.lora) is not None:  # merged into the weights by now
+        trainable, trains = trainable + lora.parameters, f"trained by LoRA of {lora}"
     if config.train.epochs == 0:
         trainable, trains = 0, "not trained"
     size, sampler = config.data.size, config.sampler

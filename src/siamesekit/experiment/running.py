@@ -21,6 +21,7 @@ from torch import Tensor
 from siamesekit.artifact.pickling import save_pickle
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.audit.gathering import Gathering
+from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.config import Config
 from siamesekit.engine.closed_form import unfitted
 from siamesekit.engine.frozen.product_choice import with_product_choice
@@ -145,7 +146,7 @@ def run(
         progress: shows messages and progress. By default a notebook shows them below the cell, a terminal or a prompt
             on stderr; `Progress()` is silent.
         skip_bad: whether to leave out photos that cannot be used; the manifest lists them.
-        stop: checked after each training step for a request to stop.
+        stop: checked after each batch for a request to stop.
         deterministic: whether to use only kernels with reproducible results; on a CPU all kernels are reproducible.
         ranks: the processes that compute the run together, of which this one leads; None to compute alone.
 
@@ -180,7 +181,7 @@ class _Asked:
         resume: whether to continue from the last checkpoint.
         overwrite: whether to replace the run in the folder.
         skip_bad: whether to leave out photos that cannot be used.
-        stop: checked after each step for a request to stop.
+        stop: checked after each batch for a request to stop.
     """
 
     resume: bool
@@ -254,6 +255,7 @@ def _run(
     # 4. training
     train_epochs(setup, trainer, test, log, progress, asked.stop)
     spent = log.seconds()
+    merge_lora(setup.encoder.backbone.network)
     clock.append(time.perf_counter())
 
     # 5. the model, saved before anything else that may fail

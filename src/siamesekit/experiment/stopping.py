@@ -60,7 +60,7 @@ class Stop:
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
-        """Only record the first signal; the run itself checks `requested` after each step."""
+        """Only record the first signal; the run itself checks `requested` after each batch."""
         self._waits = True
         try:
             yield

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from siamesekit._version import __version__
 from siamesekit.components.augmentations.augmentation import Augmentation, augment
+from siamesekit.components.encoders.lora import add_lora
 from siamesekit.config import Config
 from siamesekit.engine.frozen.stored import Views
 from siamesekit.engine.ranks.following import follow
@@ -128,9 +129,13 @@ def _refuse_other_job(config: Config, compute: Compute, job: dict[str, Any]) -> 
 
 
 def _encoder(config: Config, job: dict[str, Any], compute: Compute) -> Encoder:
+    """The leader's encoder, whose weights are still to come."""
     encoder = build(Architecture(**job["architecture"]))
     encoder.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.freeze_before(config.encoder.train_from)
+    if config.encoder.lora is not None:
+        add_lora(encoder.backbone, **config.encoder.lora.model_dump())
+    encoder.checkpoint_activations = config.train.checkpoint_activations
     return encoder.eval()
 
 

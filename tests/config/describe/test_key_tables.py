@@ -24,8 +24,8 @@ from siamesekit.errors import UserError
 
 NAMES = [
     "data", "data.stand_in", "check", "check.accept", "split", "augmentation", "encoder", "encoder.head",
-    "encoder.stand_in", "projection", "distance", "sampler", "miner", "loss", "loss.optimizer", "optimizer", "schedule",
-    "train", "evaluation", "report", "track", "save",
+    "encoder.lora", "encoder.stand_in", "projection", "distance", "sampler", "miner", "loss", "loss.optimizer",
+    "optimizer", "schedule", "train", "evaluation", "report", "track", "save",
 ]  # fmt: skip
 WHOLE = """
 [data]

@@ -117,6 +117,9 @@ def _trace(network: nn.Module) -> fx.Graph:
         raise CannotCutError("the network's code draws random numbers, so nothing is cached")
     if any(parent.graph is not graph for node in graph.nodes for parent in node.all_input_nodes):
         raise CannotCutError("the network keeps values from an earlier pass, so nothing is cached")
+    for node in reversed(list(graph.nodes)):
+        if _is_size(node) and not node.users:
+            graph.erase_node(node)
     return graph
 
 
@@ -135,22 +138,37 @@ def _frozen_nodes(graph: fx.Graph, network: nn.Module) -> set[fx.Node]:
             if getattr(value, "requires_grad", False):
                 continue
         frozen.add(node)
-    # Computing a step again is cheaper than storing its result if the step has no parameters, its inputs cross the cut
-    # anyway and only the tail uses its result: the ReLU at the start of a residual block whose shortcut skips it.
+    # Computing a step again is better than storing its result if the step is cheap, its inputs cross the cut anyway and
+    # only the tail uses its result: the ReLU or LayerNorm at the start of a residual block whose shortcut skips it.
+    # Sizes are computed again in any case, because only tensors are stored.
     for node in reversed(list(graph.nodes)):
         crossing = _crossing(graph, frozen)
         only_tail = node in crossing and not any(user in frozen for user in node.users)
-        if only_tail and node.op != "placeholder" and not _has_parameters(node, network):
+        if only_tail and node.op != "placeholder" and _is_cheap(node, network):
             without = _crossing(graph, frozen - {node})
-            if len(without) < len(crossing):
+            if len(without) < len(crossing) or _is_size(node):
                 frozen.discard(node)
     return frozen
 
 
-def _has_parameters(node: fx.Node, network: nn.Module) -> bool:
-    if node.op == "get_attr":
-        return True
-    return node.op == "call_module" and any(True for _ in network.get_submodule(str(node.target)).parameters())
+def _is_cheap(node: fx.Node, network: nn.Module) -> bool:
+    """Whether a node has no parameters, or is a LayerNorm."""
+    if node.op != "call_module":
+        return node.op != "get_attr"
+    module = network.get_submodule(str(node.target))
+    return isinstance(module, nn.LayerNorm) or not any(True for _ in module.parameters())
+
+
+def _is_size(node: fx.Node) -> bool:
+    """Whether a node gives the shape of a tensor, a part of a shape, or a number computed from these."""
+    if node.op == "call_method":
+        return node.target in ("size", "dim")
+    if node.op != "call_function":
+        return False
+    if node.target is getattr:
+        return node.args[1] in ("shape", "ndim")
+    of_sizes = bool(node.all_input_nodes) and all(map(_is_size, node.all_input_nodes))
+    return of_sizes and getattr(node.target, "__module__", "") == "_operator"
 
 
 def _crossing(graph: fx.Graph, frozen: set[fx.Node]) -> list[fx.Node]:

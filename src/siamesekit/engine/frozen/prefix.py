@@ -15,14 +15,17 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, fx, nn
 
+from siamesekit.engine.activation_checkpointing import OPTION, Segments
 from siamesekit.engine.frozen.cache_key import key_of
 from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
 from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
 from siamesekit.engine.frozen.folding import fold
 from siamesekit.engine.frozen.stored import EMBEDDED_CHUNK, FrozenPart, Stored, Team, Views, pixel_chunk
+from siamesekit.engine.layer_rates import layers_of
 from siamesekit.engine.random_state import drawn_by
 from siamesekit.engine.ranks.leading import LeadingTeam
 from siamesekit.engine.ranks.share import Share
+from siamesekit.errors import UserError
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
 from siamesekit.progress import Progress
@@ -45,7 +48,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
     if prefix.code != resting_prefix.code:
         raise CannotCutError("the frozen part runs different code in training, so nothing is cached")
     key = key_of(encoder, prefix, compute, EMBEDDED_CHUNK)
-    run_tail, by_mode = _by_mode(encoder, tail, resting_tail, compute)
+    run_tail, by_mode, segments = _by_mode(encoder, tail, resting_tail, compute)
     _fold(encoder, prefix, compute, training=False)
 
     def outputs(images: Tensor) -> tuple[Tensor, ...]:
@@ -53,7 +56,7 @@ def frozen_part(encoder: Encoder, compute: Compute) -> FrozenPart:
             found: tuple[Tensor, ...] = prefix(encoder.backbone.scale(images.to(compute.device)))
         return found
 
-    return FrozenPart(outputs, key, lambda tensors: run_tail(*tensors), by_mode)
+    return FrozenPart(outputs, key, lambda tensors: run_tail(*tensors), by_mode, segments)
 
 
 class CacheLimit(NamedTuple):
@@ -156,14 +159,15 @@ def stored_images(
     encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, why: str, team: Team | None = None
 ) -> Stored:
     """The images themselves, uint8 `[N, 3, S, S]`, through the whole network."""
-    features, by_mode = _whole_network(encoder, compute)
+    features, by_mode, segments = _whole_network(encoder, compute)
 
     def embed(tensors: Sequence[Tensor]) -> Tensor:
         return encoder.before_neck(features(tensors))
 
     tensors = _resident((images,), compute)
     chunk = pixel_chunk(images)
-    return Stored(tensors, embed, why, False, len(images), views, by_mode, chunk, features=features, team=team)
+    parts = features, segments, team
+    return Stored(tensors, embed, why, False, len(images), views, by_mode, chunk, None, *parts)
 
 
 def stored_outputs(
@@ -181,7 +185,8 @@ def stored_outputs(
         return encoder.before_neck(part.features(tensors))
 
     tensors, why, chunk = _resident(tuple(kept), compute), "the frozen part's output is cached", pixel_chunk(images)
-    return Stored(tensors, embed, why, True, len(images), views, part.by_mode, chunk, features=part.features, team=team)
+    parts = part.features, part.segments, team
+    return Stored(tensors, embed, why, True, len(images), views, part.by_mode, chunk, None, *parts)
 
 
 def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple[Made, Made]:
@@ -197,32 +202,48 @@ def _in_both_modes(encoder: Encoder, make: Callable[[nn.Module], Made]) -> tuple
 
 def _by_mode(
     encoder: Encoder, training: fx.GraphModule, resting: fx.GraphModule, compute: Compute
-) -> tuple[Part, bool]:
-    """A function that runs the folded graph of the encoder's current mode, and whether the two graphs differ."""
+) -> tuple[Part, bool, Segments | None]:
+    """A function that runs the folded graph of the encoder's current mode, whether the two graphs differ, and the
+    segments of the graph that trains if the encoder checkpoints activations.
+    """
     same = training.code == resting.code
     _fold(encoder, training, compute, training=True)
+    segments: Segments | None = None
+    trains: Part = training
+    if encoder.checkpoint_activations:
+        network = encoder.backbone.network
+        encoder.train()
+        trains = segments = Segments(training, [network.get_submodule(name) for name in layers_of(network)])
+        encoder.eval()
     if same:
-        return training, False
+        return trains, False, segments
     _fold(encoder, resting, compute, training=False)
 
     def run(*inputs: Tensor) -> Tensor:
-        features: Tensor = (training if encoder.training else resting)(*inputs)
-        return features
+        return (trains if encoder.training else resting)(*inputs)
 
-    return run, True
+    return run, True, segments
 
 
-def _whole_network(encoder: Encoder, compute: Compute) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool]:
-    """A function from images to the backbone's features, and whether its code is by mode.
+def _whole_network(
+    encoder: Encoder, compute: Compute
+) -> tuple[Callable[[Sequence[Tensor]], Tensor], bool, Segments | None]:
+    """A function from images to the backbone's features, whether its code is by mode, and its segments.
 
     It is folded if the network can be traced.
+
+    Raises:
+        UserError: the encoder checkpoints activations, and the network cannot be traced.
     """
     try:
         training, resting = _in_both_modes(encoder, whole)
-    except CannotCutError:
-        return lambda tensors: encoder.backbone(tensors[0]), False
-    network, by_mode = _by_mode(encoder, training, resting, compute)
-    return lambda tensors: network(encoder.backbone.scale(tensors[0])), by_mode
+    except CannotCutError as error:
+        if encoder.checkpoint_activations:
+            why = str(error).removesuffix(", so nothing is cached")
+            raise UserError(f"{OPTION}: {why}: remove this option") from error
+        return lambda tensors: encoder.backbone(tensors[0]), False, None
+    network, by_mode, segments = _by_mode(encoder, training, resting, compute)
+    return lambda tensors: network(encoder.backbone.scale(tensors[0])), by_mode, segments
 
 
 def _fold(encoder: Encoder, part: fx.GraphModule, compute: Compute, training: bool) -> None:

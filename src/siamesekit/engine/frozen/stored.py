@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from siamesekit.engine.activation_checkpointing import Segments
 from siamesekit.hardware.compute import Compute
 
 EMBEDDED_CHUNK = 64
@@ -24,12 +25,14 @@ class FrozenPart(NamedTuple):
         key: function from the pixels of all images, chunk by chunk, to the key of these tensors in the cache.
         features: function from these tensors to the backbone's features `[n, F]`, in the encoder's current mode.
         by_mode: whether `features` runs different code in training and in inference.
+        segments: the blocks whose activations are computed again in the backward pass, if any.
     """
 
     outputs: Callable[[Tensor], tuple[Tensor, ...]]
     key: Callable[[Iterator[Tensor]], str]
     features: Callable[[Sequence[Tensor]], Tensor]
     by_mode: bool
+    segments: Segments | None = None
 
 
 class Views(NamedTuple):
@@ -93,6 +96,7 @@ class Stored:
         chunk: number of images to embed at a time without gradient.
         release: takes what was read of the tensors out of memory, if they are mapped files.
         features: function from rows of the tensors to the backbone's features `[n, F]`; None if unknown.
+        segments: the blocks whose activations are computed again in the backward pass, if any.
         team: the processes that encode these images together; None if this process does it alone.
     """
 
@@ -106,6 +110,7 @@ class Stored:
     chunk: int = EMBEDDED_CHUNK
     release: Callable[[], None] | None = None
     features: Callable[[Sequence[Tensor]], Tensor] | None = None
+    segments: Segments | None = None
     team: Team | None = None
 
     def embeddings(self, images: Tensor, compute: Compute, epoch: int = 0) -> Tensor:
