@@ -216,7 +216,7 @@ class Scarce:
 
     def __init__(self, stored: Stored, room: int, backward: int = 0) -> None:
         self.stored, self.room, self.backward = stored, room, backward
-        self.images, self.by_mode = stored.images, stored.by_mode
+        self.images, self.by_mode, self.team = stored.images, stored.by_mode, None
 
     def embeddings(self, images: Tensor, precision: object, epoch: int = 0) -> Tensor:
         if len(images) > self.room:
