@@ -27,7 +27,7 @@ NOISE = 1.0
 BLOCK = 10_000
 """Individuals that are drawn at a time."""
 QUERIES, NEAREST = 1_000, 10
-PROBES = (1, 4, 16, 32, 64)
+PROBES = (1, 16, 64, 256, 1024)
 STORES: dict[str, tuple[str, ...]] = {
     "memory-mapped": (),
     "lancedb": ("--store", "lancedb"),
@@ -52,8 +52,8 @@ TEXT = (
 )
 TEXT_OF_RECALL = (
     f"The index of `lancedb` by itself, with the default `refine`: the share of the {NEAREST} exact nearest that are "
-    "found, and queries per second of the store in batches. The photos of an individual are near each other, so few "
-    "probes find them; the less a model separates individuals, the more probes are needed."
+    "found, and queries per second of the store in batches. The less a model separates individuals, the more probes "
+    "are needed."
 )
 
 

@@ -22,6 +22,7 @@ TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS))
 
 from conftest import FP32  # noqa: E402 - from the folder of tests, also in a process of its own
+from siamesekit.components.encoders.lora import add_lora  # noqa: E402
 from siamesekit.components.encoders.weights import calibrate_batchnorm  # noqa: E402
 from siamesekit.engine.frozen.stored import Views  # noqa: E402
 from siamesekit.engine.ranks.following import follow  # noqa: E402
@@ -34,10 +35,10 @@ from siamesekit.model import Architecture, Encoder, build  # noqa: E402
 IMAGES = 14
 
 
-def images() -> Tensor:
-    """Blotches, uint8 `[14, 3, 32, 32]`."""
+def images(side: int = 32) -> Tensor:
+    """Blotches, uint8 `[14, 3, side, side]`."""
     blotches = torch.randint(0, 256, (IMAGES, 3, 6, 6), generator=torch.Generator().manual_seed(1))
-    return nn.functional.interpolate(blotches.double(), 32, mode="bilinear").to(torch.uint8)
+    return nn.functional.interpolate(blotches.double(), side, mode="bilinear").to(torch.uint8)
 
 
 class Dropping(nn.Module):
@@ -59,10 +60,12 @@ def encoder_of(job: dict[str, Any]) -> Encoder:
     if job["dropout"]:
         encoder.backbone.network = Dropping(encoder.backbone.network, job["dropout"])
     encoder.backbone.freeze_before(job["train_from"])
+    if job["lora"]:
+        add_lora(encoder.backbone, **job["lora"])
     for module in encoder.backbone.modules():
         if isinstance(module, nn.BatchNorm2d):  # timm's residual branches begin with a factor of 0
             nn.init.uniform_(module.weight, 0.5, 1.5)
-    calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(images())]))
+    calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(images(job["side"]))]))
     return encoder.double()
 
 
@@ -127,7 +130,7 @@ def _main() -> None:
             ranks.next_order()
             ranks.report([str(got.dtype), got.double().tolist()])
             continue
-        follow(Share(encoder_of(job), images(), views_of(job), FP32, ranks))
+        follow(Share(encoder_of(job), images(job["side"]), views_of(job), FP32, ranks))
     ranks.close()
 
 

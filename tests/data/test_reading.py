@@ -27,7 +27,8 @@ def test_missing_photos_are_an_error_that_has_the_others(file: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"2 problems in {file}",
         "  line 4: no such photo: 3.jpg",
-        "  line 5: https://x.org/4.jpg is on the web, and nothing is downloaded: download it and write its path",
+        "  line 5: https://x.org/4.jpg is on another machine, and no root there was given: set data.root to the "
+        "address below which the photos are, or download it and write its path",
         "  fix them, or leave them out with --skip-bad",
     ]
     assert [record.name for record in caught.value.records] == ["1.jpg", "2.jpg"]
@@ -38,7 +39,7 @@ def test_missing_photos_are_left_out_if_asked_and_told(file: Path) -> None:
     assert [record.name for record in found] == ["1.jpg", "2.jpg"]
     assert [(finding.name, finding.reason) for finding in found.left_out] == [
         ("line 4", "no such photo: 3.jpg"),
-        ("line 5", "https://x.org/4.jpg is on the web, and nothing is downloaded"),
+        ("line 5", "https://x.org/4.jpg is on another machine, and no root there was given"),
     ]
     assert found.notes[-1].startswith("2 photos cannot be used and were left out: no such photo: 3.jpg, https")
 

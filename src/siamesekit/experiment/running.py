@@ -255,6 +255,8 @@ def _run(
     # 4. training
     train_epochs(setup, trainer, test, log, progress, asked.stop)
     spent = log.seconds()
+    if stored.team is not None:
+        stored.team.merge_lora()
     merge_lora(setup.encoder.backbone.network)
     clock.append(time.perf_counter())
 

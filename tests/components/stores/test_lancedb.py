@@ -78,6 +78,17 @@ def test_recall_grows_with_the_candidates(store: Any) -> None:
     assert recall[1] < recall[4] and recall[4] > 0.9
 
 
+def test_recall_grows_with_the_partitions_that_are_searched(store: Any) -> None:
+    """A search reads the probed partitions only."""
+    wanted = [set(exact(query, ROWS[:800], 10)) for query in QUERIES]
+    recall = {}
+    for probes in (1, 2):
+        store.probes, store.refine = probes, 100
+        ids = store.search(QUERIES, 10).ids
+        recall[probes] = np.mean([len(a & set(b.tolist())) / 10 for a, b in zip(wanted, ids, strict=True)])
+    assert recall[1] < recall[2] == 1
+
+
 def test_new_rows_are_found_before_and_after_they_are_in_the_index(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store._table.index_stats("ivf-pq-2").num_unindexed_rows == 0
     store.add(numbers(200, 801), ROWS[800:1000])

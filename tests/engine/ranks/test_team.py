@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from conftest import FP32
 from followers import IMAGES, encoder_of, followers, images, views_of
+from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.engine.batch_loss import BatchLoss
 from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.prefix import store
@@ -30,6 +31,8 @@ JOB: dict[str, Any] = {
     "neck": "none",
     "views": 0,
     "dropout": 0.0,
+    "lora": None,
+    "side": 32,
 }
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4])
 ALL = torch.arange(IMAGES).flip(0)
@@ -80,7 +83,7 @@ def steps(
     if ranks is not None:
         ranks.order("job", wanted)
     encoder = encoder_of(wanted)
-    stored = store(encoder, images(), replace(FP32, ranks=ranks), views=views_of(wanted))
+    stored = store(encoder, images(wanted["side"]), replace(FP32, ranks=ranks), views=views_of(wanted))
     stepper = Stepper(encoder, stored, FP32, chunking)
     found: list[Tensor] = []
     optimizer = torch.optim.SGD(encoder.trainable(), 0.05, momentum=0.9, fused=True)
@@ -94,6 +97,10 @@ def steps(
         found += [value.objective.detach(), embeddings]
         found += [torch.zeros(()) if each.grad is None else each.grad.clone() for each in trained]
         optimizer.step()
+    if wanted["lora"]:
+        if stored.team is not None:
+            stored.team.merge_lora()
+        merge_lora(encoder.backbone.network)
     found.append(embed_stored(encoder, stored, ALL, FP32))
     found += [buffer.detach().double() for buffer in encoder.buffers()]
     if ranks is not None:
@@ -173,6 +180,13 @@ def test_views_are_those_of_one_process(ranks: Ranks, epoch: int, start: str) ->
 @pytest.mark.parametrize("chunking", [Chunking(3, 4), Chunking(1, 0)])
 def test_shares_are_encoded_in_chunks(ranks: Ranks, chunking: Chunking) -> None:
     same(ranks, chunking=chunking, batches=[ALL, ALL[:9]], within=1e-10)
+
+
+def test_lora_trains_and_is_merged(ranks: Ranks) -> None:
+    """The last step's matrices are merged on every process."""
+    lora = {"rank": 2, "alpha": 4.0, "dropout": 0.0, "targets": ["qkv", "fc1"]}
+    options = {"name": "timm/test_vit", "train_from": "blocks.4", "lora": lora, "side": 160}
+    same(ranks, batches=[ALL, ALL[:9]], within=1e-10, **options)
 
 
 def test_the_neck_sees_the_whole_batch(ranks: Ranks) -> None:

@@ -31,8 +31,12 @@ WAITING = 10_000
 """New rows from which on they are taken into the index; until then a search compares each of them."""
 FEWEST = 256
 """Fewest rows from which the codes of an index, or one of its partitions, can be learned."""
-CODED = 8
+CODED = 4
 """Numbers of an embedding that share a byte of its code, at the most."""
+PROBED = 8
+"""By default, one of so many partitions is searched."""
+FEWEST_PROBES = 32
+"""Fewest partitions that are searched by default."""
 ITERATIONS = 10
 """Rounds of k-means for the partitions and for the codes."""
 INDEX = "ivf-pq"
@@ -51,7 +55,7 @@ class LanceDB:
     Shapes: queries `[Q, D]` → ids and distances `[Q, k]`.
 
     With `exact=false` an index (IVF-PQ) proposes candidates: the embeddings are divided into `partitions` by k-means,
-    and each has a code of a byte for every eight numbers. A search reads the codes of the `probes` nearest partitions,
+    and each has a code of a byte for every four numbers. A search reads the codes of the `probes` nearest partitions,
     and compares the best candidates by their whole embeddings: distances and order are exact, and only a row that is
     no candidate is missed. New rows are found at once, in the index or not. The index is made anew when the number of
     rows has grown fourfold.
@@ -61,7 +65,8 @@ class LanceDB:
         exact: whether all rows are compared; otherwise an index is made.
         index_from: number of rows from which on the index is made; fewer are all compared.
         partitions: partitions of the index; 0: about the square root of the number of rows, a power of two.
-        probes: partitions that are searched.
+        probes: partitions that are searched, also if few of their rows meet a condition; 0: an eighth of all, and 32 at
+            least. More find more and take longer; as many as there are leave only the codes to chance.
         refine: candidates that are compared by their whole embeddings for each row that is asked for.
         folder: folder of the database, if `uri` names none.
         collection: name of the table.
@@ -77,8 +82,8 @@ class LanceDB:
         exact: bool = True,
         index_from: Count = 100_000,
         partitions: Index = 0,
-        probes: Limited = 32,
-        refine: Limited = 4,
+        probes: Index = 0,
+        refine: Limited = 10,
         *,
         folder: Path,
         collection: str,
@@ -169,8 +174,9 @@ class LanceDB:
         asked = asked.distance_type(self.metric).limit(wide)
         if self.exact:
             asked = asked.bypass_vector_index()
-        else:  # beyond the probes only where a condition leaves too few rows in them
-            asked = asked.minimum_nprobes(self.probes).maximum_nprobes(0).refine_factor(self.refine)
+        else:
+            asked = asked.refine_factor(self.refine)
+            asked = asked.nprobes(self._probed()) if condition is None else self._beyond(asked)
         if condition is not None:
             asked = asked.where(condition, prefilter=True)
         rows = asked.select(["id", "embedding", "_distance"]).to_arrow()
@@ -179,6 +185,14 @@ class LanceDB:
         several = "query_index" in rows.schema.names
         owner = rows["query_index"].to_numpy() if several else np.zeros(len(ids), np.int64)
         return [Near(ids[owner == query], values[owner == query].astype(np.float32)) for query in range(len(queries))]
+
+    def _probed(self) -> int:
+        """Partitions that are searched."""
+        return self.probes or max(FEWEST_PROBES, self._wanted(self._table.count_rows()) // PROBED)
+
+    def _beyond(self, asked: Any) -> Any:
+        """Search more partitions where a condition leaves too few rows in the probed ones; 0 is LanceDB's for all."""
+        return asked.minimum_nprobes(self._probed()).maximum_nprobes(0)
 
     def _fitting(self, names: list[str], rows: int) -> str | None:
         """The index whose partitions fit the number of rows, if there is one; its name says how many it has."""

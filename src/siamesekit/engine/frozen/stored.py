@@ -75,6 +75,10 @@ class Team(Protocol):
         """
         ...
 
+    def merge_lora(self) -> None:
+        """Let the other processes merge LoRA into their weights, as they are now; this process does it by itself."""
+        ...
+
     def begin_training(self, size: int, held: int, whole: bool, say: Callable[[str], object]) -> None:
         """Say how batches are split into chunks, or that each process encodes its share whole."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.cutting import CannotCutError
 from siamesekit.engine.frozen.prefix import frozen_part, stored_images, stored_outputs
@@ -91,6 +92,10 @@ class _Follower:
             share.stored = stored_images(encoder, images, views, compute, why or "the leader stores images")
         self.ranks.next_order()
         encoder.eval()
+        self.ranks.report()
+
+    def _merge(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        merge_lora(self.share.encoder.backbone.network)
         self.ranks.report()
 
     def _training(self, values: Values, numbers: dict[str, Tensor]) -> None:

@@ -121,6 +121,12 @@ class LeadingTeam:
         add_gradients(self.share)
         return needed
 
+    def merge_lora(self) -> None:
+        """Let the other processes merge LoRA into their weights, as they are now; this process does it by itself."""
+        self._send_weights()
+        self.ranks.order("merge")
+        self.ranks.reports()
+
     def _rounds(self, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, int | None]]:
         """All images, then the views of the training photos, in parts for all processes."""
         chunk = pixel_chunk(images) * self.ranks.size
