@@ -96,9 +96,9 @@ FOUND: list[tuple[str, str | None]] = [
     ("uninstall", "/guides/install/"),
     ("heic", "/guides/data/"),
     ("resume", "/guides/reproduce/"),
+    ("multi-gpu", "/scale/"),
+    ("several GPUs", "/scale/"),
     # and to what is not there, with a way round
-    ("multi-gpu", "/guides/other-tools/"),
-    ("several GPUs", "/guides/other-tools/"),
     ("onnx", "/guides/export/"),
     ("tensorboard", "/guides/other-tools/"),
     ("wandb", "/guides/other-tools/"),
