@@ -33,10 +33,10 @@ LINES = (10, 25, 100)
 """Gigabits per second of a network."""
 PIXELS = 3 * 224**2
 DIMENSIONS = 128
-CODE = DIMENSIONS // 8 + 8
-"""Bytes of a photo in the index of the store `lancedb`: a byte for every eight numbers, and the photo's number."""
-PROBES = 32
-"""Partitions of that index that a query reads."""
+CODE = DIMENSIONS // 4 + 8
+"""Bytes of a photo in the index of the store `lancedb`: a byte for every four numbers, and the photo's number."""
+PROBED, FEWEST_PROBES = 8, 32
+"""A query reads one of so many partitions of that index, and so many at the least."""
 FILES = {"12": 4_000_000, "2": 700_000}
 """Bytes of a JPEG by megapixels, as cameras write them."""
 ADDING = 3.139 / 10**6
@@ -130,7 +130,7 @@ def query(photos: int) -> float:
 def codes_read(photos: int) -> float:
     """Codes that the index of `lancedb` reads for a query, with as many partitions and probes as by default."""
     partitions = 1 << math.isqrt(photos).bit_length() - 1
-    return photos * PROBES / partitions
+    return photos * max(FEWEST_PROBES, partitions // PROBED) / partitions
 
 
 def bottlenecks(costs: Any) -> str:

@@ -53,8 +53,9 @@ def test_uneven_shares_alone_have_their_efficiency() -> None:
 def test_searches_are_linear_and_the_index_reads_probes_of_its_partitions() -> None:
     assert query(1_000_000) == pytest.approx(5.254 / 512 / 2)  # half the numbers of benchmark (f)
     assert query(10**9) == pytest.approx(1000 * query(10**6))
-    assert codes_read(1_000_000) == 1_000_000 * 32 / 512
-    assert codes_read(5_000_000) == 5_000_000 * 32 / 2048
+    assert codes_read(1_000_000) == 1_000_000 * 64 / 512
+    assert codes_read(5_000_000) == 5_000_000 / 8
+    assert codes_read(20_000) == 20_000 * 32 / 128
 
 
 def test_numbers_are_told_in_their_units() -> None:
