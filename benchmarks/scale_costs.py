@@ -120,7 +120,7 @@ def processes(nproc: int, threads: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "siamesekit", "run", str(CONFIG), *sets, "--out", str(out)]
         done = subprocess.run(
             [*command, "--nproc", str(nproc), "--device", "cpu", "--precision", "fp32"],
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "SIAMESEKIT_SILENCE": "300"},
             capture_output=True,
             text=True,
             check=False,
