@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import IO, Any
 
 import torch
 import torch.distributed as dist
@@ -73,6 +73,10 @@ class Ranks:
         store: the key-value store of all ranks, one of torch.distributed.
         silence: seconds without a sign of life after which a rank counts as lost.
         ended: gives the reason if a rank is known to have ended, as by who started it; else None.
+
+    Attributes:
+        orders: number of orders so far.
+        files: files that stay open until the connection ends.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Ranks:
         self._store = store
         self._ended = ended
         self.orders = 0
+        self.files: list[IO[bytes]] = []
         self._heard: dict[int, tuple[int, float]] = {}
         self._stop = threading.Event()
         self._life = threading.Thread(target=self._give_signs, args=(store.clone(),), daemon=True)
@@ -140,6 +145,8 @@ class Ranks:
     def close(self) -> None:
         """End the connection; the other ranks are not waited for."""
         self._stop.set()
+        while self.files:
+            self.files.pop().close()
         with suppress(Exception):
             if dist.is_initialized():
                 dist.destroy_process_group()

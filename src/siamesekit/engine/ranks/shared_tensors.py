@@ -6,9 +6,11 @@ memory; the file disappears with the processes. To the first process of another 
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -61,7 +63,6 @@ def get_dealt(ranks: Ranks) -> Tensor:
     layout = Layout(tuple(values["shape"]), DTYPES[values["dtype"]])
     hosts, rank = values["hosts"], ranks.place.rank
     first, key = hosts.index(hosts[rank]), f"file/{ranks.orders}/{hosts[rank]}"
-    kept: IO[bytes] | None = None
     if first == LEADER:
         flat = _mapped(values["file"], layout)
         ranks.report(flat is not None)
@@ -69,10 +70,11 @@ def get_dealt(ranks: Ranks) -> Tensor:
             flat = ranks.receive(torch.empty(layout.bytes, dtype=torch.uint8), LEADER)
     elif first == rank:
         ranks.report(False)
-        flat = ranks.receive(torch.empty(layout.bytes, dtype=torch.uint8), LEADER)
-        kept = _keep(flat)
+        kept = _nameless()
+        ranks.files.append(kept)  # open until the run ends: others of this machine may map it later than this process
+        flat = _room(kept, layout)
+        ranks.receive(flat, LEADER)
         ranks.set_key(key, _path(kept))
-        flat = flat if (mapped := _mapped(_path(kept), layout)) is None else mapped
     else:
         ranks.report(True)
         file = ranks.await_key(key, first)
@@ -82,8 +84,6 @@ def get_dealt(ranks: Ranks) -> Tensor:
     assert flat is not None
     ranks.next_order()
     ranks.report()
-    if kept is not None:
-        kept.close()
     return layout.view(flat.view(layout.dtype))
 
 
@@ -93,30 +93,56 @@ def _flat(tensor: Tensor) -> Tensor:
     return ordered.contiguous().view(-1).view(torch.uint8)
 
 
-def _keep(flat: Tensor) -> IO[bytes]:
-    """Keep bytes uint8 `[E]` in a file without a name, which is gone once all processes have closed it."""
+def _nameless() -> IO[bytes]:
+    """A new file without a name in the cache folder, which is gone once all processes have closed it."""
     folder = cache_folder() or Path(tempfile.gettempdir())  # safe for a file without a name
-    try:
+    with _disk_told():
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it stays open until all processes have mapped it
-        for piece in _pieces(flat):
+        return tempfile.TemporaryFile(dir=folder)
+
+
+def _keep(flat: Tensor) -> IO[bytes]:
+    """Keep bytes uint8 `[E]` in a file without a name."""
+    file = _nameless()
+    with _disk_told():
+        for piece in flat.split(PIECE):
             file.write(piece.numpy().data)
         file.flush()
+    return file
+
+
+def _room(file: IO[bytes], layout: Layout) -> Tensor:
+    """Bytes of a file that is written, mapped: uint8 `[E]`."""
+    if not layout.bytes:
+        return torch.empty(0, dtype=torch.uint8)
+    with _disk_told():
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a crash on a write
+            os.posix_fallocate(file.fileno(), 0, layout.bytes)
+        else:
+            file.truncate(layout.bytes)
+        return torch.frombuffer(mmap.mmap(file.fileno(), layout.bytes), dtype=torch.uint8)
+
+
+@contextmanager
+def _disk_told() -> Iterator[None]:
+    """Turn errors of the disk into words.
+
+    Raises:
+        RunError: the disk is full, or cannot be written.
+    """
+    try:
+        yield
     except OSError as error:
+        folder = cache_folder() or Path(tempfile.gettempdir())
         raise RunError(
             f"cannot store what the processes of this machine share in {folder} ({error.strerror}): free some space, "
             "or set XDG_CACHE_HOME to a folder on another disk"
         ) from error
-    return file
 
 
 def _path(file: IO[bytes]) -> str:
     """The path by which other processes of this user open a file without a name."""
     return f"/proc/{os.getpid()}/fd/{file.fileno()}"
-
-
-def _pieces(flat: Tensor) -> Iterator[Tensor]:
-    yield from flat.split(PIECE)
 
 
 def _mapped(file: str, layout: Layout) -> Tensor | None:
