@@ -93,6 +93,17 @@ def test_two_processes_have_the_figures_of_one(project: Path, alone: Path, two: 
     assert load(two).embed([project / "photos" / "striped_0" / "0.png"]).shape == (1, 16)
 
 
+def test_a_run_of_two_processes_in_one_epoch(
+    project: Path, small_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    """The same in short."""
+    said = done(started(project, tmp_path / "two", "--nproc", "2", "--set", "train.epochs=1"))
+    assert "by 2 processes" in said
+    run_fp32(small_config("train.epochs=1"), tmp_path / "one")
+    assert_close(tmp_path / "two", tmp_path / "one")
+    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["device"]["processes"] == 2
+
+
 @pytest.mark.slow
 def test_torchrun_starts_the_same_run(project: Path, two: Path, tmp_path: Path) -> None:
     done(started(project, tmp_path / "run", by=[*TORCHRUN, "siamesekit", "run"]))

@@ -109,13 +109,9 @@ class Stepper:
                 ) from error
             return value, embeddings
         with failing_as("encoder"):
-            before = self._chunked.forward(encode, self.expected[images]).requires_grad_()
-        value, embeddings = self._loss(loss, before)
-        with failing_as("loss"):
-            if moves := _has_gradient(value):
-                value.objective.backward()
-        if moves:
-            gradient = before.grad if before.grad is not None else torch.zeros_like(before)
+            outputs = self._chunked.forward(encode, self.expected[images])
+        value, embeddings, gradient = self._of_outputs(outputs, loss, lambda before: before)
+        if gradient is not None:
             with failing_as("encoder"):
                 self.expected[images] = self._chunked.backward(gradient)
         return value, embeddings
@@ -125,17 +121,35 @@ class Stepper:
     ) -> tuple[LossValue, Tensor]:
         """The same step by several processes, which encode; head and loss are computed here for the whole batch."""
         with failing_as("encoder"):
-            features = team.forward(images, self.expected[images], epoch).requires_grad_()
-            before = self.encoder.before_neck(features)
-        value, embeddings = self._loss(loss, before)
-        with failing_as("loss"):
-            if moves := _has_gradient(value):
-                value.objective.backward()
-        if moves:
-            gradient = features.grad if features.grad is not None else torch.zeros_like(features)
+            features = team.forward(images, self.expected[images], epoch)
+        value, embeddings, gradient = self._of_outputs(features, loss, self.encoder.before_neck)
+        if gradient is not None:
             with failing_as("encoder"):
                 self.expected[images] = team.backward(gradient)
         return value, embeddings
+
+    def _of_outputs(
+        self, outputs: Tensor, loss: Callable[..., LossValue], before_neck: Callable[[Tensor], Tensor]
+    ) -> tuple[LossValue, Tensor, Tensor | None]:
+        """Loss, detached embeddings, and the gradient of outputs `[n, F]` that were encoded without their graph.
+
+        Args:
+            outputs: outputs of a part of the encoder.
+            loss: the loss, as in a call.
+            before_neck: the rest of the encoder up to the neck.
+
+        Returns:
+            The gradient is None if none is to be added.
+        """
+        outputs.requires_grad_()
+        with failing_as("encoder"):
+            before = before_neck(outputs)
+        value, embeddings = self._loss(loss, before)
+        if not _has_gradient(value):
+            return value, embeddings, None
+        with failing_as("loss"):
+            value.objective.backward()
+        return value, embeddings, outputs.grad if outputs.grad is not None else torch.zeros_like(outputs)
 
     def _loss(self, loss: Callable[..., LossValue], before: Tensor) -> tuple[LossValue, Tensor]:
         """The loss of a whole batch from its embeddings before the neck `[n, D]`, and the detached embeddings."""
