@@ -41,7 +41,7 @@ def started(
 
 def done(process: subprocess.Popen[str], code: int = 0) -> str:
     """What a process printed; it must end with this exit code."""
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == code, said
     return said
 
@@ -55,7 +55,7 @@ def first_child(process: subprocess.Popen[str]) -> int:
 
 def after_epochs(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
     """Wait until a run has trained some epochs."""
-    until = time.monotonic() + 90
+    until = time.monotonic() + 200
     while not (folder / "metrics.jsonl").exists() or len(metrics(folder)) < count:
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.01)
