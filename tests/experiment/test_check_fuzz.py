@@ -207,7 +207,7 @@ def child(folder: Path, first: int, last: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("first", "last"),
     [
-        pytest.param(0, FIRST, marks=pytest.mark.slow),
+        pytest.param(0, FIRST, marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
         pytest.param(FIRST, COUNT, marks=[pytest.mark.huge, pytest.mark.timeout(1200)]),
     ],
     ids=["first", "the rest"],

@@ -54,7 +54,7 @@ print(json.dumps({
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory")
 @pytest.mark.parametrize(
-    "rows", [pytest.param(100_000, marks=pytest.mark.slow), pytest.param(1_000_000, marks=pytest.mark.huge)]
+    "rows", [pytest.param(250_000, marks=pytest.mark.slow), pytest.param(1_000_000, marks=pytest.mark.huge)]
 )
 def test_many_photos_are_read_split_and_sampled_in_bounded_time_and_memory(tmp_path: Path, rows: int) -> None:
     """Each photo shows fifty animals, so that few files are made and no row is spared anything."""
