@@ -80,11 +80,11 @@ def test_a_kill_at_any_moment_loses_nothing(telling: Path, tmp_path: Path, kills
     assert done.returncode == 0, done.stderr
     changes, decided = map(int, done.stdout.split())
     assert changes > kills // 10 and decided > kills // 100, "too few changes were made between the kills"
-    assert sorted(entry.name for entry in place.iterdir()) == kept
     with Catalogue(place) as catalogue:
         while any(not change.undone and change.command != "undo" for change in catalogue.log()):
             catalogue.undo()
         assert owners(place) == {}
+    assert sorted(entry.name for entry in place.iterdir()) == kept, "the last kill may leave a journal until a change"
 
 
 def kill_many(place: Path, photos: Path, kills: int) -> None:

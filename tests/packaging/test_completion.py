@@ -51,7 +51,7 @@ def test_components_of_the_kind_are_offered_and_a_familys_members_after_its_pref
 
 @pytest.mark.slow
 def test_a_config_s_tables_are_offered() -> None:
-    assert offered("siamesekit show table enc") == ["encoder", "encoder.head", "encoder.stand_in"]
+    assert offered("siamesekit show table enc") == ["encoder", "encoder.head", "encoder.lora", "encoder.stand_in"]
     assert offered("siamesekit show table ") == table_names()
 
 
@@ -66,7 +66,9 @@ def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
     assert offered("siamesekit run x.toml --set train.") == [
         "train.epochs=",
         "train.select=",
+        "train.accumulate=",
         "train.average=",
+        "train.checkpoint_activations=",
         "train.memory_gib=",
     ]
     assert {"train.", "loss.", "encoder.head.", "seed="} <= set(offered("siamesekit check x.toml --set "))

@@ -218,6 +218,7 @@ def test_what_an_extra_names_can_be_imported(extra: str, imported: dict[str, str
 
 USERS = (
     "parquet",
+    "remote",
     "serve",
     "matchers",
     "cluster",
@@ -240,6 +241,7 @@ def test_every_package_that_the_sources_import_is_declared() -> None:
     part_of = {
         "PIL": "pillow", "annotated_types": "pydantic", "pydantic_core": "pydantic", "cv2": "opencv_python_headless",
         "sklearn": "scikit_learn", "umap": "umap_learn", "httpx": "qdrant_client", "mlflow": "mlflow_skinny",
+        "aiohttp": "s3fs",
     }  # fmt: skip
     nodes = [node for file in (ROOT / "src").rglob("*.py") for node in ast.walk(ast.parse(file.read_text("utf-8")))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
