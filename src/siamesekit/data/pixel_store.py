@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from siamesekit.errors import DataError
-from siamesekit.files.cache_folder import cache_folder
+from siamesekit.hardware.mapped_files import bytes_of, folder_of_nameless_files, nameless_file
 from siamesekit.wording import gibibytes
 
 GIB = 2**30
@@ -43,19 +39,12 @@ def keep_only(images: Tensor, kept: Sequence[int]) -> Tensor:
 
 
 def _mapped(size_in_bytes: int) -> Tensor:
-    folder = cache_folder() or Path(tempfile.gettempdir())  # safe for a file without a name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:  # has no name, so nothing to clean up
-            if hasattr(os, "posix_fallocate"):  # a full disk fails here and does not crash a later write
-                os.posix_fallocate(file.fileno(), 0, size_in_bytes)
-            else:
-                file.truncate(size_in_bytes)
-            memory = mmap.mmap(file.fileno(), size_in_bytes)
+        with nameless_file(size_in_bytes) as file:
+            return bytes_of(file, size_in_bytes)
     except OSError as error:
         raise DataError(
-            f"cannot store the photos in {folder} ({error.strerror}): they take {gibibytes(size_in_bytes)}, more than "
-            "data.memory_gib; free some space, set XDG_CACHE_HOME to a folder on another disk, raise "
-            "data.memory_gib, or lower data.size"
+            f"cannot store the photos in {folder_of_nameless_files()} ({error.strerror}): they take "
+            f"{gibibytes(size_in_bytes)}, more than data.memory_gib; free some space, set XDG_CACHE_HOME to a folder "
+            "on another disk, raise data.memory_gib, or lower data.size"
         ) from None
-    return torch.frombuffer(memory, dtype=torch.uint8)  # keeps the mapping alive

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
-from typing import Any
 
 import pytest
 import torch
@@ -39,11 +37,10 @@ def test_every_process_has_the_values(hosts: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
-        def write(self, content: Any) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full())
+    monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(RunError, match=r"processes of this machine share in .*No space left.*XDG_CACHE_HOME"):
         _keep(_bytes(TENSORS["features"]))
 

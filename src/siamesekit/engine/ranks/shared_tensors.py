@@ -6,9 +6,7 @@ memory; the file disappears with the processes. To the first process of another 
 
 from __future__ import annotations
 
-import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +17,7 @@ from torch import Tensor
 
 from siamesekit.engine.frozen.feature_cache import DTYPES, Layout
 from siamesekit.errors import RunError
-from siamesekit.files.cache_folder import cache_folder
-from siamesekit.hardware.mapped_files import MappedFiles
+from siamesekit.hardware.mapped_files import bytes_of, folder_of_nameless_files, nameless_file
 from siamesekit.hardware.ranks import LEADER, PIECE, Ranks
 
 
@@ -70,9 +67,10 @@ def get_dealt(ranks: Ranks) -> Tensor:
             flat = ranks.receive(torch.empty(layout.bytes, dtype=torch.uint8), LEADER)
     elif first == rank:
         ranks.report(False)
-        kept = _nameless()
+        with _disk_told():
+            kept = nameless_file(layout.bytes)
+            flat = bytes_of(kept, layout.bytes)
         ranks.files.append(kept)  # open until the run ends: others of this machine may map it later than this process
-        flat = _room(kept, layout)
         ranks.receive(flat, LEADER)
         ranks.set_key(key, _path(kept))
     else:
@@ -93,34 +91,14 @@ def _flat(tensor: Tensor) -> Tensor:
     return ordered.contiguous().view(-1).view(torch.uint8)
 
 
-def _nameless() -> IO[bytes]:
-    """A new file without a name in the cache folder, which is gone once all processes have closed it."""
-    folder = cache_folder() or Path(tempfile.gettempdir())  # safe for a file without a name
-    with _disk_told():
-        folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=folder)
-
-
 def _keep(flat: Tensor) -> IO[bytes]:
     """Keep bytes uint8 `[E]` in a file without a name."""
-    file = _nameless()
     with _disk_told():
+        file = nameless_file(len(flat))
         for piece in flat.split(PIECE):
             file.write(piece.numpy().data)
         file.flush()
     return file
-
-
-def _room(file: IO[bytes], layout: Layout) -> Tensor:
-    """Bytes of a file that is written, mapped: uint8 `[E]`."""
-    if not layout.bytes:
-        return torch.empty(0, dtype=torch.uint8)
-    with _disk_told():
-        if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a crash on a write
-            os.posix_fallocate(file.fileno(), 0, layout.bytes)
-        else:
-            file.truncate(layout.bytes)
-        return torch.frombuffer(mmap.mmap(file.fileno(), layout.bytes), dtype=torch.uint8)
 
 
 @contextmanager
@@ -133,10 +111,9 @@ def _disk_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        folder = cache_folder() or Path(tempfile.gettempdir())
         raise RunError(
-            f"cannot store what the processes of this machine share in {folder} ({error.strerror}): free some space, "
-            "or set XDG_CACHE_HOME to a folder on another disk"
+            f"cannot store what the processes of this machine share in {folder_of_nameless_files()} "
+            f"({error.strerror}): free some space, or set XDG_CACHE_HOME to a folder on another disk"
         ) from error
 
 
@@ -148,6 +125,7 @@ def _path(file: IO[bytes]) -> str:
 def _mapped(file: str, layout: Layout) -> Tensor | None:
     """The bytes of a file, mapped; None if it cannot be opened, as on a system without /proc."""
     try:
-        return MappedFiles().tensor(Path(file), layout.bytes) if layout.bytes else torch.empty(0, dtype=torch.uint8)
+        with Path(file).open("rb+") as opened:
+            return bytes_of(opened, layout.bytes)
     except OSError:
         return None
