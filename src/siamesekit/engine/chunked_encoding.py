@@ -99,7 +99,7 @@ class ChunkedEncoding:
             Whether each image has a gradient, bool `[n]`.
         """
         needed = (gradient != 0).any(dim=1).cpu()
-        before = [None if parameter.grad is None else parameter.grad.clone() for parameter in self.parameters]
+        before = [parameter.grad for parameter in self.parameters]
 
         def work() -> None:
             for parameter, grad in zip(self.parameters, before, strict=True):

@@ -315,6 +315,4 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
 
 def views_of(setup: Setup) -> Views | None:
     """The views of the training photos by the config's augmentation; None without augmentation."""
-    table = setup.config.augmentation
-    photos = training_photos(setup.config, setup.dataset).images
-    return None if table is None else views_by(setup.config, photos, table.views)
+    return views_by(setup.config, training_photos(setup.config, setup.dataset).images)

@@ -73,7 +73,6 @@ def hand_over(setup: Setup, images: Tensor, views: Views | None) -> None:
         "architecture": asdict(setup.prepared.architecture),
         "bf16": setup.compute.bf16,
         "products": setup.compute.products,
-        "views": None if views is None else views.each,
     }
     ranks.order("begin", job, photos=torch.empty(0) if views is None else views.photos)
     deal_out(ranks, images)
@@ -102,7 +101,7 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
             _refuse_other_job(config, compute, job)
             compute = replace(compute, products=job["products"], ranks=None)
             images = get_dealt(ranks)
-            views = _views(config, job, numbers["photos"])
+            views = views_by(config, numbers["photos"])
             share = Share(_encoder(config, job, compute), images, views, compute, ranks)
             ranks.next_order()
             ranks.report()
@@ -139,12 +138,7 @@ def _encoder(config: Config, job: dict[str, Any], compute: Compute) -> Encoder:
     return encoder.eval()
 
 
-def _views(config: Config, job: dict[str, Any], photos: Tensor) -> Views | None:
-    """The leader's views of the training photos."""
-    return None if job["views"] is None else views_by(config, photos, job["views"])
-
-
-def views_by(config: Config, photos: Tensor, each: int) -> Views | None:
+def views_by(config: Config, photos: Tensor) -> Views | None:
     """Views of photos, int64 `[n]`, by the config's augmentation; None without augmentation."""
     table, seed = config.augmentation, config.seed
     if table is None:
@@ -154,7 +148,7 @@ def views_by(config: Config, photos: Tensor, each: int) -> Views | None:
     def make(images: Tensor, photos: Tensor, epoch: int, view: int) -> Tensor:
         return augment(augmentation, images, photos, epoch, view, seed)
 
-    return Views(photos, each, make)
+    return Views(photos, table.views, make)
 
 
 def _digest(config: Config) -> str:

@@ -92,7 +92,6 @@ class Ranks:
         self._ended = ended
         self.orders = 0
         self.files: list[IO[bytes]] = []
-        self._heard: dict[int, tuple[int, float]] = {}
         self._stop = threading.Event()
         self._life = threading.Thread(target=self._give_signs, args=(store.clone(),), daemon=True)
 
@@ -259,37 +258,47 @@ class Ranks:
     # Waiting.
 
     def _wait(self, keys: list[str], on: Iterable[int], what: str, silence: float | None = None) -> None:
-        watched = [rank for rank in on if rank != self.place.rank]
-        now = time.monotonic()
-        self._heard = {rank: (self._heard.get(rank, (-1, now))[0], now) for rank in watched}
-        pause, looked = PAUSE, now
+        looked = time.monotonic()
+        heard = {rank: (-1, looked) for rank in on if rank != self.place.rank}
+        pause = PAUSE
         while True:
             with self._talking():
                 if self._store.check(keys):
                     return
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
-                    self._refuse_lost(watched, what, silence or self.silence)
+                    self._refuse_lost(heard, what, silence or self.silence)
             time.sleep(pause)
             pause = min(1.2 * pause, LONGEST_PAUSE)
 
-    def _refuse_lost(self, watched: list[int], what: str, silence: float) -> None:
-        if self._store.check(["failure"]):
-            rank, message = json.loads(self._store.get("failure"))
-            if rank != self.place.rank:
-                raise LostRankError(f"rank {rank} on {self.host_of(rank)} failed: {message}")
-        if (why := self._ended()) is not None:
+    def _refuse_lost(self, heard: dict[int, tuple[int, float]], what: str, silence: float) -> None:
+        """Raise if a rank is lost.
+
+        Args:
+            heard: for each rank that is waited for, its last known number of signs of life, and when it changed; it is
+                kept up to date.
+            what: when this was, in words.
+            silence: seconds without a sign of life after which a rank is lost.
+        """
+        if (why := self._known_end()) is not None:
             raise LostRankError(why)
-        for rank in watched:
-            signs, since = self._store.add(f"alive/{rank}", 0), time.monotonic()
-            before, heard = self._heard[rank]
+        for rank, (before, since) in heard.items():
+            signs, now = self._store.add(f"alive/{rank}", 0), time.monotonic()
             if signs != before:
-                self._heard[rank] = signs, since
-            elif since - heard > silence:
+                heard[rank] = signs, now
+            elif now - since > silence:
                 raise LostRankError(
                     f"rank {rank} has given no sign of life for {silence:.0f} s ({what}): its process or its "
                     "machine has stopped"
                 )
+
+    def _known_end(self) -> str | None:
+        """Why another rank has ended: as it has reported, or as who started it knows; None if none is known to have."""
+        if self._store.check(["failure"]):
+            rank, message = json.loads(self._store.get("failure"))
+            if rank != self.place.rank:
+                return f"rank {rank} on {self.host_of(rank)} failed: {message}"
+        return self._ended()
 
     def _give_signs(self, store: Any) -> None:
         with suppress(Exception):  # the store has ended: who waits on it learns it
@@ -313,10 +322,9 @@ class Ranks:
         signs = self._signs()
         until = time.monotonic() + 3 * BEAT
         while time.monotonic() < until:
-            with suppress(Exception):
-                if self._store.check(["failure"]):
-                    rank, message = json.loads(self._store.get("failure"))
-                    return f"rank {rank} on {self.host_of(rank)} failed: {message}"
+            with suppress(Exception):  # the store may be gone
+                if (why := self._known_end()) is not None:
+                    return why
             if (why := self._ended()) is not None:
                 return why
             time.sleep(LOOK)

@@ -20,7 +20,16 @@ from siamesekit.engine.frozen.cache_key import key_of
 from siamesekit.engine.frozen.cutting import CannotCutError, cut, whole
 from siamesekit.engine.frozen.feature_cache import FeatureStore, Layout
 from siamesekit.engine.frozen.folding import fold
-from siamesekit.engine.frozen.stored import EMBEDDED_CHUNK, FrozenPart, Stored, Team, Views, pixel_chunk
+from siamesekit.engine.frozen.stored import (
+    EMBEDDED_CHUNK,
+    FrozenPart,
+    Stored,
+    Team,
+    Views,
+    pixel_chunk,
+    pixels_of,
+    selections,
+)
 from siamesekit.engine.layer_rates import layers_of
 from siamesekit.engine.random_state import drawn_by
 from siamesekit.engine.ranks.leading import LeadingTeam
@@ -264,13 +273,8 @@ def _resident(tensors: tuple[Tensor, ...], compute: Compute) -> tuple[Tensor, ..
 
 def _pixels(images: Tensor, views: Views | None) -> Iterator[Tensor]:
     """All images in chunks, then the views of the training photos, view by view."""
-    chunk = pixel_chunk(images)
-    yield from images.split(chunk)
-    if views is not None:
-        for number in range(views.each):
-            for photos in views.photos.split(chunk):
-                pixels = views.make(images[photos], photos, 0, number)
-                yield pixels.contiguous(memory_format=torch.channels_last)
+    for photos, view in selections(images, views, pixel_chunk(images)):
+        yield pixels_of(images, views, photos, view)
 
 
 def _outputs(part: FrozenPart, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, ...]]:

@@ -51,7 +51,7 @@ class Views(NamedTuple):
 
 
 class Team(Protocol):
-    """Several processes that encode images together (`siamesekit.engine.ranks.team`)."""
+    """Several processes that encode images together (`siamesekit.engine.ranks.leading`)."""
 
     def features(self, images: Tensor) -> Tensor:
         """Features `[n, F]` of images with indices int64 `[n]`, in inference mode, without gradient."""
@@ -161,6 +161,20 @@ class Stored:
 def pixel_chunk(images: Tensor) -> int:
     """Number of images `[N, 3, S, S]` encoded at a time: fewer of large ones, for the same memory."""
     return max(1, EMBEDDED_CHUNK * CHUNK_SIDE**2 // max(CHUNK_SIDE, images.shape[-1]) ** 2)
+
+
+def selections(images: Tensor, views: Views | None, chunk: int) -> Iterator[tuple[Tensor, int | None]]:
+    """All images `[N, 3, S, S]`, then the views of the training photos, view by view, some at a time.
+
+    Yields:
+        Photos, int64 `[n]` with n ≤ `chunk`, and the number of their stored view; None for the photos as they are.
+    """
+    for photos in torch.arange(len(images)).split(chunk):
+        yield photos, None
+    if views is not None:
+        for number in range(views.each):
+            for photos in views.photos.split(chunk):
+                yield photos, number
 
 
 def pixels_of(images: Tensor, views: Views | None, photos: Tensor, view: int | None = None) -> Tensor:

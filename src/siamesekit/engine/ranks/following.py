@@ -10,12 +10,11 @@ from torch import Tensor
 
 from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.engine.chunked_encoding import Chunking
-from siamesekit.engine.frozen.cutting import CannotCutError
 from siamesekit.engine.frozen.prefix import frozen_part, stored_images, stored_outputs
 from siamesekit.engine.random_state import seed_all
-from siamesekit.engine.ranks.leading import add_gradients
-from siamesekit.engine.ranks.share import Share, by_type, every_tensor, trained_tensors
+from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import get_dealt
+from siamesekit.engine.ranks.weights import add_gradients, broadcast, every_tensor, trained_tensors
 from siamesekit.hardware.ranks import LEADER, LostRankError
 
 
@@ -59,11 +58,7 @@ class _Follower:
 
     def _weights(self, values: Values, numbers: dict[str, Tensor]) -> None:
         encoder = self.share.encoder
-        with torch.no_grad():
-            for group in by_type(every_tensor(encoder) if values["all"] else trained_tensors(encoder)):
-                flat = self.ranks.broadcast(torch.cat([tensor.detach().reshape(-1) for tensor in group]))
-                for tensor, new in zip(group, flat.split([each.numel() for each in group]), strict=True):
-                    tensor.copy_(new.view(tensor.shape))
+        broadcast(self.ranks, every_tensor(encoder) if values["all"] else trained_tensors(encoder))
         self.ranks.report()
 
     def _outputs(self, values: Values, numbers: dict[str, Tensor]) -> None:
@@ -78,18 +73,12 @@ class _Follower:
     def _keep(self, values: Values, numbers: dict[str, Tensor]) -> None:
         share = self.share
         encoder, images, views, compute = share.encoder, share.images, share.views, share.compute
-        try:
-            part = share.part or frozen_part(encoder, compute)
-        except CannotCutError as error:
-            why: str | None = str(error)
-        else:
-            why = None
         if values["cached"]:
-            assert why is None, "the leader's encoder has a frozen part, this one has none"
+            part = share.part or frozen_part(encoder, compute)
             kept = [get_dealt(self.ranks) for _ in range(values["tensors"])]
             share.stored = stored_outputs(encoder, images, views, compute, part, kept)
         else:
-            share.stored = stored_images(encoder, images, views, compute, why or "the leader stores images")
+            share.stored = stored_images(encoder, images, views, compute, "the leader stores images")
         self.ranks.next_order()
         encoder.eval()
         self.ranks.report()
@@ -131,7 +120,7 @@ class _Follower:
                 self.ranks.receive(gradient, LEADER)
             self.share.backward(gradient, moves=False)
         self._report_what_was_said()
-        add_gradients(self.share)
+        add_gradients(self.ranks, self.share.parameters)
 
     def _report_what_was_said(self) -> None:
         said, self.share.said[:] = list(self.share.said), []

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from siamesekit.engine.chunked_encoding import Chunking
-from siamesekit.engine.frozen.stored import FrozenPart, Views, pixel_chunk
-from siamesekit.engine.ranks.share import Share, by_type, every_tensor, trained_tensors
+from siamesekit.engine.frozen.stored import FrozenPart, Views, pixel_chunk, selections
+from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import deal_out
+from siamesekit.engine.ranks.weights import add_gradients, broadcast, every_tensor, trained_tensors
 
 ROUND = 16
 """Chunks that each process encodes at a time without gradient, before features are gathered."""
@@ -39,7 +40,7 @@ class LeadingTeam:
         self._say: Callable[[str], object] = lambda text: None
         self._whole = False
         ranks.order("weights", {"all": True})
-        self._broadcast(every_tensor(share.encoder))
+        broadcast(ranks, every_tensor(share.encoder))
         ranks.reports()
 
     def outputs(self, part: FrozenPart, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, ...]]:
@@ -51,7 +52,7 @@ class LeadingTeam:
             views: views of the training photos.
         """
         self.share.part = part
-        for photos, view in self._rounds(images, views):
+        for photos, view in selections(images, views, pixel_chunk(images) * self.ranks.size):
             shares = self._shares(len(photos))
             self.ranks.order("outputs", {"view": view, **_lengths(shares)}, photos=photos[torch.cat(shares)])
             own = self.share.outputs(photos[shares[0]], view)
@@ -118,7 +119,7 @@ class LeadingTeam:
                 self.ranks.send(gradient[shares[rank].to(gradient.device)], rank)
         self.share.backward(gradient[shares[0].to(gradient.device)], moves=not bool(needed.any()))
         self._heed(self.ranks.reports())
-        add_gradients(self.share)
+        add_gradients(self.ranks, parameters)
         return needed
 
     def merge_lora(self) -> None:
@@ -126,16 +127,6 @@ class LeadingTeam:
         self._send_weights()
         self.ranks.order("merge")
         self.ranks.reports()
-
-    def _rounds(self, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, int | None]]:
-        """All images, then the views of the training photos, in parts for all processes."""
-        chunk = pixel_chunk(images) * self.ranks.size
-        for photos in torch.arange(len(images)).split(chunk):
-            yield photos, None
-        if views is not None:
-            for number in range(views.each):
-                for photos in views.photos.split(chunk):
-                    yield photos, number
 
     def _shares(self, count: int) -> list[Tensor]:
         """`count` places dealt to the ranks in turn, each int64; rank 0 always gets one."""
@@ -155,43 +146,13 @@ class LeadingTeam:
         """Give the others the weights as they are now."""
         if tensors := trained_tensors(self.share.encoder):
             self.ranks.order("weights", {"all": False})
-            self._broadcast(tensors)
+            broadcast(self.ranks, tensors)
             self.ranks.reports()
-
-    @torch.no_grad()
-    def _broadcast(self, tensors: Sequence[Tensor]) -> None:
-        for group in by_type(tensors):
-            self.ranks.broadcast(torch.cat([tensor.detach().reshape(-1) for tensor in group]))
 
     def _heed(self, reports: Sequence[list[str] | None]) -> None:
         for rank, said in zip(self.ranks.others, reports, strict=True):
             for text in said or ():
                 self._say(f"rank {rank} on {self.ranks.host_of(rank)}: {text}")
-
-
-@torch.no_grad()
-def add_gradients(share: Share) -> None:
-    """Add all processes' gradients of the backbone on the leader; those of a parameter that no process has stay None.
-
-    Every process calls it.
-    """
-    for group in by_type(share.parameters):
-        has = torch.tensor([parameter.grad is not None for parameter in group])
-        flat = [
-            (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad).reshape(-1).contiguous()
-            for tensor in group
-        ]
-        total = torch.cat([*flat, has.to(group[0])])
-        share.ranks.add_to_leader(total)
-        if not share.ranks.leads:
-            continue
-        anyone = total[-len(group) :].cpu() > 0
-        start = 0
-        for tensor, used in zip(group, anyone.tolist(), strict=True):
-            summed = total[start : start + tensor.numel()].view(tensor.shape)
-            start += tensor.numel()
-            if used:
-                tensor.grad = torch.empty_like(tensor).copy_(summed)
 
 
 def _lengths(shares: Sequence[Tensor]) -> dict[str, list[int]]:

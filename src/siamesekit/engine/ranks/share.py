@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -113,23 +113,3 @@ class Share:
             assert self._whole is not None
             self._whole.backward(gradient)
             self._whole = None
-
-
-def trained_tensors(encoder: Encoder) -> list[Tensor]:
-    """The tensors of a backbone that change in training: trained parameters, and statistics of BatchNorm."""
-    backbone = encoder.backbone
-    trained: list[Tensor] = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
-    return trained + (list(backbone.buffers()) if encoder.batchnorm == "train" else [])
-
-
-def every_tensor(encoder: Encoder) -> list[Tensor]:
-    """All tensors of a backbone."""
-    return [*encoder.backbone.parameters(), *encoder.backbone.buffers()]
-
-
-def by_type(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Tensors, each `[…]`, grouped by their data type, in a fixed order."""
-    groups: dict[torch.dtype, list[Tensor]] = {}
-    for tensor in tensors:
-        groups.setdefault(tensor.dtype, []).append(tensor)
-    return list(groups.values())
