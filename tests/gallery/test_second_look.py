@@ -18,9 +18,9 @@ from patterns import SIDE, turned, view
 from siamesekit import Sift
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.matchers.matcher import Keypoints, PointMatches
-from siamesekit.data.pixel_store import cache_folder
 from siamesekit.data.records import Box, Record
 from siamesekit.errors import ComponentError, UserError
+from siamesekit.files.cache_folder import cache_folder
 from siamesekit.gallery import shared_points
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.fusion import Fusion

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -124,9 +125,9 @@ def standing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
     def put(package: str, source: str) -> dict[str, Any]:
         (tmp_path / f"{package}.py").write_text(source)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, package, raising=False)
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))  # so that it is forgotten after the test
+        del sys.modules[package]
         runs: dict[str, Any] = __import__(package).RUNS
-        monkeypatch.setitem(sys.modules, package, sys.modules[package])
         return runs
 
     return put

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from siamesekit.data import pixel_store
-from siamesekit.data.pixel_store import cache_folder, empty_images
+from siamesekit.data.pixel_store import empty_images
+from siamesekit.files import cache_folder as module
+from siamesekit.files.cache_folder import cache_folder
+from siamesekit.hardware import mapped_files
 
 
 @pytest.fixture
@@ -20,8 +22,8 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def unknown() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(pixel_store.Path, "home", unknown)
-    monkeypatch.setattr(pixel_store.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(module.Path, "home", unknown)
+    monkeypatch.setattr(mapped_files.tempfile, "gettempdir", lambda: str(tmp_path))
 
 
 def test_without_a_home_there_is_no_cache(homeless: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
