@@ -101,6 +101,23 @@ def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
         list(read_embeddings(file, 2))
 
 
+@pytest.mark.parametrize("group", [2_000, 40_000])
+def test_a_parquet_is_not_kept_as_it_is_read(group: int, tmp_path: Path) -> None:
+    """Nor is a group of rows, which may be the whole file."""
+    import pyarrow
+    from pyarrow import parquet
+
+    file, rows = tmp_path / "e.parquet", np.random.default_rng(1).normal(size=(40_000, 128)).astype(np.float32)
+    columns = {"path": [f"{number}.jpg" for number in range(len(rows))], "embedding": list(rows)}
+    parquet.write_table(pyarrow.table(columns), file, row_group_size=group)
+    del columns
+    before, held = pyarrow.total_allocated_bytes(), []
+    for part in read_embeddings(file, 128, 1_000):
+        assert len(part.paths) <= 1_000
+        held.append(pyarrow.total_allocated_bytes() - before)
+    assert len(held) >= 40 and max(held) < rows.nbytes / 2, max(held)
+
+
 def test_what_is_no_file_of_embeddings(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("photo,individual\na.jpg,Ann\n")
     (tmp_path / "photos.parquet").write_bytes(b"no parquet")

@@ -24,6 +24,8 @@ ROWS = 1 << 14
 """Rows that are read at a time."""
 LONGEST_TEXT = 1 << 14
 """Most bytes of a path or a name in a `.npz`, which has room for the longest in each row."""
+BUFFER = 1 << 20
+"""Bytes of a column of a `.parquet` that are read at a time."""
 PATH, INDIVIDUAL, EMBEDDING = "path", "individual", "embedding"
 """Arrays of a `.npz`, and columns of a table."""
 
@@ -187,7 +189,8 @@ def _parquet(path: Path, rows: int) -> Columns:
     import pyarrow
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as opened:
+    # pyarrow's own buffer would keep all that has been read until the file is closed
+    with parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as opened:
         names = opened.schema_arrow.names
         wanted = [PATH, EMBEDDING, *([INDIVIDUAL] if INDIVIDUAL in names else [])]
         for batch in opened.iter_batches(rows, columns=wanted):
