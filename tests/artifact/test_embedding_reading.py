@@ -97,8 +97,54 @@ def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="different lengths"):
         list(read_embeddings(file, 2))
     parquet.write_table(pyarrow.table({"path": ["a", "b"], "embedding": [[1.0, 2.0], None]}), file)
-    with pytest.raises(DataError, match="an embedding is missing"):
+    with pytest.raises(DataError, match="an embedding or a path is missing"):
         list(read_embeddings(file, 2))
+
+
+def test_a_parquet_of_others_is_read_or_refused(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    file = tmp_path / "e.parquet"
+    parquet.write_table(pyarrow.table({"path": ["a", None], "embedding": [[1.0], [2.0]]}), file)
+    with pytest.raises(DataError, match="a path is missing"):
+        list(read_embeddings(file, 1))
+    parquet.write_table(pyarrow.table({"path": ["a", "b"], "embedding": [1.0, 2.0]}), file)
+    with pytest.raises(DataError, match="a column of lists, not of double"):
+        list(read_embeddings(file, 1))
+    numbered = {"path": [1, 2, 3], "individual": [0, 5, None], "embedding": [[1.0], [2.0], [3.0]]}
+    parquet.write_table(pyarrow.table(numbered), file)
+    (part,) = read_embeddings(file, 1)
+    assert (part.paths, part.individuals) == (["1", "2", "3"], ["0", "5", ""])
+
+
+def test_damage_in_a_compressed_archive_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "e.npz"
+    np.savez_compressed(file, path=np.array([str(path) for path in PATHS]), embedding=ROWS)
+    whole = file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        entry = archive.getinfo("embedding.npy")
+    start = entry.header_offset + 30 + len(entry.filename)  # the archive's own header, of which 20 bytes may follow
+    file.write_bytes(whole[: start + 20] + b"\xff" * 60 + whole[start + 80 :])
+    with pytest.raises(DataError, match="no file of embeddings"):
+        list(read_embeddings(file, 4))
+
+
+@pytest.mark.parametrize("group", [2_000, 40_000])
+def test_a_parquet_is_not_kept_as_it_is_read(group: int, tmp_path: Path) -> None:
+    """Nor is a group of rows, which may be the whole file."""
+    import pyarrow
+    from pyarrow import parquet
+
+    file, rows = tmp_path / "e.parquet", np.random.default_rng(1).normal(size=(40_000, 128)).astype(np.float32)
+    columns = {"path": [f"{number}.jpg" for number in range(len(rows))], "embedding": list(rows)}
+    parquet.write_table(pyarrow.table(columns), file, row_group_size=group)
+    del columns
+    before, held = pyarrow.total_allocated_bytes(), []
+    for part in read_embeddings(file, 128, 1_000):
+        assert len(part.paths) <= 1_000
+        held.append(pyarrow.total_allocated_bytes() - before)
+    assert len(held) >= 40 and max(held) < rows.nbytes / 2, max(held)
 
 
 def test_what_is_no_file_of_embeddings(tmp_path: Path) -> None:

@@ -183,8 +183,10 @@ def test_a_kill_within_the_making_of_an_index_leaves_all_photos(
         answers = catalogue.search_embeddings(names, torch.from_numpy(rows))
         assert [answer.candidates[0].individual for answer in answers] == names
         monkeypatch.setattr(LanceDB, "settle", counted)
-        catalogue.rename("p00", "Ann")
+        assert catalogue.add_embeddings(file).photos == 0
         assert settled == 1
+        catalogue.rename("p00", "Ann")
+        assert settled == 2
 
 
 def test_an_index_that_cannot_be_made_is_said_and_the_change_stays(
@@ -212,6 +214,15 @@ def test_what_has_no_photos_is_refused_where_photos_are_needed(telling: Path, fi
     refused = call("enrol", telling, file, "-o", tmp_path / "d", "--device", "cpu", "--follow-links")
     assert refused.exit_code == 2 and "there are no such options" in " ".join(refused.output.split())
     assert not (tmp_path / "d").exists()
+
+
+def test_a_file_without_photos_has_no_answers(telling: Path, file: Path, dimensions: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "q.npz", path=np.empty(0, "U1"), embedding=np.empty((0, dimensions), np.float32))
+    enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0].close()
+    for together in ((), ("--together",)):
+        table = tmp_path / f"answers-{len(together)}.csv"
+        found = call("search", tmp_path / "c", tmp_path / "q.npz", "--csv", table, "--device", "cpu", *together)
+        assert found.exit_code == 0 and "0 answers" in found.output, found.output
 
 
 def test_embeddings_of_another_model_are_refused(telling: Path, dimensions: int, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ ROWS = 1 << 14
 """Rows that are read at a time."""
 LONGEST_TEXT = 1 << 14
 """Most bytes of a path or a name in a `.npz`, which has room for the longest in each row."""
+BUFFER = 1 << 20
+"""Bytes of a column of a `.parquet` that are read at a time."""
 PATH, INDIVIDUAL, EMBEDDING = "path", "individual", "embedding"
 """Arrays of a `.npz`, and columns of a table."""
 
@@ -187,22 +190,26 @@ def _parquet(path: Path, rows: int) -> Columns:
     import pyarrow
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as opened:
-        names = opened.schema_arrow.names
-        wanted = [PATH, EMBEDDING, *([INDIVIDUAL] if INDIVIDUAL in names else [])]
+    # pyarrow's own buffer would keep all that has been read until the file is closed
+    with parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as opened:
+        named = INDIVIDUAL in opened.schema_arrow.names
+        wanted = [PATH, EMBEDDING, *([INDIVIDUAL] if named else [])]
         for batch in opened.iter_batches(rows, columns=wanted):
             column = batch.column(batch.schema.get_field_index(EMBEDDING))
-            if column.null_count:
-                raise ValueError("an embedding is missing")
+            paths = batch.column(batch.schema.get_field_index(PATH))
+            if column.null_count or paths.null_count:
+                raise ValueError("an embedding or a path is missing")
+            if not hasattr(column, "flatten"):
+                raise ValueError(f"embedding must be a column of lists, not of {column.type}")
             numbers = column.flatten()
             each = len(numbers) // max(1, len(column))
             fixed = pyarrow.types.is_fixed_size_list(column.type)
             if not fixed and bool((np.diff(column.offsets.to_numpy()) != each).any()):
                 raise ValueError("its embeddings have different lengths")
-            texts = {name: batch.column(batch.schema.get_field_index(name)).to_pylist() for name in wanted[::2]}
-            individuals = texts.get(INDIVIDUAL) or [""] * len(column)
+            names = batch.column(batch.schema.get_field_index(INDIVIDUAL)).to_pylist() if named else [""] * len(column)
             matrix = numbers.to_numpy(zero_copy_only=False).reshape(-1, each)
-            yield [str(text) for text in texts[PATH]], [text or "" for text in individuals], matrix
+            individuals = ["" if name is None else str(name) for name in names]
+            yield [str(text) for text in paths.to_pylist()], individuals, matrix
 
 
 @contextmanager
@@ -214,7 +221,7 @@ def _telling(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise DataError(f"{line_of_name(str(path))} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, StopIteration, csv.Error, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, StopIteration, csv.Error, zipfile.BadZipFile, zlib.error) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
             f"{line_of_name(str(path))} is no file of embeddings as siamesekit embed writes it: {said}"

@@ -67,6 +67,8 @@ class AskedPhotos:
             yield from parts
             return
         every = list(parts)
+        if not every:  # a file without rows
+            return
         names, photos = (
             [name for part in every for name in part.names],
             [each for part in every for each in part.photos],

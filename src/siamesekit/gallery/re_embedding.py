@@ -40,13 +40,16 @@ def _re_embed(storage: Storage, saved: SavedModel, progress: Progress) -> int:
     with storage.writing():
         old = storage.fact("model")
         model = load_folder(folder, saved.inside, storage.device, "fp32")
-        rows = storage.connection.execute("SELECT name, path, box, sha256 FROM photos ORDER BY id").fetchall()
-        foreign = sum(digest.startswith(known_photos.EMBEDDED) for *_, digest in rows)
+        foreign, known = storage.connection.execute(
+            "SELECT coalesce(sum(substr(sha256, 1, ?) = ?), 0), count(*) FROM photos",
+            (len(known_photos.EMBEDDED), known_photos.EMBEDDED),
+        ).fetchone()
         if foreign:
             raise DataError(
-                f"{foreign} of {len(rows)} photos were enrolled by their embeddings, which cannot be computed again; "
+                f"{foreign} of {known} photos were enrolled by their embeddings, which cannot be computed again; "
                 "enrol a file of the other model's embeddings as another catalogue"
             )
+        rows = storage.connection.execute("SELECT name, path, box, sha256 FROM photos ORDER BY id").fetchall()
         records = [Record(name, "", Path(path), box=box_of(box)) for name, path, box, _ in rows]
         problems = [
             str(digest) if isinstance(digest, UnusablePhoto) else f"{line_of_name(name)}: its file has changed"

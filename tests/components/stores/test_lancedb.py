@@ -101,6 +101,30 @@ def test_new_rows_are_found_before_and_after_they_are_in_the_index(store: Any, m
     assert store.count() == 1000
 
 
+def test_rows_of_another_process_are_seen(store: Any, tmp_path: Path) -> None:
+    other = opened("lancedb", tmp_path, dimensions=16, **INDEXED)
+    assert len(other.ids()) == 800
+    store.add(numbers(200, 801), ROWS[800:1000])
+    assert other.ids().tolist() == numbers(1000).tolist()
+    assert other.search(ROWS[800:1000], 1).ids[:, 0].tolist() == numbers(200, 801).tolist()
+    other.remove(numbers(1))
+    assert store.ids().tolist() == numbers(999, 2).tolist()
+    other.close()
+
+
+def test_a_search_counts_the_rows_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, count = [0], store._table.count_rows
+
+    def counted() -> int:
+        calls[0] += 1
+        return int(count())
+
+    monkeypatch.setattr(lancedb, "AT_ONCE", 4)
+    monkeypatch.setattr(store._table, "count_rows", counted)
+    store.search(QUERIES, 3)
+    assert calls == [1]
+
+
 def test_removed_rows_are_not_found_in_the_index(store: Any) -> None:
     gone = store.search(QUERIES[:1], 5).ids[0]
     store.remove(np.sort(gone))

@@ -58,7 +58,7 @@ class LanceDB:
     and each has a code of a byte for every four numbers. A search reads the codes of the `probes` nearest partitions,
     and compares the best candidates by their whole embeddings: distances and order are exact, and only a row that is
     no candidate is missed. New rows are found at once, in the index or not. The index is made anew when the number of
-    rows has grown fourfold.
+    rows calls for twice as many partitions: at 262,144, 1,048,576, and every fourfold of these.
 
     Args:
         uri: folder or address of the database, such as `s3://bucket/path`; empty: in the catalogue's folder.
@@ -136,8 +136,9 @@ class LanceDB:
                     self._table.drop_index(former)
 
     def ids(self) -> Ids:
-        """The ids of all rows, int64 `[N]`, ascending."""
+        """The ids of all rows, int64 `[N]`, ascending; also of those that other processes have added."""
         with self._telling():
+            self._table.checkout_latest()
             rows = self._table.search().select(["id"]).limit(self._table.count_rows() + 1).to_arrow()
         return np.sort(rows["id"].to_numpy().astype(np.int64))
 
@@ -148,14 +149,16 @@ class LanceDB:
 
     def search(self, queries: Embeddings, k: int, allowed: Ids | None = None) -> Found:
         """Search the k rows nearest to each query."""
-        count = self.count() if allowed is None else len(allowed)
+        rows = self.count()
+        count = rows if allowed is None else len(allowed)
+        probed = self._probed(rows)
         condition = None if allowed is None else _among(allowed)
 
         def ask(some: Embeddings, wide: int) -> list[Near]:
             at_once, near = max(1, min(AT_ONCE, FOUND // (4 * wide * self.dimensions))), []
             with self._telling():
                 for start in range(0, len(some), at_once):
-                    near += self._near(some[start : start + at_once], wide, condition)
+                    near += self._near(some[start : start + at_once], wide, condition, probed)
             return near
 
         return nearest_of(ask, queries, k, count, self.distance)
@@ -168,7 +171,7 @@ class LanceDB:
         with self._telling():
             self._database.drop_table(self.collection, ignore_missing=True)
 
-    def _near(self, queries: Embeddings, wide: int, condition: str | None) -> list[Near]:
+    def _near(self, queries: Embeddings, wide: int, condition: str | None, probed: int) -> list[Near]:
         """Rows near each query `[Q, D]`, with one request."""
         asked = self._table.search(list(queries), vector_column_name="embedding")
         asked = asked.distance_type(self.metric).limit(wide)
@@ -176,7 +179,8 @@ class LanceDB:
             asked = asked.bypass_vector_index()
         else:
             asked = asked.refine_factor(self.refine)
-            asked = asked.nprobes(self._probed()) if condition is None else self._beyond(asked)
+            # with a condition, more are searched where it leaves too few rows; 0 is LanceDB's word for all
+            asked = asked.nprobes(probed) if condition is None else asked.minimum_nprobes(probed).maximum_nprobes(0)
         if condition is not None:
             asked = asked.where(condition, prefilter=True)
         rows = asked.select(["id", "embedding", "_distance"]).to_arrow()
@@ -186,13 +190,9 @@ class LanceDB:
         owner = rows["query_index"].to_numpy() if several else np.zeros(len(ids), np.int64)
         return [Near(ids[owner == query], values[owner == query].astype(np.float32)) for query in range(len(queries))]
 
-    def _probed(self) -> int:
-        """Partitions that are searched."""
-        return self.probes or max(FEWEST_PROBES, self._wanted(self._table.count_rows()) // PROBED)
-
-    def _beyond(self, asked: Any) -> Any:
-        """Search more partitions where a condition leaves too few rows in the probed ones; 0 is LanceDB's for all."""
-        return asked.minimum_nprobes(self._probed()).maximum_nprobes(0)
+    def _probed(self, rows: int) -> int:
+        """Partitions that are searched among so many rows."""
+        return self.probes or max(FEWEST_PROBES, self._wanted(rows) // PROBED)
 
     def _fitting(self, names: list[str], rows: int) -> str | None:
         """The index whose partitions fit the number of rows, if there is one; its name says how many it has."""

@@ -114,16 +114,16 @@ class Qdrant:
 
     def ids(self) -> Ids:
         """The ids of all rows, int64 `[N]`, ascending."""
-        found: list[int] = []
+        found: list[Ids] = []
         place: Any = None
         with self._telling():
             while True:
                 points, place = self._client.scroll(
                     self.collection, limit=PAGE, offset=place, with_payload=False, with_vectors=False
                 )
-                found += [int(point.id) for point in points]
+                found.append(np.array([point.id for point in points], np.int64))
                 if place is None:
-                    return np.sort(np.array(found, np.int64))
+                    return np.sort(np.concatenate(found))
 
     def count(self) -> int:
         """Number of rows."""
