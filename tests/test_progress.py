@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from siamesekit import progress as module
-from siamesekit.progress import Progress, ShownProgress, progress_here
+from siamesekit.progress import InParts, Progress, ShownProgress, progress_here
 
 
 class Terminal(io.StringIO):
@@ -128,3 +128,23 @@ def test_time_left_is_told_in_hours_minutes_and_seconds(
     out = io.StringIO()
     list(ShownProgress(out, in_place=True).track(range(2), 2, "Reading", "photos"))
     assert f", {expected} left" in out.getvalue()
+
+
+def test_work_in_parts_is_shown_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch, step=6)
+    out = io.StringIO()
+    with InParts(ShownProgress(out, in_place=False), 5, "Reading", "photos") as whole:
+        assert list(whole.track("ab", 2, "a part", "letters")) == ["a", "b"]
+        whole.warn("danger", ["here"])
+        assert list(whole.track("cde", 3, "a part", "letters")) == ["c", "d", "e"]
+    assert [line.partition(",")[0] for line in out.getvalue().splitlines()] == [
+        "Warning: danger", "  here", "Reading: 2/5 photos", "Reading: 4/5 photos",
+    ]  # fmt: skip
+
+
+def test_work_in_parts_that_ends_early_leaves_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    out = io.StringIO()
+    with InParts(ShownProgress(out, in_place=True), 9, "Reading", "photos") as whole:
+        list(whole.track("abc", 3, "a part", "letters"))
+    assert "2/9" in out.getvalue() and out.getvalue().endswith("\r")

@@ -11,13 +11,12 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from siamesekit._version import __version__ as __version__
-from siamesekit.hardware.postponed_compiler import PostponedCompiler
+from siamesekit.hardware.postponed_compiler import Loader, PostponedCompiler
 
 if TYPE_CHECKING:  # for type checkers; `_PUBLIC` has the same names at run time, as a test checks
     from siamesekit.artifact.comparison import Comparison as Comparison
@@ -438,13 +437,16 @@ def moved(module: str) -> str | None:
     return None
 
 
-class _OldPaths(MetaPathFinder, Loader):
+class _OldPaths(Loader):
     """Imports modules of version 0.1 from their new places, with a warning. The next version removes it."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if not name.startswith("siamesekit.") or (now := moved(name)) is None:
             return None
         return ModuleSpec(name, self) if importlib.util.find_spec(now) else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Python makes a usual module."""
 
     def exec_module(self, module: ModuleType) -> None:
         now = moved(module.__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, TextIO, TypeVar
 
 from siamesekit.wording import clock, in_one_line, rate
@@ -32,6 +32,44 @@ class Progress:
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         """Yield `items`, showing how many of `total` are done, the rate and the time left."""
         yield from items
+
+
+class InParts(Progress):
+    """Progress of work that is done in parts, shown as one: what the parts `track` counts on. It is a context.
+
+    Args:
+        progress: where it is shown.
+        total: number of items of all parts.
+        label: what is done.
+        unit: what the items are.
+    """
+
+    __module__ = "siamesekit.progress"
+
+    def __init__(self, progress: Progress, total: int, label: str, unit: str) -> None:
+        self._progress = progress
+        self._whole = iter(progress.track(range(total), total, label, unit))
+
+    def __enter__(self) -> InParts:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if isinstance(self._whole, Generator):
+            self._whole.close()
+
+    def say(self, text: str) -> None:
+        """Show one line of news."""
+        self._progress.say(text)
+
+    def warn(self, text: str, details: Iterable[str] = ()) -> None:
+        """Show one line that the user must not overlook, with `details` indented below it."""
+        self._progress.warn(text, details)
+
+    def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
+        """Yield the items of a part; the whole work counts them."""
+        for item in items:
+            next(self._whole, None)
+            yield item
 
 
 class ShownProgress(Progress):

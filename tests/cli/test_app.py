@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +71,20 @@ def test_version_and_help() -> None:
 
 
 def test_help_starts_within_half_a_second_of_typer() -> None:
+    """In processor time, which other work on the machine changes little, and without the tracing of coverage."""
+
+    def used() -> float:
+        times = os.times()
+        return times.children_user + times.children_system
+
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     best = {"help": 9.0, "typer": 9.0}
     commands = {"help": ["-m", "siamesekit", "--help"], "typer": ["-c", "import typer"]}
     for _ in range(4):
         for name, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], check=True, capture_output=True)
-            best[name] = min(best[name], time.perf_counter() - start)
+            start = used()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True, env=untraced)
+            best[name] = min(best[name], used() - start)
     assert best["help"] - best["typer"] < 0.5
 
 

@@ -50,11 +50,16 @@ def place(telling: Path, photos: Path, tmp_path: Path) -> Path:
 def test_a_person_enrols_searches_corrects_and_undoes(place: Path, photos: Path, tmp_path: Path) -> None:
     photo = sorted((photos / "Bob").iterdir())[0]
     found = document("search", place, photo, "--device", "cpu")
-    assert found["left_out"] == []
+    assert found["left_out"] == [] and found["enrolled"] == {str(photo): "Bob"}
     (answer,) = found["answers"]
     assert answer["candidates"][0]["individual"] == "Bob" and len(answer["candidates"]) == 3
     shown = call("search", place, photo, "-k", 2, "--device", "cpu").stdout
     assert "Bob" in shown and "similarity" in shown
+    assert f"{photo} is in the catalogue itself, as a photo of Bob; the figures" in shown
+    other = tmp_path / "other.png"
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
+    assert document("search", place, other, "--device", "cpu")["enrolled"] == {}
+    assert "itself" not in call("search", place, other, "--device", "cpu").stdout
     assert document("rename", place, "Bob", "Robert") == {"old": "Bob", "new": "Robert"}
     assert "Ann has the" in call("merge", place, "Ann", "Robert").stdout
     assert document("info", place)["individuals"] == 2

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
-from urllib.request import url2pathname
 
 from siamesekit.errors import UserError
 
@@ -68,6 +67,8 @@ def place_of(text: Any) -> Path | RemoteFolder:
     address = urlsplit(text)
     if address.netloc not in ("", "localhost"):
         raise ValueError(f"{without_secrets(text)} names another machine: write file:///FOLDER")
+    from urllib.request import url2pathname  # here, because it takes time to import
+
     return Path(url2pathname(address.path))
 
 

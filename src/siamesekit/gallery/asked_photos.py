@@ -50,11 +50,14 @@ class AskedPhotos:
         source: the photos, or the file.
         look: whether the photos are looked at again.
         unusable: photos that could not be read, as far as they have been read.
+        enrolled: photos that the catalogue has itself, with the names of their individuals, as far as they have been
+            read.
     """
 
     source: Sequence[Path] | Path
     look: bool = False
     unusable: list[UnusablePhoto] = field(default_factory=list)
+    enrolled: dict[str, str] = field(default_factory=dict)
 
     def embedded(self, catalogue: Catalogue, progress: Progress, together: bool = False) -> Iterator[Asked]:
         """Some photos at a time with their embeddings; all at once if they are searched together.
@@ -95,6 +98,9 @@ class AskedPhotos:
             kept = [record for number, record in enumerate(records) if number not in bad]
             usable += len(kept)
             if kept:
-                yield Asked([record.name for record in kept], embeddings, sightings(kept) if self.look else ())
+                seen = sightings(kept)
+                found = catalogue.individuals_of([photo.identity for photo in seen])
+                self.enrolled |= {photo.record.name: found[photo.identity] for photo in seen if photo.identity in found}
+                yield Asked([record.name for record in kept], embeddings, seen if self.look else ())
         if not usable:
             raise DataError(*report(tuple(self.unusable), len(files)))

@@ -230,6 +230,12 @@ class Catalogue:
                     found[identity] = "bad"
         return found
 
+    def individuals_of(self, identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The individuals of the photos that are enrolled, among photos by digest of the file and box."""
+        with self._storage.telling():
+            found = {identity: who.known_photo(self._storage.connection, identity) for identity in identities}
+        return {identity: known[1] for identity, known in found.items() if known is not None and known[1] is not None}
+
     def match(
         self,
         records: Sequence[Record],

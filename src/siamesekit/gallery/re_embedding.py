@@ -10,7 +10,7 @@ from siamesekit.artifact.loading import load_folder
 from siamesekit.artifact.named_model import SavedModel, saved_model
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
-from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.loading import EMBEDDING, UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError
 from siamesekit.gallery import database, known_photos
@@ -19,7 +19,7 @@ from siamesekit.gallery.enrolling import box_of, fingerprints
 from siamesekit.gallery.identifying import trained_individuals
 from siamesekit.gallery.leftovers import Leftover
 from siamesekit.gallery.storage import BATCH, MATRICES, Storage, finite
-from siamesekit.progress import Progress
+from siamesekit.progress import InParts, Progress
 from siamesekit.wording import line_of_name
 
 
@@ -68,9 +68,10 @@ def _re_embed(storage: Storage, saved: SavedModel, progress: Progress) -> int:
         former, searched = storage.matrix.file, storage.searched
         left = Leftover(searched.choice, searched.collection, int(storage.fact("dimensions")))
         batches = []
-        for start in range(0, len(records), BATCH):
-            embedded = finite(model.embed_records(records[start : start + BATCH], progress))
-            batches.append(matrix.store(start, embedded.numpy()))
+        with InParts(progress, len(records), EMBEDDING, "photos") as whole:
+            for start in range(0, len(records), BATCH):
+                embedded = finite(model.embed_records(records[start : start + BATCH], whole))
+                batches.append(matrix.store(start, embedded.numpy()))
         with storage.transaction():
             storage.connection.execute("DELETE FROM batches")
             known_photos.note(storage.connection, batches)

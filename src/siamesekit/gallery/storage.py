@@ -12,7 +12,7 @@ from torch import Tensor
 
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
-from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.loading import EMBEDDING, UnusablePhoto
 from siamesekit.errors import ArtifactError, DataError, RunError, UserError
 from siamesekit.files.writer_lock import user, writer
 from siamesekit.gallery import database, known_photos
@@ -20,7 +20,7 @@ from siamesekit.gallery.bound_model import load_bound
 from siamesekit.gallery.catalogue_store import CatalogueStore
 from siamesekit.gallery.enrolling import NewPhoto, thumbnails
 from siamesekit.hardware.compute import DeviceChoice
-from siamesekit.progress import Progress
+from siamesekit.progress import InParts, Progress
 from siamesekit.wording import line_of_name
 
 DATABASE, LOCK, MATRICES = "catalogue.sqlite", "writer.lock", "embeddings"
@@ -177,27 +177,28 @@ class Storage:
         """
         matrix = self.matrix
         stored: list[tuple[int, NewPhoto]] = []
-        for start in range(0, len(new), BATCH):
-            photos = new[start : start + BATCH]
-            bad: dict[int, UnusablePhoto] = {}
-            try:
-                embeddings = self.model.embed_records([photo.record for photo in photos], progress, bad)
-            except DataError:
-                if len(bad) < len(photos):
-                    raise
-                embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
-            unusable += bad.values()
-            photos = [photo for number, photo in enumerate(photos) if number not in bad]
-            if not photos:
-                continue
-            small = thumbnails(photos)
-            first = known_photos.count(self.connection)
-            batch = matrix.store(first, finite(embeddings).numpy())
-            with database.transaction(self.connection):
-                known_photos.note(self.connection, [batch])
-                numbered = list(enumerate(photos, first + 1))
-                known_photos.insert(self.connection, numbered, small)
-            stored += numbered
+        with InParts(progress, len(new), EMBEDDING, "photos") as whole:
+            for start in range(0, len(new), BATCH):
+                photos = new[start : start + BATCH]
+                bad: dict[int, UnusablePhoto] = {}
+                try:
+                    embeddings = self.model.embed_records([photo.record for photo in photos], whole, bad)
+                except DataError:
+                    if len(bad) < len(photos):
+                        raise
+                    embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
+                unusable += bad.values()
+                photos = [photo for number, photo in enumerate(photos) if number not in bad]
+                if not photos:
+                    continue
+                small = thumbnails(photos)
+                first = known_photos.count(self.connection)
+                batch = matrix.store(first, finite(embeddings).numpy())
+                with database.transaction(self.connection):
+                    known_photos.note(self.connection, [batch])
+                    numbered = list(enumerate(photos, first + 1))
+                    known_photos.insert(self.connection, numbered, small)
+                stored += numbered
         return stored
 
 

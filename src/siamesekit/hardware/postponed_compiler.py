@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader as Loader
+else:
+    Loader = object  # importlib.abc takes time to import, and Python asks loaders for their methods only
 
 IMPORTERS = ("torchvision.ops.roi_align", "timm.models.naflexvit")
 COMPILER = "torch._dynamo"
 USED = f"{COMPILER}.utils"
 
 
-class PostponedCompiler(MetaPathFinder, Loader):
+class PostponedCompiler(Loader):
     """A finder for `sys.meta_path` that imports `IMPORTERS` without the compiler; all other modules are left alone."""
 
     def __init__(self) -> None:

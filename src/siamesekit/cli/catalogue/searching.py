@@ -128,12 +128,22 @@ def search(
         findings, asked = (*found.left_out, *source.unusable), len(files) + len(found.left_out)
         if as_json:
             left_out = [each._asdict() for each in findings]
-            shell.json({"answers": shown.told, "left_out": left_out, "note": note})
+            shell.json({"answers": shown.told, "left_out": left_out, "note": note, "enrolled": source.enrolled})
         elif shown.quiet:
             shell.say(f"{searched:,} answers: {table}")
         if not as_json:
+            if source.enrolled:
+                shell.say(_of_enrolled(source.enrolled))
             shell.say(note)
         skipped(shell, findings, asked, skip_bad)
+
+
+def _of_enrolled(enrolled: dict[str, str]) -> str:
+    """What an answer for a photo of the catalogue itself is worth."""
+    photo, individual = next(iter(enrolled.items()))
+    first = f"{line_of_name(photo)} is in the catalogue itself, as a photo of {line_of_name(individual)}"
+    more = "" if len(enrolled) == 1 else f", and so are {len(enrolled) - 1:,} more photos that were searched"
+    return f"{first}{more}; the figures of an answer are meant for photos that the catalogue does not have"
 
 
 @dataclass

@@ -6,7 +6,6 @@ not serve is a `DataError`, which ends the command: photos are never left out be
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import importlib
 import os
@@ -209,6 +208,8 @@ def _bounded(
     options: dict[str, Any] = {"callback": received} if rest else {}
     if not getattr(system, "async_impl", False):
         return getattr(system, what)(path, *rest, **options)
+    import asyncio  # here, because it takes time to import
+
     working = asyncio.run_coroutine_threadsafe(getattr(system, f"_{what}")(path, *rest, **options), system.loop)
     begun = last = time.monotonic()
     seen, silence = 0, SILENCE if silence is None else silence
