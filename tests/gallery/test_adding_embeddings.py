@@ -117,6 +117,17 @@ def test_photos_that_are_there_copies_and_those_without_a_name_are_counted(
         assert counts(tmp_path / "c") == (40, 40)
 
 
+@pytest.mark.parametrize("together", [[], ["--together"]])
+def test_a_file_without_rows_is_not_searched(
+    together: list[str], telling: Path, file: Path, dimensions: int, tmp_path: Path
+) -> None:
+    with enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0]:
+        pass
+    write_embeddings(tmp_path / "q.csv", [], np.zeros((0, dimensions), np.float32))
+    found = call("search", tmp_path / "c", tmp_path / "q.csv", *together, "--device", "cpu")
+    assert found.exit_code == 2 and "q.csv has no rows" in found.output, found.output
+
+
 def test_photos_with_two_individuals_are_refused(telling: Path, file: Path, dimensions: int, tmp_path: Path) -> None:
     paths, rows, _ = drawn(dimensions)
     with enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0] as catalogue:
