@@ -39,7 +39,7 @@ def test_paths_are_paths(text: str) -> None:
         ("s3://AKIA:secret@bucket/a", "has a user or password"),
         ("https://host/a?sig=secret", "has a query"),
         ("https://host/a#secret", "has a query"),
-        ("ftp://host/a", "photos are read from s3://"),
+        ("ftp://me:secret@host/a?sig=secret", "photos are read from s3://"),
         ("simplecache://x", "photos are read from s3://"),
         ("s3://", "names no bucket"),
         ("https:///a", "names no server"),

@@ -92,6 +92,7 @@ class RemoteFolder:
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
         if scheme not in PACKAGES:
+            shown = re.split("[?#]", shown)[0]  # other protocols have queries, too
             raise ValueError(f"{shown}: photos are read from {', '.join(f'{name}://' for name in PACKAGES)} or file://")
         host, slash, path = rest.partition("/")
         if "@" in host:
