@@ -79,6 +79,13 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
             cut.writestr(name, content[:-9])
     with pytest.raises(DataError, match="it is truncated"):
         list(read_embeddings(file, 4))
+    np.savez_compressed(file, path=np.array(["a"] * 7), embedding=ROWS)
+    content = bytearray(file.read_bytes())
+    begin = content.index(b"embedding.npy") + 33  # after the member's header and its extra field
+    content[begin : begin + 40] = b"\xff" * 40
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="while decompressing"):
+        list(read_embeddings(file, 4))
     table = tmp_path / "e.csv"
     table.write_text("path,e0,e1\na.jpg,1,2\nb.jpg,3\n")
     with pytest.raises(DataError, match="line 3 has 2 cells, and the header 3"):
@@ -97,25 +104,8 @@ def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="different lengths"):
         list(read_embeddings(file, 2))
     parquet.write_table(pyarrow.table({"path": ["a", "b"], "embedding": [[1.0, 2.0], None]}), file)
-    with pytest.raises(DataError, match="an embedding or a path is missing"):
+    with pytest.raises(DataError, match="an embedding is missing"):
         list(read_embeddings(file, 2))
-
-
-def test_a_parquet_of_others_is_read_or_refused(tmp_path: Path) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    file = tmp_path / "e.parquet"
-    parquet.write_table(pyarrow.table({"path": ["a", None], "embedding": [[1.0], [2.0]]}), file)
-    with pytest.raises(DataError, match="a path is missing"):
-        list(read_embeddings(file, 1))
-    parquet.write_table(pyarrow.table({"path": ["a", "b"], "embedding": [1.0, 2.0]}), file)
-    with pytest.raises(DataError, match="a column of lists, not of double"):
-        list(read_embeddings(file, 1))
-    numbered = {"path": [1, 2, 3], "individual": [0, 5, None], "embedding": [[1.0], [2.0], [3.0]]}
-    parquet.write_table(pyarrow.table(numbered), file)
-    (part,) = read_embeddings(file, 1)
-    assert (part.paths, part.individuals) == (["1", "2", "3"], ["0", "5", ""])
 
 
 def test_damage_in_a_compressed_archive_is_told(tmp_path: Path) -> None:
@@ -145,6 +135,36 @@ def test_a_parquet_is_not_kept_as_it_is_read(group: int, tmp_path: Path) -> None
         assert len(part.paths) <= 1_000
         held.append(pyarrow.total_allocated_bytes() - before)
     assert len(held) >= 40 and max(held) < rows.nbytes / 2, max(held)
+
+
+def test_a_size_that_no_array_has_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "e.npz"
+    for shape in ((1, 10**30), (10**30, 4)):
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, kind, sides in (("path", "<U1", shape[:1]), ("embedding", "<f4", shape)):
+                with archive.open(f"{name}.npy", "w") as member:
+                    form = {"descr": kind, "fortran_order": False, "shape": sides}
+                    np.lib.format.write_array_header_1_0(member, form)
+        with pytest.raises(DataError, match="is no file of embeddings as siamesekit embed writes it"):
+            list(read_embeddings(file, 4))
+
+
+def test_columns_of_another_type(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    file, vectors = tmp_path / "e.parquet", [[1.0, 2.0]] * 3
+    parquet.write_table(
+        pyarrow.table({"path": ["a", "b", "c"], "individual": [0, 12, None], "embedding": vectors}), file
+    )
+    (rows,) = read_embeddings(file, 2)
+    assert rows.individuals == ["0", "12", ""]
+    parquet.write_table(pyarrow.table({"path": ["a", None, "c"], "embedding": vectors}), file)
+    with pytest.raises(DataError, match="a path is missing"):
+        list(read_embeddings(file, 2))
+    parquet.write_table(pyarrow.table({"path": ["a"], "embedding": [1.0]}), file)
+    with pytest.raises(DataError, match="must be a column of lists of numbers, not of double"):
+        list(read_embeddings(file, 1))
 
 
 def test_what_is_no_file_of_embeddings(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from siamesekit.files.remote_address import RemoteFolder, is_remote, place_of, w
         ("s3://bucket", "s3://bucket"),
         ("S3://Bucket/A", "s3://Bucket/A"),
         ("https://HOST:8000/a", "https://host:8000/a"),
+        ("https://host/é a%20b", "https://host/%C3%A9%20a%20b"),
         ("memory:///a/b", "memory://a/b"),
         ("memory://", "memory://"),
         ("gs://bucket/a?b#c", "gs://bucket/a?b#c"),  # characters of a key
@@ -38,7 +39,7 @@ def test_paths_are_paths(text: str) -> None:
         ("s3://AKIA:secret@bucket/a", "has a user or password"),
         ("https://host/a?sig=secret", "has a query"),
         ("https://host/a#secret", "has a query"),
-        ("ftp://host/a", "photos are read from s3://"),
+        ("ftp://me:secret@host/a?sig=secret", "photos are read from s3://"),
         ("simplecache://x", "photos are read from s3://"),
         ("s3://", "names no bucket"),
         ("https:///a", "names no server"),
@@ -65,6 +66,8 @@ def test_addresses_that_are_refused_show_no_secret(text: str, message: str) -> N
         ("s3://b/p", "a..b/..c/1.jpg", "a..b/..c/1.jpg", "s3://b/p/a..b/..c/1.jpg"),
         ("https://h/p", "é #1?%.jpg", "é #1?%.jpg", "https://h/p/%C3%A9%20%231%3F%25.jpg"),
         ("https://h/p", "HTTPS://H/p/a%20b.jpg?sig=secret#x", "a b.jpg", "https://h/p/a%20b.jpg"),
+        ("https://h/a b", "https://h/a%20b/é.jpg", "é.jpg", "https://h/a%20b/%C3%A9.jpg"),
+        ("https://h/a%20b", "https://h/a b/1.jpg", "1.jpg", "https://h/a%20b/1.jpg"),
         ("https://h", "https://h/1.jpg", "1.jpg", "https://h/1.jpg"),
         ("memory://a", "memory:///a/1.jpg", "1.jpg", "memory://a/1.jpg"),
         ("memory://", "a/1.jpg", "a/1.jpg", "memory://a/1.jpg"),
@@ -92,6 +95,11 @@ def test_what_is_not_below_the_folder_is_refused(root: str, row: str) -> None:
     with pytest.raises(ValueError, match=r"nothing else is fetched|leads upwards|control character") as caught:
         RemoteFolder.of(root).photo(row)
     assert "secret" not in str(caught.value)
+
+
+def test_a_query_cannot_add_lines_to_a_request() -> None:
+    photo = RemoteFolder.of("https://h/p").photo("https://h/p/1.jpg?a=b c%20/d=\r\nHost: evil#x")
+    assert photo.query == "?a=b%20c%20/d=%0D%0AHost:%20evil"
 
 
 def test_secrets_are_masked_in_any_text() -> None:

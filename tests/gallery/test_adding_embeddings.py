@@ -117,6 +117,17 @@ def test_photos_that_are_there_copies_and_those_without_a_name_are_counted(
         assert counts(tmp_path / "c") == (40, 40)
 
 
+@pytest.mark.parametrize("together", [[], ["--together"]])
+def test_a_file_without_rows_is_not_searched(
+    together: list[str], telling: Path, file: Path, dimensions: int, tmp_path: Path
+) -> None:
+    with enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0]:
+        pass
+    write_embeddings(tmp_path / "q.csv", [], np.zeros((0, dimensions), np.float32))
+    found = call("search", tmp_path / "c", tmp_path / "q.csv", *together, "--device", "cpu")
+    assert found.exit_code == 2 and "q.csv has no rows" in found.output, found.output
+
+
 def test_photos_with_two_individuals_are_refused(telling: Path, file: Path, dimensions: int, tmp_path: Path) -> None:
     paths, rows, _ = drawn(dimensions)
     with enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0] as catalogue:
@@ -214,15 +225,6 @@ def test_what_has_no_photos_is_refused_where_photos_are_needed(telling: Path, fi
     refused = call("enrol", telling, file, "-o", tmp_path / "d", "--device", "cpu", "--follow-links")
     assert refused.exit_code == 2 and "there are no such options" in " ".join(refused.output.split())
     assert not (tmp_path / "d").exists()
-
-
-def test_a_file_without_photos_has_no_answers(telling: Path, file: Path, dimensions: int, tmp_path: Path) -> None:
-    np.savez(tmp_path / "q.npz", path=np.empty(0, "U1"), embedding=np.empty((0, dimensions), np.float32))
-    enrol(telling, file, tmp_path / "c", Progress(), device="cpu")[0].close()
-    for together in ((), ("--together",)):
-        table = tmp_path / f"answers-{len(together)}.csv"
-        found = call("search", tmp_path / "c", tmp_path / "q.npz", "--csv", table, "--device", "cpu", *together)
-        assert found.exit_code == 0 and "0 answers" in found.output, found.output
 
 
 def test_embeddings_of_another_model_are_refused(telling: Path, dimensions: int, tmp_path: Path) -> None:

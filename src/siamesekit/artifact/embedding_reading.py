@@ -107,6 +107,9 @@ def number_of_rows(path: Path) -> int:
             return max(0, sum(block.count(b"\n") for block in iter(lambda: opened.read(1 << 20), b"")) - 1)
 
 
+_DAMAGE = (ValueError, KeyError, EOFError, OverflowError, RuntimeError, csv.Error, zipfile.BadZipFile,
+           zlib.error)  # fmt: skip
+"""What the packages that read a damaged file raise."""
 Columns = Iterator[tuple[list[str], list[str], NDArray[Any]]]
 
 
@@ -163,7 +166,7 @@ def _table(path: Path, rows: int) -> Columns:
     """Rows of a `.csv`."""
     with path.open(encoding="utf-8", newline="") as opened:
         lines = csv.reader(opened, strict=True)
-        header = next(lines)
+        header = next(lines, [])
         first = header.index("e0")
         named = INDIVIDUAL in header[:first]
         cells: list[list[str]] = []
@@ -192,24 +195,30 @@ def _parquet(path: Path, rows: int) -> Columns:
 
     # pyarrow's own buffer would keep all that has been read until the file is closed
     with parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as opened:
-        named = INDIVIDUAL in opened.schema_arrow.names
-        wanted = [PATH, EMBEDDING, *([INDIVIDUAL] if named else [])]
+        texts_of = [PATH, *([INDIVIDUAL] if INDIVIDUAL in opened.schema_arrow.names else [])]
+        wanted = [*texts_of, EMBEDDING]
         for batch in opened.iter_batches(rows, columns=wanted):
             column = batch.column(batch.schema.get_field_index(EMBEDDING))
-            paths = batch.column(batch.schema.get_field_index(PATH))
-            if column.null_count or paths.null_count:
-                raise ValueError("an embedding or a path is missing")
-            if not hasattr(column, "flatten"):
-                raise ValueError(f"embedding must be a column of lists, not of {column.type}")
+            fixed = pyarrow.types.is_fixed_size_list(column.type)
+            if not (fixed or pyarrow.types.is_list(column.type) or pyarrow.types.is_large_list(column.type)):
+                raise ValueError(f"embedding must be a column of lists of numbers, not of {column.type}")
+            if column.null_count:
+                raise ValueError("an embedding is missing")
             numbers = column.flatten()
             each = len(numbers) // max(1, len(column))
-            fixed = pyarrow.types.is_fixed_size_list(column.type)
             if not fixed and bool((np.diff(column.offsets.to_numpy()) != each).any()):
                 raise ValueError("its embeddings have different lengths")
-            names = batch.column(batch.schema.get_field_index(INDIVIDUAL)).to_pylist() if named else [""] * len(column)
+            texts = {name: batch.column(batch.schema.get_field_index(name)).to_pylist() for name in texts_of}
+            individuals = texts.get(INDIVIDUAL) or [None] * len(column)
+            if None in texts[PATH]:
+                raise ValueError("a path is missing")
             matrix = numbers.to_numpy(zero_copy_only=False).reshape(-1, each)
-            individuals = ["" if name is None else str(name) for name in names]
-            yield [str(text) for text in paths.to_pylist()], individuals, matrix
+            yield [str(text) for text in texts[PATH]], [_text(name) for name in individuals], matrix
+
+
+def _text(cell: Any) -> str:
+    """A name as text; empty if it is missing."""
+    return "" if cell is None else str(cell)
 
 
 @contextmanager
@@ -221,7 +230,7 @@ def _telling(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise DataError(f"{line_of_name(str(path))} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, StopIteration, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
             f"{line_of_name(str(path))} is no file of embeddings as siamesekit embed writes it: {said}"

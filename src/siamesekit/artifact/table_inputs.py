@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siamesekit.components.readers.table_headers import without_individuals
-from siamesekit.config.reader_choice import reader_of_table, reader_options
+from siamesekit.config.reader_choice import data_options, reader_of_table, reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Records
 from siamesekit.errors import UserError
@@ -46,5 +46,6 @@ def records_of_table(table: Path, overrides: Sequence[str] = (), skip_bad: bool 
         ConfigError: an override is invalid.
     """
     reader = str(reader_of_table(table))
-    name, options = reader_options(table, reader, without_individuals(table, reader, overrides))
+    unnamed = without_individuals(table, reader, data_options(overrides))
+    name, options = reader_options(table, reader, [*overrides, *unnamed])
     return read_photos(name, options, skip_bad=skip_bad)

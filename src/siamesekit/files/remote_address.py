@@ -93,6 +93,7 @@ class RemoteFolder:
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
         if scheme not in PACKAGES:
+            shown = re.split("[?#]", shown)[0]  # other protocols have queries, too
             raise ValueError(f"{shown}: photos are read from {', '.join(f'{name}://' for name in PACKAGES)} or file://")
         host, slash, path = rest.partition("/")
         if "@" in host:
@@ -108,7 +109,8 @@ class RemoteFolder:
             raise ValueError(f"{shown} has a query; the root of photos is a folder, without ? and #")
         if problem := _problem(path, scheme in WEB):
             raise ValueError(f"{shown} {problem}")
-        host = host.lower() if scheme in WEB else host
+        if scheme in WEB:
+            host, path = host.lower(), quote(path, safe=f"{_PATH_SAFE}%")
         return cls(f"{scheme}://{'/'.join(part for part in (host, path.rstrip('/')) if part)}")
 
     @property
@@ -135,15 +137,14 @@ class RemoteFolder:
             host, slash, path = rest.partition("/")
             if scheme.lower() in WEB:
                 host = host.lower()
+                path, mark, query = path.partition("#")[0].partition("?")
+                path, query = quote(path, safe=f"{_PATH_SAFE}%"), quote(mark + query, safe=f"{_PATH_SAFE}%?")
             elif scheme.lower() == "memory":
                 host, slash, path = "", "", rest.lstrip("/")
             inside = self.url if self.url.endswith("://") else f"{self.url}/"
             if not f"{scheme.lower()}://{host}{slash}{path}".startswith(inside):
                 raise ValueError(self._outside(text))
             path = f"{scheme.lower()}://{host}{slash}{path}"[len(inside) :]
-            if self.protocol in WEB:
-                path, mark, query = path.partition("#")[0].partition("?")
-                path, query = quote(path, safe=f"{_PATH_SAFE}%"), mark + query
         elif _SCHEME.match(text) or text.startswith(("/", "\\")):
             raise ValueError(self._outside(text))
         elif self.protocol in WEB:

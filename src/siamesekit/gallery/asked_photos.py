@@ -17,6 +17,7 @@ from siamesekit.gallery.search import AT_ONCE
 from siamesekit.gallery.shared_points import sightings
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
+from siamesekit.wording import line_of_name
 
 if TYPE_CHECKING:
     from siamesekit.gallery.catalogue import Catalogue
@@ -70,8 +71,6 @@ class AskedPhotos:
             yield from parts
             return
         every = list(parts)
-        if not every:  # a file without rows
-            return
         names, photos = (
             [name for part in every for name in part.names],
             [each for part in every for each in part.photos],
@@ -80,8 +79,12 @@ class AskedPhotos:
 
     def _from_file(self, catalogue: Catalogue) -> Iterator[Asked]:
         assert isinstance(self.source, Path)
+        empty = True
         for rows in read_embeddings(self.source, catalogue.info().dimensions, AT_ONCE):
+            empty = False
             yield Asked(rows.paths, from_numpy(rows.embeddings))
+        if empty:
+            raise DataError(f"{line_of_name(str(self.source))} has no rows: embed photos into it")
 
     def _from_photos(self, catalogue: Catalogue, progress: Progress) -> Iterator[Asked]:
         assert not isinstance(self.source, Path)

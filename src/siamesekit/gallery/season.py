@@ -7,7 +7,7 @@ from pathlib import Path
 
 from siamesekit.artifact.embedding_files import records_of_inputs
 from siamesekit.components.readers.table_headers import without_individuals
-from siamesekit.config.reader_choice import FOLLOW_LINKS, reader_of_table, reader_options
+from siamesekit.config.reader_choice import FOLLOW_LINKS, data_options, reader_of_table, reader_options
 from siamesekit.data.reading import read_photos
 from siamesekit.data.records import Records
 
@@ -47,7 +47,8 @@ def season(photos: Path, reader: str | None = None, overrides: Sequence[str] = (
     """
     kind = reader_of_table(photos) if reader is None else None
     if kind is not None:
-        return read(photos, kind, without_individuals(photos, kind, overrides), skip_bad)
+        unnamed = without_individuals(photos, kind, data_options(overrides))
+        return read(photos, kind, [*overrides, *unnamed], skip_bad)
     follow_links = FOLLOW_LINKS in overrides
     if reader is not None or photos.suffix.lower() == ".json" or len(overrides) > follow_links:
         return read(photos, reader, overrides, skip_bad)

@@ -12,7 +12,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from siamesekit.data.photo_files import UnreadableError, content_of
+from siamesekit.data.photo_files import CONTENTS, UnreadableError, content_of
 from siamesekit.data.remote import photo_cache
 from siamesekit.data.remote.photo_cache import LIMIT
 from siamesekit.errors import DataError, OutputError
@@ -70,7 +70,7 @@ def test_a_limit_below_a_photo_keeps_none_and_reads_all(
     assert kept(cache) == set()
 
 
-@pytest.mark.parametrize("given", ["-1", "much", "nan", "inf"])
+@pytest.mark.parametrize("given", ["-1", "1e308", "much", "nan", "inf"])
 def test_a_limit_that_is_none(cache: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv(LIMIT, given)
     with pytest.raises(DataError, match=rf"{LIMIT} must be a number of GiB"):
@@ -82,7 +82,9 @@ def test_a_damaged_file_of_the_cache_is_downloaded_anew(cache: Path) -> None:
     (file,) = (each for each in cache.rglob("*") if each.is_file())
     for damaged in (b"", b"0" * 999):
         file.write_bytes(damaged)
-        assert read(0) == bytes(1000)
+        with content_of(ROOT.photo("0.jpg")) as content:
+            assert content == bytes(1000)
+            assert CONTENTS.taken == 1000  # no memory is held for what was damaged
     assert file.read_bytes() == bytes(1000)
     assert cache.stat().st_mode & 0o077 == 0  # nobody else's business
 

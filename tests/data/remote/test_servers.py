@@ -138,7 +138,7 @@ def test_a_redirect_is_followed_below_the_root_only(web: PhotoServer) -> None:
     web.photos["/p/2.jpg"], web.photos["/q/1.jpg"] = b"below", b"elsewhere"
     web.faults["/p/1.jpg"] = [status(302, Location="/p/2.jpg"), status(302, Location="/p/2.jpg")]
     assert content(web) == b"below"
-    for target in ("/q/1.jpg", "http://169.254.169.254/latest?key=secret", "file:///etc/passwd"):
+    for target in ("/q/1.jpg", "http://169.254.169.254/latest?key=secret", "/q?key=secret", "file:///etc/passwd"):
         web.faults["/p/1.jpg"] = [status(302, Location=target)] * 20
         with pytest.raises(UnreadableError, match="nothing else is fetched") as caught:
             content(web)

@@ -85,12 +85,14 @@ class PhotoCache:
 
     def read(self, file: Path, state: PhotoState, holding: ExitStack) -> bytes | None:
         """The content of a kept photo, used last from now on; None if it is not kept, or not whole."""
-        try:
-            content = _content(file, holding)
-        except (OSError, UnreadableError):
-            return None
-        if state.size is not None and len(content) != state.size:
-            return None
+        with ExitStack() as own:  # memory of what is not used is not held while it is downloaded
+            try:
+                content = _content(file, own)
+            except (OSError, UnreadableError):
+                return None
+            if state.size is not None and len(content) != state.size:
+                return None
+            holding.push(own.pop_all())
         with suppress(OSError):
             os.utime(file)
         return content
@@ -203,9 +205,9 @@ def _limit() -> int:
     """
     given = os.environ.get(LIMIT, "")
     try:
-        limit = float(given) if given.strip() else DEFAULT_GIB
+        limit = 2**30 * (float(given) if given.strip() else DEFAULT_GIB)
     except ValueError:
         limit = -1.0
     if not 0 <= limit < math.inf:
         raise DataError(f"{LIMIT} must be a number of GiB, at least 0, not {given!r}")
-    return int(limit * 2**30)
+    return int(limit)

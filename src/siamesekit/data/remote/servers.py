@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
@@ -182,7 +183,8 @@ def _client_of(folder: RemoteFolder) -> Callable[..., Coroutine[Any, Any, Any]]:
             try:
                 folder.photo(str(request.response.url.join(type(request.response.url)(target))))
             except ValueError:
-                raise _RedirectError(without_secrets(target)) from None
+                shown = re.split("[?#]", target)[0]  # may be a path alone
+                raise _RedirectError(without_secrets(shown)) from None
 
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(refuse)
