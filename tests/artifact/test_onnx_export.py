@@ -189,3 +189,21 @@ def test_a_network_that_cannot_be_exported_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().out == ""
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_graph_that_is_out_of_order_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch writes such a graph for gemma4_vit."""
+    model = saved(tmp_path / "model", "timm/test_resnet", 32)
+    made = onnx_export.onnx_graph
+
+    def reversed_graph(*arguments: Any) -> bytes:
+        proto = onnx.load_model_from_string(made(*arguments))
+        nodes = list(proto.graph.node)
+        del proto.graph.node[:]
+        proto.graph.node.extend(nodes[::-1])
+        return bytes(proto.SerializeToString())
+
+    monkeypatch.setattr(onnx_export, "onnx_graph", reversed_graph)
+    with pytest.raises(UserError, match=r"encoder 'timm/test_resnet' cannot be exported to ONNX: .*sorted") as caught:
+        export_onnx(model, tmp_path / "model.onnx")
+    assert "\n" not in str(caught.value) and not (tmp_path / "model.onnx").exists()
