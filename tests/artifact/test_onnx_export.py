@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamesekit.artifact import export_check, onnx_export
+from siamesekit.artifact import export_check, onnx_export, onnx_graph
 from siamesekit.artifact.export_check import BATCHES
 from siamesekit.artifact.loading import load
 from siamesekit.artifact.onnx_export import export_onnx
@@ -194,7 +194,7 @@ def test_a_network_that_cannot_be_exported_is_refused_in_one_line(
 def test_a_graph_that_is_out_of_order_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch writes such a graph for gemma4_vit."""
     model = saved(tmp_path / "model", "timm/test_resnet", 32)
-    made = onnx_export.onnx_graph
+    made = onnx_graph._traced
 
     def reversed_graph(*arguments: Any) -> bytes:
         proto = onnx.load_model_from_string(made(*arguments))
@@ -203,7 +203,9 @@ def test_a_graph_that_is_out_of_order_is_refused_in_one_line(tmp_path: Path, mon
         proto.graph.node.extend(nodes[::-1])
         return bytes(proto.SerializeToString())
 
-    monkeypatch.setattr(onnx_export, "onnx_graph", reversed_graph)
+    monkeypatch.setattr(onnx_graph, "_traced", reversed_graph)
+    export_onnx(model, tmp_path / "by-the-other.onnx")  # torch.export, which is tried next, writes a right one
+    monkeypatch.setattr(onnx_graph, "_exported", reversed_graph)
     with pytest.raises(UserError, match=r"encoder 'timm/test_resnet' cannot be exported to ONNX: .*sorted") as caught:
         export_onnx(model, tmp_path / "model.onnx")
     assert "\n" not in str(caught.value) and not (tmp_path / "model.onnx").exists()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from siamesekit._version import __version__
-from siamesekit.artifact.export_check import Network, largest_difference, refused
+from siamesekit.artifact.export_check import Network, largest_difference
 from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, OUTPUT
 from siamesekit.artifact.onnx_graph import onnx_graph
 from siamesekit.artifact.similarity_model import SimilarityModel
@@ -112,17 +112,12 @@ def description_of(model: SimilarityModel) -> dict[str, Any]:
 
 
 def described(graph: bytes, description: dict[str, Any]) -> bytes:
-    """The content of an ONNX file, with the description in its metadata.
-
-    Raises:
-        UserError: PyTorch has written a graph that is none.
-    """
+    """The content of an ONNX file, with the description in its metadata."""
     import onnx
 
     proto = onnx.load_model_from_string(graph)
     proto.producer_name, proto.producer_version = KEY, __version__
     onnx.helper.set_model_props(proto, {KEY: json.dumps(description, ensure_ascii=False, allow_nan=False)})
-    with refused(f"encoder {description['encoder']['name']!r} cannot be exported to ONNX"):
-        onnx.checker.check_model(proto)
+    onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
     return content

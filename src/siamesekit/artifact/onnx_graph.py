@@ -55,6 +55,7 @@ def onnx_graph(encoder: Encoder, tta: Sequence[str], size: int, name: str) -> by
     """An encoder as the content of an ONNX file, with a batch of any size.
 
     torch's tracer is tried first: it takes a tenth of the time of `torch.export`, which knows some further operators.
+    A graph that ONNX's own checker refuses counts as a failure.
 
     Args:
         encoder: the encoder, in inference mode, on the CPU.
@@ -65,6 +66,8 @@ def onnx_graph(encoder: Encoder, tta: Sequence[str], size: int, name: str) -> by
     Raises:
         UserError: the network cannot be expressed in ONNX.
     """
+    import onnx
+
     network = OnnxNetwork(encoder, tta).eval()
     images = torch.zeros(EXAMPLE, 3, size, size, dtype=torch.uint8)
     reasons = []
@@ -72,7 +75,9 @@ def onnx_graph(encoder: Encoder, tta: Sequence[str], size: int, name: str) -> by
         try:
             with warnings.catch_warnings(), _silent(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                return exporter(network, images)
+                graph = exporter(network, images)
+            onnx.checker.check_model(graph)
+            return graph
         except Exception as error:  # networks and exporters raise errors of any type
             if out_of_memory(error):
                 raise
