@@ -57,8 +57,7 @@ def add(storage: Storage, records: Sequence[Record], progress: Progress, skip_ba
             raise DataError(f"{message}; nothing was added: fix them, or add the rest with --skip-bad", details)
         placed = [*found.known, *stored]
         if not placed:
-            with storage.transaction():  # an index that an interrupted call has not made is made
-                pass
+            storage.settle()
             return Added(0, 0, found.enrolled, found.copies, found.unnamed, tuple(found.unusable))
         with storage.transaction():
             before = who.individuals(storage.connection)

@@ -93,8 +93,7 @@ def add_embeddings(storage: Storage, file: Path, progress: Progress) -> Added:
         refuse_contradictions(placed.contradictions)
         photos = np.flatnonzero(placed.owner != NOBODY)
         if not len(photos):
-            with storage.transaction():  # an index that an interrupted call has not made is made
-                pass
+            storage.settle()
             return Added(0, 0, placed.enrolled, placed.copies, placed.unnamed, ())
         with storage.transaction():
             new = len(placed.names.keys() - who.individuals(storage.connection).keys())

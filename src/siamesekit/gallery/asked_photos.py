@@ -102,8 +102,8 @@ class AskedPhotos:
             usable += len(kept)
             if kept:
                 seen = sightings(kept)
-                found = catalogue.individuals_of([photo.identity for photo in seen])
-                self.enrolled |= {photo.record.name: found[photo.identity] for photo in seen if photo.identity in found}
+                found = catalogue.individuals_of([photo.sha256 for photo in seen])
+                self.enrolled |= {photo.record.name: found[photo.sha256] for photo in seen if photo.sha256 in found}
                 yield Asked([record.name for record in kept], embeddings, seen if self.look else ())
         if not usable:
             raise DataError(*report(tuple(self.unusable), len(files)))

@@ -230,11 +230,11 @@ class Catalogue:
                     found[identity] = "bad"
         return found
 
-    def individuals_of(self, identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """The individuals of the photos that are enrolled, among photos by digest of the file and box."""
+    def individuals_of(self, digests: Sequence[str]) -> dict[str, str]:
+        """The individuals of the photos without a box that are enrolled, among photos by digest of the file."""
         with self._storage.telling():
-            found = {identity: who.known_photo(self._storage.connection, identity) for identity in identities}
-        return {identity: known[1] for identity, known in found.items() if known is not None and known[1] is not None}
+            known = who.known_photos(self._storage.connection, digests)
+        return {digest: name for digest, (_, name) in known.items() if name is not None}
 
     def match(
         self,

@@ -143,6 +143,11 @@ class Storage:
             yield
             self.searched.add_missing()
 
+    def settle(self) -> None:
+        """Make the index that an interrupted change has not made, where the store has one; nothing else is changed."""
+        with self.transaction():
+            pass
+
     @contextmanager
     def rehearsal(self, undone: int | None) -> Iterator[None]:
         """See the catalogue as if a change were undone; nothing that is written here stays."""
@@ -175,31 +180,34 @@ class Storage:
             progress: progress display.
             unusable: receives findings on photos that cannot be read; they are not stored.
         """
-        matrix = self.matrix
-        stored: list[tuple[int, NewPhoto]] = []
         with InParts(progress, len(new), EMBEDDING, "photos") as whole:
-            for start in range(0, len(new), BATCH):
-                photos = new[start : start + BATCH]
-                bad: dict[int, UnusablePhoto] = {}
-                try:
-                    embeddings = self.model.embed_records([photo.record for photo in photos], whole, bad)
-                except DataError:
-                    if len(bad) < len(photos):
-                        raise
-                    embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
-                unusable += bad.values()
-                photos = [photo for number, photo in enumerate(photos) if number not in bad]
-                if not photos:
-                    continue
-                small = thumbnails(photos)
-                first = known_photos.count(self.connection)
-                batch = matrix.store(first, finite(embeddings).numpy())
-                with database.transaction(self.connection):
-                    known_photos.note(self.connection, [batch])
-                    numbered = list(enumerate(photos, first + 1))
-                    known_photos.insert(self.connection, numbered, small)
-                stored += numbered
-        return stored
+            batches = (new[start : start + BATCH] for start in range(0, len(new), BATCH))
+            return [photo for batch in batches for photo in self._store(batch, whole, unusable)]
+
+    def _store(
+        self, photos: list[NewPhoto], progress: Progress, unusable: list[UnusablePhoto]
+    ) -> list[tuple[int, NewPhoto]]:
+        """What `store` does with one batch."""
+        matrix = self.matrix
+        bad: dict[int, UnusablePhoto] = {}
+        try:
+            embeddings = self.model.embed_records([photo.record for photo in photos], progress, bad)
+        except DataError:
+            if len(bad) < len(photos):
+                raise
+            embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
+        unusable += bad.values()
+        photos = [photo for number, photo in enumerate(photos) if number not in bad]
+        if not photos:
+            return []
+        small = thumbnails(photos)
+        first = known_photos.count(self.connection)
+        batch = matrix.store(first, finite(embeddings).numpy())
+        with database.transaction(self.connection):
+            known_photos.note(self.connection, [batch])
+            numbered = list(enumerate(photos, first + 1))
+            known_photos.insert(self.connection, numbered, small)
+        return numbered
 
 
 def finite(embeddings: Tensor) -> Tensor:
