@@ -10,7 +10,8 @@ from benchmarks import millions
 from benchmarks.harness import Contender, fresh
 from made_stores import require
 
-FEW, MANY = 100_000, 500_000
+FEW, MANY = 1_000_000, 5_000_000
+"""Numbers of photos, beyond what the sample of the probabilities and LanceDB's buffers need at the most."""
 MAPPED, EACH = 4 * millions.DIMENSIONS, 300
 """Bytes of a photo's embedding, whose file may be mapped, and those for each photo beside it, at the most."""
 
