@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import TIMING, StopAt, metrics, outcome, run_fp32
 from siamesekit import load
@@ -67,6 +68,15 @@ def assert_close(ours: Path, theirs: Path) -> None:
         within = 1e-6 if epoch <= 2 else 1e-5
         for name in our.keys() - set(TIMING):
             assert our[name] == pytest.approx(their[name], rel=within, abs=within), name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """This process computes with one thread, as those that are started: float32 is rounded in the same way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
