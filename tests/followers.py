@@ -26,7 +26,7 @@ from siamesekit.components.encoders.lora import add_lora  # noqa: E402
 from siamesekit.components.encoders.weights import calibrate_batchnorm  # noqa: E402
 from siamesekit.engine.frozen.stored import Views  # noqa: E402
 from siamesekit.engine.ranks.following import follow  # noqa: E402
-from siamesekit.engine.ranks.share import Share  # noqa: E402
+from siamesekit.engine.ranks.sharded_share import share_of  # noqa: E402
 from siamesekit.engine.ranks.shared_tensors import get_dealt  # noqa: E402
 from siamesekit.hardware.place import Place, place_here  # noqa: E402
 from siamesekit.hardware.ranks import Ranks, join, open_store  # noqa: E402
@@ -55,6 +55,17 @@ class Dropping(nn.Module):
         return nn.functional.dropout(self.network(x), self.rate, self.training)
 
 
+class Scaled(nn.Module):
+    """Features times a number that trains."""
+
+    def __init__(self, network: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.network, self.factor = network, nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * self.network(x)
+
+
 def encoder_of(job: dict[str, Any]) -> Encoder:
     """The encoder of a job, in float64; its weights are those of a seed."""
     torch.manual_seed(0)
@@ -62,6 +73,8 @@ def encoder_of(job: dict[str, Any]) -> Encoder:
     encoder = build(Architecture(job["name"], job["options"], head, job["batchnorm"]))
     if job["dropout"]:
         encoder.backbone.network = Dropping(encoder.backbone.network, job["dropout"])
+    if job["factor"]:
+        encoder.backbone.network = Scaled(encoder.backbone.network, job["factor"])
     encoder.backbone.freeze_before(job["train_from"])
     if job["lora"]:
         add_lora(encoder.backbone, **job["lora"])
@@ -69,6 +82,7 @@ def encoder_of(job: dict[str, Any]) -> Encoder:
         if isinstance(module, nn.BatchNorm2d):  # timm's residual branches begin with a factor of 0
             nn.init.uniform_(module.weight, 0.5, 1.5)
     calibrate_batchnorm(encoder.backbone.network, iter([encoder.backbone.scale(images(job["side"]))]))
+    encoder.sharded, encoder.checkpoint_activations = job["sharded"], job["checkpoint"]
     return encoder.double()
 
 
@@ -133,7 +147,7 @@ def _main() -> None:
             ranks.next_order()
             ranks.report([str(got.dtype), got.double().tolist()])
             continue
-        follow(Share(encoder_of(job), images(job["side"]), views_of(job), FP32, ranks))
+        follow(share_of(encoder_of(job), images(job["side"]), views_of(job), FP32, ranks))
     ranks.close()
 
 

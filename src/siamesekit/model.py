@@ -39,6 +39,9 @@ class Encoder(nn.Module):
     checkpoint_activations = False
     """Whether training computes the activations of the backbone's blocks again in the backward pass, for less memory
     (`siamesekit.engine.activation_checkpointing`)."""
+    sharded = False
+    """Whether the processes that train the backbone together divide its weights among them
+    (`siamesekit.engine.ranks.sharded_network`)."""
 
     def __init__(
         self, backbone: Backbone, head: nn.Module, batchnorm: Literal["inference", "train"] = "inference"

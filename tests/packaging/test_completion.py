@@ -69,6 +69,7 @@ def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
         "train.accumulate=",
         "train.average=",
         "train.checkpoint_activations=",
+        "train.shard_encoder=",
         "train.memory_gib=",
     ]
     assert {"train.", "loss.", "encoder.head.", "seed="} <= set(offered("siamesekit check x.toml --set "))

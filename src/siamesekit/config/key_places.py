@@ -25,6 +25,7 @@ OTHER_WORDS = {
     "random_seed": "seed", "freeze": "encoder.train_from", "val_split": "split.validation", "ema": "train.average",
     "gradient_accumulation_steps": "train.accumulate", "accumulate_grad_batches": "train.accumulate",
     "gradient_checkpointing": "train.checkpoint_activations", "grad_checkpointing": "train.checkpoint_activations",
+    "fsdp": "train.shard_encoder",
     "lora_rank": "encoder.lora.rank", "lora_alpha": "encoder.lora.alpha", "target_modules": "encoder.lora.targets",
     "clip_grad": "optimizer.clip_norm", "gradient_clip": "optimizer.clip_norm", "wd": "optimizer.weight_decay",
 }  # fmt: skip

@@ -316,6 +316,10 @@ class TrainTable(Table):
     """Whether the activations within the blocks of the backbone are computed again in the backward pass instead of
     being held: less memory, one more forward pass, the same gradients. It helps if a batch cannot be encoded in chunks
     or a single photo takes too much memory."""
+    shard_encoder: bool = False
+    """Whether the processes of a run of several divide the weights of the encoder and their gradients among them, by
+    PyTorch's FSDP2: for networks that one GPU does not hold. A block is gathered when it runs. The first process keeps
+    the whole weights and the optimizer in the machine's memory. One process alone holds all weights in any case."""
     memory_gib: Gibibytes = 0.0
     """GiB for the activations of a step; of a batch that needs more, some photos are encoded twice. 0: half the memory
     of the machine or the container."""

@@ -38,6 +38,20 @@ class _Segment(NamedTuple):
     done: tuple[str, ...]
 
 
+def refuse_batch_statistics(network: nn.Module) -> None:
+    """Refuse a network whose BatchNorm uses the batch's statistics, which it would count twice.
+
+    Raises:
+        UserError: there is such a BatchNorm.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm) and module.training:
+            raise UserError(
+                f"{OPTION}: BatchNorm {name} would count the statistics of each batch twice: set "
+                'encoder.batchnorm = "inference"'
+            )
+
+
 class Segments:
     """A graph that runs block by block; all blocks but the last are computed again in the backward pass.
 
@@ -55,12 +69,7 @@ class Segments:
     """
 
     def __init__(self, part: fx.GraphModule, blocks: Sequence[nn.Module]) -> None:
-        for name, module in part.named_modules():
-            if isinstance(module, _BatchNorm) and module.training:
-                raise UserError(
-                    f"{OPTION}: BatchNorm {name} would count the statistics of each batch twice: set "
-                    'encoder.batchnorm = "inference"'
-                )
+        refuse_batch_statistics(part)
         self.recomputes = True
         self.running = 0
         self.inputs: dict[int, int] = {}

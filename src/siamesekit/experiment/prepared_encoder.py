@@ -119,7 +119,7 @@ def prepare_encoder(
         with memory_for("a pass over a photo", "lower data.size, or take a smaller encoder"):
             refuse_what_is_not_called(encoder.backbone, images[:1].to(compute.device))
         encoder.eval()
-    encoder.checkpoint_activations = config.train.checkpoint_activations
+    encoder.checkpoint_activations, encoder.sharded = config.train.checkpoint_activations, config.train.shard_encoder
     source = {"source": spell(weights), **encoder.backbone.origin}
     if weights not in NAMED_WEIGHTS:
         source["sha256"] = fingerprint(Path(weights))

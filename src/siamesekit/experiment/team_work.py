@@ -17,7 +17,7 @@ from siamesekit.components.encoders.lora import add_lora
 from siamesekit.config import Config
 from siamesekit.engine.frozen.stored import Views
 from siamesekit.engine.ranks.following import follow
-from siamesekit.engine.ranks.share import Share
+from siamesekit.engine.ranks.sharded_share import share_of
 from siamesekit.engine.ranks.shared_tensors import deal_out, get_dealt
 from siamesekit.errors import UserError
 from siamesekit.experiment.setup import Setup
@@ -102,7 +102,7 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
             compute = replace(compute, products=job["products"], ranks=None)
             images = get_dealt(ranks)
             views = views_by(config, numbers["photos"])
-            share = Share(_encoder(config, job, compute), images, views, compute, ranks)
+            share = share_of(_encoder(config, job, compute), images, views, compute, ranks)
             ranks.next_order()
             ranks.report()
         except Exception as error:
@@ -130,11 +130,12 @@ def _refuse_other_job(config: Config, compute: Compute, job: dict[str, Any]) -> 
 def _encoder(config: Config, job: dict[str, Any], compute: Compute) -> Encoder:
     """The leader's encoder, whose weights are still to come."""
     encoder = build(Architecture(**job["architecture"]))
-    encoder.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not config.train.shard_encoder:
+        encoder.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.freeze_before(config.encoder.train_from)
     if config.encoder.lora is not None:
         add_lora(encoder.backbone, **config.encoder.lora.model_dump())
-    encoder.checkpoint_activations = config.train.checkpoint_activations
+    encoder.checkpoint_activations, encoder.sharded = config.train.checkpoint_activations, config.train.shard_encoder
     return encoder.eval()
 
 

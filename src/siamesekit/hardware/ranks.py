@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from siamesekit.errors import RunError, UserError
+from siamesekit.errors import RunError, UserError, out_of_memory
 from siamesekit.hardware.place import Place
 from siamesekit.wording import in_one_line
 
@@ -304,6 +304,18 @@ class Ranks:
         with suppress(Exception):  # the store has ended: who waits on it learns it
             while not self._stop.wait(BEAT):
                 store.add(f"alive/{self.place.rank}", 1)
+
+    @contextmanager
+    def running_together(self) -> Iterator[None]:
+        """Turn errors of a network that all ranks run together into that of a lost rank, if one is lost."""
+        try:
+            yield
+        except LostRankError:
+            raise
+        except (RuntimeError, OSError) as error:
+            if out_of_memory(error) or (why := self._reason()) is None:
+                raise
+            raise LostRankError(why) from error
 
     @contextmanager
     def _talking(self) -> Iterator[None]:

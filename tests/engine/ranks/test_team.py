@@ -33,6 +33,9 @@ JOB: dict[str, Any] = {
     "dropout": 0.0,
     "lora": None,
     "side": 32,
+    "sharded": False,
+    "checkpoint": False,
+    "factor": 0.0,
 }
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4])
 ALL = torch.arange(IMAGES).flip(0)

@@ -36,7 +36,7 @@ class LoraLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
-        self._layer = (layer,)  # in a tuple, so that its weights have one name only
+        self._layer: tuple[nn.Linear, ...] = (layer,)  # in a tuple, so that its weights have one name only
         layer.requires_grad_(False)
         self.weight = layer.weight
         self.bias: nn.Parameter | None = layer.bias
@@ -58,6 +58,10 @@ class LoraLinear(nn.Module):
         self.weight += self.scale * self.lora_b @ self.lora_a
         self.lora_b.zero_()
         return self._layer[0]
+
+    def forget_plain_layer(self) -> None:
+        """Let go of the layer; this one cannot be merged any more."""
+        self._layer = ()
 
     def extra_repr(self) -> str:
         """The options, as `nn.Module` shows them."""
@@ -128,6 +132,13 @@ def add_lora(backbone: Backbone, rank: int, alpha: float, dropout: float, target
             network.set_submodule(name, made[id(layer)])
     size = sum(layer.lora_a.numel() + layer.lora_b.numel() for layer in made.values())
     return Adapted(len(made), size, rank)
+
+
+def forget_plain_layers(network: nn.Module) -> None:
+    """Let the LoRA layers of a copy of a network, which is never merged, let go of the layers that they replace."""
+    for module in network.modules():
+        if isinstance(module, LoraLinear):
+            module.forget_plain_layer()
 
 
 def merge_lora(network: nn.Module) -> None:

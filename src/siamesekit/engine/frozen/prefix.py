@@ -30,10 +30,11 @@ from siamesekit.engine.frozen.stored import (
     pixels_of,
     selections,
 )
+from siamesekit.engine.frozen.whole_network import stored_for_whole_network
 from siamesekit.engine.layer_rates import layers_of
 from siamesekit.engine.random_state import drawn_by
 from siamesekit.engine.ranks.leading import LeadingTeam
-from siamesekit.engine.ranks.share import Share
+from siamesekit.engine.ranks.sharded_share import share_of
 from siamesekit.errors import UserError
 from siamesekit.hardware.compute import Compute
 from siamesekit.model import Encoder
@@ -43,6 +44,7 @@ from siamesekit.wording import gibibytes
 Made = TypeVar("Made")
 Part = Callable[..., Tensor]
 """A function from stored tensors to features `[n, F]`."""
+WHY_WHOLE = "each process holds a part of the network's weights (train.shard_encoder), so nothing is cached"
 RESIDENT = 0.5
 """Largest share of a GPU's free memory that stored tensors may take to be kept there."""
 
@@ -105,7 +107,9 @@ def store(
     """
     images = images.contiguous(memory_format=torch.channels_last)
     total = len(images) + (0 if views is None else views.each * len(views.photos))
-    team = None if compute.ranks is None else LeadingTeam(Share(encoder, images, views, compute, compute.ranks))
+    team = None if compute.ranks is None else LeadingTeam(share_of(encoder, images, views, compute, compute.ranks))
+    if encoder.sharded and team is not None:
+        return stored_for_whole_network(encoder, images, views, compute, WHY_WHOLE, team)
 
     def plain(why: str) -> Stored:
         if team is not None:

@@ -14,7 +14,6 @@ from siamesekit.engine.frozen.prefix import frozen_part, stored_images, stored_o
 from siamesekit.engine.random_state import seed_all
 from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import get_dealt
-from siamesekit.engine.ranks.weights import add_gradients, broadcast, every_tensor, trained_tensors
 from siamesekit.hardware.ranks import LEADER, LostRankError
 
 
@@ -57,8 +56,7 @@ class _Follower:
         getattr(self, f"_{kind}")(values, numbers)
 
     def _weights(self, values: Values, numbers: dict[str, Tensor]) -> None:
-        encoder = self.share.encoder
-        broadcast(self.ranks, every_tensor(encoder) if values["all"] else trained_tensors(encoder))
+        self.share.take_weights(bool(values["all"]))
         self.ranks.report()
 
     def _outputs(self, values: Values, numbers: dict[str, Tensor]) -> None:
@@ -94,9 +92,10 @@ class _Follower:
     def _features(self, values: Values, numbers: dict[str, Tensor]) -> None:
         own = self._own(values, numbers["images"])
         self.share.encoder.eval()
-        features = self.share.features(own) if len(own) else None
+        takes_part = self.share.takes_part(len(own), trains=False)
+        features = self.share.features(own, max(values["lengths"])) if takes_part else None
         self.ranks.report()
-        if features is not None:
+        if features is not None and len(own):
             self.ranks.send(features, LEADER)
 
     def _forward(self, values: Values, numbers: dict[str, Tensor]) -> None:
@@ -107,20 +106,22 @@ class _Follower:
         for parameter in self.share.parameters:
             parameter.grad = None
         self._count = len(own)
-        features = self.share.forward(own, expected, values["epoch"]) if len(own) or self.share.by_batch else None
+        features = None
+        if self.share.takes_part(len(own), trains=True):
+            features = self.share.forward(own, expected, values["epoch"], max(values["lengths"]))
         self._report_what_was_said()
         if features is not None and len(own):
             self.ranks.send(features, LEADER)
 
     def _backward(self, values: Values, numbers: dict[str, Tensor]) -> None:
-        if self._count or self.share.by_batch:
+        if self.share.takes_part(self._count, trains=True):
             shape, device = (self._count, values["width"]), self.share.compute.device
             gradient = torch.empty(shape, dtype=getattr(torch, values["dtype"]), device=device)
             if self._count:
                 self.ranks.receive(gradient, LEADER)
-            self.share.backward(gradient, moves=False)
+            self.share.backward(gradient, False, values["rounds"])
         self._report_what_was_said()
-        add_gradients(self.ranks, self.share.parameters)
+        self.share.give_gradients()
 
     def _report_what_was_said(self) -> None:
         said, self.share.said[:] = list(self.share.said), []

@@ -19,7 +19,7 @@ from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.stored import FrozenPart, Views, pixel_chunk, selections
 from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import deal_out
-from siamesekit.engine.ranks.weights import add_gradients, broadcast, every_tensor, trained_tensors
+from siamesekit.engine.ranks.weights import trained_tensors
 
 ROUND = 16
 """Chunks that each process encodes at a time without gradient, before features are gathered."""
@@ -39,8 +39,9 @@ class LeadingTeam:
         self._dealt: list[Tensor] = []
         self._say: Callable[[str], object] = lambda text: None
         self._whole = False
+        self._final = False  # whether the others have the last weights
         ranks.order("weights", {"all": True})
-        broadcast(ranks, every_tensor(share.encoder))
+        share.take_weights(every=True)
         ranks.reports()
 
     def outputs(self, part: FrozenPart, images: Tensor, views: Views | None) -> Iterator[tuple[Tensor, ...]]:
@@ -82,7 +83,7 @@ class LeadingTeam:
         for chunk in images.split(ROUND * self.share.stored.chunk * self.ranks.size):
             shares = self._shares(len(chunk))
             self.ranks.order("features", _lengths(shares), images=chunk[torch.cat(shares)])
-            own = self.share.features(chunk[shares[0]])
+            own = self.share.features(chunk[shares[0]], len(shares[0]))
             self.ranks.reports()
             gathered.append(self._gathered(own, shares))
         return torch.cat(gathered)
@@ -98,7 +99,7 @@ class LeadingTeam:
         together = torch.cat(shares)
         values = {"epoch": epoch, "seed": _seed() if self._whole else None, **_lengths(shares)}
         self.ranks.order("forward", values, images=images[together], expected=expected[together])
-        own = self.share.forward(images[shares[0]], expected[shares[0]], epoch)
+        own = self.share.forward(images[shares[0]], expected[shares[0]], epoch, len(shares[0]))
         self._heed(self.ranks.reports())
         return self._gathered(own, shares)
 
@@ -109,22 +110,26 @@ class LeadingTeam:
             Whether each image has a gradient, bool `[n]`.
         """
         needed = (gradient != 0).any(dim=1).cpu()
-        parameters = self.share.parameters
-        if not parameters:
+        if not self.share.parameters:
             return needed
         shares = self._dealt
-        self.ranks.order("backward", {"dtype": str(gradient.dtype).removeprefix("torch."), "width": gradient.shape[1]})
+        rounds = self.share.rounds_with_gradient([needed[each] for each in shares])
+        dtype = str(gradient.dtype).removeprefix("torch.")
+        self.ranks.order("backward", {"dtype": dtype, "width": gradient.shape[1], "rounds": rounds})
         for rank in self.ranks.others:
             if len(shares[rank]):
                 self.ranks.send(gradient[shares[rank].to(gradient.device)], rank)
-        self.share.backward(gradient[shares[0].to(gradient.device)], moves=not bool(needed.any()))
+        self.share.backward(gradient[shares[0].to(gradient.device)], not bool(needed.any()), rounds)
         self._heed(self.ranks.reports())
-        add_gradients(self.ranks, parameters)
+        self.share.give_gradients()
         return needed
 
     def merge_lora(self) -> None:
         """Let the other processes merge LoRA into their weights, as they are now; this process does it by itself."""
         self._send_weights()
+        if not self.share.merges_lora:
+            self._final = True
+            return
         self.ranks.order("merge")
         self.ranks.reports()
 
@@ -144,9 +149,9 @@ class LeadingTeam:
 
     def _send_weights(self) -> None:
         """Give the others the weights as they are now."""
-        if tensors := trained_tensors(self.share.encoder):
+        if not self._final and trained_tensors(self.share.encoder):
             self.ranks.order("weights", {"all": False})
-            broadcast(self.ranks, tensors)
+            self.share.take_weights(every=False)
             self.ranks.reports()
 
     def _heed(self, reports: Sequence[list[str] | None]) -> None:

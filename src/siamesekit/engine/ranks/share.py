@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from siamesekit.engine.chunked_encoding import ChunkedEncoding, Chunking
 from siamesekit.engine.frozen.stored import FrozenPart, Stored, Views, pixel_chunk, pixels_of
 from siamesekit.engine.ranks.synced_batchnorm import SyncedBatchNorm
+from siamesekit.engine.ranks.weights import add_gradients, broadcast, every_tensor, trained_tensors
 from siamesekit.hardware.compute import Compute
 from siamesekit.hardware.ranks import Ranks
 from siamesekit.model import Encoder
@@ -31,6 +32,9 @@ class Share:
         stored: what is read in place of photos, once it is known.
         said: messages for the user that have not been reported.
     """
+
+    merges_lora = True
+    """Whether the matrices of LoRA are added to the weights after training; else they stay beside them."""
 
     def __init__(self, encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, ranks: Ranks) -> None:
         self.encoder = encoder
@@ -54,6 +58,21 @@ class Share:
         """The backbone's parameters that train."""
         return [parameter for parameter in self.encoder.backbone.parameters() if parameter.requires_grad]
 
+    def takes_part(self, count: int, trains: bool) -> bool:
+        """Whether this process has to run the network if its share has `count` images."""
+        return count > 0 or (trains and self.by_batch)
+
+    def take_weights(self, every: bool) -> None:
+        """Take the leader's weights, every tensor of the backbone or those that change in training.
+
+        All processes call it at the same time; the leader's own weights stay.
+        """
+        broadcast(self.ranks, every_tensor(self.encoder) if every else trained_tensors(self.encoder))
+
+    def give_gradients(self) -> None:
+        """Add the gradients of all processes to those of the leader's weights; all call it at the same time."""
+        add_gradients(self.ranks, self.parameters)
+
     def outputs(self, photos: Tensor, view: int | None) -> tuple[Tensor, ...]:
         """The frozen part's outputs, each `[n, …]`, for photos int64 `[n]` or one of their stored views."""
         assert self.part is not None
@@ -64,8 +83,13 @@ class Share:
         return tuple(torch.cat(each) for each in zip(*made, strict=True))
 
     @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
-        """Features `[n, F]` of images int64 `[n]`, in the encoder's current mode, without gradient."""
+    def features(self, images: Tensor, largest: int) -> Tensor:
+        """Features `[n, F]` of images int64 `[n]`, in the encoder's current mode, without gradient.
+
+        Args:
+            images: the images of this process's share.
+            largest: number of images of the largest share.
+        """
         assert self.stored is not None
         return torch.cat([self.stored.features_of(chunk, self.compute) for chunk in images.split(self.stored.chunk)])
 
@@ -75,13 +99,14 @@ class Share:
             None if whole else ChunkedEncoding(self.parameters, self.compute.device, chunking, say or self.said.append)
         )
 
-    def forward(self, images: Tensor, expected: Tensor, epoch: int) -> Tensor:
+    def forward(self, images: Tensor, expected: Tensor, epoch: int, largest: int) -> Tensor:
         """Features `[n, F]` of a batch's share, without gradient; `backward` follows.
 
         Args:
             images: int64 `[n]`; n > 0 unless the batch's statistics are used (`by_batch`).
             expected: bool `[n]`, whether each image is expected to get a gradient.
             epoch: the epoch whose views of the images are used.
+            largest: number of images of the largest share.
         """
         stored = self.stored
         assert stored is not None
@@ -98,12 +123,21 @@ class Share:
             return self._whole.detach()
         return self._chunked.forward(encode, expected)
 
-    def backward(self, gradient: Tensor, moves: bool) -> None:
+    def rounds_with_gradient(self, needed: Sequence[Tensor]) -> list[int]:
+        """The rounds of a batch that have a gradient, where all processes encode in rounds.
+
+        Args:
+            needed: for each process, whether each image of its share has a gradient, bool `[n]`.
+        """
+        return []
+
+    def backward(self, gradient: Tensor, moves: bool, rounds: Sequence[int] = ()) -> None:
         """Add the gradients of the backbone's parameters, for the gradient `[n, F]` of the share's features.
 
         Args:
             gradient: gradient of the features.
             moves: whether the parameters get gradients of 0 if all of `gradient` is 0.
+            rounds: `rounds_with_gradient` of the batch.
         """
         if not self.parameters:
             return
