@@ -95,7 +95,7 @@ def test_a_single_image_has_the_right_gradient(ranks: Ranks) -> None:
 def test_small_networks_have_the_gradients_of_one_process(ranks: Ranks, name: str) -> None:
     if ranks.size > 2:
         pytest.skip("tried with two processes")
-    within = 1e-7 if name == "test_vit_relpos" else 1e-8  # the positions of the former are in float32
+    within = 1e-5 if name == "test_vit_relpos" else 1e-8  # the positions of the former are in float32
     sharded(ranks, name=f"timm/{name}", train_from="", side=160, batches=[ALL[:5], ALL[:3]], within=within)
 
 

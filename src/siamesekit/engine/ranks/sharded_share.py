@@ -45,7 +45,7 @@ class ShardedShare(Share):
         super().__init__(self.network.encoder, images, views, compute, ranks)
         self.whole = encoder.backbone if ranks.leads else None
         self.stored = stored_for_whole_network(self.encoder, images, views, compute, OPTION)
-        self._chunking, self._alone = Chunking(), True
+        self._chunking, self._in_rounds = Chunking(), True
         self._encode: Callable[[Tensor], Tensor] = lambda images: images
         self._rounds: list[Tensor] = []
         self._held: Tensor | None = None  # the features of a share of one round, with their graph
@@ -69,11 +69,12 @@ class ShardedShare(Share):
 
     def begin_training(self, chunking: Chunking, whole: bool, say: Callable[[str], object] | None = None) -> None:
         """Say how the share of a batch is split into rounds, or that it is encoded in one."""
-        self._chunking, self._alone = chunking, not whole
+        self._chunking, self._in_rounds = chunking, not whole
 
     def round_size(self, largest: int) -> int:
         """Most images that each process encodes in a round, if the largest share of a batch has `largest`."""
-        return largest if not self._alone or largest <= self._chunking.held else self._chunking.size
+        in_one = not self._in_rounds or largest <= self._chunking.held
+        return largest if in_one else self._chunking.size
 
     @torch.no_grad()
     def features(self, images: Tensor, largest: int) -> Tensor:
@@ -105,7 +106,8 @@ class ShardedShare(Share):
         self._encode = lambda chosen: stored.features_of(chosen, self.compute, epoch)
         self._rounds = _rounds(images, self.round_size(largest), largest)
         holds = len(self._rounds) == 1 and bool(self.parameters)
-        with self._statistics(), torch.set_grad_enabled(holds):
+        statistics = SyncedBatchNorm(self.ranks) if self.by_batch else nullcontext()
+        with statistics, torch.set_grad_enabled(holds):
             found = [self._of_round(each, self._encode) for each in self._rounds]
         self._held = found[0] if holds else None
         if self.whole is not None:
@@ -134,8 +136,7 @@ class ShardedShare(Share):
         held, self._held = self._held, None
         pieces = gradient.split([len(each) for each in self._rounds])
         for number in [0] if held is not None else rounds:
-            with self._statistics():
-                features = self._of_round(self._rounds[number], self._encode) if held is None else held
+            features = self._of_round(self._rounds[number], self._encode) if held is None else held
             with self.ranks.running_together():
                 features.backward(pieces[number])
 
@@ -150,10 +151,6 @@ class ShardedShare(Share):
     def by_batch(self) -> bool:
         """Whether the backbone trains by statistics of the batch, in which only the images of the batch may count."""
         return self.encoder.training and self.encoder.batchnorm == "train" and bool(self.parameters)
-
-    def _statistics(self) -> SyncedBatchNorm | nullcontext[None]:
-        """The block within which BatchNorm that trains has the statistics of the whole batch."""
-        return SyncedBatchNorm(self.ranks) if self.by_batch else nullcontext()
 
 
 def share_of(encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, ranks: Ranks) -> Share:
