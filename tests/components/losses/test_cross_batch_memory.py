@@ -97,6 +97,26 @@ def test_the_values_equal_pytorch_metric_learnings(
         assert 0 < found.active.item() <= 1
 
 
+@pytest.mark.parametrize("swap", [False, True], ids=["plain", "swap"])
+@pytest.mark.parametrize("many", [1, 1000], ids=["blocks", "each"])
+def test_a_triplet_loss_that_knows_what_is_remembered_is_the_same(
+    many: int, swap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With photos that are remembered as they are in the batch, which are equally near."""
+    monkeypatch.setattr("siamesekit.components.losses.triplet.ENUMERATED", 0)
+    monkeypatch.setattr("siamesekit.components.losses.triplet.MANY", many)
+    told, untold = (
+        CrossBatchMemory(TripletLoss(0.5, hinge="soft", swap=swap, distance=Euclidean()), 20, embedding_dim=DIMENSIONS)
+        for _ in range(2)
+    )
+    untold.loss.takes_remembered = False
+    stream = [*batches(4, photos=8)]
+    for embeddings, labels in [*stream, *stream]:
+        found, expected = told(embeddings, labels, None), untold(embeddings, labels, None)
+        assert found.objective.item() == pytest.approx(expected.objective.item(), rel=1e-12)
+        assert_same_gradients(found.objective, expected.objective, embeddings, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_saved_midway_and_loaded_it_goes_on_as_if_never_stopped(dtype: torch.dtype) -> None:
     def new() -> CrossBatchMemory:
