@@ -178,6 +178,23 @@ def test_given_pairs_take_the_place_of_the_batchs_own() -> None:
     assert listed(pairs.other_anchor, pairs.negative) == {(0, 2), (0, 3)} | (memory - alike)
 
 
+def test_a_loss_that_asks_is_told_how_many_embeddings_are_remembered() -> None:
+    told = []
+
+    class Asking(Recorder):
+        takes_remembered = True
+
+        def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None, remembered: int = 0) -> LossValue:
+            told.append((len(embeddings), remembered))
+            return super().__call__(embeddings, labels, tuples)
+
+    loss = CrossBatchMemory(Asking(), 5, embedding_dim=2)
+    for photos in (3, 4, 2):
+        loss(torch.randn(photos, 2), torch.arange(photos), None)
+    loss.eval()(torch.randn(3, 2), torch.arange(3), None)
+    assert told == [(3, 0), (7, 3), (7, 5), (3, 0)]
+
+
 @pytest.mark.parametrize("kind", ["triplets", "pairs"])
 def test_a_miner_sees_batch_and_memory_and_its_anchors_are_of_the_batch(kind: str) -> None:
     seen = []
