@@ -118,8 +118,8 @@ def test_the_imports_are_found() -> None:
     assert neighbours("components.losses.triplet") == {
         "components.batches", "components.distances.distance", "components.labels", "components.losses.batch_all",
         "components.losses.each_triplet", "components.losses.log_sum_exp", "components.losses.loss",
-        "components.losses.pair_distances", "components.losses.triplet_blocks", "components.losses.triplet_terms",
-        "components.tuples", "options", "registry",
+        "components.losses.pair_distances", "components.losses.remembered", "components.losses.triplet_blocks",
+        "components.losses.triplet_terms", "components.tuples", "options", "registry",
     }  # fmt: skip
     assert "siamesekit.artifact.named_model.load" in imported("cli.app")
     assert "siamesekit.artifact.named_model.load" not in imported("cli.app", deep=False)

@@ -97,6 +97,26 @@ def test_the_values_equal_pytorch_metric_learnings(
         assert 0 < found.active.item() <= 1
 
 
+@pytest.mark.parametrize("swap", [False, True], ids=["plain", "swap"])
+@pytest.mark.parametrize("many", [1, 1000], ids=["blocks", "each"])
+def test_a_triplet_loss_that_knows_what_is_remembered_is_the_same(
+    many: int, swap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With photos that are remembered as they are in the batch, which are equally near."""
+    monkeypatch.setattr("siamesekit.components.losses.triplet.ENUMERATED", 0)
+    monkeypatch.setattr("siamesekit.components.losses.triplet.MANY", many)
+    told, untold = (
+        CrossBatchMemory(TripletLoss(0.5, hinge="soft", swap=swap, distance=Euclidean()), 20, embedding_dim=DIMENSIONS)
+        for _ in range(2)
+    )
+    untold.loss.takes_remembered = False
+    stream = [*batches(4, photos=8)]
+    for embeddings, labels in [*stream, *stream]:
+        found, expected = told(embeddings, labels, None), untold(embeddings, labels, None)
+        assert found.objective.item() == pytest.approx(expected.objective.item(), rel=1e-12)
+        assert_same_gradients(found.objective, expected.objective, embeddings, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_saved_midway_and_loaded_it_goes_on_as_if_never_stopped(dtype: torch.dtype) -> None:
     def new() -> CrossBatchMemory:
@@ -156,6 +176,23 @@ def test_given_pairs_take_the_place_of_the_batchs_own() -> None:
     alike = {(a, o) for a, o in memory if labels[a] == labels[o]}
     assert listed(pairs.anchor, pairs.positive) == {(0, 1)} | alike
     assert listed(pairs.other_anchor, pairs.negative) == {(0, 2), (0, 3)} | (memory - alike)
+
+
+def test_a_loss_that_asks_is_told_how_many_embeddings_are_remembered() -> None:
+    told = []
+
+    class Asking(Recorder):
+        takes_remembered = True
+
+        def __call__(self, embeddings: Tensor, labels: Tensor, tuples: Tuples | None, remembered: int = 0) -> LossValue:
+            told.append((len(embeddings), remembered))
+            return super().__call__(embeddings, labels, tuples)
+
+    loss = CrossBatchMemory(Asking(), 5, embedding_dim=2)
+    for photos in (3, 4, 2):
+        loss(torch.randn(photos, 2), torch.arange(photos), None)
+    loss.eval()(torch.randn(3, 2), torch.arange(3), None)
+    assert told == [(3, 0), (7, 3), (7, 5), (3, 0)]
 
 
 @pytest.mark.parametrize("kind", ["triplets", "pairs"])

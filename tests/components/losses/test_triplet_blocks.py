@@ -74,6 +74,23 @@ def test_equals_the_triple_loop(mining: Mining, hinge: TripletHinge, swap: bool)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("hinge", get_args(TripletHinge))
+@pytest.mark.parametrize("remembered", [1, 5, 9, 14])
+def test_only_the_derivatives_between_remembered_photos_are_left_out(hinge: TripletHinge, remembered: int) -> None:
+    distances = some_distances()
+    term, batch = TripletTerm(0.5, "all", hinge), 14 - remembered
+    whole = sum_over_blocks(distances[0], some_candidates(), term, distances[1])
+    found = sum_over_blocks(distances[0], some_candidates(), term, distances[1], remembered)
+    assert found.total.item() == pytest.approx(whole.total.item(), rel=1e-12)
+    assert found[1:] == whole[1:]
+    of_anchors, expected = torch.autograd.grad(whole.total, distances)
+    assert expected[batch:, batch:].any() == (remembered > 1)
+    expected[batch:, batch:] = 0
+    for ours, theirs in zip(torch.autograd.grad(found.total, distances), (of_anchors, expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("swap", [False, True], ids=["plain", "swap"])
 @pytest.mark.parametrize("scale", [1.0, 20.0, 500.0])
 def test_the_soft_hinge_of_float32_is_that_of_float64(scale: float, swap: bool) -> None:

@@ -112,7 +112,8 @@ class CrossBatchMemory(nn.Module):
         else:
             own, remembered = as_pairs(tuples, labels), pairs_with_memory(labels, self.labels[:filled])
             chosen = Pairs(*(torch.cat(both) for both in zip(own, remembered, strict=True)))
-        value = loss_value(self.loss(everything, individuals, chosen))
+        more = {"remembered": filled} if traits(self.loss).takes_remembered else {}
+        value = loss_value(self.loss(everything, individuals, chosen, **more))
         self._remember(embeddings.detach(), labels)
         if traits(self.loss).mean_over_photos and count:  # embeddings in the memory are no anchors
             value = LossValue(*(figure * (len(everything) / count) for figure in value))

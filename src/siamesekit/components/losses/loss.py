@@ -246,6 +246,8 @@ class Loss(Protocol):
     - `takes_before_neck = True`: a call takes a fourth argument by name, `before_neck`: the embeddings `[N, D]` before
       the neck of the head (`encoder.head.neck`), scaled to length 1 if embeddings are. It is None without a neck and
       outside training; the loss then takes the embeddings in their place.
+    - `takes_remembered = True`: a call takes `remembered` by name, the number of the last embeddings. They are those of
+      a memory: no anchors, and without gradient.
     - `takes_tuples`: whether triplets or pairs of a sampler or a miner are used, if it does not follow from `by_class`.
     - `fits_into_memory = False`: the loss cannot be the inner loss of `cross-batch-memory`.
     """

@@ -21,6 +21,8 @@ class LossTraits:
         margin: the loss of a triplet with d_ap = d_an, if the loss has a `margin` between distances; otherwise None.
         out_of_reach: function of `(least, greatest)` that names a margin no distance in the range reaches, or None.
         takes_before_neck: whether a call takes `before_neck`, the embeddings before the neck of the head.
+        takes_remembered: whether a call takes `remembered`, the number of the last embeddings, which are no anchors and
+            receive no gradient.
     """
 
     by_class: bool
@@ -32,6 +34,7 @@ class LossTraits:
     margin: float | None
     out_of_reach: Callable[[float, float], str | None] | None
     takes_before_neck: bool = False
+    takes_remembered: bool = False
 
 
 def traits(loss: object) -> LossTraits:
@@ -47,6 +50,7 @@ def traits(loss: object) -> LossTraits:
         margin=None if by_class else _margin(loss),
         out_of_reach=getattr(loss, "out_of_reach", None),
         takes_before_neck=bool(getattr(loss, "takes_before_neck", False)),
+        takes_remembered=bool(getattr(loss, "takes_remembered", False)),
     )
 
 

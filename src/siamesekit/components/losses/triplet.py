@@ -15,6 +15,7 @@ from siamesekit.components.losses.each_triplet import sum_over_triplets
 from siamesekit.components.losses.log_sum_exp import log_one_plus_exp
 from siamesekit.components.losses.loss import LossValue
 from siamesekit.components.losses.pair_distances import pair_distances
+from siamesekit.components.losses.remembered import remembered_distances
 from siamesekit.components.losses.triplet_blocks import sum_over_blocks
 from siamesekit.components.losses.triplet_terms import TripletTerm
 from siamesekit.components.tuples import (
@@ -93,6 +94,8 @@ class TripletLoss:
 
     __module__ = "siamesekit"
 
+    takes_remembered = True
+
     def __init__(
         self,
         margin: NonNegative = 1.0,
@@ -116,13 +119,18 @@ class TripletLoss:
             return f"margin = {self.margin:g} is above {greatest - least:g}: every triplet has a loss"
         return None
 
-    def __call__(self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None) -> LossValue:
-        """The loss of a batch, in float32 or better, whatever the precision of the encoder."""
+    def __call__(
+        self, embeddings: Tensor, labels: Labels, tuples: Tuples | None = None, remembered: int = 0
+    ) -> LossValue:
+        """The loss of a batch, in float32 or better, whatever the precision of the encoder.
+
+        The last `remembered` embeddings are no anchors; with `swap` and very many pairs they receive no gradient.
+        """
         embeddings, labels, tuples = checked_batch(embeddings, labels, tuples)
         if isinstance(tuples, Pairs) and count_triplets_of(tuples, len(embeddings)) > ENUMERATED:
             candidates = candidates_of(tuples, len(embeddings))
             if candidates is not None:
-                return self._of_candidates(embeddings, candidates)
+                return self._of_candidates(embeddings, candidates, remembered)
         triplets = as_triplets(tuples)
         if triplets is None:
             return self._of_all(embeddings, labels)
@@ -155,21 +163,24 @@ class TripletLoss:
             return self._enumerated(distances, all_candidates(labels), distances if self.swap else None)
         return self._value(batch_all(distances, labels, self.margin, self.mining, self.hinge))
 
-    def _of_candidates(self, embeddings: Tensor, candidates: Candidates) -> LossValue:
-        every = pairwise(self.distance, embeddings, embeddings) if self.swap else None
-        if every is None:
+    def _of_candidates(self, embeddings: Tensor, candidates: Candidates, remembered: int) -> LossValue:
+        every = None
+        if self.swap:
+            of_batch, every = remembered_distances(self.distance, embeddings, remembered)
+            distances = of_batch.index_select(0, candidates.anchor)
+        else:
             anchors = embeddings.index_select(0, candidates.anchor)
             distances = pairwise(self.distance, anchors, embeddings)
-        else:
-            distances = every.index_select(0, candidates.anchor)
         if self.swap or self.hinge == "soft":
-            return self._enumerated(distances, candidates, every)
+            return self._enumerated(distances, candidates, every, remembered)
         return self._value(batch_all_of(distances, candidates, self.margin, self.mining, self.hinge))
 
-    def _enumerated(self, distances: Tensor, candidates: Candidates, every: Tensor | None) -> LossValue:
+    def _enumerated(
+        self, distances: Tensor, candidates: Candidates, every: Tensor | None, remembered: int = 0
+    ) -> LossValue:
         if candidates.positive.shape[1] >= MANY:
             term = TripletTerm(self.margin, self.mining, self.hinge)
-            return self._value(sum_over_blocks(distances, candidates, term, every))
+            return self._value(sum_over_blocks(distances, candidates, term, every, remembered))
         return self._value(sum_over_triplets(distances, candidates, self._of, every))
 
     def _value(self, sums: TripletSum) -> LossValue:
