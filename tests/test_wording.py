@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamesekit.wording import LONGEST_LINE, apart, clock, gibibytes, in_one_line, near, rate, size
+from siamesekit.wording import LONGEST_LINE, apart, clock, gibibytes, in_one_line, near, rate, shown, size
 
 Finite = st.floats(-1e300, 1e300)
 
@@ -104,3 +104,13 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
 @pytest.mark.parametrize(("seconds", "expected"), [(7, "0:07"), (750, "12:30"), (3725, "1:02:05")])
 def test_time_left_is_told_in_hours_minutes_and_seconds(seconds: float, expected: str) -> None:
     assert clock(seconds) == expected
+
+
+@pytest.mark.parametrize("length", [57, 58, 59, 600])
+def test_sixty_characters_are_shown(length: int) -> None:
+    whole = f'"{"a" * length}"'
+    assert shown("a" * length) == (whole if len(whole) <= 60 else whole[:57] + "...")
+
+
+def test_what_json_does_not_know_is_shown_as_a_string() -> None:
+    assert shown({1, 2}) == '"{1, 2}"'

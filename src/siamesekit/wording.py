@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 FEWEST = 3
 """Fewest significant digits of a figure."""
@@ -142,6 +144,12 @@ def did_you_mean(found: Iterable[str]) -> str:
     """`" (did you mean 'a' or 'b'?)"`, or an empty string if nothing was found."""
     shown = " or ".join(map(repr, found))
     return f" (did you mean {shown}?)" if shown else ""
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, at most 60 characters."""
+    given = json.dumps(value, default=str)
+    return given if len(given) <= 60 else given[:57] + "..."
 
 
 def and_more(count: int, shown: int, what: str = "") -> str:

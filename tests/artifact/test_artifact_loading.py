@@ -137,14 +137,14 @@ def test_one_tampered_byte_of_the_weights_is_noticed(copy: Path, place: int) -> 
         (lambda d: d["distance"].update(options=[]), "distance.options: must be a"),
         (lambda d: d.pop("encoder"), "  encoder: is required"),
         (lambda d: d.update(encoder=[]), "  encoder: must be a"),
-        (lambda d: d["encoder"].update(name="x" * 201), "encoder.name: String should have at most 200"),
+        (lambda d: d["encoder"].update(name="x" * 201), "encoder.name: must have at most 200 characters"),
         (lambda d: d["encoder"].update(options=[1]), "encoder.options: must be a"),
         (lambda d: d["encoder"].update(options={"pretrained": True}), "is supplied by the library and cannot be set"),
         (lambda d: d["encoder"].update(options={"x": "y" * 1001}), "at most 1000 values of at most 1000 characters"),
         (lambda d: d["encoder"].update(options={"x" * 1001: 1}), "at most 1000 values of at most 1000 characters"),
         (lambda d: d["encoder"].update(options={"x": [[0]] * 1000}), "at most 1000 values"),
         (lambda d: d["encoder"].update(batchnorm="other"), "encoder.batchnorm: must be"),
-        (lambda d: d["encoder"].update(mean=[1.0]), "encoder.mean: List should have at least 3 items"),
+        (lambda d: d["encoder"].update(mean=[1.0]), "encoder.mean: must have at least 3 items"),
         (lambda d: d["encoder"].update(std=[1.0, 0.0, 1.0]), "encoder.std.1: must be greater than"),
         (lambda d: d["encoder"].update(std=[1.0, 1e300, 1.0]), "encoder.std.1: must be less than"),
         (
@@ -168,7 +168,7 @@ def test_one_tampered_byte_of_the_weights_is_noticed(copy: Path, place: int) -> 
         (lambda d: d["operating_point"].pop("slope"), "operating_point.slope: is required"),
         (lambda d: d["operating_point"].update(cross_fit={}), "operating_point.cross_fit.same_pairs: is required"),
         (lambda d: d.update(stand_ins=[{}]), "stand_ins.0.what: is required"),
-        (lambda d: d.update(weights_sha256="0"), "weights_sha256: String should match"),
+        (lambda d: d.update(weights_sha256="0"), "weights_sha256: must be a SHA-256 of 64 digits"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

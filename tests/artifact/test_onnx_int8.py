@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,19 @@ def test_a_network_without_such_products_is_refused(tmp_path: Path) -> None:
     content, _ = onnx_content(model_of(Scaled(), features=3))
     with pytest.raises(UserError, match="no convolution and no matrix product"):
         int8_graph(content, [pixels(2, 0)])
+
+
+def test_what_the_quantizer_cannot_do_is_refused_in_words(content: bytes) -> None:
+    small = np.zeros((2, 3, 8, 16), np.uint8)  # the network takes 16 × 16 pixels
+    with pytest.raises(UserError, match=r"^onnxruntime cannot compute the network in int8: .*[Dd]imension") as caught:
+        int8_graph(content, [small])
+    assert "\n" not in str(caught.value)
+
+
+def test_errors_of_the_photos_stay_what_they_are(content: bytes) -> None:
+    def unreadable() -> Iterator[NDArray[np.uint8]]:
+        yield pixels(2, 0)
+        raise UserError("there is none that can be read")
+
+    with pytest.raises(UserError, match=r"^there is none that can be read$"):
+        int8_graph(content, unreadable())

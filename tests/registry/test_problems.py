@@ -9,7 +9,7 @@ import pytest
 from annotated_types import Ge
 from pydantic import TypeAdapter, ValidationError, create_model
 
-from siamesekit.registry.problems import explain, problems_of, shown
+from siamesekit.registry.problems import explain, problems_of
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,3 @@ def test_a_missing_value_is_required() -> None:
 def test_a_long_value_is_shortened() -> None:
     said = explain({"type": "x", "loc": ("k",), "msg": "Input should be a valid number", "input": "a" * 500})
     assert said == 'must be a number, not "' + "a" * 56 + "..."
-
-
-@pytest.mark.parametrize("length", [57, 58, 59, 600])
-def test_sixty_characters_are_shown(length: int) -> None:
-    whole = f'"{"a" * length}"'
-    assert shown("a" * length) == (whole if len(whole) <= 60 else whole[:57] + "...")
-
-
-def test_what_json_does_not_know_is_shown_as_a_string() -> None:
-    assert shown({1, 2}) == '"{1, 2}"'

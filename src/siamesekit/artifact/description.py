@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Len
-from pydantic import StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from siamesekit.artifact.tables import (
     MAX_BYTES,
@@ -17,8 +16,8 @@ from siamesekit.artifact.tables import (
     InputTable,
     Name,
     Options,
+    Sha256,
     StandInTable,
-    Table,
     Text,
     damaged,
 )
@@ -28,7 +27,9 @@ from siamesekit.components.encoders.views import VIEWS, View
 from siamesekit.errors import ArtifactError
 from siamesekit.evaluation.cross_fit import includes_guessing, why_guessing
 from siamesekit.evaluation.intervals import Interval
+from siamesekit.files.checked_table import CheckedTable, Length, TableError, above, at_least, at_most
 from siamesekit.files.untrusted_json import read_json
+from siamesekit.registry.problems import explain
 from siamesekit.registry.signatures import live_parameters, options_model
 from siamesekit.wording import line_of_name
 
@@ -37,13 +38,13 @@ MAX_LAYERS, MAX_UNITS = 64, 1 << 20
 """Maximum number of layers of the head, and of units per layer."""
 COPY_AGAIN = "copy the model's folder again, or train again"
 
-Share = Annotated[float, Ge(0), Le(1)]
-Count = Annotated[int, Ge(0)]
-Mean = Annotated[float, Ge(-1e6), Le(1e6)]
-Deviation = Annotated[float, Gt(1e-6), Le(1e6)]
+Share = Annotated[float, at_least(0), at_most(1)]
+Count = Annotated[int, at_least(0)]
+Mean = Annotated[float, at_least(-1e6), at_most(1e6)]
+Deviation = Annotated[float, above(1e-6), at_most(1e6)]
 
 
-class EncoderTable(Table):
+class EncoderTable(CheckedTable):
     """`encoder`: its components, and mean and deviation of its input in pixel values."""
 
     name: Name
@@ -51,11 +52,11 @@ class EncoderTable(Table):
     head: Options
     batchnorm: Literal["inference", "train"]
     pooling: Pooling = "default"
-    mean: Annotated[list[Mean], Len(3, 3)]
-    std: Annotated[list[Deviation], Len(3, 3)]
+    mean: Annotated[list[Mean], Length(3, 3)]
+    std: Annotated[list[Deviation], Length(3, 3)]
 
 
-class RateTable(Table):
+class RateTable(CheckedTable):
     """A share with its interval."""
 
     value: Share
@@ -63,7 +64,7 @@ class RateTable(Table):
     high: Share | None
 
 
-class CrossFitTable(Table):
+class CrossFitTable(CheckedTable):
     """Error rates of the threshold."""
 
     same_pairs: Count
@@ -89,7 +90,7 @@ class PointTable(CurveTable):
     cross_fit: CrossFitTable | None
 
 
-class Description(Table):
+class Description(CheckedTable):
     """The content of `model.json`."""
 
     format: int
@@ -98,10 +99,10 @@ class Description(Table):
     distance: DistanceTable
     operating_point: PointTable | None
     no_threshold: Text | None = None
-    tta: Annotated[list[View], Len(0, len(VIEWS))] = []  # noqa: RUF012 - pydantic copies it
-    weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-    stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)] = []  # noqa: RUF012
-    weights: Annotated[dict[Name, Text], Len(0, MAX_NOTES)] = {}  # noqa: RUF012
+    tta: Annotated[list[View], Length(0, len(VIEWS))] = []  # noqa: RUF012 - a table copies it
+    weights_sha256: Sha256
+    stand_ins: Annotated[list[StandInTable], Length(0, MAX_NOTES)] = []  # noqa: RUF012
+    weights: Annotated[dict[Name, Text], Length(0, MAX_NOTES)] = {}  # noqa: RUF012
     preprocessing_note: Text | None = None
 
 
@@ -126,9 +127,9 @@ def read_description(file: Path, inside: Path) -> Description:
             "install the siamesekit that wrote it, or train again"
         )
     try:
-        description = Description.model_validate(content)
-    except ValidationError as error:
-        raise damaged(shown, error, COPY_AGAIN) from None
+        description = Description.of(content)
+    except TableError as error:
+        raise damaged(shown, error.problems, COPY_AGAIN) from None
     _check_head(shown, description.encoder.head)
     return description
 
@@ -138,7 +139,8 @@ def _check_head(shown: str, head: Mapping[str, Any]) -> None:
     try:
         options_model("head", tuple(live_parameters(Head)[1:])).model_validate(head)
     except ValidationError as error:
-        raise damaged(shown, error, COPY_AGAIN, "encoder.head.") from None
+        problems = [(("encoder", "head", *each["loc"]), explain({**each, "loc": ()})) for each in error.errors()]
+        raise damaged(shown, problems, COPY_AGAIN) from None
     layers = head.get("layers", ())
     if not 0 <= head.get("projection", 0) <= MAX_UNITS:
         raise ArtifactError(f"{shown} is damaged: encoder.head.projection must be from 0 to {MAX_UNITS:,} units")

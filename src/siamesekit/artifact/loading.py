@@ -76,7 +76,7 @@ def load_folder(folder: Path, inside: Path, device: DeviceChoice, precision: Pre
     calibration = None
     if point is not None and guessing is None:
         calibration = Calibration(point.slope, point.intercept, point.threshold)
-    plain = description.model_dump()
+    plain = description.as_json()
     plain["no_threshold"] = guessing or (description.no_threshold if calibration is None else None)
     return SimilarityModel(
         encoder, distance, Preprocessing(photos.size, photos.fit, photos.reading), calibration, plain, device, precision

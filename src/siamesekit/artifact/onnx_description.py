@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Ge, Le, Len
-from pydantic import StringConstraints, ValidationError
-
 from siamesekit.artifact.tables import (
     MAX_BYTES,
     MAX_NOTES,
@@ -15,12 +12,13 @@ from siamesekit.artifact.tables import (
     InputTable,
     Name,
     Options,
+    Sha256,
     StandInTable,
-    Table,
     Text,
     damaged,
 )
 from siamesekit.errors import ArtifactError
+from siamesekit.files.checked_table import CheckedTable, Length, TableError, at_least, at_most
 from siamesekit.files.untrusted_json import parse_json
 
 KEY = "siamesekit"
@@ -34,14 +32,14 @@ LONGEST_REASON = 300
 """Maximum number of characters shown of another library's message."""
 
 
-class OnnxEncoder(Table):
+class OnnxEncoder(CheckedTable):
     """`encoder`: what the network was built from, to be read by people."""
 
     name: Name
     options: Options
 
 
-class OnnxDescription(Table):
+class OnnxDescription(CheckedTable):
     """The content of the metadata."""
 
     format: int
@@ -49,13 +47,13 @@ class OnnxDescription(Table):
     torch: Text
     encoder: OnnxEncoder
     input: InputTable
-    embedding_dim: Annotated[int, Ge(1), Le(MAX_DIMENSIONS)]
-    tta: Annotated[list[Name], Len(0, 10)]
+    embedding_dim: Annotated[int, at_least(1), at_most(MAX_DIMENSIONS)]
+    tta: Annotated[list[Name], Length(0, 10)]
     distance: DistanceTable
     operating_point: CurveTable | None
     no_threshold: Text | None
-    weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-    stand_ins: Annotated[list[StandInTable], Len(0, MAX_NOTES)]
+    weights_sha256: Sha256
+    stand_ins: Annotated[list[StandInTable], Length(0, MAX_NOTES)]
 
 
 def parse_description(text: str, shown: str) -> OnnxDescription:
@@ -79,6 +77,6 @@ def parse_description(text: str, shown: str) -> OnnxDescription:
     if type(written) is int and written != FORMAT:
         raise ArtifactError(f"{where} has format {written}, this version reads {FORMAT}; {AGAIN}")
     try:
-        return OnnxDescription.model_validate(content)
-    except ValidationError as error:
-        raise damaged(where, error, AGAIN) from None
+        return OnnxDescription.of(content)
+    except TableError as error:
+        raise damaged(where, error.problems, AGAIN) from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from siamesekit.artifact.export_check import refused
 from siamesekit.artifact.onnx_description import INPUT
 from siamesekit.errors import UserError
 
@@ -45,13 +46,17 @@ def int8_graph(content: bytes, batches: Iterable[NDArray[np.uint8]], weight_bits
         weight_bits: bits of the weights, with the sign.
 
     Raises:
-        UserError: the network has nothing that can be computed in int8.
+        UserError: the network has nothing that can be computed in int8, or onnxruntime cannot do it.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with TemporaryDirectory(prefix="siamesekit-int8-") as folder, _silent():
+    with (
+        TemporaryDirectory(prefix="siamesekit-int8-") as folder,
+        _silent(),
+        refused("onnxruntime cannot compute the network in int8"),
+    ):
         given, prepared, written = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
         given.write_bytes(content)
         quant_pre_process(given, prepared, skip_symbolic_shape=True)

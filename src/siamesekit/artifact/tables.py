@@ -5,16 +5,15 @@ A description may come from anyone, so every value is checked. Nothing here impo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
-
-from annotated_types import Ge, Gt, Le, Len
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_reading import Depth, Reading, Truncated
 from siamesekit.errors import ArtifactError
-from siamesekit.wording import in_one_line
+from siamesekit.files.checked_table import CheckedTable, Length, Place, above, at_least, at_most
+from siamesekit.wording import in_one_line, shown
 
 MAX_BYTES = 1 << 20
 """Maximum size of a `model.json` in bytes; a usual one has a few kilobytes."""
@@ -49,26 +48,28 @@ def _values(value: Any) -> Iterator[Any]:
         yield from _values(inner)
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Options = Annotated[dict[str, Any], AfterValidator(_few)]
-Text = Annotated[str, StringConstraints(max_length=10 * MAX_TEXT), AfterValidator(in_one_line)]
+def _sha256(digest: str) -> str:
+    """Refuse what is not a SHA-256."""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(f"must be a SHA-256 of 64 digits 0 … f, not {shown(digest)}")
+    return digest
 
 
-class Table(BaseModel):
-    """A table of the file: exact types, no NaN or infinity; additional keys are allowed, for notes."""
+Name = Annotated[str, Length(1, 200)]
+Options = Annotated[dict[str, Any], _few]
+Text = Annotated[str, Length(0, 10 * MAX_TEXT), in_one_line]
+Sha256 = Annotated[str, _sha256]
 
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
-
-class InputTable(Table):
+class InputTable(CheckedTable):
     """`input`: size of the images, how photos are made square, and how their files are decoded."""
 
-    size: Annotated[int, Ge(1), Le(MAX_SIZE)]
+    size: Annotated[int, at_least(1), at_most(MAX_SIZE)]
     fit: Fit
     depth: Depth = "full"
-    value_range: Annotated[list[float], Len(2, 2), AfterValidator(_ascending)] | None = None
+    value_range: Annotated[list[float], Length(2, 2), _ascending] | None = None
     truncated: Truncated = "refuse"
-    max_megapixels: Annotated[int, Ge(1), Le(1000)] = 100
+    max_megapixels: Annotated[int, at_least(1), at_most(1000)] = 100
 
     @property
     def reading(self) -> Reading:
@@ -77,22 +78,22 @@ class InputTable(Table):
         return Reading(self.depth, bounds, self.truncated, self.max_megapixels)
 
 
-class DistanceTable(Table):
+class DistanceTable(CheckedTable):
     """`distance`: name and options of the component."""
 
     name: Name
     options: Options
 
 
-class CurveTable(Table):
+class CurveTable(CheckedTable):
     """`operating_point`: the threshold, and the curve of the similarity."""
 
-    slope: Annotated[float, Gt(0)]
+    slope: Annotated[float, above(0)]
     intercept: float
     threshold: float
 
 
-class StandInTable(Table):
+class StandInTable(CheckedTable):
     """A stand-in for unavailable data or weights."""
 
     what: Text
@@ -102,14 +103,8 @@ class StandInTable(Table):
     hint: Text
 
 
-def damaged(shown: str, error: ValidationError, advice: str, place: str = "") -> ArtifactError:
+def damaged(where: str, problems: Sequence[tuple[Place, str]], advice: str) -> ArtifactError:
     """Error with a line for each of the first ten problems."""
-    from siamesekit.registry.problems import explain  # here, because the registries take time to import
-
-    found = error.errors()
-    lines = [
-        f"{place}{'.'.join(str(part)[:60] for part in each['loc'])}: {explain({**each, 'loc': ()})}"
-        for each in found[:10]
-    ]
-    more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-    return ArtifactError(f"{shown} is damaged; {advice}:", [*lines, *more])
+    lines = [f"{'.'.join(str(part)[:60] for part in place)}: {problem}" for place, problem in problems[:10]]
+    more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+    return ArtifactError(f"{where} is damaged; {advice}:", [*lines, *more])

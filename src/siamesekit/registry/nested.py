@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from siamesekit.errors import ComponentError
 from siamesekit.options import Weighted
-from siamesekit.registry.problems import shown
 from siamesekit.registry.signatures import REQUIRED, Parameter
+from siamesekit.wording import shown
 
 Problem = tuple[str, str]
 """Pair (place, what is wrong)."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from siamesekit.files.remote_address import RemoteFolder
 from siamesekit.registry.signatures import type_in_words
+from siamesekit.wording import shown
 
 _WORDS = {
     "Input should be": "must be",
@@ -131,9 +132,3 @@ def is_utf8(value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def shown(value: Any) -> str:
-    """A value as JSON, at most 60 characters."""
-    given = json.dumps(value, default=str)
-    return given if len(given) <= 60 else given[:57] + "..."
