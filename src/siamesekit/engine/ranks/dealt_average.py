@@ -37,7 +37,7 @@ class DealtAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Replace the weights by the average for the block, then restore them."""
+        """Replace the weights by the average for the block, then restore them; an error in the block ends the run."""
         with self.own.applied():
             self._centers.ordered("average", how="begin")
             yield
