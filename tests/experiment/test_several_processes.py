@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import TIMING, StopAt, metrics, outcome, run_fp32
+from conftest import TIMING, StopAt, Told, metrics, outcome, run_fp32
 from siamesekit import load
 from siamesekit.config import Config
 from siamesekit.engine.state_files import load_state
@@ -220,16 +220,18 @@ def last_checkpoint(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_shared_centres_train_and_are_saved_as_those_of_one_process(
-    project: Path, small_config: Callable[..., Config], alone_with_centers: Path, tmp_path: Path
+    project: Path, small_config: Callable[..., Config], alone_with_centers: Path, tmp_path: Path, told: Told
 ) -> None:
-    """The run goes on in one process, as if it had begun there."""
-    shared(project, tmp_path / "run", 2)
+    """Beside a network that is divided, too; the run goes on in one process, as if it had begun there."""
+    divided = "train.shard_encoder=true"
+    shared(project, tmp_path / "run", 2, "--set", divided)
     ours, theirs = metrics(tmp_path / "run"), metrics(alone_with_centers)[:2]
     for our, their in zip(ours, theirs, strict=True):
         assert their["test_loss"] is not None
         for name in our.keys() - set(TIMING):
             assert our[name] == pytest.approx(their[name], rel=1e-6, abs=1e-6), name
-    run_fp32(small_config(*SHARED, "train.epochs=3"), tmp_path / "run", resume=True)
+    run_fp32(small_config(*SHARED, "train.epochs=3", divided), tmp_path / "run", resume=True, progress=told)
+    assert any("One process holds all centres" in line for line in told.said)
     assert_close(tmp_path / "run", alone_with_centers)
     ours, theirs = (last_checkpoint(folder) for folder in (tmp_path / "run", alone_with_centers))
     assert theirs["loss"]["centers"].shape == (2 * 8, 16)

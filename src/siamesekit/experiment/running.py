@@ -226,6 +226,8 @@ def _run(
     progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}){several}; {stored.why}")
     if config.train.shard_encoder and compute.ranks is None:
         progress.say("One process holds the whole network (train.shard_encoder divides it among those of --nproc)")
+    if config.train.shard_centers and compute.ranks is None:
+        progress.say("One process holds all centres (train.shard_centers divides them among those of --nproc)")
     test = build_test_set(setup, recipe)
     judged = evaluation_set(config, dataset)
     with unfitted(setup.encoder):
