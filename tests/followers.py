@@ -1,6 +1,7 @@
 """Processes that follow the test's process: `python followers.py` in an environment as torchrun makes it.
 
-Each order `job` makes the test's encoder and follows a team until its end, until the order `quit`.
+Each order `job` makes the test's encoder and follows a team until its end, and each order `loss` holds centres of the
+test's loss, until the order `quit`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,14 @@ from siamesekit.components.encoders.lora import add_lora  # noqa: E402
 from siamesekit.components.encoders.weights import calibrate_batchnorm  # noqa: E402
 from siamesekit.engine.frozen.stored import Views  # noqa: E402
 from siamesekit.engine.ranks.following import follow  # noqa: E402
+from siamesekit.engine.ranks.following_centers import FollowingCenters  # noqa: E402
 from siamesekit.engine.ranks.sharded_share import share_of  # noqa: E402
+from siamesekit.engine.ranks.share import Share  # noqa: E402
 from siamesekit.engine.ranks.shared_tensors import get_dealt  # noqa: E402
 from siamesekit.hardware.place import Place, place_here  # noqa: E402
 from siamesekit.hardware.ranks import Ranks, join, open_store  # noqa: E402
 from siamesekit.model import Architecture, Encoder, build  # noqa: E402
+from siamesekit.registry import LOSSES, OPTIMIZERS  # noqa: E402
 
 IMAGES = 14
 
@@ -97,6 +102,19 @@ def views_of(job: dict[str, Any]) -> Views | None:
     return Views(torch.arange(0, IMAGES, 2), job["views"], darker)
 
 
+def loss_for(job: dict[str, Any], individuals: int, dimensions: int = 6, seed: int = 1) -> Any:
+    """The loss of a job, in float64."""
+    torch.manual_seed(seed)
+    counts = [1 + number**2 for number in range(individuals)]
+    given = {"distance": "cosine", "embedding_dim": dimensions, "num_classes": individuals, "class_counts": counts}
+    return LOSSES.build_for_run(job["loss"], job["options"], seed=3, **given).double().train()
+
+
+def optimizer_for(job: dict[str, Any], params: list[nn.Parameter]) -> Any:
+    """The optimizer of a job's loss."""
+    return OPTIMIZERS.build(job["optimizer"], job["moving"], params=params)
+
+
 @contextmanager
 def followers(size: int, hosts: str = "") -> Iterator[Ranks]:
     """The connection to `size` − 1 processes that follow; they are ended afterwards.
@@ -146,6 +164,16 @@ def _main() -> None:
             got = get_dealt(ranks)
             ranks.next_order()
             ranks.report([str(got.dtype), got.double().tolist()])
+            continue
+        if kind == "loss":
+            share = Share(nn.Identity(), images(), None, FP32, ranks)  # type: ignore[arg-type]  # it encodes nothing
+            centers = FollowingCenters(
+                ranks,
+                torch.device("cpu"),
+                partial(loss_for, job, 1),
+                partial(optimizer_for, job),
+            )
+            follow(share, centers)
             continue
         follow(share_of(encoder_of(job), images(job["side"]), views_of(job), FP32, ranks))
     ranks.close()

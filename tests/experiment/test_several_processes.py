@@ -11,13 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from conftest import TIMING, StopAt, metrics, outcome, run_fp32
+from conftest import TIMING, StopAt, Told, metrics, outcome, run_fp32
 from siamesekit import load
 from siamesekit.config import Config
+from siamesekit.engine.state_files import load_state
 from siamesekit.experiment.stopping import Stopped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -186,6 +189,95 @@ def test_another_config_of_a_process_is_refused_by_name(project: Path, tmp_path:
     assert "rank 1 on" in said and "the config of this process is" in said
     assert not (tmp_path / "run").exists()
     assert "the config of this process is" in done(follower, 2)
+
+
+SHARED = (
+    "train.shard_centers=true", "loss={name='arcface', scale=8.0, sub_centers=2}", "distance={name='cosine'}",
+    "split={by='photo', train=0.5}", "sampler={name='p-by-k', individuals=2, photos=2}", "train.average=0.5",
+    "train.accumulate=3", "optimizer.clip_norm=0.5",
+)  # fmt: skip
+"""A run whose processes share the centres of the loss; the test individuals train, so that there is a test loss."""
+
+
+def shared(project: Path, out: Path, epochs: int, *more: str) -> None:
+    """A run of two processes that share the centres."""
+    sets = [part for each in (*SHARED, f"train.epochs={epochs}") for part in ("--set", each)]
+    done(started(project, out, "--nproc", "2", *sets, *more))
+
+
+@pytest.fixture(scope="module")
+def alone_with_centers(small_config: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process, which holds all centres."""
+    config = small_config(*SHARED, "train.epochs=3")
+    return run_fp32(config, tmp_path_factory.mktemp("alone") / "run").folder
+
+
+def last_checkpoint(folder: Path) -> dict[str, Any]:
+    """The parts of a run's last checkpoint."""
+    parts: dict[str, Any] = load_state(max((folder / "checkpoints").glob("*.safetensors")))["parts"]
+    return parts
+
+
+@pytest.mark.slow
+def test_shared_centres_train_and_are_saved_as_those_of_one_process(
+    project: Path, small_config: Callable[..., Config], alone_with_centers: Path, tmp_path: Path, told: Told
+) -> None:
+    """Beside a network that is divided, too; the run goes on in one process, as if it had begun there."""
+    divided = "train.shard_encoder=true"
+    shared(project, tmp_path / "run", 2, "--set", divided)
+    ours, theirs = metrics(tmp_path / "run"), metrics(alone_with_centers)[:2]
+    for our, their in zip(ours, theirs, strict=True):
+        assert their["test_loss"] is not None
+        for name in our.keys() - set(TIMING):
+            assert our[name] == pytest.approx(their[name], rel=1e-6, abs=1e-6), name
+    run_fp32(small_config(*SHARED, "train.epochs=3", divided), tmp_path / "run", resume=True, progress=told)
+    assert any("One process holds all centres" in line for line in told.said)
+    assert_close(tmp_path / "run", alone_with_centers)
+    ours, theirs = (last_checkpoint(folder) for folder in (tmp_path / "run", alone_with_centers))
+    assert theirs["loss"]["centers"].shape == (2 * 8, 16)
+    assert torch.allclose(ours["loss"]["centers"], theirs["loss"]["centers"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_of_one_process_goes_on_with_two_that_share_its_centres(
+    project: Path, small_config: Callable[..., Config], alone_with_centers: Path, tmp_path: Path
+) -> None:
+    """It stops within a group of batches; the option may change."""
+    with pytest.raises(Stopped):
+        run_fp32(
+            small_config(*SHARED, "train.epochs=3", SHARED[0].replace("true", "false")),
+            tmp_path / "run",
+            stop=StopAt(1),
+        )
+    assert last_checkpoint(tmp_path / "run")["descent"]["added"] == 1
+    shared(project, tmp_path / "run", 3, "--resume")
+    assert_close(tmp_path / "run", alone_with_centers)
+    ours, theirs = (
+        load_file(folder / "model" / "model.safetensors") for folder in (tmp_path / "run", alone_with_centers)
+    )
+    assert ours.keys() == theirs.keys()
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in ours)
+    last = last_checkpoint(tmp_path / "run"), last_checkpoint(alone_with_centers)
+    assert [tensors_of(each["descent"]) for each in last[:1]] == [tensors_of(each["descent"]) for each in last[1:]]
+
+
+def tensors_of(state: Any) -> Any:
+    """A nested state with the shapes of its tensors in their place."""
+    if isinstance(state, dict):
+        return {name: tensors_of(each) for name, each in state.items()}
+    if isinstance(state, list | tuple):
+        return [tensors_of(each) for each in state]
+    return state.shape if isinstance(state, torch.Tensor) else state
+
+
+@pytest.mark.huge
+def test_another_process_is_missed_also_where_the_centres_are_shared(project: Path, tmp_path: Path) -> None:
+    sets = [part for each in (*SHARED, "train.epochs=500") for part in ("--set", each)]
+    process = started(project, tmp_path / "run", "--nproc", "2", *sets)
+    after_epochs(tmp_path / "run", 1, process)
+    os.kill(first_child(process), signal.SIGKILL)
+    said = done(process, 1)
+    assert "ended by SIGKILL" in said and "Traceback" not in said
 
 
 def _free_port() -> int:

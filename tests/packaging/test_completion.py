@@ -71,6 +71,7 @@ def test_keys_of_the_config_are_offered_to_set(tmp_path: Path) -> None:
         "train.checkpoint_activations=",
         "train.shard_encoder=",
         "train.memory_gib=",
+        "train.shard_centers=",
     ]
     assert {"train.", "loss.", "encoder.head.", "seed="} <= set(offered("siamesekit check x.toml --set "))
     assert "loss.margin=" in offered("siamesekit run x.toml --set loss.m")

@@ -323,6 +323,10 @@ class TrainTable(Table):
     memory_gib: Gibibytes = 0.0
     """GiB for the activations of a step; of a batch that needs more, some photos are encoded twice. 0: half the memory
     of the machine or the container."""
+    shard_centers: bool = False
+    """Whether the processes of a run of several (`--nproc`, torchrun) share the centres of `arcface` or `cosface`, for
+    very many individuals: each holds those of some individuals, with the state of their optimizer. The losses are the
+    same. One process holds all centres in any case."""
 
 
 class AcceptTable(Table):

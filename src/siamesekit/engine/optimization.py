@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from siamesekit.components.schedules.schedule import Schedule
 from siamesekit.engine.faults import failing_as
+from siamesekit.engine.ranks.dealt_average import DealtAverage
+from siamesekit.engine.ranks.dealt_optimizer import DealtOptimizer
 from siamesekit.engine.weight_average import WeightAverage
 
 
@@ -23,7 +25,7 @@ class Optimization:
 
     Args:
         optimizer: optimizer of the encoder's trained parameters.
-        of_loss: optimizer of the loss's own parameters; None if the loss has none.
+        of_loss: optimizer of the loss's own parameters, which processes may share; None if the loss has none.
         schedule: factor of both optimizers' learning rates at each step.
         clip_norm: largest norm of the gradients of encoder and loss together; 0 disables clipping.
         average: average of the weights, updated after each step.
@@ -37,15 +39,18 @@ class Optimization:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        of_loss: torch.optim.Optimizer | None = None,
+        of_loss: torch.optim.Optimizer | DealtOptimizer | None = None,
         schedule: Schedule | None = None,
         clip_norm: float = 0.0,
-        average: WeightAverage | None = None,
+        average: WeightAverage | DealtAverage | None = None,
         rates: list[float] | None = None,
         accumulate: int = 1,
     ) -> None:
         self.optimizer = optimizer
-        self.optimizers = [optimizer] if of_loss is None else [optimizer, of_loss]
+        self.optimizers: list[torch.optim.Optimizer | DealtOptimizer] = [optimizer]
+        if of_loss is not None:
+            self.optimizers.append(of_loss)
+        self._dealt = of_loss if isinstance(of_loss, DealtOptimizer) else None
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.average = average
@@ -89,6 +94,8 @@ class Optimization:
             for parameter in self._parameters():
                 if parameter.grad is not None:
                     parameter.grad /= self.added
+            if self._dealt is not None:
+                self._dealt.divide_elsewhere(self.added)
         return closes and self.added > 0
 
     def zero_grad(self) -> None:
@@ -108,7 +115,7 @@ class Optimization:
             number: number of the step, from 0 over the whole run.
         """
         if self.clip_norm > 0:
-            torch.nn.utils.clip_grad_norm_(self._parameters(), self.clip_norm)
+            self._clip()
         if self.schedule is not None:
             with failing_as("schedule"):
                 factor = self.schedule(number)
@@ -127,7 +134,10 @@ class Optimization:
         average = None if self.average is None else self.average.state_dict()
         begun: dict[str, Any] = {}
         if self.added:
-            begun = {"added": self.added, "gradients": [parameter.grad for parameter in self._parameters()]}
+            gradients = [parameter.grad for parameter in self._parameters()]
+            if self._dealt is not None:
+                gradients[-1] = self._dealt.gradient()
+            begun = {"added": self.added, "gradients": gradients}
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers], "average": average, **begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -139,11 +149,25 @@ class Optimization:
         self.zero_grad()
         self.added = int(state.get("added", 0))
         if self.added:
-            for parameter, gradient in zip(self._parameters(), state["gradients"], strict=True):
+            parameters, gradients = self._parameters(), list(state["gradients"])
+            if self._dealt is not None:
+                self._dealt.put_gradient(gradients.pop())
+                parameters.pop()
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = None if gradient is None else torch.empty_like(parameter).copy_(gradient)
 
+    def _clip(self) -> None:
+        """Scale all gradients if their norm is above the limit."""
+        parameters = self._parameters()
+        norm = torch.nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+        if self._dealt is not None:
+            elsewhere = self._dealt.norms_elsewhere()
+            norm = torch.linalg.vector_norm(torch.stack([norm, *(norm.new_tensor(each) for each in elsewhere)]))
+            self._dealt.clip_elsewhere(self.clip_norm, norm.item())
+        torch.nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
+
     def _parameters(self) -> list[nn.Parameter]:
-        """The parameters of all optimizers."""
+        """The parameters of all optimizers, those of the loss last; the leader's own if processes share them."""
         return [p for each in self.optimizers for group in each.param_groups for p in group["params"]]
 
 

@@ -31,6 +31,9 @@ from siamesekit.engine.frozen.stored import Stored, Views
 from siamesekit.engine.layer_rates import layer_groups
 from siamesekit.engine.optimization import Optimization, steps_of
 from siamesekit.engine.random_state import drawing_from
+from siamesekit.engine.ranks.dealt_average import DealtAverage
+from siamesekit.engine.ranks.dealt_optimizer import DealtOptimizer
+from siamesekit.engine.ranks.leading_centers import DealtLoss
 from siamesekit.engine.steps import Stepper
 from siamesekit.engine.test_set import TestSet
 from siamesekit.engine.training import Trainer
@@ -38,6 +41,7 @@ from siamesekit.engine.weight_average import WeightAverage
 from siamesekit.errors import ComponentError, PluginError, UserError
 from siamesekit.experiment.memory_advice import for_memory, for_one_photo
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.shared_centers import deal_centers, optimizer_of_loss, shares_centers
 from siamesekit.experiment.team_work import hand_over, views_by
 from siamesekit.experiment.training_photos import training_photos, with_mirrored
 from siamesekit.files.cache_folder import cache_folder
@@ -97,6 +101,8 @@ def build_recipe(setup: Setup) -> Recipe:
 def build_loss(setup: Setup, distance: Distance) -> Loss:
     """Build the loss, in the device's memory; the run's seed initializes its parameters.
 
+    Centres that processes share stay in the memory of the CPU until they are divided (`deal_centers`).
+
     Raises:
         UserError: `loss.optimizer` is set, but the loss has no parameters to train.
     """
@@ -113,7 +119,7 @@ def build_loss(setup: Setup, distance: Distance) -> Loss:
             class_counts=counts,
             seed=config.seed,
         )
-        if isinstance(loss, nn.Module):
+        if isinstance(loss, nn.Module) and not shares_centers(config, setup.compute):
             loss.to(setup.compute.device)
     if config.loss.optimizer is not None and not _trained(loss):
         raise UserError(f"loss.optimizer: loss {config.loss.component!r} has no parameters to train: remove the table")
@@ -215,10 +221,11 @@ def build_optimization(config: Config, encoder: Encoder, loss: Loss, batches: in
         params, rates = layer_groups(encoder, table.layer_decay)
     optimizer: torch.optim.Optimizer = OPTIMIZERS.build(table.component, table.options, params=params)
     lr = float(optimizer.param_groups[0]["lr"])
-    of_loss: torch.optim.Optimizer | None = None
+    of_loss: torch.optim.Optimizer | DealtOptimizer | None = None
     if trained := _trained(loss):
-        own = config.loss.optimizer or table
-        of_loss = OPTIMIZERS.build(own.component, own.options, params=trained)
+        of_loss = optimizer_of_loss(config, trained)
+        if isinstance(loss, DealtLoss):
+            of_loss = DealtOptimizer(of_loss, loss.centers)
     accumulate = config.train.accumulate
     steps = steps_of(batches, accumulate)
     schedule: Schedule | None = None
@@ -230,10 +237,12 @@ def build_optimization(config: Config, encoder: Encoder, loss: Loss, batches: in
             steps_per_epoch=steps,
             lr=lr,
         )
-    average: WeightAverage | None = None
+    average: WeightAverage | DealtAverage | None = None
     if config.train.average > 0:
         modules = [encoder.train(), *([loss.train()] if isinstance(loss, nn.Module) else [])]
         average = WeightAverage(modules, config.train.average)
+        if isinstance(loss, DealtLoss):
+            average = DealtAverage(average, loss.centers)
     return Optimization(optimizer, of_loss, schedule, table.clip_norm, average, rates, accumulate)
 
 
@@ -300,10 +309,12 @@ def build_trainer(setup: Setup, recipe: Recipe, stored: Stored, progress: Progre
     """
     training = training_photos(setup.config, setup.dataset)
     sampler = build_sampler(setup, recipe.distance)
+    stepper = make_stepper(setup, recipe.batches, stored, progress)
+    loss = deal_centers(setup.config, recipe.loss, setup.compute) or recipe.loss
     return Trainer(
-        stepper=make_stepper(setup, recipe.batches, stored, progress),
-        optimization=build_optimization(setup.config, setup.encoder, recipe.loss, len(sampler)),
-        loss=recipe.loss,
+        stepper=stepper,
+        optimization=build_optimization(setup.config, setup.encoder, loss, len(sampler)),
+        loss=loss,
         miner=recipe.miner,
         sampler=sampler,
         distance=recipe.distance,

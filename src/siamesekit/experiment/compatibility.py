@@ -23,6 +23,7 @@ from siamesekit.components.tuples import Tuples, positives_of
 from siamesekit.config import Config
 from siamesekit.engine.random_state import drawing_from
 from siamesekit.errors import ComponentError, MissingWeightsError, PluginError, SiamesekitError, UserError
+from siamesekit.experiment.shared_centers import refuse_undivided
 from siamesekit.experiment.tracking import refuse_missing_trackers
 from siamesekit.hardware.memory import memory_for
 from siamesekit.hardware.no_values import without_values
@@ -77,6 +78,7 @@ def refuse_what_does_not_fit(config: Config) -> None:
             class_counts=[1, 2, 3, 4],
             seed=config.seed,
         )
+    refuse_undivided(config, loss)
     if config.miner is not None:
         with drawing_from(), _buildable("miner", config.miner.component):
             MINERS.build_for_run(config.miner.component, config.miner.options, distance=distance, seed=config.seed)

@@ -57,6 +57,7 @@ from siamesekit.experiment.run_log import open_log
 from siamesekit.experiment.run_place import refuse_place
 from siamesekit.experiment.run_result import RunResult
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.shared_centers import shares_centers
 from siamesekit.experiment.split_file import split_of
 from siamesekit.experiment.stopping import Stop
 from siamesekit.experiment.team_work import connected
@@ -225,6 +226,8 @@ def _run(
     progress.say(f"Computing on {compute.device.type} in {compute.name} ({compute.why}){several}; {stored.why}")
     if config.train.shard_encoder and compute.ranks is None:
         progress.say("One process holds the whole network (train.shard_encoder divides it among those of --nproc)")
+    if config.train.shard_centers and compute.ranks is None:
+        progress.say("One process holds all centres (train.shard_centers divides them among those of --nproc)")
     test = build_test_set(setup, recipe)
     judged = evaluation_set(config, dataset)
     with unfitted(setup.encoder):
@@ -338,7 +341,7 @@ def _recipe(setup: Setup, progress: Progress) -> Recipe:
     config, recipe = setup.config, build_recipe(setup)
     if (warning := margins_out_of_reach(config, recipe.loss, recipe.distance)) is not None:
         progress.warn(warning)
-    if recipe.batches:
+    if recipe.batches and not shares_centers(config, setup.compute):  # a trial would copy all centres here
         dim = cast(int, setup.encoder.head.embedding_dim)
         labels = torch.from_numpy(training_photos(config, setup.dataset).labels)
         try_on_batches(config, recipe.loss, recipe.miner, recipe.batches, labels, dim)

@@ -21,6 +21,7 @@ from siamesekit.engine.ranks.sharded_share import share_of
 from siamesekit.engine.ranks.shared_tensors import deal_out, get_dealt
 from siamesekit.errors import UserError
 from siamesekit.experiment.setup import Setup
+from siamesekit.experiment.shared_centers import centers_to_follow
 from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
 from siamesekit.hardware.ranks import Ranks
 from siamesekit.model import Architecture, Encoder, build
@@ -109,7 +110,7 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
             ranks.fail(str(error) or type(error).__name__)
             raise
         with compute.exact():
-            follow(share)
+            follow(share, centers_to_follow(config, ranks, compute.device))
 
 
 def _refuse_other_job(config: Config, compute: Compute, job: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from helpers import assert_same_gradients
 from siamesekit.components.losses.arcface import ArcFaceLoss
 from siamesekit.components.losses.cosface import CosFaceLoss
+from siamesekit.components.losses.softmax_terms import losses_of_terms
 
 LABELS = torch.tensor([3, 1, 3, 0, 1, 3, 0])
 """Of four individuals: one is not in the batch."""
@@ -107,3 +108,26 @@ def test_margins_are_no_state_so_that_earlier_checkpoints_load(kind: type) -> No
 def test_cosface_measures_by_the_cosine_and_by_class() -> None:
     assert CosFaceLoss.by_class
     assert CosFaceLoss.measures_by == "cosine"
+
+
+@pytest.mark.parametrize("kind", [ArcFaceLoss, CosFaceLoss])
+@pytest.mark.parametrize("by_size", [False, True])
+def test_a_loss_of_some_individuals_gives_their_terms(kind: type, by_size: bool) -> None:
+    """Two losses that hold two individuals each, of which each knows nothing of the other's."""
+    torch.manual_seed(2)
+    whole, *parts = (
+        kind(
+            MARGIN, SCALE, 3, SMALLEST if by_size else None, 0.2, embedding_dim=3, num_classes=4, class_counts=COUNTS
+        ).double()
+        for _ in range(3)
+    )
+    embeddings, terms = torch.randn(len(LABELS), 3, dtype=torch.float64), []
+    for number, part in enumerate(parts):
+        margins = None if whole.margins is None else whole.margins[2 * number : 2 * number + 2]
+        part.hold(whole.centers.detach()[6 * number : 6 * number + 6].clone(), margins)
+        terms.append(part.terms(embeddings, LABELS - 2 * number))
+    found, expected = losses_of_terms(torch.stack(terms), [2, 2], 0.2).mean(), whole(embeddings, LABELS).objective
+    found.backward()
+    expected.backward()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert torch.allclose(torch.cat([part.centers.grad for part in parts]), whole.centers.grad, rtol=1e-10, atol=1e-12)

@@ -12,6 +12,7 @@ from siamesekit.components.labels import Labels
 from siamesekit.components.losses.class_cosines import nearest_center_cosines, random_centers
 from siamesekit.components.losses.class_margins import class_margins
 from siamesekit.components.losses.loss import LossValue, mean_of
+from siamesekit.components.losses.softmax_terms import softmax_terms
 from siamesekit.components.tuples import Tuples
 
 
@@ -71,6 +72,34 @@ class MarginSoftmaxLoss(nn.Module, ABC):
         )
         cosines = nearest_center_cosines(embeddings, self.centers, self.sub_centers)
         own = labels[:, None]
-        margin = self.margin if self.margins is None else self.margins[own].to(cosines.dtype)
-        logits = self.scale * cosines.scatter(1, own, self.with_margin(cosines.gather(1, own), margin))
+        lowered = self.with_margin(cosines.gather(1, own), self._margins_of(own, cosines))
+        logits = self.scale * cosines.scatter(1, own, lowered)
         return mean_of(F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.smoothing))
+
+    def terms(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """What the n individuals of this loss add to a loss over more (`softmax_terms`): `[N, D]` → `[4, N]`.
+
+        Args:
+            embeddings: embeddings of the batch, in float32 or better.
+            labels: int64 `[N]`; below 0 or from n on for photos of individuals that this loss does not hold.
+        """
+        cosines = nearest_center_cosines(embeddings, self.centers, self.sub_centers)
+        rows = ((labels >= 0) & (labels < cosines.shape[1])).nonzero()[:, 0]
+        own = labels[rows]
+        lowered = self.with_margin(cosines[rows, own], self._margins_of(own, cosines))
+        logits = self.scale * cosines.index_put((rows, own), lowered)
+        return softmax_terms(logits, rows, own, self.smoothing > 0)
+
+    def hold(self, centers: Tensor, margins: Tensor | None) -> None:
+        """Hold other individuals from now on, such as a part of those that train.
+
+        Args:
+            centers: their centres, `[n · S, D]`, ordered by individual.
+            margins: their margins, `[n]`; None if all have the same.
+        """
+        self.centers = nn.Parameter(centers)
+        self.margins = margins
+
+    def _margins_of(self, individuals: Tensor, cosines: Tensor) -> float | Tensor:
+        """The margins of individuals, int64 `[…]`, one number or `[…]`, in the number format of the cosines."""
+        return self.margin if self.margins is None else self.margins[individuals].to(cosines.dtype)

@@ -12,21 +12,23 @@ from siamesekit.components.encoders.lora import merge_lora
 from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.prefix import frozen_part, stored_images, stored_outputs
 from siamesekit.engine.random_state import seed_all
+from siamesekit.engine.ranks.following_centers import FollowingCenters
 from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import get_dealt
 from siamesekit.hardware.ranks import LEADER, LostRankError
 
 
-def follow(share: Share) -> None:
+def follow(share: Share, centers: FollowingCenters | None = None) -> None:
     """Carry out the leader's orders until it ends the run.
 
     Args:
         share: the work of this process, with its connection to the leader.
+        centers: the centres of the loss that this process holds; None if the leader holds all.
 
     Raises:
         LostRankError: the leader, or the connection to it, is lost.
     """
-    ranks, follower = share.ranks, _Follower(share)
+    ranks, follower = share.ranks, _Follower(share, centers)
     while True:
         kind, values, numbers = ranks.next_order()
         if kind == "end":
@@ -46,8 +48,9 @@ Values = Mapping[str, Any]
 class _Follower:
     """The orders of the leader, one method each."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, centers: FollowingCenters | None) -> None:
         self.ranks = share.ranks
+        self.centers = centers
         self.share = share
         self._count = 0  # images of this process's share of the batch
 
@@ -122,6 +125,10 @@ class _Follower:
             self.share.backward(gradient, False, values["rounds"])
         self._report_what_was_said()
         self.share.give_gradients()
+
+    def _centers(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        assert self.centers is not None
+        self.centers.carry_out(values, numbers)
 
     def _report_what_was_said(self) -> None:
         said, self.share.said[:] = list(self.share.said), []

@@ -4,7 +4,8 @@ The leader alone holds the head, the loss with its miner, the sampler, the optim
 the images of a batch, and the team gives back the backbone's features of the whole batch, from which the leader
 computes the loss exactly as a single process does. The gradient of each image's features goes back to the process
 that encoded the image, and the sum over the processes is the gradient of the whole batch. So every loss, miner and
-sampler gives on several processes what it gives on one (`tests/engine/ranks/test_team.py`).
+sampler gives on several processes what it gives on one (`tests/engine/ranks/test_team.py`). The centres of some losses
+can be divided, too (`siamesekit.engine.ranks.leading_centers`).
 """
 
 from __future__ import annotations
