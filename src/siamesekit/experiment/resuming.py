@@ -71,8 +71,8 @@ def _that_trains(entry: Any) -> Any:
 def same_config(config: Config, folder: RunFolder) -> None:
     """Refuse to continue a run with another config.
 
-    The number of epochs, memory limits, who holds the loss's centres, the report, the trackers and what is accepted of
-    the audit may change.
+    The number of epochs, memory limits, which process holds what, the report, the trackers and what is accepted of the
+    audit may change.
 
     Raises:
         OutputError: the config has changed.
@@ -87,6 +87,7 @@ def same_config(config: Config, folder: RunFolder) -> None:
     for table, key in (
         ("train", "epochs"),
         ("train", "shard_centers"),  # checkpoints are those of one process
+        ("train", "shard_encoder"),
         ("data", "memory_gib"),
         ("data", "quarantine"),  # the photos are compared
         ("encoder", "cache_gib"),
