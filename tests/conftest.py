@@ -297,3 +297,12 @@ def photos() -> Callable[..., tuple[Tensor, Tensor]]:
         return centres[labels] + noise + 3, labels
 
     return make
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """This process computes with one thread, as those that are started: float32 is rounded in the same way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

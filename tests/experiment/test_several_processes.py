@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from siamesekit.config import Config
 from siamesekit.engine.state_files import load_state
 from siamesekit.experiment.stopping import Stopped
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.usefixtures("one_thread"),
+]
 EPOCHS = "train.epochs=8"
 COMMAND = [sys.executable, "-m", "siamesekit", "run"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
@@ -74,15 +77,6 @@ def assert_close(ours: Path, theirs: Path, times: float = 1) -> None:
         within = times * (1e-6 if epoch <= 2 else 1e-5)
         for name in our.keys() - set(TIMING):
             assert our[name] == pytest.approx(their[name], rel=within, abs=within), name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """This process computes with one thread, as those that are started: float32 is rounded in the same way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from test_several_processes import EPOCHS, after_epochs, assert_close, done, first_child, started
 
 from conftest import run_fp32
@@ -20,20 +19,14 @@ from siamesekit.config import Config
 from siamesekit.errors import UserError
 from siamesekit.experiment.running import check
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.usefixtures("one_thread"),
+]
 SHARDED = "train.shard_encoder=true"
 TWO = ["--nproc", "2", "--set", SHARDED]
 ROUNDING = 10
 """One process folds BatchNorm into convolutions, and adds in another order."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """This process computes with one thread, as those that are started: float32 is rounded in the same way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.stored import FrozenPart, Views, pixel_chunk, selections
+from siamesekit.engine.ranks.dealt_state import named
 from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.shared_tensors import deal_out
 from siamesekit.engine.ranks.weights import trained_tensors
@@ -115,8 +116,8 @@ class LeadingTeam:
             return needed
         shares = self._dealt
         rounds = self.share.rounds_with_gradient([needed[each] for each in shares])
-        dtype = str(gradient.dtype).removeprefix("torch.")
-        self.ranks.order("backward", {"dtype": dtype, "width": gradient.shape[1], "rounds": rounds})
+        values = {"dtype": named(gradient.dtype), "width": gradient.shape[1], "rounds": rounds}
+        self.ranks.order("backward", values)
         for rank in self.ranks.others:
             if len(shares[rank]):
                 self.ranks.send(gradient[shares[rank].to(gradient.device)], rank)

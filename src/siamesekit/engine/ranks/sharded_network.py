@@ -14,7 +14,6 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any, cast
 
 import torch
@@ -29,7 +28,7 @@ from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.lora import forget_plain_layers
 from siamesekit.engine.activation_checkpointing import refuse_batch_statistics
 from siamesekit.engine.layer_rates import layers_of
-from siamesekit.engine.ranks.weights import add_gradients
+from siamesekit.engine.ranks.weights import add_gradients, broadcast, places_by_type
 from siamesekit.errors import UserError
 from siamesekit.hardware.compute import Compute
 from siamesekit.hardware.ranks import LEADER, Ranks
@@ -105,10 +104,17 @@ class ShardedNetwork:
         chosen = [number for number, p in enumerate(self.backbone.parameters()) if every or p.requires_grad]
         shards = _chosen(self.backbone.parameters(), chosen)
         wholes = None if whole is None else _chosen(whole.parameters(), chosen)
-        _deal(self.ranks, [_local(p) for p in shards], [isinstance(p, DTensor) for p in shards], wholes)
+        parts = [number for number, shard in enumerate(shards) if isinstance(shard, DTensor)]
+        _deal(self.ranks, [_local(shards[n]) for n in parts], None if wholes is None else [wholes[n] for n in parts])
+        alike = [shard for shard in shards if not isinstance(shard, DTensor)]
+        theirs = [] if wholes is None else [wholes[n] for n in range(len(shards)) if n not in parts]
         if every or self.encoder.batchnorm == "train":
-            buffers = list(self.backbone.buffers())
-            _deal(self.ranks, buffers, [False] * len(buffers), None if whole is None else list(whole.buffers()))
+            alike += self.backbone.buffers()
+            theirs += [] if whole is None else whole.buffers()
+        if whole is not None:
+            for own, new in zip(alike, theirs, strict=True):
+                own.copy_(new)
+        broadcast(self.ranks, alike)
 
     @torch.no_grad()
     def give_gradients(self, whole: Backbone | None) -> None:
@@ -123,12 +129,12 @@ class ShardedNetwork:
         parts = [p for p in self.trained() if isinstance(p, DTensor) and p.grad is not None]
         own = [_local(cast(Tensor, p.grad)) for p in parts]
         if whole is None:
-            for group in _by_type(own):
+            for group in places_by_type(own):
                 self.ranks.send(torch.cat([own[number].reshape(-1) for number in group]).cpu(), LEADER)
             return
         of = dict(zip(self.backbone.parameters(), whole.parameters(), strict=True))
         found = [[each] for each in own]
-        for group in _by_type(own):
+        for group in places_by_type(own):
             for rank in self.ranks.others:
                 shapes = [_shape(parts[number].shape, rank, self.ranks.size) for number in group]
                 flat = torch.empty(sum(shape.numel() for shape in shapes), dtype=own[group[0]].dtype)
@@ -201,34 +207,26 @@ def _own(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) and value._is_view() else value
 
 
-def _deal(ranks: Ranks, own: Sequence[Tensor], divided: Sequence[bool], wholes: Sequence[Tensor] | None) -> None:
-    """Give each process its part of the leader's tensors, each `[…]`, in place.
+def _deal(ranks: Ranks, own: Sequence[Tensor], wholes: Sequence[Tensor] | None) -> None:
+    """Give each process its part of the leader's tensors, each `[n, …]`, in place.
 
     Args:
         ranks: the connection to the other processes.
         own: this process's parts.
-        divided: whether each tensor is divided along its first dimension; else each process has all of it.
         wholes: the leader's tensors; None on a process that follows.
     """
-    for is_divided in (True, False):
-        chosen = [number for number, each in enumerate(divided) if each == is_divided]
-        for group in _by_type([own[number] for number in chosen]):
-            places = [chosen[number] for number in group]
-            targets = [own[place] for place in places]
-            if not is_divided:
-                flat = torch.cat([(wholes or own)[place].detach().reshape(-1).cpu() for place in places])
-                _fill(targets, ranks.broadcast(flat))
-            elif wholes is None:
-                count = sum(target.numel() for target in targets)
-                _fill(targets, ranks.receive(torch.empty(count, dtype=targets[0].dtype), LEADER))
+    for places in places_by_type(own):
+        targets = [own[place] for place in places]
+        if wholes is None:
+            count = sum(target.numel() for target in targets)
+            _fill(targets, ranks.receive(torch.empty(count, dtype=targets[0].dtype), LEADER))
+            continue
+        for rank in (*ranks.others, LEADER):
+            parts = [_part(wholes[place].detach(), rank, ranks.size).reshape(-1).cpu() for place in places]
+            if rank == LEADER:
+                _fill(targets, torch.cat(parts))
             else:
-                for rank in (*ranks.others, LEADER):
-                    parts = [_part(wholes[place].detach(), rank, ranks.size).reshape(-1).cpu() for place in places]
-                    flat = torch.cat(parts)
-                    if rank == LEADER:
-                        _fill(targets, flat)
-                    else:
-                        ranks.send(flat, rank)
+                ranks.send(torch.cat(parts), rank)
 
 
 def _fill(targets: Sequence[Tensor], flat: Tensor) -> None:
@@ -271,9 +269,3 @@ def _chosen(parameters: Iterator[nn.Parameter], places: Sequence[int]) -> list[T
     """The parameters at these places."""
     wanted = set(places)
     return [parameter for place, parameter in enumerate(parameters) if place in wanted]
-
-
-def _by_type(tensors: Sequence[Tensor]) -> list[list[int]]:
-    """The places of tensors, each `[…]`, grouped by their data type, in a fixed order."""
-    order = sorted(range(len(tensors)), key=lambda place: str(tensors[place].dtype))
-    return [list(group) for _, group in groupby(order, key=lambda place: tensors[place].dtype)]

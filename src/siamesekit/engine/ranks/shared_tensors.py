@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from siamesekit.engine.frozen.feature_cache import DTYPES, Layout
+from siamesekit.engine.ranks.dealt_state import named
 from siamesekit.errors import RunError
 from siamesekit.hardware.mapped_files import bytes_of, folder_of_nameless_files, nameless_file
 from siamesekit.hardware.ranks import LEADER, PIECE, Ranks
@@ -34,7 +35,7 @@ def deal_out(ranks: Ranks, tensor: Tensor) -> None:
         "tensor",
         {
             "shape": list(tensor.shape),
-            "dtype": str(tensor.dtype).removeprefix("torch."),
+            "dtype": named(tensor.dtype),
             "hosts": hosts,
             "file": file and _path(file),
         },

@@ -29,7 +29,8 @@ def broadcast(ranks: Ranks, tensors: Sequence[Tensor]) -> None:
 
     Every process calls it, with the same tensors in the same order.
     """
-    for group in _by_type(tensors):
+    for places in places_by_type(tensors):
+        group = [tensors[place] for place in places]
         flat = ranks.broadcast(torch.cat([tensor.detach().reshape(-1) for tensor in group]))
         if not ranks.leads:
             for tensor, new in zip(group, flat.split([each.numel() for each in group]), strict=True):
@@ -42,7 +43,8 @@ def add_gradients(ranks: Ranks, parameters: Sequence[nn.Parameter]) -> None:
 
     Every process calls it, with the same parameters in the same order.
     """
-    for group in _by_type(parameters):
+    for places in places_by_type(parameters):
+        group = [parameters[place] for place in places]
         has = torch.tensor([parameter.grad is not None for parameter in group])
         flat = [
             (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad).reshape(-1).contiguous()
@@ -61,9 +63,9 @@ def add_gradients(ranks: Ranks, parameters: Sequence[nn.Parameter]) -> None:
                 tensor.grad = torch.empty_like(tensor).copy_(summed)
 
 
-def _by_type(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Tensors, each `[…]`, grouped by their data type, in a fixed order."""
-    groups: dict[torch.dtype, list[Tensor]] = {}
-    for tensor in tensors:
-        groups.setdefault(tensor.dtype, []).append(tensor)
+def places_by_type(tensors: Sequence[Tensor]) -> list[list[int]]:
+    """The places of tensors, each `[…]`, grouped by their data type, in a fixed order."""
+    groups: dict[torch.dtype, list[int]] = {}
+    for place, tensor in enumerate(tensors):
+        groups.setdefault(tensor.dtype, []).append(place)
     return list(groups.values())
