@@ -13,7 +13,7 @@ from siamesekit.artifact.tables import (
     MAX_NOTES,
     CurveTable,
     DistanceTable,
-    InputTable,
+    Input,
     Name,
     Options,
     Sha256,
@@ -95,7 +95,7 @@ class Description(CheckedTable):
 
     format: int
     encoder: EncoderTable
-    input: InputTable
+    input: Input
     distance: DistanceTable
     operating_point: PointTable | None
     no_threshold: Text | None = None

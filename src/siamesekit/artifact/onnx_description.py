@@ -9,7 +9,7 @@ from siamesekit.artifact.tables import (
     MAX_NOTES,
     CurveTable,
     DistanceTable,
-    InputTable,
+    Input,
     Name,
     Options,
     Sha256,
@@ -46,7 +46,7 @@ class OnnxDescription(CheckedTable):
     siamesekit: Text
     torch: Text
     encoder: OnnxEncoder
-    input: InputTable
+    input: Input
     embedding_dim: Annotated[int, at_least(1), at_most(MAX_DIMENSIONS)]
     tta: Annotated[list[Name], Length(0, 10)]
     distance: DistanceTable

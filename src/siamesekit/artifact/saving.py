@@ -28,7 +28,7 @@ class Preprocessing:
     Attributes:
         size: side of the square image, in pixels.
         fit: how a photo is made square.
-        reading: how a photo file is decoded.
+        reading: how a photo is decoded and resized.
     """
 
     __module__ = "siamesekit"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from siamesekit.data.photo_geometry import Fit
-from siamesekit.data.photo_reading import Depth, Reading, Truncated
+from siamesekit.data.photo_reading import LEAST_SHARE, Depth, Reading, Resampling, Truncated
 from siamesekit.errors import ArtifactError
 from siamesekit.files.checked_table import CheckedTable, Length, Place, above, at_least, at_most
 from siamesekit.wording import in_one_line, shown
@@ -62,7 +62,7 @@ Sha256 = Annotated[str, _sha256]
 
 
 class InputTable(CheckedTable):
-    """`input`: size of the images, how photos are made square, and how their files are decoded."""
+    """`input`: size of the images, how photos are made square and resized, and how their files are decoded."""
 
     size: Annotated[int, at_least(1), at_most(MAX_SIZE)]
     fit: Fit
@@ -70,12 +70,24 @@ class InputTable(CheckedTable):
     value_range: Annotated[list[float], Length(2, 2), _ascending] | None = None
     truncated: Truncated = "refuse"
     max_megapixels: Annotated[int, at_least(1), at_most(1000)] = 100
+    resampling: Resampling = "bilinear"
+    crop_share: Annotated[float, at_least(LEAST_SHARE), at_most(1)] | None = None
 
     @property
     def reading(self) -> Reading:
-        """How photo files are decoded."""
+        """How photos are decoded and resized."""
         bounds = None if self.value_range is None else (self.value_range[0], self.value_range[1])
-        return Reading(self.depth, bounds, self.truncated, self.max_megapixels)
+        return Reading(self.depth, bounds, self.truncated, self.max_megapixels, self.resampling, self.crop_share)
+
+
+def _cropped(table: InputTable) -> InputTable:
+    """Refuse a share of what is not cropped."""
+    if table.crop_share is not None and table.fit != "crop":
+        raise ValueError(f'a crop_share needs the fit "crop", not {shown(table.fit)}')
+    return table
+
+
+Input = Annotated[InputTable, _cropped]
 
 
 class DistanceTable(CheckedTable):

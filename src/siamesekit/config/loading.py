@@ -289,6 +289,8 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
             found = _resolved(Path(split.embeddings), ("split", "embeddings"), reading)
             tables["split"] = split.model_copy(update={"embeddings": found})
     data = tables.get("data")
+    if data and data.crop_share is not None and data.fit != "crop":
+        reading.problem(["data", "crop_share"], 'needs data.fit = "crop"')
     if data and data.quarantine:
         found = _resolved(Path(data.quarantine), ("data", "quarantine"), reading)
         tables["data"] = data.model_copy(update={"quarantine": found})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ def read_square(
 
     A JPEG whose box has sides of at least `2 · DRAFT` = 8 times the wanted size is decoded at ½, ¼ or ⅛ of its size
     (libjpeg scales while it decodes), with sides of the box never below `DRAFT` times the wanted size. Without a box,
-    these are the sides of the photo. This takes a third of the time. The content does not shift: the scaled picture
+    these are the sides of the photo; where `crop_share` keeps less than the whole, both sizes are divided by it. This
+    takes a third of the time. The content does not shift: the scaled picture
     ends exactly where the photo ends, to a fraction of a pixel. On large pictures of smooth colours, texture and edges,
     the values differ from those of full decoding by 0.12 of 255 in the mean, by 0.34 on the worst picture, and by at
     most 5 in any pixel. All other photos are decoded in full.
@@ -64,7 +66,7 @@ def read_square(
         record: record of the photo.
         size: side of the square in pixels.
         fit: how the photo is made square.
-        reading: how it is decoded.
+        reading: how it is decoded and resized.
         remarks: receives remarks on a photo that is read with reservations.
         look: called once with the decoded photo; it must not change it.
 
@@ -80,7 +82,7 @@ def read_square(
     pixels = read_pixels(record, reading)
     if look is not None:
         look(record, b"", pixels, (0, 0, *pixels.shape[1::-1]))
-    return square(pixels, size, fit)
+    return square(pixels, size, fit, reading)
 
 
 def look_at_content(record: Record, content: bytes, size: int, look: Look, reading: Reading = PLAIN) -> None:
@@ -92,7 +94,7 @@ def look_at_content(record: Record, content: bytes, size: int, look: Look, readi
     check_length(len(content))
     suffix = record.source.suffix if isinstance(record.source, Path | RemotePhoto) else ""
     use = _looked_at(record, content, look, lambda *_: Image.new("RGB", (1, 1)))  # nobody asks for the pixels
-    decoded(content, Wanted(DRAFT * size, use, record.box, reading), suffix)
+    decoded(content, Wanted(_smallest(size, reading), use, record.box, reading), suffix)
 
 
 def _looked_at(record: Record, content: bytes, look: Look, use: Use) -> Use:
@@ -106,7 +108,13 @@ def _looked_at(record: Record, content: bytes, look: Look, use: Use) -> Use:
 
 
 def _wanted_square(size: int, fit: Fit, reading: Reading, remarks: list[Remark], box: Box | None = None) -> Wanted:
-    return Wanted(DRAFT * size, partial(fitted, size=size, fit=fit), box, reading, remarks, resizes=True)
+    use = partial(fitted, size=size, fit=fit, reading=reading)
+    return Wanted(_smallest(size, reading), use, box, reading, remarks, resizes=True)
+
+
+def _smallest(size: int, reading: Reading) -> int:
+    """Smallest sides to which a JPEG may be scaled while it is decoded."""
+    return ceil(DRAFT * size / (reading.crop_share or 1))
 
 
 def read_pixels(record: Record, reading: Reading = PLAIN) -> Pixels:
@@ -217,7 +225,7 @@ def square_of_image(image: Image.Image, size: int, fit: Fit, reading: Reading = 
         return square_of_content(content, size, fit, reading)
     with decoder_errors():
         photo, edges = turned(image)
-        return np.asarray(fitted(to_rgb(photo, reading), edges, size, fit))
+        return np.asarray(fitted(to_rgb(photo, reading), edges, size, fit, reading))
 
 
 def pixels_of_image(image: Image.Image, reading: Reading = PLAIN) -> Pixels:

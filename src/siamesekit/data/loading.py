@@ -33,10 +33,10 @@ EMBEDDING = "Embedding"
 
 
 class Decoding(NamedTuple):
-    """How photos are decoded, and who looks on.
+    """How photos are decoded and resized, and who looks on.
 
     Attributes:
-        reading: the options of decoding.
+        reading: the options.
         look: called with each decoded photo, from the threads that decode; None: nothing is.
     """
 

@@ -8,11 +8,15 @@ import numpy as np
 from PIL import Image
 
 from siamesekit.data.photo_colours import Decoded, Pixels
+from siamesekit.data.photo_reading import PLAIN, Reading
 
 Fit = Literal["squash", "pad", "crop"]
 Edges = tuple[float, float, float, float]
 """Left, top, right and bottom edge of a photo in a decoded image, in pixels; the image may be slightly larger."""
 
+WHOLE = 8
+"""A photo that is cropped by its share is resized whole if it gets at most this many times the pixels that are kept."""
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,19 +44,21 @@ def upright(image: Image.Image, edges: Edges, orientation: int | None) -> tuple[
     return turned, (left, top, left + width, top + height)
 
 
-def square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
+def square(pixels: Pixels, size: int, fit: Fit, reading: Reading = PLAIN) -> Pixels:
     """Resize `[height, width, 3]` to `[size, size, 3]`: squash, pad with black, or crop to the middle."""
-    if pixels.shape[:2] == (size, size):
+    if pixels.shape[:2] == (size, size) and reading.crop_share is None:
         return pixels
-    return np.asarray(fitted(pixels, (0, 0, *pixels.shape[1::-1]), size, fit))
+    return np.asarray(fitted(pixels, (0, 0, *pixels.shape[1::-1]), size, fit, reading))
 
 
-def fitted(photo: Decoded, edges: Edges, size: int, fit: Fit) -> Image.Image:
+def fitted(photo: Decoded, edges: Edges, size: int, fit: Fit, reading: Reading = PLAIN) -> Image.Image:
     """Make the photo between edges of an image, or of its pixels `[height, width, 3]`, square."""
     image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
     left, top, right, bottom = edges
     width, height = right - left, bottom - top
     sides = (size, size)
+    if fit == "crop" and reading.crop_share is not None:
+        return _middle(image, edges, size, reading)
     if fit == "crop":
         side = min(width, height)
         left, top = left + (width - side) / 2, top + (height - side) / 2
@@ -63,9 +69,32 @@ def fitted(photo: Decoded, edges: Edges, size: int, fit: Fit) -> Image.Image:
             if width > height
             else (max(1, round(width / height * size)), size)
         )
-    resized = image.resize(sides, Image.Resampling.BILINEAR, edges)
+    resized = image.resize(sides, _FILTERS[reading.resampling], edges)
     if sides == (size, size):
         return resized
     padded = Image.new("RGB", (size, size))
     padded.paste(resized, (round((size - sides[0]) / 2), round((size - sides[1]) / 2)))
     return padded
+
+
+def _middle(image: Image.Image, edges: Edges, size: int, reading: Reading) -> Image.Image:
+    """The middle `size` × `size` pixels of the photo between edges, resized as the share of its shorter side says.
+
+    The longer side is rounded down and the offset to the nearest whole pixel, half to even, as torchvision does, whose
+    pixels these are. Of a very long photo only the middle is resized: its pixels differ by the order of Pillow's two
+    passes, and by few levels.
+    """
+    left, top, right, bottom = edges
+    width, height = right - left, bottom - top
+    shorter = int(size / (reading.crop_share or 1))
+    if width <= height:
+        across, down = shorter, int(shorter * height / width)
+    else:
+        across, down = int(shorter * width / height), shorter
+    x, y = round((across - size) / 2), round((down - size) / 2)
+    by = _FILTERS[reading.resampling]
+    if across * down <= WHOLE * size**2:
+        return image.resize((across, down), by, edges).crop((x, y, x + size, y + size))
+    wide, high = width / across, height / down
+    left, top = left + x * wide, top + y * high
+    return image.resize((size, size), by, (left, top, min(left + size * wide, right), min(top + size * high, bottom)))

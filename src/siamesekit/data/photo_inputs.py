@@ -85,7 +85,7 @@ def _square(photo: Any, size: int, fit: Fit, reading: Reading) -> Pixels:
         return square_of_content(bytes(photo), size, fit, reading)
     if callable(getattr(photo, "read", None)):
         return square_of_content(_read(photo), size, fit, reading)
-    return square(_of_numbers(photo), size, fit)
+    return square(_of_numbers(photo), size, fit, reading)
 
 
 def _whole(photo: Any) -> Pixels:

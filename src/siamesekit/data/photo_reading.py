@@ -1,4 +1,4 @@
-"""Options that decide how photos are decoded, and remarks on photos that are read with reservations."""
+"""Options that decide how photos are decoded and resized, and remarks on photos that are read with reservations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from siamesekit.wording import first_of
 
 Depth = Literal["full", "set", "photo"]
 Truncated = Literal["refuse", "accept"]
+Resampling = Literal["bilinear", "bicubic"]
+LEAST_SHARE = 0.1
+"""Smallest `crop_share`."""
 SHOWN_NAMES = 5
 
 
@@ -22,7 +25,7 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How photo files are decoded, as `data.depth`, `data.truncated` and `data.max_megapixels` of a config say.
+    """How photos are decoded and resized, as the keys of these names in the table `[data]` of a config say.
 
     Attributes:
         depth: range of values that becomes 0 … 255 in photos of more than 8 bits per sample: `full`, that of the data
@@ -31,6 +34,10 @@ class Reading:
             more than 8 bits, and then `full` holds.
         truncated: whether JPEGs that lack only their last bytes are refused or accepted.
         max_megapixels: largest photo that is decoded, in millions of pixels.
+        resampling: how a photo is resized: by a bilinear or a bicubic filter, which is widened where photos shrink.
+        crop_share: with the fit `crop`, the share of the shorter side that is kept, 0.1 … 1: the shorter side gets
+            ⌊size / share⌋ pixels, and the middle size × size of them is kept, in whole pixels, as in torchvision and
+            timm. None: the middle square is kept whole, and lies where it should to a fraction of a pixel.
     """
 
     __module__ = "siamesekit"
@@ -39,6 +46,8 @@ class Reading:
     value_range: tuple[float, float] | None = None
     truncated: Truncated = "refuse"
     max_megapixels: int = 100
+    resampling: Resampling = "bilinear"
+    crop_share: float | None = None
 
 
 PLAIN = Reading()

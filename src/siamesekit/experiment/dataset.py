@@ -46,7 +46,7 @@ class Dataset:
         quarantined: photos left out because `data.quarantine` names them.
         unmatched: test photos left out because no photo of their individuals is outside the test part.
         leaks: what the test photos have in common with the other photos; None if not counted.
-        reading: how the photos were decoded.
+        reading: how the photos were decoded and resized.
     """
 
     records: tuple[Record, ...]
@@ -133,7 +133,8 @@ def prepare_dataset(
         progress.say(note)
     notes += made.notes
     budget = int(config.data.memory_gib * GIB)
-    reading = Reading(config.data.depth, None, config.data.truncated, config.data.max_megapixels)
+    table = config.data
+    reading = Reading(table.depth, None, table.truncated, table.max_megapixels, table.resampling, table.crop_share)
     reading = with_range(reading, [records[photo] for photo in made.split.train], progress)
     if gathering is not None:
         gathering.reading = reading
