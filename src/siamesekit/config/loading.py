@@ -33,6 +33,7 @@ from siamesekit.config.tables import (
 from siamesekit.config.toml import TOO_DEEP, TOO_LARGE, UnparsableError, parse_toml
 from siamesekit.config.toml_mistakes import INIT, mistake_of, other_format
 from siamesekit.config.value_mistakes import path_mistake
+from siamesekit.data.photo_reading import LEAST_SHARE
 from siamesekit.errors import ComponentError, ConfigError, PluginError
 from siamesekit.files.paths import resolved
 from siamesekit.files.remote_address import PACKAGES
@@ -289,8 +290,10 @@ def _check_together(tables: dict[str, Any], reading: Reading) -> None:
             found = _resolved(Path(split.embeddings), ("split", "embeddings"), reading)
             tables["split"] = split.model_copy(update={"embeddings": found})
     data = tables.get("data")
-    if data and data.crop_share is not None and data.fit != "crop":
+    if data and data.crop_share and data.fit != "crop":
         reading.problem(["data", "crop_share"], 'needs data.fit = "crop"')
+    elif data and 0 < data.crop_share < LEAST_SHARE:
+        reading.problem(["data", "crop_share"], f"must be 0, for none, or at least {LEAST_SHARE}")
     if data and data.quarantine:
         found = _resolved(Path(data.quarantine), ("data", "quarantine"), reading)
         tables["data"] = data.model_copy(update={"quarantine": found})

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from siamesekit.config.toml import dump_toml
-from siamesekit.data.photo_reading import LEAST_SHARE, Depth, Resampling, Truncated
+from siamesekit.data.photo_reading import Depth, Resampling, Truncated
 from siamesekit.data.splits.split import Kind
 from siamesekit.options import Count, Fraction, Index, NonNegative, OpenFraction
 from siamesekit.registry import (
@@ -82,10 +82,10 @@ class DataTable(ComponentTable):
     """How photos are made square: squashed, padded with black, or cropped to the middle."""
     resampling: Resampling = "bilinear"
     """Filter by which photos are resized: `bilinear`, or `bicubic`, with which most pretrained weights were judged."""
-    crop_share: Annotated[float, Ge(LEAST_SHARE), Le(1)] | None = None
-    """With `fit = "crop"`: share of the shorter side that is kept, as `crop_pct` of timm. The shorter side is resized
-    to size / share pixels, and the middle is kept, in whole pixels. Unset: the whole middle square, to a fraction of a
-    pixel."""
+    crop_share: Fraction = 0.0
+    """With `fit = "crop"`: share of the shorter side that is kept, 0.1 … 1, as `crop_pct` of timm. The shorter side is
+    resized to size / share pixels, and the middle is kept, in whole pixels. 0: the whole middle square, to a fraction
+    of a pixel."""
     singletons: Literal["refuse", "leave-out", "keep"] = "refuse"
     """Individuals with a single photo, which make no positive pair: an error, left out with a message, or kept as
     negatives, as classes of a loss over classes, and as candidates that queries are searched among."""

@@ -134,7 +134,8 @@ def prepare_dataset(
     notes += made.notes
     budget = int(config.data.memory_gib * GIB)
     table = config.data
-    reading = Reading(table.depth, None, table.truncated, table.max_megapixels, table.resampling, table.crop_share)
+    share = table.crop_share or None
+    reading = Reading(table.depth, None, table.truncated, table.max_megapixels, table.resampling, share)
     reading = with_range(reading, [records[photo] for photo in made.split.train], progress)
     if gathering is not None:
         gathering.reading = reading
