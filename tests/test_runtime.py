@@ -179,7 +179,7 @@ def test_files_of_others_are_refused(file: Path, tmp_path: Path, capfd: pytest.C
 
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "format": (lambda told: told.update(format=2), "has format 2, this version reads 1"),
+    "format": (lambda told: told.update(format=3), "has format 3, this version reads 1 and 2"),
     "size": (lambda told: told["input"].update(size=10**9), "input.size"),
     "type": (lambda told: told["input"].update(size="32"), "input.size"),
     "other size": (lambda told: told["input"].update(size=31), "its network does not take images"),

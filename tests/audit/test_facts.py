@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from PIL import Image
 from planted import gathered, saved, scene
 
+from siamesekit._version import __version__
 from siamesekit.audit import gathering as gathering_module
 from siamesekit.audit.facts import PhotoFacts, digest_of
-from siamesekit.audit.facts_cache import FactsCache
+from siamesekit.audit.facts_cache import FORM, FactsCache
+from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.data.records import Box, Record
 
 
@@ -87,6 +90,21 @@ def test_the_key_depends_on_content_box_and_size() -> None:
     box = Box(0, 0, 1, 1)
     keys = {FactsCache.key(d, b, s) for d in (digest, other) for b in (None, box) for s in (64, 128)}
     assert len(keys) == 8
+
+
+def test_the_key_depends_on_how_photos_are_read_and_without_newer_options_is_that_of_earlier_versions() -> None:
+    digest = digest_of(b"a")
+    readings = (
+        PLAIN,
+        Reading(resampling="bicubic"),
+        Reading(crop_share=0.8),
+        Reading(crop_share=0.9),
+        Reading("photo"),
+    )
+    assert len({FactsCache.key(digest, None, 64, reading) for reading in readings}) == 5
+    earlier = "Reading(depth='full', value_range=None, truncated='refuse', max_megapixels=100)"
+    text = f"{FORM} {__version__} {digest.hex()} None 64 {earlier}"
+    assert FactsCache.key(digest, None, 64) == blake2b(text.encode(), digest_size=16).digest()
 
 
 def test_unreadable_photos_are_kept_with_the_reason(tmp_path: Path) -> None:

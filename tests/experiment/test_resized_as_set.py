@@ -11,13 +11,18 @@ import pytest
 import torch
 
 import siamesekit
+from conftest import run_fp32
+from siamesekit.artifact.model_card import Facts, Publication, model_card
+from siamesekit.artifact.onnx_description import parse_description
 from siamesekit.artifact.onnx_export import description_of, export_onnx
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.artifact.tables import InputTable
 from siamesekit.config import load_config
 from siamesekit.data.images import read_square
+from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_inputs import prepared
 from siamesekit.data.photo_reading import PLAIN, Reading
+from siamesekit.engine.frozen.feature_cache import HEADER
 from siamesekit.errors import ArtifactError, ConfigError
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.model import Architecture, build
@@ -45,6 +50,21 @@ def test_the_images_of_a_run_are_resized_as_set(project: Path) -> None:
     assert usual.reading == PLAIN and usual.fingerprint() != data.fingerprint()
 
 
+@pytest.mark.slow
+def test_the_frozen_part_of_other_pixels_is_not_taken_from_the_cache(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shares = [["data.resampling=bicubic", f"data.crop_share={share}"] for share in (0.8, 0.9)]
+    found: list[int] = []
+    for number, options in enumerate(([], ["data.resampling=bicubic"], *shares, [])):
+        config = load_config(project / "config.toml", ["data.fit=crop", *options, "train.epochs=1"])
+        run_fp32(config, tmp_path / str(number))
+        assert json.loads((tmp_path / str(number) / "manifest.json").read_text())["frozen_part_cached"] is True
+        found.append(len(list((tmp_path / "cache").rglob(HEADER))))
+    assert found == [1, 2, 3, 4, 4], "the last run is as the first, and takes what was kept"
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -66,8 +86,9 @@ def test_a_saved_model_keeps_it_and_its_export_tells_and_uses_it(tmp_path: Path,
     stored = json.loads((tmp_path / "m" / "model.json").read_text())["input"]
     assert stored == {"size": 40, "fit": "crop", "resampling": "bicubic", "crop_share": 0.8}
     assert model.reading == READING
-    told = description_of(model)["input"]
-    assert InputTable.of(told).reading == READING
+    exported = description_of(model)
+    assert InputTable.of(exported["input"]).reading == READING
+    assert (exported["format"], parse_description(json.dumps(exported), "m.onnx").input.reading) == (2, READING)
     photo = project / "photos" / "striped_2" / "1.png"
     expected = torch.from_numpy(prepared(photo, 40, "crop", READING).transpose(2, 0, 1).copy())
     assert torch.equal(model.prepare(photo), expected)
@@ -108,3 +129,23 @@ def test_a_damaged_description_is_refused(tmp_path: Path, wrong: dict[str, objec
     with pytest.raises(ArtifactError) as caught:
         siamesekit.load(folder, "cpu")
     assert any(line.startswith(expected) for line in caught.value.details), caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("fit", "reading", "number", "told"),
+    [
+        ("crop", READING, 2, "(crop, a share of 0.8 of the shorter side, bicubic)"),
+        ("squash", Reading(resampling="bicubic"), 2, "(squash, bicubic)"),
+        ("crop", Reading(crop_share=0.875), 2, "(crop, a share of 0.875 of the shorter side)"),
+        ("pad", Reading("photo", truncated="accept"), 1, "(pad)"),
+        ("crop", PLAIN, 1, "(crop)"),
+    ],
+)
+def test_the_format_says_what_older_versions_cannot_read_and_the_card_tells_it(
+    tmp_path: Path, fit: Fit, reading: Reading, number: int, told: str
+) -> None:
+    model = siamesekit.load(saved(tmp_path / "m", Preprocessing(40, fit, reading)), "cpu")
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["format"] == number
+    assert description_of(model)["format"] == number
+    card = model_card(Publication("a/b", "mit"), Facts(model.description, 96))
+    assert f"photos of 40 × 40 pixels {told}." in card

@@ -104,7 +104,7 @@ def test_options_that_an_older_version_did_not_write_have_their_defaults(
     """A run that began before an update goes on after it."""
     run_fp32(small_config("train.epochs=1"), tmp_path / "run")
     file = tmp_path / "run" / "config.toml"
-    newer = ("fit", "singletons", "bootstrap", "average")
+    newer = ("fit", "resampling", "crop_share", "singletons", "bootstrap", "average")
     lines = file.read_text().splitlines()
     kept = [line for line in lines if line.partition(" = ")[0] not in newer]
     assert len(kept) == len(lines) - len(newer)
@@ -112,6 +112,8 @@ def test_options_that_an_older_version_did_not_write_have_their_defaults(
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(OutputError, match=r"changed: data\.fit, evaluation\.bootstrap; change it back"):
         same_config(small_config("train.epochs=1", "data.fit=crop"), folder)
+    with pytest.raises(OutputError, match=r"changed: data\.resampling, evaluation\.bootstrap; change it back"):
+        same_config(small_config("train.epochs=1", "data.resampling=bicubic"), folder)
     same_config(small_config("train.epochs=1", "evaluation.bootstrap=1000"), folder)
 
 

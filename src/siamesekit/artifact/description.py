@@ -20,6 +20,7 @@ from siamesekit.artifact.tables import (
     StandInTable,
     Text,
     damaged,
+    other_format,
 )
 from siamesekit.components.encoders.head import Head
 from siamesekit.components.encoders.pooling import Pooling
@@ -33,7 +34,6 @@ from siamesekit.registry.problems import explain
 from siamesekit.registry.signatures import live_parameters, options_model
 from siamesekit.wording import line_of_name
 
-FORMAT = 1
 MAX_LAYERS, MAX_UNITS = 64, 1 << 20
 """Maximum number of layers of the head, and of units per layer."""
 COPY_AGAIN = "copy the model's folder again, or train again"
@@ -120,12 +120,8 @@ def read_description(file: Path, inside: Path) -> Description:
     shown = line_of_name(str(file))
     if not isinstance(content, dict):
         raise ArtifactError(f"{shown} is damaged: it is not a JSON object; copy the model's folder again")
-    written = content.get("format")
-    if type(written) is int and written != FORMAT:
-        raise ArtifactError(
-            f"{shown} has format {written}, this version reads {FORMAT}; "
-            "install the siamesekit that wrote it, or train again"
-        )
+    if found := other_format(content.get("format")):
+        raise ArtifactError(f"{shown} {found}; install the siamesekit that wrote it, or train again")
     try:
         description = Description.of(content)
     except TableError as error:

@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from siamesekit._version import __version__
 from siamesekit.artifact.verdict_worth import worth_of_verdict
+from siamesekit.data.photo_reading import PLAIN
 from siamesekit.wording import in_one_line, in_place_of, with_interval
 
 FIGURES = {
@@ -137,8 +138,18 @@ def _what(facts: Facts) -> str:
         f"A network that tells individuals apart: it turns a photo into {facts.embedding_dim} numbers, and photos of "
         f"one individual should be near to each other by the distance `{_text(told['distance']['name'])}`. Encoder "
         f"`{_text(told['encoder']['name'])}`, photos of {told['input']['size']} × {told['input']['size']} pixels "
-        f"({told['input']['fit']})."
+        f"({_preprocessing(told['input'])})."
     )
+
+
+def _preprocessing(told: Mapping[str, Any]) -> str:
+    """How photos are made square and resized; what is usual is left out."""
+    parts = [told["fit"]]
+    if told.get("crop_share") is not None:
+        parts.append(f"a share of {told['crop_share']:g} of the shorter side")
+    if told.get("resampling", PLAIN.resampling) != PLAIN.resampling:
+        parts.append(told["resampling"])
+    return ", ".join(parts)
 
 
 def _stand_ins(description: Mapping[str, Any]) -> list[str]:

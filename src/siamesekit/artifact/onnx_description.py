@@ -16,6 +16,7 @@ from siamesekit.artifact.tables import (
     StandInTable,
     Text,
     damaged,
+    other_format,
 )
 from siamesekit.errors import ArtifactError
 from siamesekit.files.checked_table import CheckedTable, Length, TableError, at_least, at_most
@@ -23,7 +24,6 @@ from siamesekit.files.untrusted_json import parse_json
 
 KEY = "siamesekit"
 """Key of the metadata."""
-FORMAT = 1
 INPUT, OUTPUT = "images", "embeddings"
 """Names of the network's input, uint8 `[N, 3, size, size]`, and of its output, float32 `[N, D]`."""
 AGAIN = "export the run again: siamesekit export RUN -o FILE"
@@ -73,9 +73,8 @@ def parse_description(text: str, shown: str) -> OnnxDescription:
     content = parse_json(data, where)
     if not isinstance(content, dict):
         raise ArtifactError(f"{where} is damaged: it is not a JSON object; {AGAIN}")
-    written = content.get("format")
-    if type(written) is int and written != FORMAT:
-        raise ArtifactError(f"{where} has format {written}, this version reads {FORMAT}; {AGAIN}")
+    if found := other_format(content.get("format")):
+        raise ArtifactError(f"{where} {found}; {AGAIN}")
     try:
         return OnnxDescription.of(content)
     except TableError as error:

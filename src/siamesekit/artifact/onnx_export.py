@@ -11,9 +11,10 @@ import torch
 
 from siamesekit._version import __version__
 from siamesekit.artifact.export_check import Network, largest_difference
-from siamesekit.artifact.onnx_description import FORMAT, INPUT, KEY, OUTPUT
+from siamesekit.artifact.onnx_description import INPUT, KEY, OUTPUT
 from siamesekit.artifact.onnx_graph import onnx_graph
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.artifact.tables import format_of
 from siamesekit.errors import UserError
 from siamesekit.files.atomic import write_atomic
 
@@ -96,7 +97,7 @@ def description_of(model: SimilarityModel) -> dict[str, Any]:
     of = model.description
     fitted = model.calibration
     return {
-        "format": FORMAT,
+        "format": format_of(model.reading),
         "siamesekit": __version__,
         "torch": torch.__version__,
         "encoder": {"name": of["encoder"]["name"], "options": of["encoder"]["options"]},

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from siamesekit._version import __version__
-from siamesekit.artifact.description import FORMAT
+from siamesekit.artifact.tables import format_of
 from siamesekit.data.photo_geometry import Fit
 from siamesekit.data.photo_reading import PLAIN, Reading
 from siamesekit.engine.state_files import weights_of
@@ -61,7 +61,7 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / WEIGHTS, lambda path: save_file(weights_of(encoder), path))
     description = {
-        "format": FORMAT,
+        "format": format_of(preprocessing.reading),
         "siamesekit": __version__,
         "encoder": {
             "name": architecture.encoder,

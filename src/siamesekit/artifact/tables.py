@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from siamesekit.data.photo_geometry import Fit
-from siamesekit.data.photo_reading import LEAST_SHARE, Depth, Reading, Resampling, Truncated
+from siamesekit.data.photo_reading import LEAST_SHARE, PLAIN, Depth, Reading, Resampling, Truncated
 from siamesekit.errors import ArtifactError
 from siamesekit.files.checked_table import CheckedTable, Length, Place, above, at_least, at_most
 from siamesekit.wording import in_one_line, shown
@@ -88,6 +88,21 @@ def _cropped(table: InputTable) -> InputTable:
 
 
 Input = Annotated[InputTable, _cropped]
+FORMATS = (1, 2)
+"""Formats that are read. 2 may have a resampling or a crop_share, which a reader of 1 would pass over."""
+
+
+def format_of(reading: Reading) -> int:
+    """The format in which a model that reads photos like this is described: the oldest that can tell it."""
+    usual = (reading.resampling, reading.crop_share) == (PLAIN.resampling, PLAIN.crop_share)
+    return 1 if usual else 2
+
+
+def other_format(written: Any) -> str | None:
+    """What is said of a description of a format that is not read; None if it is read, or is no number."""
+    if type(written) is not int or written in FORMATS:
+        return None
+    return f"has format {written}, this version reads {' and '.join(map(str, FORMATS))}"
 
 
 class DistanceTable(CheckedTable):

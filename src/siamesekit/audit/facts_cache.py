@@ -18,6 +18,8 @@ CACHE, CACHE_BYTES = "photo-facts.sqlite", 1 << 30
 """File in the user's cache folder, and its largest size: it then starts anew."""
 FORM = 2
 """Number of the form and meaning of the facts; another number ignores facts that were kept before."""
+NEWER = ("resampling", "crop_share")
+"""Options of reading that came after facts had been kept."""
 WRITTEN = 256
 """Facts that are written together."""
 
@@ -44,7 +46,8 @@ class FactsCache:
     @staticmethod
     def key(digest: bytes, box: Box | None, size: int, reading: Reading = PLAIN) -> bytes:
         """What decides a photo's facts: its content, its box, the size for which it is decoded, and how."""
-        return blake2b(f"{FORM} {__version__} {digest.hex()} {box} {size} {reading}".encode(), digest_size=16).digest()
+        text = f"{FORM} {__version__} {digest.hex()} {box} {size} {_spelled(reading)}"
+        return blake2b(text.encode(), digest_size=16).digest()
 
     def read(self, key: bytes) -> PhotoFacts | None:
         """The facts that are kept; None if there are none, or the key is empty."""
@@ -76,3 +79,13 @@ class FactsCache:
             with suppress(sqlite3.Error), self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", self._unwritten.items())
         self._unwritten = {}
+
+
+def _spelled(reading: Reading) -> str:
+    """The options as in keys of earlier versions, with newer ones only where they are set, so that facts stay valid."""
+    text = repr(reading)
+    for name in NEWER:
+        usual = getattr(PLAIN, name)
+        if getattr(reading, name) == usual:
+            text = text.replace(f", {name}={usual!r}", "")
+    return text
