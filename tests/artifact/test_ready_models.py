@@ -24,10 +24,13 @@ import siamesekit
 from local_hub import Repository, State, in_place_of_the_hub
 from siamesekit.artifact.named_model import load, saved_model
 from siamesekit.cli.app import app
+from siamesekit.errors import UserError
 from siamesekit.evaluation.pairs import pairs_of
 from siamesekit.randomness import generator
 
 READY, COMMIT = "timm/hf-hub:fluke/mega", "b" * 40
+OWN = {"size": 64, "fit": "crop", "resampling": "bicubic", "crop_share": 0.8}
+"""How the photos are prepared on which the weights of the model on the hub were judged."""
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
 
 
@@ -146,3 +149,151 @@ def test_photos_that_give_no_threshold_write_nothing(hub: State, project: Path, 
     assert done.exit_code == 2, done.output
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert not (tmp_path / "mine").exists()
+
+
+def embedded_by_timm(network: torch.nn.Module, files: list[Path]) -> torch.Tensor:
+    """The features of length 1 of photos that timm prepares, `[N, F]`."""
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
+    pixels = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
+    features = network.eval().forward_head(network.forward_features(pixels), pre_logits=True)  # type: ignore[operator]
+    return torch.nn.functional.normalize(features.detach())
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Five individuals with four photos each, which are not square and larger than the images."""
+    rng, folder = np.random.default_rng(5), tmp_path / "unlike"
+    for individual in range(5):
+        base = rng.integers(0, 256, (12, 15, 3))
+        for number in range(4):
+            file = folder / f"seal-{individual}" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            noisy = np.clip(base + rng.integers(-80, 81, base.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).resize((130 + 7 * number, 90), Image.Resampling.BICUBIC).save(file)
+    return folder
+
+
+def test_embed_prepares_photos_as_the_weights_were_judged(
+    hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path
+) -> None:
+    for number, name in enumerate(([READY], ["--encoder", READY])):
+        done = call("embed", *name, photos, "--fit", "own", "-o", tmp_path / f"{number}.npz")
+        assert done.exit_code == 0, done.output
+        assert "the pretrained weights were judged" not in done.stdout
+        found = np.load(tmp_path / f"{number}.npz")
+        expected = embedded_by_timm(network, [Path(path) for path in found["path"]])
+        np.testing.assert_allclose(found["embedding"], expected, rtol=1e-3, atol=1e-4)
+    squashed = siamesekit.pretrained(READY, device="cpu").embed(sorted(photos.rglob("*.png")))
+    own = embedded_by_timm(network, sorted(photos.rglob("*.png")))
+    assert (squashed - own).abs().max() > 0.01, "the test's point"
+
+
+def test_compare_does_and_joins_ready_models_that_do(hub: State, network: torch.nn.Module, photos: Path) -> None:
+    files = [photos / "seal-1" / "0.png", photos / "seal-2" / "3.png"]
+    a, b = embedded_by_timm(network, files)
+    expected = 1 - float(a.double() @ b.double())
+    for joined in ([], ["--with", READY]):
+        told = json.loads(call("compare", READY, *files, *joined, "--fit", "own", "--json").stdout)
+        assert told["distance"] == pytest.approx(expected, rel=0.01)
+    squashed = json.loads(call("compare", READY, *files, "--json").stdout)
+    assert squashed["distance"] != pytest.approx(expected, rel=0.02), "the test's point"
+
+
+def test_evaluate_does_for_both_models(hub: State, network: torch.nn.Module, photos: Path) -> None:
+    own = json.loads(call("evaluate", READY, "--data", photos, "--fit", "own", "--against", READY, "--json").stdout)
+    usual = json.loads(call("evaluate", "--encoder", READY, "--data", photos, "--json").stdout)
+    files = sorted(photos.rglob("*.png"))
+    labels = np.unique([file.parent.name for file in files], return_inverse=True)[1]
+    distances = 1 - (embedded := embedded_by_timm(network, files)) @ embedded.T
+    nearest = distances.fill_diagonal_(np.inf).argmin(1).numpy()
+    for name in ("model", "against"):
+        assert own["networks"][name]["precision_at_1"]["value"] == pytest.approx(np.mean(labels[nearest] == labels))
+    assert own["networks"]["model"] == own["networks"]["against"]
+    assert own["networks"]["model"]["map_at_r"] != usual["networks"]["model"]["map_at_r"]
+
+
+def test_a_catalogue_keeps_it_for_all_that_follows(
+    hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path
+) -> None:
+    place, asked = tmp_path / "catalogue", photos / "seal-3" / "0.png"
+    known = sorted(file for file in photos.rglob("*.png") if file != asked)
+    done = call("enrol", READY, photos, "-o", place, "--fit", "own")
+    assert done.exit_code == 0, done.output
+    assert "the pretrained weights were judged" not in done.stdout
+    a, *others = embedded_by_timm(network, [asked, *known])
+    expected = {file: 1 - float(a.double() @ other.double()) for file, other in zip(known, others, strict=True)}
+    nearest = min(value for file, value in expected.items() if file.parent.name == "seal-2")
+
+    def described() -> dict[str, Any]:
+        (file,) = (place / "models").glob("*/model.json")
+        told: dict[str, Any] = json.loads(file.read_text())
+        return told
+
+    def found() -> float:
+        with siamesekit.Catalogue(place, "cpu") as catalogue:
+            candidates = catalogue.search(asked, k=5)[0].candidates
+        return next(each.distance for each in candidates if each.individual == "seal-2")
+
+    assert (described()["input"], described()["format"]) == (OWN, 2)
+    assert found() == pytest.approx(nearest, rel=0.01)
+    again = call("re-embed", place, READY)
+    assert again.exit_code == 0 and described()["input"] == {"size": 64, "fit": "squash"}
+    assert found() != pytest.approx(nearest, rel=0.02), "the test's point"
+    again = call("re-embed", place, READY, "--fit", "own")
+    assert again.exit_code == 0 and described()["input"] == OWN
+    assert found() == pytest.approx(nearest, rel=0.01)
+
+
+def test_a_calibrated_model_keeps_it(hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path) -> None:
+    done = call("calibrate", READY, "--data", photos, "-o", tmp_path / "mine", "--fit", "own")
+    assert done.exit_code == 0, done.output
+    model = siamesekit.load(tmp_path / "mine", "cpu")
+    assert json.loads((tmp_path / "mine" / "model" / "model.json").read_text())["input"] == OWN
+    files = sorted(photos.rglob("*.png"))
+    np.testing.assert_allclose(model.embed(files), embedded_by_timm(network, files), rtol=1e-3, atol=1e-4)
+    assert model.threshold is not None
+    refused = call("embed", tmp_path / "mine", photos, "--fit", "squash", "-o", tmp_path / "e.npz")
+    assert refused.exit_code == 2
+    assert "--fit is only for a ready model, such as timm/resnet50: the model of a run" in refused.stderr
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_another_fit_is_told_and_kept(hub: State, photos: Path, tmp_path: Path, fit: str) -> None:
+    done = call("enrol", READY, photos, "-o", tmp_path / "catalogue", "--fit", fit)
+    assert done.exit_code == 0, done.output
+    here = {"pad": "padded", "crop": "cropped to the middle and resized"}[fit]
+    assert f"here they are {here} to 64 × 64 pixels (bilinear)" in done.stdout
+    with siamesekit.Catalogue(tmp_path / "catalogue", "cpu") as catalogue:
+        assert catalogue.model.fit == fit
+
+
+@pytest.mark.parametrize(
+    ("cfg", "why"),
+    [
+        ({"crop_mode": "border"}, "their photos were padded with the mean colour, and are padded with black here"),
+        ({"crop_pct": 1.15}, "their share of the shorter side is 1.15, and must be 0.1 to 1 here"),
+        ({"crop_mode": "squash"}, "their photos were squashed to more pixels than the middle that was taken"),
+        ({"interpolation": "lanczos"}, "their photos were resized by the filter lanczos; here: bilinear, bicubic"),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused_with_the_reason(
+    hub: State, photos: Path, tmp_path: Path, cfg: dict[str, object], why: str
+) -> None:
+    commit, files = hub.repositories["fluke/mega"].commits[0]
+    config = json.loads(files["config.json"])
+    config["pretrained_cfg"] |= cfg
+    hub.repositories["fluke/mega"].commits[0] = (commit, {**files, "config.json": json.dumps(config).encode()})
+    done = call("enrol", READY, photos, "-o", tmp_path / "catalogue", "--fit", "own")
+    assert done.exit_code == 2, done.output
+    assert f'"own", because {why}; choose "squash", "pad" or "crop"' in done.stderr
+    assert not (tmp_path / "catalogue").exists()
+
+
+def test_own_is_refused_where_nothing_is_known() -> None:
+    with pytest.raises(UserError, match=r"'efficientnet-lite0' cannot .* because nothing says how their photos were"):
+        siamesekit.pretrained("efficientnet-lite0", fit="own", device="cpu")
+
+
+def test_a_model_that_has_its_own_takes_no_fit(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^fit: .* is no encoder's name, and such a model has its own$"):
+        load(tmp_path, "cpu", fit="own")

@@ -102,6 +102,22 @@ def test_options_of_an_encoder_without_an_encoder_are_refused(telling: Path, pho
     )
 
 
+@pytest.mark.parametrize("command", ["embed", "compare", "evaluate", "calibrate", "enrol", "re-embed"])
+def test_fit_is_refused_for_a_model_that_has_its_own(telling: Path, photos: Path, tmp_path: Path, command: str) -> None:
+    photo = next(photos.rglob("*.png"))
+    given = {
+        "embed": [telling, photos, "-o", tmp_path / "e.csv"],
+        "compare": [telling, photo, photo],
+        "evaluate": [telling],
+        "calibrate": [telling, "--data", photos, "-o", tmp_path / "mine"],
+        "enrol": [telling, photos, "-o", tmp_path / "catalogue"],
+        "re-embed": [tmp_path / "catalogue", telling],
+    }[command]
+    why = "the model of a run, or of the hub, has its own"
+    told = refused(command, *given, "--fit", "own")
+    assert told == f"error: --fit is only for a ready model, such as timm/resnet50: {why}\n"
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

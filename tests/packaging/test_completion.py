@@ -59,6 +59,7 @@ def test_a_config_s_tables_are_offered() -> None:
 def test_encoders_are_offered_to_init() -> None:
     assert offered("siamesekit init birds --encoder eff") == ["efficientnet-lite0"]
     assert "timm/resnet50" in offered("siamesekit init birds --encoder timm/resnet5")
+    assert offered("siamesekit enrol timm/resnet50 photos --fit o") == ["own"]
 
 
 @pytest.mark.slow

@@ -11,16 +11,23 @@ from typing import Any, NamedTuple
 from siamesekit.artifact.hub_model import hub_folder, load_hub
 from siamesekit.artifact.loading import load as load_run
 from siamesekit.artifact.loading import model_folder
-from siamesekit.artifact.model_name import HubName, model_name
-from siamesekit.artifact.pretrained_model import pretrained
+from siamesekit.artifact.model_name import EncoderName, HubName, model_name
+from siamesekit.artifact.pretrained_model import USUAL, ReadyFit, pretrained
 from siamesekit.artifact.saving import Preprocessing, save_model
 from siamesekit.artifact.similarity_model import SimilarityModel
+from siamesekit.errors import UserError
 from siamesekit.files.run_files import MODEL
 from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
 from siamesekit.model import Architecture
+from siamesekit.wording import line_of_name
 
 
-def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionChoice = "fp32") -> SimilarityModel:
+def load(
+    run: str | Path,
+    device: DeviceChoice = "auto",
+    precision: PrecisionChoice = "fp32",
+    fit: ReadyFit | None = None,
+) -> SimilarityModel:
     """Load a trained model from a run's folder, or another model by the name that commands take as RUN.
 
     Args:
@@ -30,19 +37,23 @@ def load(run: str | Path, device: DeviceChoice = "auto", precision: PrecisionCho
         device: device on which the model runs.
         precision: `fp32` gives the same embeddings on all devices up to rounding; `auto` chooses bf16 on devices with
             native bf16 products.
+        fit: how photos are made square for an encoder, as for `pretrained`; None: as it does by default.
 
     Raises:
         ArtifactError: the model is missing or damaged, or it needs a plugin that is not loaded.
         ComponentError: there is no such encoder.
         MissingWeightsError: the encoder's weights cannot be downloaded.
-        UserError: the name is both a folder's and another model's, or is no name of a model on the hub.
+        UserError: the name is both a folder's and another model's, or is no name of a model on the hub; or `fit` is for
+            a model that has its own.
     """
     named = model_name(run)
+    if fit is not None and not isinstance(named, EncoderName):
+        raise UserError(f"fit: {line_of_name(str(run))} is no encoder's name, and such a model has its own")
     if isinstance(named, Path):
         return load_run(named, device, precision)
     if isinstance(named, HubName):
         return load_hub(named, device, precision)
-    return pretrained(named.name, device=device, precision=precision)
+    return pretrained(named.name, fit=fit or USUAL, device=device, precision=precision)
 
 
 class SavedModel(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,6 +15,7 @@ from siamesekit.components.encoders.accepted import refuse_wrong_features
 from siamesekit.components.encoders.backbone import Backbone
 from siamesekit.components.encoders.weights import load_weights
 from siamesekit.data.photo_geometry import Fit
+from siamesekit.data.photo_reading import PLAIN
 from siamesekit.engine.random_state import OwnRandomness
 from siamesekit.errors import UserError
 from siamesekit.files.untrusted import fingerprint
@@ -29,6 +30,10 @@ IMAGENET, HUB_ENCODER, NOTE = "imagenet", "timm/hf-hub:", "preprocessing_note"
 SMALLEST, DEFAULT = 8, 224
 """Smallest side of the images in pixels, and the side for encoders that declare none."""
 DISTANCE = "cosine"
+ReadyFit = Fit | Literal["own"]
+"""How photos are made square for an encoder with its pretrained weights: `own` is as the weights were judged."""
+USUAL: Fit = "squash"
+"""How they are by default, so that no part of an animal is cut off."""
 NO_THRESHOLD = "a pretrained encoder has no threshold: no individuals have set one"
 
 
@@ -37,7 +42,7 @@ def pretrained(
     weights: str | Path = IMAGENET,
     *,
     size: int | None = None,
-    fit: Fit = "squash",
+    fit: ReadyFit = USUAL,
     options: Mapping[str, Any] | None = None,
     device: DeviceChoice = "auto",
     precision: PrecisionChoice = "fp32",
@@ -55,7 +60,8 @@ def pretrained(
         weights: `imagenet`, the encoder's pretrained weights, or a file of weights, as `encoder.weights` in a config.
         size: side of the square images, in pixels. Default: the size of the encoder's pretrained weights, or 224 if it
             declares none.
-        fit: how photos are made square.
+        fit: how photos are made square. With `own`, they are also resized as those on which the pretrained weights were
+            judged; of a file of weights, those that the encoder's name stands for.
         options: options of the encoder.
         device: device on which the model runs.
         precision: `fp32` gives the same embeddings on all devices up to rounding; `auto` chooses bf16 on devices with
@@ -65,7 +71,8 @@ def pretrained(
         ComponentError: no encoder has this name, or its options are wrong.
         MissingWeightsError: the weights are missing and cannot be downloaded.
         PluginError: a plugin's encoder fails.
-        UserError: the encoder does not take images of this size, or does not fit into memory.
+        UserError: the encoder does not take images of this size, or does not fit into memory; or `own` is unknown, or
+            cannot be repeated.
         WeightsError: the file of weights does not fit the encoder.
     """
     component = ENCODERS.get(encoder)
@@ -74,7 +81,8 @@ def pretrained(
     architecture = Architecture(encoder, dict(options or {}), {"layers": []}, "inference")
     with OwnRandomness(), memory_for(f"encoder {encoder!r}", "take a smaller encoder"):
         made = build(architecture, pretrained=weights == IMAGENET).eval()
-    side = _side(encoder, made.backbone, size)
+    preprocessing = _preprocessing(encoder, made.backbone, _side(encoder, made.backbone, size), fit)
+    side = preprocessing.size
     source = {"source": str(weights), **made.backbone.origin}
     if weights != IMAGENET:
         load_weights(made.backbone, Path(weights))
@@ -88,16 +96,14 @@ def pretrained(
             "head": architecture.head,
         },
         "weights": source,
-        "input": {"size": side, "fit": fit},
+        "input": preprocessing.described(),
         "distance": {"name": DISTANCE, "options": {}},
         "operating_point": None,
         "no_threshold": NO_THRESHOLD,
         "stand_ins": [],
-        **_preprocessing_note(made.backbone, side, fit),
+        **_preprocessing_note(made.backbone, preprocessing),
     }
-    return SimilarityModel(
-        made, DISTANCES.build(DISTANCE), Preprocessing(side, fit), None, description, device, precision
-    )
+    return SimilarityModel(made, DISTANCES.build(DISTANCE), preprocessing, None, description, device, precision)
 
 
 def portable_name(encoder: str, backbone: Backbone) -> str:
@@ -120,14 +126,33 @@ def portable_name(encoder: str, backbone: Backbone) -> str:
     return f"timm/{architecture}" if own == other and str(backbone.network) == str(plain.network) else encoder
 
 
-def _preprocessing_note(backbone: Backbone, side: int, fit: Fit) -> dict[str, str]:
+def _preprocessing(encoder: str, backbone: Backbone, side: int, fit: ReadyFit) -> Preprocessing:
+    """How photos are made square and resized.
+
+    Raises:
+        UserError: how the photos were prepared on which the weights were judged is unknown, or cannot be repeated.
+    """
+    if fit != "own":
+        return Preprocessing(side, fit)
+    resizing = backbone.resizing
+    why = "nothing says how their photos were resized" if resizing is None else resizing.obstacle()
+    if resizing is None or why:
+        raise UserError(
+            f'fit: encoder {encoder!r} cannot take photos as its pretrained weights were judged, "own", because {why}; '
+            'choose "squash", "pad" or "crop"'
+        )
+    return Preprocessing(side, resizing.fit(), resizing.reading())
+
+
+def _preprocessing_note(backbone: Backbone, of: Preprocessing) -> dict[str, str]:
     """In words, how photos are prepared otherwise than where the pretrained weights were judged; empty if not."""
-    if not backbone.resizing:
+    there = "" if backbone.resizing is None else backbone.resizing.told()
+    if not there or of.reading != PLAIN:
         return {}
-    here = {"squash": "squashed", "pad": "padded", "crop": "cropped to the middle and resized"}[fit]
+    here = {"squash": "squashed", "pad": "padded", "crop": "cropped to the middle and resized"}[of.fit]
     return {
-        NOTE: f"the pretrained weights were judged on photos {backbone.resizing}; here they are {here} to {side} × "
-        f"{side} pixels (bilinear)"
+        NOTE: f"the pretrained weights were judged on photos {there}; here they are {here} to {of.size} × {of.size} "
+        "pixels (bilinear)"
     }
 
 

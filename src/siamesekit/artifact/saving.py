@@ -37,6 +37,10 @@ class Preprocessing:
     fit: Fit
     reading: Reading = PLAIN
 
+    def described(self) -> dict[str, Any]:
+        """The table `input` of a model's description, without what is usual."""
+        return {"size": self.size, "fit": self.fit, **_unusual(self.reading)}
+
 
 def save_model(
     folder: Path,
@@ -72,7 +76,7 @@ def save_model(
             "mean": encoder.backbone.mean.flatten().tolist(),
             "std": encoder.backbone.std.flatten().tolist(),
         },
-        "input": {"size": preprocessing.size, "fit": preprocessing.fit, **_unusual(preprocessing.reading)},
+        "input": preprocessing.described(),
         "distance": dict(distance),
         "operating_point": operating_point,
         "weights_sha256": fingerprint(folder / WEIGHTS),

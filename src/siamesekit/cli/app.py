@@ -21,6 +21,7 @@ from siamesekit.cli.command_options import (
     Debug,
     Device,
     DeviceOption,
+    FitOption,
     FollowLinks,
     Json,
     MatcherOptions,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from siamesekit.artifact.ensemble import Ensemble
+    from siamesekit.artifact.pretrained_model import ReadyFit
     from siamesekit.artifact.similarity_model import SimilarityModel
     from siamesekit.config import Config
     from siamesekit.hardware.compute import DeviceChoice, PrecisionChoice
@@ -286,6 +288,7 @@ def compare(
     run: RunArgument,
     a: Annotated[Path, typer.Argument(metavar="A", help="First photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Second photo.")],
+    fit: FitOption = None,
     others: With = [],  # noqa: B006
     with_weights: Weights = None,
     tta: Views = None,
@@ -313,17 +316,18 @@ def compare(
     With --matcher, the points that both photos share are counted, and with -o drawn into a picture.
     """
     with Shell(debug, quiet=as_json) as shell:
-        from siamesekit.cli.arguments import check_compared, matcher_options
+        from siamesekit.cli.arguments import check_compared, fit_of, matcher_options
 
         shell.load_plugins(plugin)
         shell.require([run, *others], a, b)
         check_compared(run, a, b)
+        wanted = fit_of(fit, [run, *others])
         options = matcher_options(matcher, matcher_option)
         from siamesekit.cli.embedding import compared, matched, points_finder, views_of
 
         finder = points_finder(matcher, options, output)
         views = views_of(tta)
-        model = _model([run, *others], with_weights, device.value)
+        model = _model([run, *others], with_weights, (device.value, "fp32"), wanted)
         _tell_origin(shell, model)
         comparison = compared(model, a, b, views, shell)
         from siamesekit.artifact.verdict_worth import worth_of_verdict
@@ -373,6 +377,7 @@ def embed(
             help="With --encoder: side of the square images. Default: the size of the weights, or 224.",
         ),
     ] = None,
+    fit: FitOption = None,
     pattern: Annotated[
         str,
         typer.Option(
@@ -403,7 +408,7 @@ def embed(
     --set data.KEY=VALUE sets options of its reader, such as data.root.
 
     With --encoder no run is needed: the embeddings are the features of the encoder, scaled to length 1, of photos
-    squashed to squares.
+    squashed to squares, or as --fit says.
 
     With fp32 the embeddings are those of `compare`, the same on every machine up to rounding. With --precision auto,
     bf16 is used where it is native: at least twice as fast, and embeddings differ by a few per cent of their length.
@@ -411,7 +416,7 @@ def embed(
     with Shell(debug, quiet=as_json) as shell:
         from siamesekit.artifact.embedding_files import check_output, records_of_inputs, table_of_left_out
         from siamesekit.artifact.table_inputs import records_of_table, table_among
-        from siamesekit.cli.arguments import embedded
+        from siamesekit.cli.arguments import embedded, fit_of
         from siamesekit.config.reader_choice import refuse_detections
 
         shell.load_plugins(plugin)
@@ -419,6 +424,7 @@ def embed(
         run, encoder, inputs = embedded(arguments, encoder, output)
         if encoder is None and not (weights is None and size is None):
             raise UserError("--weights and --size are options of an encoder; a run has its own weights and size")
+        wanted = fit_of(fit, others, encoder)
         refuse_detections([path for path in inputs if isinstance(path, Path)])
         listed = table_among(inputs)
         if listed is None and options:
@@ -431,7 +437,7 @@ def embed(
             photos = records_of_table(listed, with_links(options, follow_links), skip_bad)
         table = table_of_left_out(output) if skip_bad else None
         shell.require([*([] if run is None else [run]), *others])
-        from siamesekit.artifact.pretrained_model import IMAGENET, pretrained
+        from siamesekit.artifact.pretrained_model import IMAGENET, USUAL, pretrained
         from siamesekit.cli.embedding import embed_into, views_of
         from siamesekit.hardware.allocator import keep_freed_memory
 
@@ -439,14 +445,14 @@ def embed(
         if not as_json:
             news_only()
         views = views_of(tta)
+        how: tuple[DeviceChoice, PrecisionChoice] = (device.value, precision.value)
         first: str | SimilarityModel
         if run is None:
-            first = pretrained(
-                str(encoder), weights or IMAGENET, size=size, device=device.value, precision=precision.value
-            )
+            name, weights = str(encoder), weights or IMAGENET
+            first = pretrained(name, weights, size=size, fit=wanted or USUAL, device=how[0], precision=how[1])
         else:
             first = run
-        model = _model([first, *others], with_weights, device.value, precision.value)
+        model = _model([first, *others], with_weights, how, wanted)
         _tell_origin(shell, model)
         told = embed_into(output, table, model, photos, shell, views)
         if as_json:
@@ -468,6 +474,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="Evaluate a pretrained encoder instead of a run.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels, with --encoder.")] = None,
+    fit: FitOption = None,
     against: Annotated[
         str | None,
         typer.Option(metavar="RUN", help="Compare with another model on the same queries."),
@@ -498,6 +505,7 @@ def evaluate(
             raise UserError("name a run, or an encoder with --encoder NAME: one of the two")
         shell.load_plugins(plugin)
         from siamesekit.artifact.model_name import EncoderName, model_name
+        from siamesekit.cli.arguments import fit_of
 
         named = None if run is None else model_name(run)
         if isinstance(named, EncoderName):
@@ -505,9 +513,10 @@ def evaluate(
         if run is not None and size is not None:
             raise UserError("--size is only for an encoder: a run's model has its own size")
         models = [name for name in (run, *others, against) if name is not None]
+        wanted = fit_of(fit, models, encoder)
         shell.require(models, *([] if data is None else [data]))
         from siamesekit.artifact.named_model import load
-        from siamesekit.artifact.pretrained_model import pretrained
+        from siamesekit.artifact.pretrained_model import USUAL, pretrained
         from siamesekit.cli.embedding import views_of
         from siamesekit.experiment.evaluating import evaluate_models, evaluation_config
         from siamesekit.gallery.storage import DATABASE
@@ -519,16 +528,20 @@ def evaluate(
             news_only()
 
         how: tuple[DeviceChoice, PrecisionChoice] = (device.value, precision.value)
-        first = pretrained(str(encoder), size=size, device=how[0], precision=how[1]) if run is None else load(run, *how)
+
+        def ready(name: str) -> SimilarityModel:
+            return pretrained(name, size=size, fit=wanted or USUAL, device=how[0], precision=how[1])
+
+        first = ready(str(encoder)) if run is None else load(run, *how)
         if against is None:
             other = None
-        elif encoder is not None and isinstance(model_name(against), EncoderName):
-            other = pretrained(against, size=size, device=how[0], precision=how[1])
+        elif isinstance(model_name(against), EncoderName):
+            other = ready(against)
         else:
             other = load(against, *how)
         overrides = with_links(overrides, follow_links)
         config = evaluation_config(first, data, reader, overrides)
-        joined = _model([first, *others], with_weights, device.value, precision.value)
+        joined = _model([first, *others], with_weights, how, wanted)
         for each in (joined, *([] if other is None else [other])):
             _tell_origin(shell, each)
         whole = data is not None and not any(key.startswith("split.") for key in overrides)
@@ -689,17 +702,24 @@ def _tell_origin(shell: Shell, model: SimilarityModel | Ensemble) -> None:
 def _model(
     parts: Sequence[str | SimilarityModel],
     weights: str | None,
-    device: DeviceChoice,
-    precision: PrecisionChoice = "fp32",
+    how: tuple[DeviceChoice, PrecisionChoice],
+    fit: ReadyFit | None = None,
 ) -> SimilarityModel | Ensemble:
-    """The model of a name, or the ensemble of several with their weights, the option `--with-weights`."""
+    """The model of a name, or the ensemble of several with their weights, the option `--with-weights`.
+
+    Args:
+        parts: names of models, or models.
+        weights: the option.
+        how: device and number format.
+        fit: how photos are made square for ready models; None: as by default.
+    """
     from siamesekit.artifact.ensemble import ensemble
     from siamesekit.artifact.named_model import load
-    from siamesekit.cli.arguments import weights_of
+    from siamesekit.cli.arguments import is_ready, weights_of
 
     shares = None if weights is None else weights_of(weights, len(parts))
 
-    models = [load(part, device, precision) if isinstance(part, str) else part for part in parts]
+    models = [load(part, *how, fit if is_ready(part) else None) if isinstance(part, str) else part for part in parts]
     return models[0] if len(models) == 1 else ensemble(models, shares)
 
 

@@ -6,12 +6,17 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siamesekit.errors import UserError
 from siamesekit.files.remote_address import RemoteFolder, place_of
 from siamesekit.files.run_files import CHECKPOINTS, MANIFEST, MODEL
 from siamesekit.wording import line_of_name
+
+if TYPE_CHECKING:
+    from siamesekit.artifact.pretrained_model import ReadyFit
+    from siamesekit.artifact.similarity_model import SimilarityModel
+    from siamesekit.cli.command_options import FitName
 
 DESCRIPTION = "model.json"
 """The file that marks a model's folder."""
@@ -28,6 +33,42 @@ def is_run(path: Path) -> bool:
     """Whether a path is a run's folder, finished or not, or a model's folder."""
     marks = (DESCRIPTION, f"{MODEL}/{DESCRIPTION}", MANIFEST, CHECKPOINTS)
     return any((path / mark).exists() for mark in marks)
+
+
+def fit_of(option: FitName | None, models: Sequence[str], encoder: str | None = None) -> ReadyFit | None:
+    """The option `--fit`, for ready models among those that are named; None without the option.
+
+    Args:
+        option: the option.
+        models: names of models.
+        encoder: the encoder that is used in place of a run, if one is.
+
+    Raises:
+        UserError: none is a ready model.
+    """
+    if option is None:
+        return None
+    if encoder is None and not any(is_ready(name) for name in models):
+        raise UserError(
+            "--fit is only for a ready model, such as timm/resnet50: the model of a run, or of the hub, has its own"
+        )
+    return option.value
+
+
+def is_ready(name: str) -> bool:
+    """Whether a model's name is that of an encoder."""
+    from siamesekit.artifact.model_name import EncoderName, model_name
+
+    return isinstance(model_name(name), EncoderName)
+
+
+def ready_or_named(run: str, fit: ReadyFit | None) -> str | SimilarityModel:
+    """What a catalogue takes as its model: a name, or a ready model whose photos are made square as `fit` says."""
+    if fit is None:
+        return run
+    from siamesekit.artifact.named_model import load
+
+    return load(run, "cpu", fit=fit)
 
 
 def check_compared(run: str, a: Path, b: Path) -> None:

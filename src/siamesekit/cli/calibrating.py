@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from siamesekit.cli.arguments import with_links
+from siamesekit.cli.arguments import fit_of, with_links
 from siamesekit.cli.catalogue.options import Reader
 from siamesekit.cli.command_options import (
     DataOptions,
     Debug,
     Device,
     DeviceOption,
+    FitOption,
     FollowLinks,
     Json,
     Plugin,
@@ -40,6 +41,7 @@ def calibrate(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the new model; created, or empty.")
     ],
+    fit: FitOption = None,
     reader: Reader = None,
     options: DataOptions = [],  # noqa: B006 - typer only reads it
     plugin: Plugin = [],  # noqa: B006
@@ -56,6 +58,7 @@ def calibrate(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
+        wanted = fit_of(fit, [run])
         shell.require([run], data)
         from siamesekit.artifact.named_model import load
         from siamesekit.artifact.verdict_worth import worth_of_verdict
@@ -67,7 +70,7 @@ def calibrate(
         refuse_full_folder(output)
         if not as_json:
             news_only()
-        model = load(run, device.value)
+        model = load(run, device.value, fit=wanted)
         config = evaluation_config(model, data, reader, with_links(options, follow_links))
         found = calibrated(model, config, output, shell, skip_bad)
         point = found["threshold"]

@@ -27,9 +27,25 @@ class PrecisionName(StrEnum):
     bf16 = "bf16"
 
 
+class FitName(StrEnum):
+    """`--fit`."""
+
+    squash = "squash"
+    pad = "pad"
+    crop = "crop"
+    own = "own"
+
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="Config of the run, a TOML file.")]
 RUN_HELP = "Folder of a run, or its folder model/; or hub:OWNER/NAME; or a ready model, such as timm/resnet50"
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=f"{RUN_HELP}.")]
+FitOption = Annotated[
+    FitName | None,
+    typer.Option(
+        "--fit",
+        help="For a ready model: how photos are made square; own is as its weights were judged. Default: squash.",
+    ),
+]
 Overrides = Annotated[
     list[str],
     typer.Option(

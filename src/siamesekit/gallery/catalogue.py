@@ -517,7 +517,7 @@ class Catalogue:
         check_filled(Path(output))
         return fill_in(self.path, Path(package), Path(output), overrides, progress or progress_here())
 
-    def re_embed(self, run: str | Path, progress: Progress | None = None) -> int:
+    def re_embed(self, run: str | Path | SimilarityModel, progress: Progress | None = None) -> int:
         """Move the catalogue to another model, with all individuals and decisions; return the number of photos.
 
         Raises:
@@ -540,7 +540,7 @@ class Catalogue:
 
 
 def enrol(
-    run: str | Path,
+    run: str | Path | SimilarityModel,
     records: Sequence[Record] | Path,
     catalogue: str | Path,
     progress: Progress | None = None,
@@ -554,7 +554,8 @@ def enrol(
     An interrupted call can be repeated: the embeddings that it has computed are kept.
 
     Args:
-        run: folder of a finished run, or another name of a model as on the command line; the model is copied.
+        run: folder of a finished run, another name of a model as on the command line, or a model, such as that of
+            `pretrained`; it is copied.
         records: records of the photos with their individuals; or a file of their embeddings, as for
             `Catalogue.add_embeddings`.
         catalogue: folder of the catalogue.

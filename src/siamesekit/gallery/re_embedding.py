@@ -23,8 +23,8 @@ from siamesekit.progress import InParts, Progress
 from siamesekit.wording import line_of_name
 
 
-def re_embed(storage: Storage, model: str | Path, progress: Progress) -> int:
-    """Compute the embeddings of all known photos with the model of a name; return their number.
+def re_embed(storage: Storage, model: str | Path | SimilarityModel, progress: Progress) -> int:
+    """Compute the embeddings of all known photos with a model, or that of a name; return their number.
 
     Raises:
         ArtifactError: there is no such model.

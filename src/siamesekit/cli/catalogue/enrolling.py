@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from siamesekit.cli.arguments import with_links
+from siamesekit.cli.arguments import fit_of, ready_or_named, with_links
 from siamesekit.cli.catalogue.opening import opened
 from siamesekit.cli.catalogue.options import (
     Author,
@@ -22,6 +22,7 @@ from siamesekit.cli.command_options import (
     Debug,
     Device,
     DeviceOption,
+    FitOption,
     FollowLinks,
     Json,
     Plugin,
@@ -52,6 +53,7 @@ def enrol(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="CATALOGUE", help="Folder of the catalogue; it is created.")
     ],
+    fit: FitOption = None,
     reader: Reader = None,
     store: StoreName = "memory-mapped",
     store_option: StoreOptions = [],  # noqa: B006 - typer only reads it
@@ -70,6 +72,7 @@ def enrol(
     """
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
+        wanted = fit_of(fit, [run])
         shell.require([run], photos)
         from siamesekit.gallery.catalogue import enrol as enrol_photos
         from siamesekit.gallery.store_choice import named_store
@@ -78,7 +81,8 @@ def enrol(
         if not as_json:
             news_only()
         found = _input(shell, photos, reader, with_links(options, follow_links), skip_bad)
-        catalogue, added = enrol_photos(run, found, output, shell, skip_bad, device.value, author, where)
+        model = ready_or_named(run, wanted)
+        catalogue, added = enrol_photos(model, found, output, shell, skip_bad, device.value, author, where)
         if note := catalogue.model.description.get("preprocessing_note"):
             shell.say(note)
         catalogue.close()

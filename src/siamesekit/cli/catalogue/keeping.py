@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from siamesekit.cli.arguments import fit_of, ready_or_named
 from siamesekit.cli.catalogue.opening import opened, tell
 from siamesekit.cli.catalogue.options import (
     Author,
@@ -16,6 +17,7 @@ from siamesekit.cli.command_options import (
     Debug,
     Device,
     DeviceOption,
+    FitOption,
     Json,
     Plugin,
     RunArgument,
@@ -49,6 +51,7 @@ def info(path: CatalogueArgument, as_json: Json = False, debug: Debug = False) -
 def re_embed(
     path: CatalogueArgument,
     run: RunArgument,
+    fit: FitOption = None,
     author: Author = None,
     plugin: Plugin = [],  # noqa: B006
     device: DeviceOption = Device.auto,
@@ -58,9 +61,10 @@ def re_embed(
     """Compute all embeddings of a catalogue anew with the model of a run; individuals and journal stay."""
     with Shell(debug, quiet=as_json) as shell:
         shell.load_plugins(plugin)
+        wanted = fit_of(fit, [run])
         shell.require([run])
         with opened(path, author, device, news=not as_json) as catalogue:
-            count = catalogue.re_embed(run, shell)
+            count = catalogue.re_embed(ready_or_named(run, wanted), shell)
         tell(shell, as_json, f"{count} photos have embeddings of the new model", photos=count)
 
 

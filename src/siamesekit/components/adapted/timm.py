@@ -9,6 +9,7 @@ import timm
 from timm.data.config import resolve_model_data_config
 
 from siamesekit.components.encoders.backbone import Backbone, fetch
+from siamesekit.components.encoders.resizing import Resizing
 from siamesekit.components.encoders.timm_weights import hub_network, with_pretrained_weights
 from siamesekit.errors import ComponentError, UserError
 from siamesekit.registry import ENCODERS
@@ -60,28 +61,20 @@ def timm_backbone(*, model: str, pretrained: bool = False) -> Backbone:
     backbone = Backbone(
         network, num_features, mean, std, size, may_take_others=True, default_size=data["input_size"][-1]
     )
-    backbone.resizing = _resizing(data)
+    backbone.resizing = resizing_of(data)
     if pretrained and commit:
         backbone.origin = {"hub": model.removeprefix(HUB).partition("@")[0], "revision": commit}
     return backbone
 
 
-def _resizing(data: Mapping[str, Any]) -> str:
-    """How photos were resized on which a model's weights were judged, in words; empty if they were squashed as here.
+def resizing_of(data: Mapping[str, Any]) -> Resizing:
+    """How photos were resized on which a model's weights were judged.
 
     Args:
         data: timm's configuration of the model's input.
     """
-    side, share, method = data["input_size"][-1], data["crop_pct"], data["interpolation"]
-    if data["crop_mode"] == "squash" and share == 1 and method == "bilinear":
-        return ""
-    shorter = int(side / share)
-    if data["crop_mode"] == "squash":
-        squashed = f"squashed to {shorter} × {shorter} pixels ({method})"
-        return squashed if shorter == side else f"{squashed}, of which the middle {side} × {side} was taken"
-    if data["crop_mode"] == "border":
-        return f"padded to a square and resized to {side} × {side} pixels ({method})"
-    return f"resized to a shorter side of {shorter} pixels ({method}), of which the middle {side} × {side} was taken"
+    height, width = data["input_size"][1:]
+    return Resizing((width, height), data["crop_mode"], data["crop_pct"], data["interpolation"])
 
 
 def _check_tag(model: str) -> None:

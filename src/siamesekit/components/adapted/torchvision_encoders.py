@@ -9,6 +9,7 @@ from torchvision.models import MNASNet, get_model, get_model_weights
 
 from siamesekit.components.encoders.backbone import Backbone, fetch, has_parameters
 from siamesekit.components.encoders.downloads import from_url
+from siamesekit.components.encoders.resizing import Resizing
 from siamesekit.registry import ENCODERS
 
 CLASSIFIERS = ("fc", "classifier", "heads", "head")
@@ -67,7 +68,11 @@ def torchvision_backbone(*, model: str, pretrained: bool = False) -> Backbone:
         mean, std = preset.mean, preset.std
     default_size = None if preset is None else preset.crop_size[0]
     scaling = [255 * m for m in mean], [255 * s for s in std]
-    return Backbone(network, num_features, *scaling, size, default_size=default_size)
+    backbone = Backbone(network, num_features, *scaling, size, default_size=default_size)
+    if preset is not None:
+        side, resized = preset.crop_size[0], preset.resize_size[0]
+        backbone.resizing = Resizing((side, side), "center", side / resized, preset.interpolation.value)
+    return backbone
 
 
 def remove_classifier(network: nn.Module) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from siamesekit.components.encoders.resizing import Resizing
 from siamesekit.errors import MissingWeightsError, OutputError, UserError
 from siamesekit.wording import in_one_line, near
 
@@ -53,8 +54,7 @@ class Backbone(nn.Module):
         origin: where the loaded pretrained weights come from, for the manifest of a run, such as a package and a
             SHA-256; empty if unknown.
         renamed: names of tensors in files of weights that differ from those of the network, with the network's.
-        resizing: how the photos were resized on which the pretrained weights were judged, in words; empty if unknown
-            or if photos are squashed by bilinear resizing, as here.
+        resizing: how the photos were resized on which the pretrained weights were judged; None if unknown.
     """
 
     __module__ = "siamesekit"
@@ -80,7 +80,7 @@ class Backbone(nn.Module):
         self.default_size = size if default_size is None else default_size
         self.origin: Mapping[str, str] = {}
         self.renamed: Mapping[str, str] = {}
-        self.resizing = ""
+        self.resizing: Resizing | None = None
         self._taken: dict[tuple[int, int], bool] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from siamesekit.components.encoders.backbone import Backbone, fetch
 from siamesekit.components.encoders.downloads import HubModel
 from siamesekit.components.encoders.pooling import GlobalPooling
+from siamesekit.components.encoders.resizing import Resizing
 from siamesekit.components.encoders.weights import load_weights
 from siamesekit.registry import ENCODERS
 
@@ -54,6 +55,7 @@ def miewid(*, pretrained: bool = False) -> Backbone:
     mean, std = ((255 * r, 255 * g, 255 * b) for r, g, b in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     backbone = Backbone(network, network.bn.num_features, mean, std, default_size=SIZE)
     backbone.renamed = RENAMED
+    backbone.resizing = Resizing((SIZE, SIZE), "squash")
     if pretrained:
         fetch(lambda: _loaded(backbone), "miewid")
     return backbone
