@@ -49,6 +49,15 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(r"\1…", _USER.sub(r"\1…@", text))
 
 
+def without_query(text: str) -> str:
+    """An address, or the path of one, without users and passwords, up to its query or fragment.
+
+    >>> without_query("ftp://ann:key@host/photos?token=1")
+    'ftp://…@host/photos'
+    """
+    return re.split("[?#]", without_secrets(text))[0]
+
+
 def place_of(text: Any) -> Path | RemoteFolder:
     """A folder on this machine, or on another one if the text is an address such as `s3://bucket/photos`.
 
@@ -93,7 +102,7 @@ class RemoteFolder:
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
         if scheme not in PACKAGES:
-            shown = re.split("[?#]", shown)[0]  # other protocols have queries, too
+            shown = without_query(shown)  # other protocols have queries, too
             raise ValueError(f"{shown}: photos are read from {', '.join(f'{name}://' for name in PACKAGES)} or file://")
         host, slash, path = rest.partition("/")
         if "@" in host:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import re
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from siamesekit.data.photo_limits import UnreadableError, check_length
 from siamesekit.errors import DataError
-from siamesekit.files.remote_address import PACKAGES, WEB, RemoteFolder, RemotePhoto, without_secrets
+from siamesekit.files.remote_address import PACKAGES, WEB, RemoteFolder, RemotePhoto, without_query, without_secrets
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 
 SILENCE = 30.0
@@ -183,8 +182,7 @@ def _client_of(folder: RemoteFolder) -> Callable[..., Coroutine[Any, Any, Any]]:
             try:
                 folder.photo(str(request.response.url.join(type(request.response.url)(target))))
             except ValueError:
-                shown = re.split("[?#]", target)[0]  # may be a path alone
-                raise _RedirectError(without_secrets(shown)) from None
+                raise _RedirectError(without_query(target)) from None
 
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(refuse)
