@@ -14,6 +14,7 @@ from siamesekit.components.readers.tables import Row, Table, csv_table, refuse
 from siamesekit.data.records import Record
 from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.errors import DataError
+from siamesekit.files.remote_address import without_secrets
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 from siamesekit.wording import line_of_name
@@ -151,7 +152,9 @@ def _joined(observations: Rows, media: Rows, deployments: Rows) -> Table:
         elif not place:
             problems.append(f"line {number}: deploymentID {photo.get('deploymentID', '')!r} is not in deployments.csv")
         elif "://" in path:
-            problems.append(f"line {number}: {line_of_name(path)} is on the web: download it, and write its path")
+            problems.append(
+                f"line {number}: {line_of_name(without_secrets(path))} is on the web: download it, and write its path"
+            )
         cells = {**place, **photo, **own}
         rows.append(Row(number, [own.get(each) or photo.get(each) or cells.get(each, "") for each in header]))
     refuse(problems, observations[0].name)

@@ -19,7 +19,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from siamesekit.data.photo_limits import UnreadableError, check_length
 from siamesekit.errors import DataError
-from siamesekit.files.remote_address import PACKAGES, WEB, RemoteFolder, RemotePhoto, without_query, without_secrets
+from siamesekit.files.remote_address import (
+    PACKAGES,
+    WEB,
+    RemoteFolder,
+    RemotePhoto,
+    without_account,
+    without_query,
+    without_secrets,
+)
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 
 SILENCE = 30.0
@@ -127,8 +135,9 @@ def listed(folder: RemoteFolder) -> list[str]:
 
     def find() -> list[str]:
         system = filesystem(folder)
-        top = f"{system._strip_protocol(folder.url).rstrip('/')}/"
-        found = _bounded(system, "find", folder.url, (), _Received(0), silence=LISTING)
+        address = without_account(folder.url)
+        top = f"{system._strip_protocol(address).rstrip('/')}/"
+        found = _bounded(system, "find", address, (), _Received(0), silence=LISTING)
         return [str(path)[len(top) :] for path in found if str(path).startswith(top)]
 
     try:
@@ -161,6 +170,8 @@ def _filesystem(folder: RemoteFolder, process: int) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if folder.protocol in WEB:
         options |= {"encoded": True, "get_client": _client_of(folder)}
+    if folder.account:
+        options["account_name"] = folder.account
     if package == "s3fs":
         own = fsspec.config.conf.get(folder.protocol, {}).get("config_kwargs", {})
         once = {"retries": {"total_max_attempts": 1}, "connect_timeout": SILENCE, "read_timeout": SILENCE}
@@ -193,7 +204,7 @@ def _client_of(folder: RemoteFolder) -> Callable[..., Coroutine[Any, Any, Any]]:
 
 
 def _address(photo: RemotePhoto) -> str:
-    return f"{photo.url}{photo.query}"
+    return f"{without_account(photo.url)}{photo.query}"
 
 
 def _bounded(
