@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 FEWEST = 3
@@ -137,6 +136,8 @@ def for_the_real_thing(hint: str) -> str:
 
 def near(word: str, choices: Iterable[str]) -> str:
     """Suggest spellings: `" (did you mean 'triplet'?)"`, or an empty string if no choice is similar."""
+    from difflib import get_close_matches
+
     return did_you_mean(get_close_matches(word, list(choices), n=3, cutoff=0.6))
 
 

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from siamesekit import errors, wording
 from siamesekit.cli import shell as shell_module
-from siamesekit.cli.shell import Shell
+from siamesekit.cli.shell import JsonItems, Shell
 from siamesekit.errors import RunError, SiamesekitError, UserError
 from siamesekit.registry import installed_plugins
 
@@ -202,3 +203,24 @@ def test_a_finding_is_told_once(capsys: Captured) -> None:
     shell.say_once("2 individuals were left out")
     shell.say_once("other")
     assert capsys.readouterr().out == "2 individuals were left out\nother\n"
+
+
+def test_items_kept_on_the_disk_are_printed_as_of_one_document(capsys: Captured, monkeypatch: Any) -> None:
+    """To the byte, also where nothing is in a list, and beside texts that are broken or that a terminal would obey."""
+    monkeypatch.setattr(shell_module, "PIECE", 7)
+    answers = [
+        {"query": "a\n\x1b[1m ä\u2028", "candidates": [{"path": Path("x"), "new": None}, {}], "none": []},
+        [],
+        1.5,
+        "b",
+    ]
+    rest = {"left_out": [], "note": "ä\x07", "enrolled": {}}
+    for items in (answers, answers[:1], []):
+        kept = JsonItems()
+        for item in items:
+            kept.add(item)
+        Shell(quiet=True).json_of("answers", kept, rest)
+        ours = capsys.readouterr().out
+        Shell(quiet=True).json({"answers": items, **rest})
+        assert ours == capsys.readouterr().out
+        assert json.loads(ours)["answers"] == json.loads(json.dumps(items, default=str))

@@ -73,7 +73,7 @@ def fail_everywhere(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_after_faults_all_over_a_run_it_resumes_to_the_same_end(
     small_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_everywhere(small_config(*OVERRIDES), tmp_path, monkeypatch, every=47)
+    fail_everywhere(small_config(*OVERRIDES), tmp_path, monkeypatch, every=79)
 
 
 @pytest.mark.huge

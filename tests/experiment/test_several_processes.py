@@ -185,6 +185,37 @@ def test_another_config_of_a_process_is_refused_by_name(project: Path, tmp_path:
     assert "the config of this process is" in done(follower, 2)
 
 
+FAILING = """
+import sys
+import siamesekit.experiment.team_work as work
+from siamesekit.cli.app import app
+
+def fail(*_):
+    raise OSError("no room for centres")
+
+work.{} = fail
+sys.argv[0] = "siamesekit"
+app()
+"""
+"""A run whose process fails at one place."""
+
+
+@pytest.mark.parametrize("place", ["centers_to_follow", pytest.param("choose_compute", marks=pytest.mark.slow)])
+def test_a_process_that_fails_before_its_work_ends_all_at_once(project: Path, tmp_path: Path, place: str) -> None:
+    """Though it is not this process that has started it, which would see it end."""
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    silent = {"SIAMESEKIT_SILENCE": "200"}
+    leader = started(project, tmp_path / "run", RANK="0", **common, **silent)
+    by = [sys.executable, "-c", FAILING.format(place), "run"]
+    follower = started(project, tmp_path / "run", by=by, RANK="1", **common, **silent)
+    assert "no room for centres" in done(follower, 1)
+    ended = time.monotonic()
+    said = done(leader, 1)
+    assert time.monotonic() - ended < 100  # for what the leader does before; it does not wait for the silence
+    assert "rank 1 on" in said and "no room for centres" in said and "Traceback" not in said
+    assert not (tmp_path / "run").exists()
+
+
 SHARED = (
     "train.shard_centers=true", "loss={name='arcface', scale=8.0, sub_centers=2}", "distance={name='cosine'}",
     "split={by='photo', train=0.5}", "sampler={name='p-by-k', individuals=2, photos=2}", "train.average=0.5",

@@ -16,8 +16,6 @@ from test_several_processes import EPOCHS, after_epochs, assert_close, done, fir
 from conftest import run_fp32
 from siamesekit import load
 from siamesekit.config import Config
-from siamesekit.errors import UserError
-from siamesekit.experiment.running import check
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
@@ -71,6 +69,15 @@ def test_a_process_that_hangs_ends_the_run(project: Path, tmp_path: Path) -> Non
     assert "rank 1 has given no sign of life" in said and "Traceback" not in said
 
 
-def test_views_of_test_photos_are_refused(small_config: Callable[..., Config]) -> None:
-    with pytest.raises(UserError, match=r"evaluation\.tta: .* none holds the whole network"):
-        check(small_config(SHARDED, 'evaluation.tta=["mirror"]'))
+@pytest.mark.slow
+@pytest.mark.parametrize("further", [[], ["--set", SHARDED]], ids=["whole", "divided"])
+def test_views_of_test_photos_are_shared(
+    project: Path, small_config: Callable[..., Config], tmp_path: Path, further: list[str]
+) -> None:
+    views, epochs = 'evaluation.tta=["mirror", "crops"]', "train.epochs=1"
+    done(started(project, tmp_path / "two", "--nproc", "2", "--set", views, "--set", epochs, *further))
+    run_fp32(small_config(views, epochs), tmp_path / "one")
+    ours, theirs = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("two", "one"))
+    for network in ("untrained", "trained"):
+        assert ours["networks"][network] == theirs["networks"][network]
+    assert load(tmp_path / "two").tta == ("mirror", "crops")

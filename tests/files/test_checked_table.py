@@ -75,7 +75,8 @@ class PydanticOuter(Strict):
 
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 4), st.sampled_from((0.5, 1.0, -0.0, math.inf, math.nan, 2**63, 10**30)),
+    st.none(), st.booleans(), st.integers(-3, 4),
+    st.sampled_from((0.5, 1.0, -0.0, math.inf, math.nan, 2**63, 10**30, 10**309)),
     st.sampled_from(("", "a", "b", "abc", "abcd", "ä")),
 )  # fmt: skip
 VALUES = st.recursive(
@@ -143,6 +144,14 @@ def test_a_list_that_is_too_long_is_one_problem() -> None:
         Inner.of({"share": 0, "names": [1] * 1000})
     [(place, problem)] = caught.value.problems
     assert place == ("names",) and problem.startswith("must have at most 2 items, not [1, 1,")
+
+
+@pytest.mark.parametrize("value", [10**309, -(10**309)])
+def test_a_whole_number_beyond_floats_is_refused_as_by_pydantic(value: int) -> None:
+    with pytest.raises(ValidationError):
+        PydanticInner.model_validate({"share": value})
+    with pytest.raises(TableError, match=r"share: must be a number below 1\.8e308"):
+        Inner.of({"share": value})
 
 
 def test_defaults_are_not_shared_and_notes_shadow_nothing() -> None:

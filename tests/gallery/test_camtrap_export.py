@@ -86,6 +86,42 @@ def test_a_table_becomes_a_valid_package_and_comes_back_as_it_was(photos: Path, 
         assert (again / f"{name}.csv").read_bytes() == (out / f"{name}.csv").read_bytes()
 
 
+def test_events_become_observations_of_their_photos_and_come_back(tmp_path: Path) -> None:
+    """A package with observations of events alone, as Agouti writes it: its encounters and times are kept."""
+    package, out, again = (tmp_path / name for name in ("package", "out", "again"))
+    for number in range(4):
+        drawn(package / f"{number}.jpg", number)
+    tables = {
+        "deployments": "deploymentID,latitude,longitude\nd1,1,2\n",
+        "media": "mediaID,deploymentID,timestamp,filePath\n" + "".join(
+            f"m{n},d1,2024-01-16T10:00:0{n}Z,{n}.jpg\n" for n in range(4)
+        ),
+        "observations": (
+            "observationID,deploymentID,mediaID,eventID,eventStart,eventEnd,observationLevel,observationType,"
+            "individualID\n"
+            "o1,d1,,e1,2024-01-16T09:59:00Z,2024-01-16T10:00:01Z,event,animal,Ann\n"
+            "o2,d1,,e2,2024-01-16T10:00:02Z,2024-01-16T10:00:09Z,event,animal,Bob\n"
+        ),
+    }  # fmt: skip
+    for name, text in tables.items():
+        (package / f"{name}.csv").write_text(text)
+    reader = ("--reader", "camtrap-dp")
+    done("convert", package, "--to", "camtrap-dp", *reader, "-o", out, "--photos", package)
+    assert faults(out) == []
+    names = ("mediaID", "eventID", "eventStart", "eventEnd", "observationLevel", "individualID")
+    first = ("e1", "2024-01-16T09:59:00Z", "2024-01-16T10:00:01Z", "media", "Ann")
+    second = ("e2", "2024-01-16T10:00:02Z", "2024-01-16T10:00:09Z", "media", "Bob")
+    assert [tuple(row[name] for name in names) for row in table(out / "observations.csv")] == [
+        ("m0", *first), ("m1", *first), ("m2", *second), ("m3", *second),
+    ]  # fmt: skip
+    before, after = (read("camtrap-dp", root=str(root), photos=str(package)) for root in (package, out))
+    assert [(each.source, each.individual, each.attributes["encounter"]) for each in before] == [
+        (each.source, each.individual, each.attributes["encounter"]) for each in after
+    ]
+    done("convert", out, "--to", "camtrap-dp", *reader, "--set", f"data.photos={package}", "-o", again)
+    assert (again / "observations.csv").read_bytes() == (out / "observations.csv").read_bytes()
+
+
 def test_what_the_format_cannot_hold_or_nobody_has_said_is_told(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "package"
     notes = "\n".join(done("convert", photos / "photos.csv", "--to", "camtrap-dp", "-o", out, *RELATIVE)["notes"])

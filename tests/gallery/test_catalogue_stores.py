@@ -224,6 +224,11 @@ def test_the_command_line_remembers_the_store(other: str, telling: Path, photos:
         (("--store", "lancedb", "--store-option", "url=x"), "unknown option of store 'lancedb'"),
         (("--store", "lancedb", "--store-option", "exact"), "--store-option exact: must be key=value"),
         (("--store", "lancedb", "--store-option", "uri=db://mine"), "LanceDB's cloud"),
+        (("--store", "lancedb", "--store-option", "uri=s3://me:pw@b/a"), "uri: s3://…@b/a has a user, a password or a"),
+        (
+            ("--store", "qdrant", "--store-option", "url=http://host?api-key=pw"),
+            "url: http://host?… has a user, a",
+        ),
         (("--store-option", "uri=here"), "unknown option of store 'memory-mapped'"),
     ],
 )
@@ -233,6 +238,7 @@ def test_a_store_that_cannot_be_is_refused_before_anything_is_made(
     require("lancedb", monkeypatch)
     refused = call("enrol", telling, photos, "-o", tmp_path / "c", "--device", "cpu", *arguments)
     assert refused.exit_code == 2 and says in " ".join(refused.output.split())
+    assert "pw" not in refused.output
     assert not (tmp_path / "c").exists()
 
 

@@ -100,6 +100,26 @@ def test_a_catalogue_fills_in_what_is_empty(telling: Path, package: Path, tmp_pa
     assert (told["filled"], told["there"]) == (0, 3) and (tmp_path / "again.csv").read_bytes() == AFTER.encode()
 
 
+def test_an_event_gets_the_individual_that_all_its_known_photos_have(
+    telling: Path, package: Path, tmp_path: Path
+) -> None:
+    """One event has photos of two individuals, one of one individual, one has photos that the catalogue lacks."""
+    place = enrolled(telling, package, tmp_path)
+    header = "observationID,deploymentID,mediaID,eventStart,eventEnd,observationType,individualID\n"
+    moments = [("o1", 1, 2, ""), ("o2", 2, 3, "")]
+    lines = [f"{name},d1,,2024-01-16T14:32:0{a}Z,2024-01-16T14:32:0{b}Z,animal,{who}\n" for name, a, b, who in moments]
+    filled = [line.replace("animal,", f"animal,{who}") for line, who in zip(lines, ("Bob", "Cy"), strict=True)]
+    out = tmp_path / "o.csv"
+    (package / "observations.csv").write_text(header + lines[0])
+    told = done("fill-in", place, package, "-o", out)
+    assert out.read_text() == header + lines[0] and (told["filled"], told["open"]) == (0, 1)
+    assert told["notes"] == ["events whose photos are of several individuals stay as they are: o1"]
+    (package / "observations.csv").write_text(header + lines[1])
+    out.unlink()
+    told = done("fill-in", place, package, "-o", out)
+    assert out.read_text() == header + filled[1] and (told["filled"], told["open"], told["notes"]) == (1, 0, [])
+
+
 def test_in_python_a_catalogue_writes_what_the_commands_write(telling: Path, package: Path, tmp_path: Path) -> None:
     place = enrolled(telling, package, tmp_path)
     facts = {"date": "2024-01-16", "latitude": "-34.5", "longitude": "18.2", "species": "Panthera onca"}

@@ -64,7 +64,7 @@ def replayed(place: Path) -> tuple[dict[int, int | None], dict[int, str]]:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(os.name != "posix", reason="kills by signal")
-@pytest.mark.parametrize("kills", [pytest.param(80, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.huge)])
+@pytest.mark.parametrize("kills", [pytest.param(40, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.huge)])
 def test_a_kill_at_any_moment_loses_nothing(telling: Path, tmp_path: Path, kills: int) -> None:
     photos, place = tmp_path / "photos", tmp_path / "catalogue"
     photos.mkdir()

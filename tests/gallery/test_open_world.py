@@ -41,7 +41,7 @@ def test_the_promise_holds_where_a_condition_chooses_some_individuals(searched: 
     ("size", "draws"),
     [
         pytest.param(20, 40, marks=pytest.mark.slow),
-        pytest.param(200, 10, marks=pytest.mark.slow),
+        pytest.param(200, 10, marks=pytest.mark.huge),
         pytest.param(2000, 5, marks=[pytest.mark.huge, pytest.mark.timeout(1800)]),
     ],
 )

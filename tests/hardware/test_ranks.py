@@ -60,11 +60,32 @@ def test_orders_and_reports_arrive() -> None:
 
 def test_a_failure_is_told_to_the_others() -> None:
     leader, follower = two()
-    follower.set_key("host/1", "b")
     leader.order("work")
     follower.next_order()
     follower.fail("no such\nphoto")
+    follower.fail("another thing, which follows from it")
     with pytest.raises(LostRankError, match="rank 1 on b failed: no such"):
+        leader.reports()
+
+
+def test_a_failure_before_the_ranks_are_connected_is_told() -> None:
+    """As of a device that a machine does not have: the leader does not wait for a process that will not come."""
+    leader, follower = two(silence=30.0)
+    with pytest.raises(UserError, match="no such device"), follower.telling_failure():
+        raise UserError("no such device")
+    begun = time.monotonic()
+    with pytest.raises(LostRankError, match="rank 1 on b failed: no such device"):
+        leader.connect(gpu=False)
+    assert time.monotonic() - begun < 10
+    leader.close()
+
+
+def test_the_loss_of_another_rank_is_no_failure_of_this_one() -> None:
+    leader, follower = two(ended=lambda: "rank 1 ended by SIGKILL")
+    with pytest.raises(LostRankError, match="silent"), follower.telling_failure():
+        raise LostRankError("rank 0 is silent")
+    leader.order("work")
+    with pytest.raises(LostRankError, match="rank 1 ended by SIGKILL"):
         leader.reports()
 
 

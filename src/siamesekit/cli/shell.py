@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
@@ -26,6 +27,41 @@ if TYPE_CHECKING:
 
 PACKAGE = f"{Path(__file__).parents[1].name}{os.sep}"
 """Part of the path of every file of the library."""
+PIECE = 1 << 20
+"""Characters that are kept in memory, and printed at a time."""
+
+
+def json_text(value: Any) -> str:
+    """A JSON document for people and programs: indented, and without characters that a terminal would obey."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+class JsonItems:
+    """Items of a list of a JSON document, which are kept on the disk, if they are many, until it can be printed.
+
+    It is printed when nothing can fail any more, so that a program never reads a part of one.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(PIECE, "w+", encoding="utf-8")  # noqa: SIM115
+        self._count = 0
+
+    def add(self, item: Any) -> None:
+        """Keep one more item."""
+        text = json_text(item).replace("\n", "\n    ")  # texts in JSON have no line breaks
+        self._file.write(f"{',' if self._count else '['}\n    {text}")
+        self._count += 1
+
+    def pieces(self) -> Iterator[str]:
+        """The list as it stands in a document, piece by piece."""
+        if not self._count:
+            yield "[]"
+            return
+        self._file.seek(0)
+        while piece := self._file.read(PIECE):
+            yield piece
+        yield "\n  ]"
 
 
 class Shell(Progress):
@@ -143,8 +179,13 @@ class Shell(Progress):
 
     def json(self, value: Any) -> None:
         """Print a JSON document on stdout."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-        print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
+        print(json_text(value))
+
+    def json_of(self, name: str, items: JsonItems, rest: Mapping[str, Any]) -> None:
+        """Print what `json` prints of `{name: [*items], **rest}`, without holding the items; the rest is not empty."""
+        sys.stdout.write(f"{{\n  {json_text(name)}: ")
+        sys.stdout.writelines(items.pieces())
+        sys.stdout.write(f",{json_text(rest)[1:]}\n")
 
     def track(self, items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[Item]:
         """Show a progress bar on a terminal; elsewhere print a line at most every ten seconds.

@@ -12,7 +12,6 @@ from siamesekit.data.photo_limits import CONTENTS as CONTENTS
 from siamesekit.data.photo_limits import Room as Room
 from siamesekit.data.photo_limits import UnreadableError as UnreadableError
 from siamesekit.data.photo_limits import check_length as check_length
-from siamesekit.data.remote.photo_cache import remote_content
 from siamesekit.files.remote_address import RemotePhoto
 from siamesekit.files.untrusted import open_regular
 
@@ -32,6 +31,8 @@ def content_of(file: Path | RemotePhoto, root: Path | None = None) -> Iterator[b
         DataError: the server of a photo on another machine does not serve.
     """
     if isinstance(file, RemotePhoto):
+        from siamesekit.data.remote.photo_cache import remote_content
+
         with remote_content(file) as content:
             yield content
         return

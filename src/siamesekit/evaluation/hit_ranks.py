@@ -9,9 +9,8 @@ is proven, so the result is that of `siamesekit.nearest`, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, Self
 
 import numpy as np
@@ -24,12 +23,12 @@ from siamesekit.components.distances.summation import summation_depth
 from siamesekit.evaluation.intervals import Floats
 from siamesekit.hardware.float32 import at_least_float32, full_precision
 
-SCORES = 1 << 22
-"""Number of scores held at a time."""
-VALUES = 1 << 15
-"""Number of coordinates that are compared by the distance at a time: few enough to stay in the cache."""
-ROWS = 16
-"""Number of queries that are sorted at a time: few enough to stay in the cache."""
+SCORES = 1 << 21
+"""Number of scores in each of two blocks: one is computed while the other is ranked."""
+VALUES = 1 << 17
+"""Most coordinates that are compared by the distance at a time. In fewer, threads wait for each other's Python."""
+ROWS = 32
+"""Number of queries that are sorted at a time, for the same reason not fewer."""
 FROM = 1 << 14
 """Ranks of all photos together from which this is no slower than the search for neighbours: those of 128 photos."""
 SHARE = 64
@@ -60,16 +59,26 @@ def hit_ranks(embeddings: Tensor, labels: Tensor, queries: Tensor, k: int, dista
     individual = labels.unique(return_inverse=True)[1].to(torch.int32).numpy()
     found = torch.empty(len(queries), k, dtype=torch.bool)
     at_once, threads = max(1, SCORES // len(embeddings)), torch.get_num_threads()
-    memory = torch.empty(at_once, len(embeddings), dtype=torch.float64)
-    search = partial(_hits, scores, individual, k)
+    memories = [torch.empty(at_once, len(embeddings), dtype=torch.float64) for _ in range(2)]
+    ranked: list[tuple[Tensor, Future[Tensor | None]]] = []
     with ThreadPoolExecutor(threads) as pool:
-        for some, into in zip(queries.split(at_once), found.split(at_once), strict=True):
-            parts = (each.tensor_split(threads) for each in (some, *scores(some, memory)))
-            for hits, part in zip(pool.map(search, *parts), into.tensor_split(threads), strict=True):
-                if hits is None:
-                    return None
-                part[:] = hits
-    return found
+        for number, (some, into) in enumerate(zip(queries.split(at_once), found.split(at_once), strict=True)):
+            scored = scores(some, memories[number % 2])  # while the threads rank those before
+            if not _collected(ranked):
+                return None
+            parts = zip(*(each.tensor_split(threads) for each in (into, some, *scored)), strict=True)
+            ranked = [(part, pool.submit(_hits, scores, individual, k, *given)) for part, *given in parts]
+        return found if _collected(ranked) else None
+
+
+def _collected(ranked: list[tuple[Tensor, Future[Tensor | None]]]) -> bool:
+    """Wait for hits, and put them into their places; False if any are None."""
+    for part, future in ranked:
+        hits = future.result()
+        if hits is None:
+            return False
+        part[:] = hits
+    return True
 
 
 @dataclass(frozen=True, repr=False)

@@ -52,7 +52,6 @@ def refuse_what_does_not_fit(config: Config) -> None:
         ComponentError: a component refuses its options, the distance has weights, the loss takes no tuples but there is
             a miner, or the loss measures by the cosine but the run's distance ranks differently.
     """
-    _refuse_views_of_parts(config)
     refuse_missing_trackers(config)
     _try_augmentation(config)
     _try_optimization(config)
@@ -100,20 +99,6 @@ def refuse_what_does_not_fit(config: Config) -> None:
         raise ComponentError(
             f"loss {name!r} measures by the cosine, but distance {config.distance.component!r} ranks differently: "
             'set distance.name = "cosine"'
-        )
-
-
-def _refuse_views_of_parts(config: Config) -> None:
-    """Refuse views of the test photos where no process holds the whole network.
-
-    Raises:
-        UserError: both are asked for.
-    """
-    if config.train.shard_encoder and config.evaluation.tta:
-        raise UserError(
-            "evaluation.tta: the views of the test photos are encoded by one process, and none holds the whole network "
-            "(train.shard_encoder): remove one of the two; `siamesekit evaluate RUN --tta mirror` tests the views of a "
-            "finished run"
         )
 
 

@@ -94,7 +94,7 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
         LostRankError: the leader, or the connection to it, is lost.
         UserError: the config or the version is not the leader's.
     """
-    with connected(ranks, choose_compute(device, precision)) as compute:
+    with ranks.telling_failure(), connected(ranks, choose_compute(device, precision)) as compute:
         try:
             kind, job, numbers = ranks.next_order()
             if kind == "end":
@@ -104,13 +104,14 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
             images = get_dealt(ranks)
             views = views_by(config, numbers["photos"])
             share = share_of(_encoder(config, job, compute), images, views, compute, ranks)
+            centers = centers_to_follow(config, ranks, compute.device)
             ranks.next_order()
             ranks.report()
         except Exception as error:
             ranks.fail(str(error) or type(error).__name__)
             raise
         with compute.exact():
-            follow(share, centers_to_follow(config, ranks, compute.device))
+            follow(share, centers)
 
 
 def _refuse_other_job(config: Config, compute: Compute, job: dict[str, Any]) -> None:

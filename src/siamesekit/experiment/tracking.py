@@ -11,6 +11,7 @@ from typing import Any
 from siamesekit.config import Config
 from siamesekit.errors import ComponentError, UserError
 from siamesekit.experiment.tracker_process import TrackerProcess
+from siamesekit.files.remote_address import without_secrets
 from siamesekit.files.run_files import EVENTS
 from siamesekit.progress import Progress
 from siamesekit.registry import TRACKERS
@@ -161,7 +162,7 @@ class Tracking:
             self._warn(process.name, when, process.problem)
 
     def _warn(self, name: str, when: str, problem: str) -> None:
-        what = in_one_line(problem).rstrip(".")
+        what = in_one_line(without_secrets(problem)).rstrip(".")
         self.progress.warn(
             f"Tracker {name!r} is left out{when}: {what}. The run goes on, and its folder has all figures"
         )

@@ -156,7 +156,10 @@ def _of_type(kind: Any, value: Any, place: Place, problems: list[tuple[Place, st
     table = isinstance(origin, type) and issubclass(origin, CheckedTable)
     exact = dict if table else origin
     if exact is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError(f"must be a number below 1.8e308, not {shown(value)}") from None
     if type(value) is not exact or (type(value) is float and not math.isfinite(value)):
         raise ValueError(f"must be {_WORDS[exact]}, not {shown(value)}")
     if table:

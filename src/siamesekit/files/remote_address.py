@@ -14,10 +14,21 @@ PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "a
             "abfss": "adlfs", "http": "aiohttp", "https": "aiohttp", "memory": "fsspec"}  # fmt: skip
 """Protocols, each with the Python package that speaks it, beside fsspec."""
 WEB = ("http", "https")
+AZURE = ("az", "abfs", "abfss")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]+://)[^/\s?#]*@")
+_USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]+://)([^/\s?#]*@)([^/\s?#'\"<>]*)")
+_OF_ACCOUNT = re.compile(r"[a-z0-9$][a-z0-9-]{2,62}@([a-z0-9]{3,24})(?:\.(?:dfs|blob)\.core\.windows\.net)?")
+"""A container of Azure with its storage account, `CONTAINER@ACCOUNT.dfs.core.windows.net`."""
 _QUERY = re.compile(r"(?i)\b(https?://[^\s?#'\"<>]*[?#])[^\s'\"<>]*")
+_KEY = re.compile(
+    r"(?i)([?&#;](?:(?:[\w.-]*[-_.])?(?:sig|signature|token|secret|credentials?|password|passwd|pwd|auth|authorization"
+    r"|sas|jwt|policy|key)|[\w.-]*key-pair-id|\w*(?:access|account|api|secret|shared)_?key(?:_?id)?|\w*accessid)=)"
+    r"[^&\s'\"<>]*"
+)
+"""A parameter of a query whose value may be a key, by its name, such as `sig`, `X-Amz-Signature`, `AWSAccessKeyId`."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+INSTEAD = "give it as the server's programs take it, such as by AWS_ACCESS_KEY_ID, AZURE_STORAGE_SAS_TOKEN or ~/.netrc"
+"""Where keys belong, for messages."""
 _PATH_SAFE = "/~!$&'()*+,;=:@-._"
 """Characters that a path of a URL holds as they are (RFC 3986, section 3.3), beside letters and digits."""
 
@@ -45,8 +56,51 @@ def refuse_address(path: Path, instead: str) -> None:
 
 
 def without_secrets(text: str) -> str:
-    """A text whose addresses have neither users and passwords nor queries, which may hold keys."""
-    return _QUERY.sub(r"\1…", _USER.sub(r"\1…@", text))
+    """A text whose addresses have neither users and passwords nor keys in queries; those of the web have no queries."""
+    return _KEY.sub(r"\1…", _QUERY.sub(r"\1…", _USER.sub(_without_user, text)))
+
+
+def refuse_secrets(address: str, instead: str) -> None:
+    """Refuse an address with a user, a password or a key, where it would be kept for all to see.
+
+    Args:
+        address: the address.
+        instead: how to give them, for the message.
+
+    Raises:
+        UserError: it has one; the message does not show it.
+    """
+    if _USER.sub(_without_user, address) != address or _holds_key(address):
+        raise UserError(
+            f"{without_secrets(address)} has a user, a password or a key, which would be kept for all to see: {instead}"
+        )
+
+
+def without_account(url: str) -> str:
+    """An address without the storage account of Azure, `CONTAINER@ACCOUNT`, as fsspec takes it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.partition('@')[0]}{slash}{path}" if scheme in AZURE else url
+
+
+def _without_user(found: re.Match[str]) -> str:
+    """The beginning of an address without user and password; a container of Azure is no user."""
+    container = found[1][:-3].lower() in AZURE and _OF_ACCOUNT.fullmatch(f"{found[2]}{found[3]}")
+    return found[0] if container else f"{found[1]}…@{found[3]}"
+
+
+def _holds_key(path: str) -> bool:
+    """Whether a path has what looks like a query with a key."""
+    return "?" in path and _KEY.search(path, path.index("?")) is not None
+
+
+def without_query(text: str) -> str:
+    """An address, or the path of one, without users and passwords, up to its query or fragment.
+
+    >>> without_query("ftp://ann:key@host/photos?token=1")
+    'ftp://…@host/photos'
+    """
+    return re.split("[?#]", without_secrets(text))[0]
 
 
 def place_of(text: Any) -> Path | RemoteFolder:
@@ -87,19 +141,19 @@ class RemoteFolder:
         """The folder at an address.
 
         Raises:
-            ValueError: the protocol is not known, or the address has a user, a password, a query, or `..`.
+            ValueError: the protocol is not known, or the address has a user, a password, a query, a key, or `..`.
         """
         shown = without_secrets(text)
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
         if scheme not in PACKAGES:
-            shown = re.split("[?#]", shown)[0]  # other protocols have queries, too
+            shown = without_query(shown)  # other protocols have queries, too
             raise ValueError(f"{shown}: photos are read from {', '.join(f'{name}://' for name in PACKAGES)} or file://")
         host, slash, path = rest.partition("/")
-        if "@" in host:
+        if "@" in host and not (scheme in AZURE and _OF_ACCOUNT.fullmatch(host)):
             raise ValueError(
-                f"{shown} has a user or password, which a config would show to all: give them as the server's programs "
-                "take them, such as AWS_ACCESS_KEY_ID or ~/.netrc"
+                f"{shown} has a user or password, which a config would show to all: {INSTEAD}"
+                + ("; a container with its account is CONTAINER@ACCOUNT" if scheme in AZURE else "")
             )
         if scheme == "memory":
             host, path = "", f"{host}{slash}{path}".strip("/")
@@ -107,6 +161,8 @@ class RemoteFolder:
             raise ValueError(f"{shown} names no {'server' if scheme in WEB else 'bucket'}")
         if scheme in WEB and ("?" in rest or "#" in rest):
             raise ValueError(f"{shown} has a query; the root of photos is a folder, without ? and #")
+        if _holds_key(rest):
+            raise ValueError(f"{shown} has a key, which a config would show to all: {INSTEAD}")
         if problem := _problem(path, scheme in WEB):
             raise ValueError(f"{shown} {problem}")
         if scheme in WEB:
@@ -122,6 +178,12 @@ class RemoteFolder:
     def server(self) -> str:
         """The protocol and the server or bucket, for messages."""
         return "/".join(self.url.split("/")[:3])
+
+    @property
+    def account(self) -> str:
+        """The storage account of Azure that the address names; empty if it names none."""
+        found = _OF_ACCOUNT.fullmatch(self.server.partition("://")[2]) if self.protocol in AZURE else None
+        return found[1] if found else ""
 
     def photo(self, text: str) -> RemotePhoto:
         """The photo that a row of a table names, by its path below the folder or by its whole address.
@@ -147,7 +209,11 @@ class RemoteFolder:
             path = f"{scheme.lower()}://{host}{slash}{path}"[len(inside) :]
         elif _SCHEME.match(text) or text.startswith(("/", "\\")):
             raise ValueError(self._outside(text))
-        elif self.protocol in WEB:
+        if _holds_key(path):
+            raise ValueError(
+                f"photo {without_secrets(text)} has a key in its path: only whole addresses of the web may have one"
+            )
+        if not is_remote(text) and self.protocol in WEB:
             path = quote(path, safe=_PATH_SAFE)
         if problem := _problem(path, self.protocol in WEB):
             raise ValueError(f"photo {without_secrets(text)} {problem}")

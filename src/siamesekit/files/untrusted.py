@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,6 +65,8 @@ def read_plain(path: Path, limit: int) -> bytes:
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file, in hex."""
+    from hashlib import sha256
+
     digest = sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

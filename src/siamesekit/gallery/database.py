@@ -8,6 +8,7 @@ values reach SQL as parameters.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -269,20 +270,23 @@ def keep_decisions(
 def reverse(connection: sqlite3.Connection, undone: int, change: int) -> int:
     """Undo the moves and renames of a change, as a change of its own; return the number of photos moved back.
 
-    A photo that another change has moved since stays where it is.
+    A photo that another change has moved since stays where it is. SQLite moves the photos: they may be millions, and
+    are not read here.
     """
-    back = connection.execute(
-        "SELECT m.photo, m.before FROM moves m JOIN photos p ON p.id = m.photo "
+    moved = connection.execute(
+        "INSERT INTO moves SELECT ?, p.id, p.individual, m.before FROM moves m JOIN photos p ON p.id = m.photo "
         "WHERE m.change = ? AND p.individual IS m.after",
-        (undone,),
-    ).fetchall()
-    assign(connection, change, back)
+        (change, undone),
+    ).rowcount
+    connection.execute(
+        "UPDATE photos SET individual = m.after FROM moves m WHERE m.change = ? AND photos.id = m.photo", (change,)
+    )
     set_names(
         connection,
         change,
         dict(connection.execute("SELECT individual, before FROM renames WHERE change = ?", (undone,))),
     )
-    return len(back)
+    return moved
 
 
 def moved_since(connection: sqlite3.Connection, change: int) -> int:
@@ -302,12 +306,14 @@ def undone_since(connection: sqlite3.Connection, change: int) -> set[int]:
 
 def changes(connection: sqlite3.Connection, most: int | None = None) -> list[Change]:
     """The latest entries of the journal, the newest first."""
+    return list(itertools.islice(newest_changes(connection), most))
+
+
+def newest_changes(connection: sqlite3.Connection) -> Iterator[Change]:
+    """The entries of the journal, the newest first, as they are asked for."""
     rows = connection.execute(
         "SELECT c.id, c.date, c.author, c.command, c.summary, c.undoes, u.id IS NOT NULL FROM changes c "
-        "LEFT JOIN changes u ON u.undoes = c.id ORDER BY c.id DESC LIMIT ?",
-        (-1 if most is None else most,),
+        "LEFT JOIN changes u ON u.undoes = c.id ORDER BY c.id DESC"
     )
-    return [
-        Change(number, date, author, command, summary, undoes, bool(undone))
-        for number, date, author, command, summary, undoes, undone in rows
-    ]
+    for number, date, author, command, summary, undoes, undone in rows:
+        yield Change(number, date, author, command, summary, undoes, bool(undone))

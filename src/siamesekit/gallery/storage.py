@@ -110,7 +110,7 @@ class Storage:
 
     def reverse(self, number: int | None = None) -> database.Change:
         """What `undo` does, within a transaction."""
-        changes = database.changes(self.connection)
+        changes = database.newest_changes(self.connection)
         open_ones = (each for each in changes if each.command in UNDOABLE and not each.undone)
         found = next((each for each in open_ones if number in (None, each.id)), None)
         if found is None:

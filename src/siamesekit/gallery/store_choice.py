@@ -14,10 +14,13 @@ from typing import Any
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.config.toml import UnparsableError, parse_toml
 from siamesekit.errors import ArtifactError, ComponentError, UserError
+from siamesekit.files.remote_address import refuse_secrets, without_secrets
 from siamesekit.registry import STORES
 
 OWN = "memory-mapped"
 """The store that searches the catalogue's own file of embeddings."""
+INSTEAD = "give it by the environment variables that the store's guide names, such as QDRANT_API_KEY"
+"""Where keys of a store belong, for messages."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ class StoreChoice:
         """Check name and options against the registered stores.
 
         Raises:
-            ComponentError: no store has this name, or an option is wrong.
+            ComponentError: no store has this name, or an option is wrong, or is an address with a password or key.
         """
-        _, problems = STORES.check(self.name, self.options)
+        _, found = STORES.check(self.name, self.options)
+        problems = [*found]
+        for option, value in self.options.items():
+            try:
+                refuse_secrets(str(value), INSTEAD)
+            except UserError as error:
+                problems.append((option, str(error)))
         if problems:
             raise ComponentError(
                 f"store {self.name!r} cannot be used:", [f"{option}: {problem}" for option, problem in problems]
@@ -48,7 +57,7 @@ class StoreChoice:
 
     def __str__(self) -> str:
         given = ", ".join(f"{key} = {value}" for key, value in self.options.items())
-        return f"{self.name} ({given})" if given else self.name
+        return without_secrets(f"{self.name} ({given})") if given else self.name
 
     def text(self) -> str:
         """As JSON."""
@@ -70,7 +79,9 @@ def named_store(name: str, options: Sequence[str] = ()) -> StoreChoice:
     for option in options:
         key, equals, value = (part.strip() for part in option.partition("="))
         if not (key and equals):
-            raise UserError(f"--store-option {option}: must be key=value, such as uri=s3://bucket/path")
+            raise UserError(
+                f"--store-option {without_secrets(option)}: must be key=value, such as uri=s3://bucket/path"
+            )
         try:
             given[key] = parse_toml(f"value = {value}")["value"]
         except (tomllib.TOMLDecodeError, UnparsableError):

@@ -134,7 +134,10 @@ class Ranks:
                 timeout=timedelta(seconds=2 * self.silence),
             )
         except RuntimeError as error:
-            raise LostRankError(f"the ranks could not be connected: {in_one_line(str(error))}") from error
+            why = None
+            with suppress(Exception):  # the store may be gone
+                why = self._known_end()
+            raise LostRankError(why or f"the ranks could not be connected: {in_one_line(str(error))}") from error
 
     def end(self) -> None:
         """Tell the others that the run is over, if they can still be told."""
@@ -194,9 +197,21 @@ class Ranks:
             self._store.set(f"done/{self.orders}/{self.place.rank}", json.dumps(value))
 
     def fail(self, message: str) -> None:
-        """Report why this rank ends."""
+        """Report why this rank ends; the first report of all ranks counts, since others may follow from it."""
+        told = json.dumps([self.place.rank, self.place.host, in_one_line(message)])
         with suppress(Exception):
-            self._store.set("failure", json.dumps([self.place.rank, in_one_line(message)]))
+            self._store.compare_set("failure", "", told)
+
+    @contextmanager
+    def telling_failure(self) -> Iterator[None]:
+        """Report why this rank ends, also before it is connected; that another rank is lost is not its failure."""
+        try:
+            yield
+        except LostRankError:
+            raise
+        except Exception as error:
+            self.fail(str(error) or type(error).__name__)
+            raise
 
     def reports(self) -> list[Any]:
         """The other ranks' reports on the last order, which are waited for, by rank.
@@ -295,9 +310,9 @@ class Ranks:
     def _known_end(self) -> str | None:
         """Why another rank has ended: as it has reported, or as who started it knows; None if none is known to have."""
         if self._store.check(["failure"]):
-            rank, message = json.loads(self._store.get("failure"))
+            rank, host, message = json.loads(self._store.get("failure"))
             if rank != self.place.rank:
-                return f"rank {rank} on {self.host_of(rank)} failed: {message}"
+                return f"rank {rank} on {host} failed: {message}"
         return self._ended()
 
     def _give_signs(self, store: Any) -> None:

@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from siamesekit.files.remote_address import RemoteFolder
+from siamesekit.files.remote_address import RemoteFolder, without_secrets
 from siamesekit.registry.signatures import type_in_words
 from siamesekit.wording import shown
 
@@ -91,12 +91,12 @@ def explain(error: Mapping[str, Any]) -> str:
         what = f"must have at most {error['ctx']['max_length']} items"
     for pydantic_words, own_words in _WORDS.items():
         what = what.replace(pydantic_words, own_words)
-    return f"{item}{what}, not {shown(error.get('input'))}"
+    return f"{item}{what}, not {without_secrets(shown(error.get('input')))}"
 
 
 def must_be(kind: Any, value: Any) -> str:
     """Message for a value whose type differs from the option's."""
-    return f"must be {_alternatives(kind)}, not {' '.join(repr(value).split())[:60]}"
+    return f"must be {_alternatives(kind)}, not {without_secrets(' '.join(repr(value).split()))[:60]}"
 
 
 def as_json(value: Any) -> Any:

@@ -144,8 +144,11 @@ def test_features_are_what_enters_the_last_layer(name: str) -> None:
 
 
 HUGE = ("regnet_x_32gf", "regnet_y_32gf", "regnet_y_128gf", "vit_l_16", "vit_l_32", "vit_h_14", "convnext_large",
-        "efficientnet_v2_l", "wide_resnet101_2", "vgg16_bn", "vgg19", "vgg19_bn")  # fmt: skip
-"""Models of over 100 million parameters whose smaller kin are tested: in float64 they take many gigabytes."""
+        "efficientnet_v2_l", "wide_resnet101_2", "vgg16_bn", "vgg19", "vgg19_bn", "vgg13", "vgg13_bn", "vgg16",
+        "swin_b", "swin_v2_b", "swin_s", "swin_v2_s", "vit_b_32", "convnext_base", "resnet152", "resnext101_32x8d",
+        "resnext101_64x4d", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7", "efficientnet_v2_m", "densenet161",
+        "densenet201", "regnet_x_16gf", "regnet_y_16gf", "regnet_x_8gf", "regnet_y_8gf")  # fmt: skip
+"""Models whose smaller kin are tested: in float64 some of them take many gigabytes."""
 
 
 @pytest.mark.parametrize(

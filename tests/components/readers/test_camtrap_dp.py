@@ -15,7 +15,7 @@ MEDIA = (
     "mediaID,deploymentID,timestamp,filePath,filePublic,fileName\n"
     "m1,d1,2024-01-16T14:32:00Z,media/IMG1.JPG,true,IMG1.JPG\n"
     "m2,d2,2024-01-17T14:32:00+02:00,media/IMG2.JPG,true,IMG2.JPG\n"
-    "m3,d2,2024-01-18T14:32:00Z,https://example.org/IMG3.JPG,true,IMG3.JPG\n"
+    "m3,d2,2024-01-18T14:32:00Z,https://example.org/IMG3.JPG?sig=x,true,IMG3.JPG\n"
 )
 HEADER = (
     "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,"
@@ -77,7 +77,7 @@ def test_what_is_in_no_table_is_told(tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"3 problems in {tmp_path / 'observations.csv'}",
         "  line 2: mediaID 'm9' is not in media.csv",
-        "  line 3: https://example.org/IMG3.JPG is on the web: download it, and write its path",
+        "  line 3: https://example.org/IMG3.JPG?… is on the web: download it, and write its path",
         "  line 4: deploymentID 'd9' is not in deployments.csv",
     ]
 

@@ -404,3 +404,12 @@ def test_a_name_without_its_suffix_is_suggested(tmp_path: Path) -> None:
     table = made(tmp_path, "photo,individual\na/1,ann\n2.jpg,ann\n", "a/1.jpg", "2.jpg")
     with pytest.raises(DataError, match=r"no such photo: a/1 \(did you mean '1.jpg'\?\)"):
         read_csv(table)
+
+
+def test_a_key_in_an_address_is_shown_nowhere(tmp_path: Path) -> None:
+    """Of an address on the web that leads out of a folder here, and of one without a root there."""
+    rows = ["https://host/../../../../../../x.jpg?sig=hidden", "https://host/1.jpg?sig=hidden", "1.jpg?sig=hidden"]
+    table = made(tmp_path, "photo,individual\n" + "".join(f"{row},ann\n" for row in rows))
+    with pytest.raises(DataError) as caught:
+        read_csv(table)
+    assert "hidden" not in str(caught.value) and str(caught.value).count("…") == 3

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from siamesekit.components.trackers.tracker import Epoch, Tracked, TrackedRun, Tracker
+from siamesekit.errors import UserError
 from siamesekit.registry import TRACKERS
 
 CONFIG = {"name": "seals", "seed": 3, "encoder": {"name": "xception", "head": {"layers": [32, 16]}}}
@@ -178,3 +179,9 @@ def test_trackio_is_told_each_epoch_once_in_one_run(
     assert [run.lines for name, run in runs.items() if name != began.id] == [
         [(epoch.number, epoch.figures) for epoch in EPOCHS[:2]]
     ]
+
+
+def test_mlflow_takes_no_password_which_the_run_would_keep() -> None:
+    with pytest.raises(UserError, match=r"http://…@host has a user, .*: leave uri out, and set MLFLOW") as caught:
+        TRACKERS.build_for_run("mlflow", {"uri": "http://me:secret@host"})
+    assert "secret" not in str(caught.value)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from siamesekit.components.readers.folder import read_folder
+from siamesekit.data.photo_files import content_of
 from siamesekit.data.remote.listing import remote_walk
 from siamesekit.errors import DataError, MissingDataError
 from siamesekit.files.remote_address import RemoteFolder
@@ -60,3 +65,36 @@ def test_what_cannot_be_listed(remote: RemoteFolder) -> None:
         remote_walk(RemoteFolder.of("memory://listing-test/none"))
     with pytest.raises(DataError, match="do not list their folders: name the photos in a table"):
         read_folder(RemoteFolder.of("https://host/photos"))
+
+
+class Azure(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Azure's file system in memory: containers are its topmost folders."""
+
+    protocol = "abfss"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    opened: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.opened.append(options)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("abfss://")))
+
+
+def test_an_account_of_azure_is_told_beside_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The account is the file system's option, and no part of a path in it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "adlfs", ModuleType("adlfs"))
+    fsspec.register_implementation("abfss", Azure, clobber=True)
+    Azure(skip_instance_cache=True).pipe("/photos/seals/a/1@2.jpg", b"x")
+    folder = RemoteFolder.of("abfss://photos@acct.dfs.core.windows.net/seals")
+    (photo,) = remote_walk(folder).photos()
+    assert photo.url == "abfss://photos@acct.dfs.core.windows.net/seals/a/1@2.jpg"
+    with content_of(photo) as content:
+        assert content == b"x"
+    assert Azure.opened[-1]["account_name"] == "acct"
+    assert [each.below for each in remote_walk(RemoteFolder.of("abfss://photos/seals")).photos()] == ["a/1@2.jpg"]
+    assert "account_name" not in Azure.opened[-1]

@@ -14,10 +14,14 @@ from torch import Tensor, nn
 from conftest import FP32
 from followers import IMAGES, encoder_of, followers, images, views_of
 from siamesekit.components.encoders.lora import merge_lora
+from siamesekit.components.encoders.views import photo_views
 from siamesekit.engine.batch_loss import BatchLoss
 from siamesekit.engine.chunked_encoding import Chunking
+from siamesekit.engine.frozen import stored as stored_images
 from siamesekit.engine.frozen.prefix import store
+from siamesekit.engine.ranks import leading
 from siamesekit.engine.steps import Stepper
+from siamesekit.engine.test_time import embed_test
 from siamesekit.engine.training import embed_stored
 from siamesekit.hardware.ranks import Ranks
 from siamesekit.model import Encoder
@@ -203,3 +207,34 @@ def test_random_numbers_of_the_backbone_repeat(ranks: Ranks) -> None:
     alone, _ = steps(None, loss_of(), [ALL, ALL], dropout=0.5, train_from="")
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(once, again, strict=True))
     assert not torch.allclose(once[0], alone[0])
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize(("tta", "count"), [(["mirror"], 14), (["mirror", "crops"], 5), (["crops"], 1)])
+def test_views_of_test_photos_are_encoded_together(
+    ranks: Ranks, sharded: bool, tta: list[str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the weights as they are, also if a process has no photo, and if photos come in several parts."""
+    monkeypatch.setattr(leading, "ROUND", 1)
+    monkeypatch.setattr(stored_images, "EMBEDDED_CHUNK", 2)
+    job = {**JOB, "sharded": sharded, "train_from": ""}
+    ranks.order("job", job)
+    encoder, photos = encoder_of(job), ALL[:count]
+    stored = store(encoder, images(), replace(FP32, ranks=ranks))
+    with torch.no_grad():
+        for parameter in encoder.trainable():
+            parameter *= 1.01
+    assert isinstance(stored.team, leading.LeadingTeam)
+    encoded: list[int] = []
+    encoder.eval().backbone.register_forward_hook(lambda _, images, features: encoded.append(len(features)))
+    features = torch.cat(list(stored.team.view_features(photos, tta)))
+    ours = embed_test(encoder, stored, images(), photos, FP32, tta)
+    shared = sum(encoded)
+    ranks.end()
+    theirs = embed_test(encoder, replace(stored, team=None), images(), photos, FP32, tta)
+    views = torch.stack([encoder.backbone(view) for view in photo_views(images()[photos], tta)], 1)
+    assert features.shape == views.shape and features.dtype == torch.float64
+    assert (features - views).abs().max() <= 1e-12 * views.abs().max()
+    assert ours.shape == (count, 16) and torch.allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+    if not sharded:  # where it is, another network encodes
+        assert shared == 2 * len(photos[:: ranks.size]) * views.shape[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,7 +34,7 @@ from siamesekit.cli.command_options import (
     Plugin,
     SkipBad,
 )
-from siamesekit.cli.shell import Shell
+from siamesekit.cli.shell import JsonItems, Shell
 from siamesekit.cli.skipped import skipped
 from siamesekit.cli.usage import Command
 from siamesekit.errors import UserError
@@ -128,7 +128,8 @@ def search(
         findings, asked = (*found.left_out, *source.unusable), len(files) + len(found.left_out)
         if as_json:
             left_out = [each._asdict() for each in findings]
-            shell.json({"answers": shown.told, "left_out": left_out, "note": note, "enrolled": source.enrolled})
+            rest = {"left_out": left_out, "note": note, "enrolled": source.enrolled}
+            shell.json_of("answers", shown.told, rest)
         elif shown.quiet:
             shell.say(f"{searched:,} answers: {table}")
         if not as_json:
@@ -148,7 +149,7 @@ def _of_enrolled(enrolled: dict[str, str]) -> str:
 
 @dataclass
 class Shown:
-    """The answers of a search on the screen, as they come, or kept for JSON.
+    """The answers of a search on the screen, as they come, or kept on the disk for JSON.
 
     Attributes:
         shell: where they are printed.
@@ -160,12 +161,12 @@ class Shown:
     shell: Shell
     as_json: bool
     quiet: bool
-    told: list[dict[str, Any]] = field(default_factory=list)
+    told: JsonItems = field(default_factory=JsonItems)
 
     def show(self, answer: Answer) -> None:
         """Print an answer, or keep it."""
         if self.as_json:
-            self.told.append(asdict(answer))
+            self.told.add(asdict(answer))
         elif not self.quiet:
             from siamesekit.cli.rich_tables import answer_table
 

@@ -12,6 +12,8 @@ from siamesekit.components.distances.distance import RanksAs, unit
 
 PREPARED = 2048
 """Rows prepared for the scan at a time."""
+MULTIPLE = {3: 32, 1: 8}
+"""What the length of a row with offsets is a multiple of, for fast products: in bfloat16 (three columns), and else."""
 
 
 class Scan(NamedTuple):
@@ -93,7 +95,7 @@ def prepare(gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> ScanGalle
         points = _as_they_are(gallery, ranks_as)
     if points is None:
         width = gallery.shape[1] + columns
-        rows = gallery.new_zeros(len(gallery), width + (-width % 32 if columns else 0), dtype=dtype)
+        rows = gallery.new_zeros(len(gallery), width + (-width % MULTIPLE[bits] if columns else 0), dtype=dtype)
         points = _points(gallery, centre, ranks_as, rows)
         for place, part in enumerate(_split(points.offsets, dtype, columns), gallery.shape[1]):
             rows[:, place] = part

@@ -66,7 +66,12 @@ def embed_views(embed: Callable[[Tensor], Tensor], images: Tensor, tta: Sequence
     views = photo_views(images, tta)
     if len(views) == 1:
         return embed(images)
-    mean = torch.stack([embed(view).float() for view in views]).mean(0)
+    return mean_of_views([embed(view).float() for view in views], unit_length)
+
+
+def mean_of_views(embeddings: Sequence[Tensor], unit_length: bool) -> Tensor:
+    """The mean `[N, D]` of the embeddings of each view, each `[N, D]`; of length 1 if `unit_length` says so."""
+    mean = torch.stack(list(embeddings)).mean(0)
     return cast(Tensor, L2Normalize()(mean)) if unit_length else mean
 
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from siamesekit.components.readers.camtrap_events import Numbered, is_event, with_photos_of_events
 from siamesekit.components.readers.columns import USUAL, Columns
 from siamesekit.components.readers.table_records import Rules, folder_of_photos, records_of
 from siamesekit.components.readers.tables import Row, Table, csv_table, refuse
 from siamesekit.data.records import Record
-from siamesekit.data.unknown_names import UNKNOWN
+from siamesekit.data.unknown_names import UNKNOWN, UnknownNames
 from siamesekit.errors import DataError
+from siamesekit.files.remote_address import without_secrets
 from siamesekit.options import NonNegative
 from siamesekit.registry import READERS
 from siamesekit.wording import line_of_name
 
 Crop = Literal["box", "whole"]
+Events = Literal["read", "skip"]
 BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 TAGS = "observationTags"
 OWN = {"observations.csv": ("mediaID", "observationType"), "media.csv": ("mediaID", "deploymentID", "filePath"),
@@ -45,13 +48,16 @@ def read_camtrap_dp(
     species: str = "scientificName",
     site: str = "locationName",
     follow_links: bool = False,
+    events: Events = "read",
 ) -> list[Record]:
     """A camera-trap data package (Camtrap DP 1.0): one record per observation of an animal on a photo.
 
     The folder holds `media.csv`, `observations.csv` and `deployments.csv`. Read are the observations of the type
-    `animal` that name a photo (`mediaID`); those of whole events name none, and are skipped. The box is `bboxX`,
-    `bboxY`, `bboxWidth`, `bboxHeight`, in shares of the photo. All columns of an observation, of its photo and of its
-    deployment become attributes. Observations without `individualID` are of unknown individuals, which are kept apart.
+    `animal` that name a photo (`mediaID`), and those of whole events: an event with one animal gives a record for each
+    photo of its deployment from `eventStart` to `eventEnd` that no observation of its own has classified. Events of
+    several animals, none of them named, are skipped. The box is `bboxX`, `bboxY`, `bboxWidth`, `bboxHeight`, in shares
+    of the photo. All columns of an observation, of its photo and of its deployment become attributes. Observations
+    without `individualID` are of unknown individuals, which are kept apart.
 
     Args:
         root: the folder of the package; relative to the config's file.
@@ -70,17 +76,22 @@ def read_camtrap_dp(
         site: column of the sites, or `locationID`; empty for none.
         follow_links: whether photos behind links that lead out of the folder of photos are read; otherwise they are an
             error.
+        events: whether observations of whole events are read for the photos of the events, or passed over (`skip`).
 
     Returns:
-        A list of N records, one per observation, in the order of `observations.csv`.
+        A list of N records, one per observation of a photo, in the order of `observations.csv`.
 
     Raises:
         MissingDataError: a table or the folder of photos does not exist.
-        DataError: a column is missing, an observation's photo or deployment is in no table, or the tables have the
-            faults that the reader `csv` names.
+        DataError: a column is missing, an observation's photo or deployment is in no table, an event is of several
+            animals of which one is named, or the tables have the faults that the reader `csv` names.
     """
     attributes = dict(zip(DEFAULTS, (split, date, encounter, side, species, site), strict=True))
     observations, media, deployments = (_rows_by_name(root / name, needed) for name, needed in OWN.items())
+    if events == "read":
+        rows, problems = with_photos_of_events(observations[1], media[1], UnknownNames(unknown))
+        refuse(problems, observations[0].name)
+        observations = observations[0], rows
     table = _joined(_with_tags(observations, attributes), media, deployments)
     box = BOX if crop == "box" and set(BOX) <= set(table.header) else ()
     columns = Columns("filePath", "individualID", group, box, "", attributes, DEFAULTS)
@@ -88,7 +99,7 @@ def read_camtrap_dp(
     return records_of(table, columns, folder, Rules(unknown, leave_out, True, margin, follow_links))
 
 
-Rows = tuple[Table, list[tuple[int, dict[str, str]]]]
+Rows = tuple[Table, list[Numbered]]
 """A table, and its rows: the line, and column → cell."""
 
 
@@ -130,9 +141,9 @@ def _joined(observations: Rows, media: Rows, deployments: Rows) -> Table:
     problems: list[str] = []
     animals = [(number, own) for number, own in observations[1] if own.get("observationType") == "animal"]
     for number, own in animals:
-        name = own.get("mediaID", "")
-        if not name:
+        if is_event(own):
             continue
+        name = own["mediaID"]
         photo = photos.get(name, {})
         place = places.get(photo.get("deploymentID", ""), {})
         path = photo.get("filePath", "")
@@ -141,13 +152,15 @@ def _joined(observations: Rows, media: Rows, deployments: Rows) -> Table:
         elif not place:
             problems.append(f"line {number}: deploymentID {photo.get('deploymentID', '')!r} is not in deployments.csv")
         elif "://" in path:
-            problems.append(f"line {number}: {line_of_name(path)} is on the web: download it, and write its path")
+            problems.append(
+                f"line {number}: {line_of_name(without_secrets(path))} is on the web: download it, and write its path"
+            )
         cells = {**place, **photo, **own}
         rows.append(Row(number, [own.get(each) or photo.get(each) or cells.get(each, "") for each in header]))
     refuse(problems, observations[0].name)
     if not rows:
         raise DataError(
-            f"{observations[0].name}: none of its {len(animals)} observations of animals names a photo (mediaID): "
-            "observations of whole events cannot be read"
+            f"{observations[0].name}: none of its {len(animals)} observations of animals names a photo (mediaID), or "
+            "is the only one of an event with photos between eventStart and eventEnd"
         )
     return Table(observations[0].name, header, iter(rows))

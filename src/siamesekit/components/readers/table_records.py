@@ -250,7 +250,7 @@ class _Reading:
         try:
             path, exists = self.listing.find(photo)
         except ValueError:
-            raise ValueError(f"photo {line_of_name(photo)} is outside {self.folder}") from None
+            raise ValueError(f"photo {line_of_name(without_secrets(photo))} is outside {self.folder}") from None
         return path[len(self.listing.inside) :].replace(os.sep, "/"), path if exists else None
 
     def _absent(self, photo: str, number: int) -> ValueError:

@@ -16,6 +16,7 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.stores.measured import Near, nearest_of, ranking_of
 from siamesekit.components.stores.store import Embeddings, Found, Ids
 from siamesekit.errors import ArtifactError, OutputError, UserError
+from siamesekit.files.remote_address import without_secrets
 from siamesekit.options import Count, Index, Limited
 from siamesekit.registry import STORES
 from siamesekit.wording import line_of_name
@@ -90,16 +91,16 @@ class LanceDB:
         dimensions: int,
         distance: Distance,
     ) -> None:
-        self.uri, self.place = uri, uri or str(folder)
+        self.uri, self.place = uri, without_secrets(uri) or str(folder)
         self.exact, self.index_from, self.partitions = exact, index_from, partitions
         self.probes, self.refine = probes, refine
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
         self.metric = METRICS[ranking_of(distance, "lancedb")]
         package = _package()
         if uri.startswith("db://"):
-            raise UserError(f"store 'lancedb': {uri} is LanceDB's cloud, which is not supported; name a folder")
+            raise UserError(f"store 'lancedb': {self.place} is LanceDB's cloud, which is not supported; name a folder")
         with self._telling():
-            self._database = package.connect(self.place, session=package.Session(CACHED, CACHED))
+            self._database = package.connect(uri or str(folder), session=package.Session(CACHED, CACHED))
             self._table = self._opened()
 
     def add(self, ids: Ids, embeddings: Embeddings) -> None:
@@ -253,7 +254,7 @@ class LanceDB:
             yield
         except (RuntimeError, ValueError, OSError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise OutputError(f"store 'lancedb' in {line_of_name(self.place)}: {said}") from error
+            raise OutputError(f"store 'lancedb' in {line_of_name(self.place)}: {without_secrets(said)}") from error
 
 
 def partitions_of(rows: int) -> int:

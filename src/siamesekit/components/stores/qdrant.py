@@ -15,6 +15,7 @@ from siamesekit.components.distances.distance import Distance
 from siamesekit.components.stores.measured import Near, nearest_of, ranking_of
 from siamesekit.components.stores.store import Embeddings, Found, Ids
 from siamesekit.errors import ArtifactError, OutputError, UserError
+from siamesekit.files.remote_address import without_secrets
 from siamesekit.options import Limited
 from siamesekit.registry import STORES
 from siamesekit.wording import in_one_line, line_of_name
@@ -77,7 +78,7 @@ class Qdrant:
     ) -> None:
         self.url, self.exact = url, exact
         self.on_disk, self.quantize, self.refine = on_disk, quantize, refine
-        self.place = url or str(folder)
+        self.place = without_secrets(url) or str(folder)
         self._folder = folder
         self.collection, self.dimensions, self.distance = collection, dimensions, distance
         self.metric = METRICS[ranking_of(distance, "qdrant")]
@@ -219,7 +220,9 @@ class Qdrant:
             yield
         except (ApiException, HTTPError, InvalidURL, OSError, RuntimeError, ValueError) as error:
             said = " ".join(str(error).split())[:300] or type(error).__name__
-            raise OutputError(f"store 'qdrant' at {line_of_name(self.place)}: {in_one_line(said)}") from error
+            raise OutputError(
+                f"store 'qdrant' at {line_of_name(self.place)}: {in_one_line(without_secrets(said))}"
+            ) from error
 
 
 def _package() -> ModuleType:

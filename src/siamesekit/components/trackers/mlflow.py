@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from siamesekit.components.trackers.tracker import Epoch, Tracked, TrackedRun
+from siamesekit.files.remote_address import refuse_secrets, without_secrets
 from siamesekit.registry import TRACKERS
 
 WAITING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
@@ -27,7 +28,8 @@ class MLflow:
     (`uri = "http://localhost:5000"`). A database on this machine (`sqlite:///mlflow.db`) needs `pip install mlflow`.
 
     Args:
-        uri: address of the server or store; empty: as MLflow says, by the environment variable `MLFLOW_TRACKING_URI`.
+        uri: address of the server or store, without a password, which the run's folder would keep; empty: as MLflow
+            says, by the environment variable `MLFLOW_TRACKING_URI`.
         experiment: experiment of the run; it is created if it does not exist.
     """
 
@@ -36,6 +38,7 @@ class MLflow:
     package = "mlflow"
 
     def __init__(self, uri: str = "", experiment: str = "siamesekit") -> None:
+        refuse_secrets(uri, "leave uri out, and set MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME or the like")
         self.uri, self.experiment = uri, experiment
         self._client: Any = None
         self._run = ""
@@ -65,7 +68,7 @@ class MLflow:
             if epoch.number not in known:
                 self.log_epoch(epoch)
             self._last = epoch.number
-        return Tracked(self._run, f"run {self._run} of {self.uri or mlflow.get_tracking_uri()}")
+        return Tracked(self._run, f"run {self._run} of {without_secrets(self.uri or mlflow.get_tracking_uri())}")
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Log a metric for each figure, with the epoch as step."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import re
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
@@ -20,7 +19,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from siamesekit.data.photo_limits import UnreadableError, check_length
 from siamesekit.errors import DataError
-from siamesekit.files.remote_address import PACKAGES, WEB, RemoteFolder, RemotePhoto, without_secrets
+from siamesekit.files.remote_address import (
+    PACKAGES,
+    WEB,
+    RemoteFolder,
+    RemotePhoto,
+    without_account,
+    without_query,
+    without_secrets,
+)
 from siamesekit.files.untrusted import MAX_PHOTO_BYTES
 
 SILENCE = 30.0
@@ -128,8 +135,9 @@ def listed(folder: RemoteFolder) -> list[str]:
 
     def find() -> list[str]:
         system = filesystem(folder)
-        top = f"{system._strip_protocol(folder.url).rstrip('/')}/"
-        found = _bounded(system, "find", folder.url, (), _Received(0), silence=LISTING)
+        address = without_account(folder.url)
+        top = f"{system._strip_protocol(address).rstrip('/')}/"
+        found = _bounded(system, "find", address, (), _Received(0), silence=LISTING)
         return [str(path)[len(top) :] for path in found if str(path).startswith(top)]
 
     try:
@@ -162,6 +170,8 @@ def _filesystem(folder: RemoteFolder, process: int) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if folder.protocol in WEB:
         options |= {"encoded": True, "get_client": _client_of(folder)}
+    if folder.account:
+        options["account_name"] = folder.account
     if package == "s3fs":
         own = fsspec.config.conf.get(folder.protocol, {}).get("config_kwargs", {})
         once = {"retries": {"total_max_attempts": 1}, "connect_timeout": SILENCE, "read_timeout": SILENCE}
@@ -183,8 +193,7 @@ def _client_of(folder: RemoteFolder) -> Callable[..., Coroutine[Any, Any, Any]]:
             try:
                 folder.photo(str(request.response.url.join(type(request.response.url)(target))))
             except ValueError:
-                shown = re.split("[?#]", target)[0]  # may be a path alone
-                raise _RedirectError(without_secrets(shown)) from None
+                raise _RedirectError(without_query(target)) from None
 
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(refuse)
@@ -195,7 +204,7 @@ def _client_of(folder: RemoteFolder) -> Callable[..., Coroutine[Any, Any, Any]]:
 
 
 def _address(photo: RemotePhoto) -> str:
-    return f"{photo.url}{photo.query}"
+    return f"{without_account(photo.url)}{photo.query}"
 
 
 def _bounded(

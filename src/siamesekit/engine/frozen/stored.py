@@ -57,6 +57,10 @@ class Team(Protocol):
         """Features `[n, F]` of images with indices int64 `[n]`, in inference mode, without gradient."""
         ...
 
+    def view_features(self, photos: Tensor, tta: Sequence[str]) -> Iterator[Tensor]:
+        """Features of the V views of photos int64 `[n]`, in inference mode: `[m, V, F]` of some photos at a time."""
+        ...
+
     def forward(self, images: Tensor, expected: Tensor, epoch: int) -> Tensor:
         """Features `[n, F]` of a batch in training mode, without gradient; `backward` follows for the same batch.
 

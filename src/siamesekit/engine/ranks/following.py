@@ -101,6 +101,15 @@ class _Follower:
         if features is not None and len(own):
             self.ranks.send(features, LEADER)
 
+    def _views(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        own = self._own(values, numbers["images"])
+        self.share.encoder.eval()
+        takes_part = self.share.takes_part(len(own), trains=False)
+        features = self.share.view_features(own, values["tta"], max(values["lengths"])) if takes_part else None
+        self.ranks.report()
+        if features is not None and len(own):
+            self.ranks.send(features, LEADER)
+
     def _forward(self, values: Values, numbers: dict[str, Tensor]) -> None:
         own, expected = self._own(values, numbers["images"]), self._own(values, numbers["expected"]).bool()
         self.share.encoder.train()

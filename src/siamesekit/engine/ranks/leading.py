@@ -90,6 +90,22 @@ class LeadingTeam:
             gathered.append(self._gathered(own, shares))
         return torch.cat(gathered)
 
+    @torch.no_grad()
+    def view_features(self, photos: Tensor, tta: Sequence[str]) -> Iterator[Tensor]:
+        """Features of the V views of photos int64 `[n]`, in inference mode: `[m, V, F]` of some photos at a time.
+
+        Args:
+            photos: indices into all images.
+            tta: views of each photo in addition to the photo itself.
+        """
+        self._send_weights()
+        for chunk in photos.split(ROUND * pixel_chunk(self.share.images) * self.ranks.size):
+            shares = self._shares(len(chunk))
+            self.ranks.order("views", {"tta": list(tta), **_lengths(shares)}, images=chunk[torch.cat(shares)])
+            own = self.share.view_features(chunk[shares[0]], tta, len(shares[0]))
+            self.ranks.reports()
+            yield self._gathered(own, shares)
+
     def forward(self, images: Tensor, expected: Tensor, epoch: int) -> Tensor:
         """Features `[n, F]` of a batch in training mode, without gradient; `backward` follows for the same batch.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from siamesekit.engine.chunked_encoding import Chunking
-from siamesekit.engine.frozen.stored import Views
+from siamesekit.engine.frozen.stored import Views, pixel_chunk
 from siamesekit.engine.frozen.whole_network import stored_for_whole_network
 from siamesekit.engine.ranks.sharded_network import ShardedNetwork
 from siamesekit.engine.ranks.share import Share
@@ -88,6 +88,13 @@ class ShardedShare(Share):
                 for each in _rounds(images, stored.chunk, largest)
             ]
         )
+
+    @torch.no_grad()
+    def view_features(self, photos: Tensor, tta: Sequence[str], largest: int) -> Tensor:
+        """Features `[n, V, F]` of the views of photos int64 `[n]`; the largest share has `largest` photos."""
+        self.encoder.eval()
+        rounds = _rounds(photos, pixel_chunk(self.images), largest)
+        return torch.cat([self._of_round(each, lambda chosen: self._of_views(chosen, tta)) for each in rounds])
 
     def forward(self, images: Tensor, expected: Tensor, epoch: int, largest: int) -> Tensor:
         """Features `[n, F]` of a batch's share, without gradient; `backward` follows.

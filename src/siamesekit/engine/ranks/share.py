@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from siamesekit.components.encoders.views import photo_views
 from siamesekit.engine.chunked_encoding import ChunkedEncoding, Chunking
 from siamesekit.engine.frozen.stored import FrozenPart, Stored, Views, pixel_chunk, pixels_of
 from siamesekit.engine.ranks.synced_batchnorm import SyncedBatchNorm
@@ -92,6 +93,25 @@ class Share:
         """
         assert self.stored is not None
         return torch.cat([self.stored.features_of(chunk, self.compute) for chunk in images.split(self.stored.chunk)])
+
+    @torch.no_grad()
+    def view_features(self, photos: Tensor, tta: Sequence[str], largest: int) -> Tensor:
+        """Features `[n, V, F]` of the views of photos int64 `[n]`, in the encoder's current mode, without gradient.
+
+        Args:
+            photos: the photos of this process's share, n > 0.
+            tta: views of each photo in addition to the photo itself.
+            largest: number of photos of the largest share.
+        """
+        return torch.cat([self._of_views(chunk, tta) for chunk in photos.split(pixel_chunk(self.images))])
+
+    def _of_views(self, photos: Tensor, tta: Sequence[str]) -> Tensor:
+        """Features `[n, V, F]` of the views of a few photos int64 `[n]`."""
+        device = self.encoder.backbone.mean.device
+        pixels = self.images[photos].to(device).contiguous(memory_format=torch.channels_last)
+        with self.compute.autocast():
+            made = [self.encoder.backbone(view) for view in photo_views(pixels, tta)]
+        return torch.stack(made, 1).to(self.compute.device)
 
     def begin_training(self, chunking: Chunking, whole: bool, say: Callable[[str], object] | None = None) -> None:
         """Say how the share of a batch is split into chunks, or that it is encoded whole."""

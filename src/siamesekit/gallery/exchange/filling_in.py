@@ -22,7 +22,7 @@ from siamesekit.gallery.exchange.sources import source_of
 from siamesekit.gallery.season import read
 from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
-from siamesekit.wording import line_of_name
+from siamesekit.wording import first_of, line_of_name
 
 TABLE, ID, INDIVIDUAL = "observations.csv", "observationID", "individualID"
 CONFIRMED = ("catalogue", "decisions")
@@ -84,7 +84,7 @@ def fill_in(
     names = {Sighting(each.record, each.sha256).identity: each.record.individual for each in source.observations}
     records = read(package, CAMTRAP, overrides, skip_bad=True)
     text, cells, header = _table(package / TABLE)
-    found, unreadable = _individuals(records, names, progress or Progress())
+    found, unreadable, unclear = _individuals(records, names, progress or Progress())
     new: dict[Place, str] = {}
     there, different = 0, []
     unknown = UnknownNames(UNKNOWN)
@@ -102,25 +102,28 @@ def fill_in(
     notes = [
         *note_of(different, "have another individual there, which stays"),
         *note_of(unreadable, "cannot be used, and stay as they are"),
-    ]
+        *([f"events whose photos are of several individuals stay as they are: {first_of(unclear, 10)}"]
+          if unclear else []),
+    ]  # fmt: skip
     write_atomic(output, replaced(text, new).encode("utf-8"))
-    left = sum(not record.individual and not found.get(record.attributes.get(ID, "")) for record in records)
-    return Filled(len(new), there, left, tuple(notes))
+    left = {record.attributes.get(ID, "") for record in records if not record.individual} - set(found)
+    return Filled(len(new), there, len(left), tuple(notes))
 
 
 def _individuals(
     records: Records, names: Mapping[tuple[str, str], str], progress: Progress
-) -> tuple[dict[str, str], list[str]]:
-    """The individuals by the observations' identifiers, and photos that cannot be used."""
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """The individuals by the observations' identifiers, photos that cannot be used, and events of several animals."""
     digests = fingerprints(records, progress)
     unreadable = [each.name for each in records.left_out]
-    found = {}
+    found: dict[str, set[str]] = {}
     for record, digest in zip(records, digests, strict=True):
         if isinstance(digest, UnusablePhoto):
             unreadable.append(record.name)
         elif name := names.get(Sighting(record, digest).identity, ""):
-            found[record.attributes.get(ID, "")] = name
-    return found, unreadable
+            found.setdefault(record.attributes.get(ID, ""), set()).add(name)
+    unclear = [own for own, several in found.items() if len(several) > 1]
+    return {own: one for own, (one, *more) in found.items() if not more}, unreadable, unclear
 
 
 def _table(file: Path) -> tuple[str, Sequence[list[Place]], list[str]]:
