@@ -35,13 +35,16 @@ def test_a_pipe_that_closes_ends_a_list_in_silence() -> None:
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("> /dev/full", "stdout cannot be written to (No space left on device): continuing without output\n"),
-        (">&-", "stdout is closed: continuing without output\n"),
-        ("| head -c 0", "stdout is closed: continuing without output\n"),
+        pytest.param(
+            "> /dev/full",
+            "stdout cannot be written to (No space left on device): continuing without output\n",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(">&-", "stdout is closed: continuing without output\n", marks=pytest.mark.huge),
+        pytest.param("| head -c 0", "stdout is closed: continuing without output\n", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_goes_on_without_its_screen(project: Path, tmp_path: Path, where: str, told: str) -> None:

@@ -147,8 +147,13 @@ def uninterrupted(
     return outcome(whole.folder)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.huge),
+    ],
+)
 def test_a_signal_saves_and_the_printed_command_goes_on_to_the_same_end(
     project: Path,
     tmp_path: Path,

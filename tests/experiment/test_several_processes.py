@@ -263,7 +263,7 @@ def test_shared_centres_train_and_are_saved_as_those_of_one_process(
     assert torch.allclose(ours["loss"]["centers"], theirs["loss"]["centers"], atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.huge
 def test_a_run_of_one_process_goes_on_with_two_that_share_its_centres(
     project: Path, small_config: Callable[..., Config], alone_with_centers: Path, tmp_path: Path
 ) -> None:

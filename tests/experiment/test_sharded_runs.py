@@ -43,7 +43,7 @@ def test_a_sharded_run_has_the_figures_of_one_process(project: Path, alone: Path
     assert load(folder).embed([project / "photos" / "striped_0" / "0.png"]).shape == (1, 16)
 
 
-@pytest.mark.slow
+@pytest.mark.huge
 def test_a_killed_process_ends_the_run_which_goes_on_with_one(
     project: Path, small_config: Callable[..., Config], alone: Path, tmp_path: Path
 ) -> None:
@@ -69,8 +69,13 @@ def test_a_process_that_hangs_ends_the_run(project: Path, tmp_path: Path) -> Non
     assert "rank 1 has given no sign of life" in said and "Traceback" not in said
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("further", [[], ["--set", SHARDED]], ids=["whole", "divided"])
+@pytest.mark.parametrize(
+    "further",
+    [
+        pytest.param([], marks=pytest.mark.huge, id="whole"),
+        pytest.param(["--set", SHARDED], marks=pytest.mark.slow, id="divided"),
+    ],
+)
 def test_views_of_test_photos_are_shared(
     project: Path, small_config: Callable[..., Config], tmp_path: Path, further: list[str]
 ) -> None:

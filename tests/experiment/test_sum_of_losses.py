@@ -56,8 +56,10 @@ def test_a_mistake_in_a_term_is_named_with_its_place(project: Path, text: str, e
         summed(project, "\n" + text)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("split", ["identity", "photo"])
+@pytest.mark.parametrize(
+    "split",
+    [pytest.param("identity", marks=pytest.mark.huge), pytest.param("photo", marks=pytest.mark.slow)],
+)
 def test_a_run_resumes_to_the_same_weights(project: Path, tmp_path: Path, split: str) -> None:
     options = (f"split.by={split}", "sampler.name=p-by-k", "sampler.individuals=2", "sampler.photos=2")
     run_fp32(summed(project, TERMS, *options), tmp_path / "whole")
