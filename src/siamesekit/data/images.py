@@ -57,10 +57,10 @@ def read_square(
     A JPEG whose box has sides of at least `2 · DRAFT` = 8 times the wanted size is decoded at ½, ¼ or ⅛ of its size
     (libjpeg scales while it decodes), with sides of the box never below `DRAFT` times the wanted size. Without a box,
     these are the sides of the photo; where `crop_share` keeps less than the whole, both sizes are divided by it. This
-    takes a third of the time. The content does not shift: the scaled picture
-    ends exactly where the photo ends, to a fraction of a pixel. On large pictures of smooth colours, texture and edges,
-    the values differ from those of full decoding by 0.12 of 255 in the mean, by 0.34 on the worst picture, and by at
-    most 5 in any pixel. All other photos are decoded in full.
+    takes a third of the time. The content does not shift: the scaled picture ends exactly where the photo ends, to a
+    fraction of a pixel. On large pictures of smooth colours, texture and edges, the values differ from those of full
+    decoding by 0.12 of 255 in the mean, by 0.34 on the worst picture, and by at most 5 in any pixel. All other photos
+    are decoded in full.
 
     Args:
         record: record of the photo.

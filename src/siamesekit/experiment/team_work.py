@@ -94,22 +94,19 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
         LostRankError: the leader, or the connection to it, is lost.
         UserError: the config or the version is not the leader's.
     """
-    with ranks.telling_failure(), connected(ranks, choose_compute(device, precision)) as compute:
-        try:
-            kind, job, numbers = ranks.next_order()
-            if kind == "end":
-                return
-            _refuse_other_job(config, compute, job)
-            compute = replace(compute, products=job["products"], ranks=None)
-            images = get_dealt(ranks)
-            views = views_by(config, numbers["photos"])
-            share = share_of(_encoder(config, job, compute), images, views, compute, ranks)
-            centers = centers_to_follow(config, ranks, compute.device)
-            ranks.next_order()
-            ranks.report()
-        except Exception as error:
-            ranks.fail(str(error) or type(error).__name__)
-            raise
+    told = ranks.telling_failure  # within the connection too, since the end of it would be noticed first
+    with told(), connected(ranks, choose_compute(device, precision)) as compute, told():
+        kind, job, numbers = ranks.next_order()
+        if kind == "end":
+            return
+        _refuse_other_job(config, compute, job)
+        compute = replace(compute, products=job["products"], ranks=None)
+        images = get_dealt(ranks)
+        views = views_by(config, numbers["photos"])
+        share = share_of(_encoder(config, job, compute), images, views, compute, ranks)
+        centers = centers_to_follow(config, ranks, compute.device)
+        ranks.next_order()
+        ranks.report()
         with compute.exact():
             follow(share, centers)
 

@@ -85,8 +85,14 @@ def without_account(url: str) -> str:
 
 def _without_user(found: re.Match[str]) -> str:
     """The beginning of an address without user and password; a container of Azure is no user."""
-    container = found[1][:-3].lower() in AZURE and _OF_ACCOUNT.fullmatch(f"{found[2]}{found[3]}")
-    return found[0] if container else f"{found[1]}…@{found[3]}"
+    is_container = _account(found[1][:-3].lower(), f"{found[2]}{found[3]}")
+    return found[0] if is_container else f"{found[1]}…@{found[3]}"
+
+
+def _account(scheme: str, host: str) -> str:
+    """The storage account of a container of Azure, `CONTAINER@ACCOUNT`; empty if the host names none."""
+    found = _OF_ACCOUNT.fullmatch(host) if scheme in AZURE else None
+    return found[1] if found else ""
 
 
 def _holds_key(path: str) -> bool:
@@ -147,10 +153,10 @@ class RemoteFolder:
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
         if scheme not in PACKAGES:
-            shown = without_query(shown)  # other protocols have queries, too
+            shown = without_query(text)  # other protocols have queries, too
             raise ValueError(f"{shown}: photos are read from {', '.join(f'{name}://' for name in PACKAGES)} or file://")
         host, slash, path = rest.partition("/")
-        if "@" in host and not (scheme in AZURE and _OF_ACCOUNT.fullmatch(host)):
+        if "@" in host and not _account(scheme, host):
             raise ValueError(
                 f"{shown} has a user or password, which a config would show to all: {INSTEAD}"
                 + ("; a container with its account is CONTAINER@ACCOUNT" if scheme in AZURE else "")
@@ -182,8 +188,7 @@ class RemoteFolder:
     @property
     def account(self) -> str:
         """The storage account of Azure that the address names; empty if it names none."""
-        found = _OF_ACCOUNT.fullmatch(self.server.partition("://")[2]) if self.protocol in AZURE else None
-        return found[1] if found else ""
+        return _account(self.protocol, self.server.partition("://")[2])
 
     def photo(self, text: str) -> RemotePhoto:
         """The photo that a row of a table names, by its path below the folder or by its whole address.

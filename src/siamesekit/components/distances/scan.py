@@ -12,8 +12,8 @@ from siamesekit.components.distances.distance import RanksAs, unit
 
 PREPARED = 2048
 """Rows prepared for the scan at a time."""
-MULTIPLE = {3: 32, 1: 8}
-"""What the length of a row with offsets is a multiple of, for fast products: in bfloat16 (three columns), and else."""
+MULTIPLE, MULTIPLE_OF_BF16 = 8, 32
+"""What the length of a row with offsets is a multiple of, for fast products."""
 
 
 class Scan(NamedTuple):
@@ -86,7 +86,7 @@ def prepare(gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> ScanGalle
     offsets = _offsets(gallery, centre) if ranks_as == "euclidean" else torch.zeros(1, dtype=torch.float64)
     offset, spread = float(offsets.max()), float(offsets.max() - offsets.min()) / 2
     length = (2 * offset) ** 0.5
-    bits = 3 if dtype == torch.bfloat16 else 1
+    bits, multiple = (3, MULTIPLE_OF_BF16) if dtype == torch.bfloat16 else (1, MULTIPLE)
     rounding = torch.finfo(dtype).eps * length**2 if dtype != gallery.dtype else 0.0
     likely = rounding + 2 * gallery.shape[1] * torch.finfo(gallery.dtype).eps * length**2
     columns = bits if spread > 0.05 * likely or not spread < torch.inf else 0
@@ -95,7 +95,7 @@ def prepare(gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> ScanGalle
         points = _as_they_are(gallery, ranks_as)
     if points is None:
         width = gallery.shape[1] + columns
-        rows = gallery.new_zeros(len(gallery), width + (-width % MULTIPLE[bits] if columns else 0), dtype=dtype)
+        rows = gallery.new_zeros(len(gallery), width + (-width % multiple if columns else 0), dtype=dtype)
         points = _points(gallery, centre, ranks_as, rows)
         for place, part in enumerate(_split(points.offsets, dtype, columns), gallery.shape[1]):
             rows[:, place] = part

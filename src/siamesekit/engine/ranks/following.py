@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -93,19 +93,17 @@ class _Follower:
         self.ranks.report()
 
     def _features(self, values: Values, numbers: dict[str, Tensor]) -> None:
-        own = self._own(values, numbers["images"])
-        self.share.encoder.eval()
-        takes_part = self.share.takes_part(len(own), trains=False)
-        features = self.share.features(own, max(values["lengths"])) if takes_part else None
-        self.ranks.report()
-        if features is not None and len(own):
-            self.ranks.send(features, LEADER)
+        self._answer(values, numbers, self.share.features)
 
     def _views(self, values: Values, numbers: dict[str, Tensor]) -> None:
+        self._answer(values, numbers, lambda photos, largest: self.share.view_features(photos, values["tta"], largest))
+
+    def _answer(self, values: Values, numbers: dict[str, Tensor], features_of: Callable[[Tensor, int], Tensor]) -> None:
+        """Send the leader features of this process's share, by its photos and the length of the largest share."""
         own = self._own(values, numbers["images"])
         self.share.encoder.eval()
         takes_part = self.share.takes_part(len(own), trains=False)
-        features = self.share.view_features(own, values["tta"], max(values["lengths"])) if takes_part else None
+        features = features_of(own, max(values["lengths"])) if takes_part else None
         self.ranks.report()
         if features is not None and len(own):
             self.ranks.send(features, LEADER)

@@ -107,8 +107,7 @@ class Share:
 
     def _of_views(self, photos: Tensor, tta: Sequence[str]) -> Tensor:
         """Features `[n, V, F]` of the views of a few photos int64 `[n]`."""
-        device = self.encoder.backbone.mean.device
-        pixels = self.images[photos].to(device).contiguous(memory_format=torch.channels_last)
+        pixels = pixels_of(self.images, None, photos).to(self.encoder.backbone.mean.device)
         with self.compute.autocast():
             made = [self.encoder.backbone(view) for view in photo_views(pixels, tta)]
         return torch.stack(made, 1).to(self.compute.device)
