@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,16 @@ from conftest import draw_photo, write_photos
 from siamesekit.data.images import read_pixels
 from siamesekit.data.records import Record
 from siamesekit.errors import OutputError
-from siamesekit.files import atomic
+from siamesekit.files import atomic, spooled
+from siamesekit.files.spooled import Spooled
 from siamesekit.gallery import match_folder
 from siamesekit.gallery.catalogue import Catalogue, enrol
+from siamesekit.gallery.known_photos import KnownPhoto
 from siamesekit.gallery.match_folder import OWN, PAGE, PICTURES, TABLE, check_folder, write_match
 from siamesekit.gallery.match_page import Pictures, page_facts
+from siamesekit.gallery.matching import Matches, Query
+from siamesekit.gallery.search import Answer, Candidate, PhotoMatch
+from siamesekit.gallery.sighting import Sighting
 from siamesekit.progress import Progress
 from siamesekit.registry import READERS
 
@@ -128,10 +135,12 @@ def test_decisions_on_two_catalogues_are_kept_apart(enrolled: Path, tmp_path: Pa
     with Catalogue(enrolled) as catalogue:
         queries = catalogue.match(season_in(tmp_path / "new", 0, 1), k=1).queries
         again = catalogue.match([photo.record for query in queries for photo in query.photos], k=2).queries
-    pictures = Pictures({photo.identity: "" for query in queries for photo in query.photos}, {}, {})
-    left, right = (page_facts(tmp_path / name, queries, [], pictures) for name in ("left", "right"))
+    pictures = Pictures(lambda _: "", {}, {})
+    left, right = (page_facts(tmp_path / name, queries, [], pictures).head for name in ("left", "right"))
     assert left["id"] != right["id"] and left["prefix"] != right["prefix"]
-    assert page_facts(tmp_path / "new" / ".." / "left", again, ["Ann"], pictures)["id"] == left["id"]
+    assert page_facts(tmp_path / "new" / ".." / "left", again, ["Ann"], pictures).head["id"] == left["id"]
+    told = [str(tmp_path / "left"), [[photo.identity for photo in query.photos] for query in queries]]
+    assert left["id"] == sha256(json.dumps(told).encode()).hexdigest()[:16]  # as pages of earlier versions have it
 
 
 def test_a_page_says_each_photo_of_the_catalogue_once(enrolled: Path, tmp_path: Path) -> None:
@@ -166,3 +175,50 @@ def test_thumbnails_share_a_flush(enrolled: Path, tmp_path: Path, monkeypatch: p
         assert len(smalls) == 8 and all(Image.open(file).format == "JPEG" for file in smalls)
     assert not any(path.stem.endswith("-small") for path in flushed)
     assert tmp_path / "match" / PICTURES in flushed
+
+
+class FewKnown:
+    """Stands in for a catalogue of a few photos without files, as far as a match asks it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+
+    def individuals(self) -> dict[str, int]:
+        return dict.fromkeys(map(str, range(12)), 1)
+
+    def photos_by_individual(self) -> dict[str, list[int]]:
+        return {str(number): [number] for number in range(12)}
+
+    def photo(self, number: int) -> KnownPhoto:
+        record = Record(f"{number}.jpg", str(number), self.path / f"{number}.jpg")
+        return KnownPhoto(number, record, f"{number:064}", b"")
+
+
+def many(count: int, folder: Path) -> Spooled[Query]:
+    """Queries of one photo each, which is not there, with twelve candidates each."""
+    queries: Spooled[Query] = Spooled()
+    for number in range(count):
+        photo = Sighting(Record(f"{number}.jpg", "", folder / f"{number}.jpg"), f"{number:064}")
+        found = [PhotoMatch(each, f"{each}.jpg", f"/photos/{each}.jpg", f"{each}", 0.1, 0.5) for each in range(12)]
+        candidates = tuple(Candidate(each.individual, 0.1 + number, 0.5, 0.08, each, 1) for each in found)
+        queries.append(Query(f"{number}.jpg", (photo,), Answer(f"{number}.jpg", 0.1, candidates, tuple(found))))
+    return queries
+
+
+def test_memory_does_not_grow_with_the_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mistake it watches for is a copy of all queries, some 10 KiB each as objects or as a page's facts."""
+    monkeypatch.setattr(spooled, "IN_MEMORY", 1 << 16)
+    monkeypatch.setattr(match_folder, "AT_ONCE", 32)
+    peaks = []
+    for count in (50, 550):
+        tracemalloc.start()
+        try:
+            matches = Matches(many(count, tmp_path), (), 0, 0, 0, "none")
+            page = write_match(tmp_path / f"{count}", FewKnown(tmp_path), matches, Progress())  # type: ignore[arg-type]
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        shown = data_of(page)["queries"]
+        assert [each["name"] for each in shown] == [f"{number}.jpg" for number in range(count)]
+        assert len((page.parent / TABLE).read_text().splitlines()) == 1 + 12 * count
+    assert (peaks[1] - peaks[0]) / 500 < 1000  # names of pictures, and places in the file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from PIL import Image
 from browser import Browser
 from helpers import CHROMIUM
 from siamesekit.data.records import Record
-from siamesekit.gallery.match_page import DRAWN, Pictures, page, page_facts
+from siamesekit.gallery.match_page import DRAWN, PageFacts, Pictures, page, page_facts
 from siamesekit.gallery.matching import Query
 from siamesekit.gallery.search import Answer, Candidate, PhotoMatch
 from siamesekit.gallery.sighting import Sighting
@@ -52,9 +51,9 @@ def query(points: NDArray[np.float32]) -> Query:
     return Query("query.png", (photo,), Answer("query.png", None, tuple(found), ()), {(0, 1): points})
 
 
-def facts(folder: Path, asked: Query) -> dict[str, Any]:
+def facts(folder: Path, asked: Query) -> PageFacts:
     known = {n: {"name": f"{n}.png", "small": "candidate.png", "image": "candidate.png"} for n in (1, 2, 3)}
-    pictures = Pictures({asked.photos[0].identity: "query.png"}, known, {"ann": [1, 3], "bob": [2]})
+    pictures = Pictures(lambda _: "query.png", known, {"ann": [1, 3], "bob": [2]})
     return page_facts(folder, [asked], ["ann", "bob"], pictures)
 
 
@@ -63,7 +62,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("points")
     for name, size, places in zip(("query", "candidate"), SIZES, (POINTS[:, :2], POINTS[:, 2:]), strict=True):
         marked(folder / f"{name}.png", size, places)
-    (folder / "index.html").write_text(page("points", facts(folder, query(POINTS)), "Note."), encoding="utf-8")
+    (folder / "index.html").write_text("".join(page("points", facts(folder, query(POINTS)), "Note.")), encoding="utf-8")
     with Browser(folder / "browser") as opened:
         opened.open((folder / "index.html").as_uri())
         yield opened
@@ -144,12 +143,14 @@ def test_points_are_switched_and_stay_within_their_photos(browser: Browser) -> N
 def test_of_many_points_some_are_drawn_and_all_are_counted(tmp_path: Path) -> None:
     points = np.random.default_rng(0).uniform(0, 1, (1000, 4)).astype(np.float32)
     told = facts(tmp_path, query(points))
-    assert told["looked"] is True
-    first, second = told["queries"][0]["candidates"]
+    assert told.head["looked"] is True
+    (asked,) = told.queries()
+    first, second = asked["candidates"]
     (shared,) = first["shared"]
     assert shared["count"] == 1000 and len(shared["places"]) == 4 * DRAWN and "shared" not in second
-    drawn = np.array(shared["places"]).reshape(-1, 4) / told["whole"]
+    drawn = np.array(shared["places"]).reshape(-1, 4) / told.head["whole"]
     np.testing.assert_allclose(drawn[[0, -1]], points[[0, -1]], atol=1e-4)
     assert len(np.unique(drawn, axis=0)) == DRAWN
-    few = facts(tmp_path, query(POINTS))["queries"][0]["candidates"][0]["shared"][0]
-    assert few == {"count": 3, "places": (POINTS * told["whole"]).round().astype(int).ravel().tolist()}
+    (asked,) = facts(tmp_path, query(POINTS)).queries()
+    few = asked["candidates"][0]["shared"][0]
+    assert few == {"count": 3, "places": (POINTS * told.head["whole"]).round().astype(int).ravel().tolist()}

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from conftest import draw_photo, write_photos
 from siamesekit.data.records import Box, Record
 from siamesekit.data.spreadsheet_cells import spreadsheet_cell
 from siamesekit.errors import DataError, OutputError, UserError
-from siamesekit.gallery import match_folder
+from siamesekit.gallery import match_folder, matching
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.decisions import COLUMNS, read_decisions
 from siamesekit.gallery.match_folder import PICTURES, TABLE, write_match
@@ -112,6 +112,35 @@ def test_photos_of_an_encounter_are_one_query(enrolled: Path, season: list[Recor
     first = found.queries[0].answer.candidates[0]
     assert first.individual == expected.candidates[0].individual
     assert first.distance == pytest.approx(expected.candidates[0].distance, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("encounter", [None, "encounter"])
+def test_a_season_is_matched_some_photos_at_a_time(
+    enrolled: Path, season: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encounter: str | None
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    broken = Record("broken.jpg", "", tmp_path / "broken.jpg", attributes={"encounter": "dawn"})
+    with Catalogue(enrolled) as catalogue:
+        whole = catalogue.match([*season, broken], encounter=encounter)
+        embedded: list[int] = []
+        embed = catalogue.model.embed_records
+
+        def counted(records: Sequence[Record], *rest: Any) -> Any:
+            embedded.append(len(records))
+            return embed(records, *rest)
+
+        monkeypatch.setattr(catalogue.model, "embed_records", counted)
+        monkeypatch.setattr(matching, "AT_ONCE", 2)
+        parts = catalogue.match([*season, broken], encounter=encounter)
+    assert embedded == ([2, 2, 2, 1] if encounter is None else [3, 2, 2])  # an encounter is never divided
+    assert [query.name for query in parts.queries] == [query.name for query in whole.queries]
+    assert parts.unusable == whole.unusable and len(parts.unusable) == 1
+    for part, query in zip(parts.queries, whole.queries, strict=True):
+        assert part.photos == query.photos
+        found, wanted = part.answer.candidates, query.answer.candidates
+        assert [each.best.photo for each in found] == [each.best.photo for each in wanted]
+        distances = [each.distance for each in wanted]
+        assert [each.distance for each in found] == pytest.approx(distances, rel=1e-5, abs=1e-6)
 
 
 def test_what_is_left_out_is_counted(place: Path, season: list[Record], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from siamesekit.errors import DataError, OutputError, UserError
 from siamesekit.files.writer_lock import writer
 from siamesekit.gallery.catalogue import Catalogue, enrol
 from siamesekit.gallery.decisions import Decision
-from siamesekit.gallery.match_page import with_names
+from siamesekit.gallery.match_page import PageFacts, with_names
 from siamesekit.gallery.reviewing import DecidedMeanwhileError, Review
 from siamesekit.gallery.season import season
 from siamesekit.gallery.storage import LOCK
@@ -221,14 +221,11 @@ def test_an_individual_that_was_renamed_elsewhere_has_its_new_name(catalogue: Ca
     assert said[1]["rejected"] == ["Anna", "Bob"]
     review.put(2, "same", "Ann", [], None)  # of a page that was not loaded again
     assert catalogue.individuals()["Anna"] == 6
-    facts = {
-        "individuals": ["Ann", "Bob"],
-        "further": {"Ann": [1], "Bob": [5]},
-        "queries": [{"name": "q", "candidates": [{"individual": "Bob", "best": 5}, {"individual": "Ann", "best": 1}]}],
-    }
+    asked = {"name": "q", "candidates": [{"individual": "Bob", "best": 5}, {"individual": "Ann", "best": 1}]}
+    facts = PageFacts({"individuals": ["Ann", "Bob"], "further": {"Ann": [1], "Bob": [5]}}, lambda: iter([asked]))
     shown = with_names(facts, review.renamed())
-    assert shown["individuals"] == ["Anna", "Bob"] and shown["further"] == {"Anna": [1], "Bob": [5]}
-    assert [each["individual"] for each in shown["queries"][0]["candidates"]] == ["Bob", "Anna"]
+    assert shown.head == {"individuals": ["Anna", "Bob"], "further": {"Anna": [1], "Bob": [5]}}
+    assert [each["individual"] for query in shown.queries() for each in query["candidates"]] == ["Bob", "Anna"]
     assert [catalogue.undo().command for _ in range(3)] == ["decide", "rename", "rename"]
     assert review.renamed() == {} and review.said()[0]["individual"] == "Ann"
 

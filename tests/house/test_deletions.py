@@ -145,6 +145,7 @@ ALLOWED = {
     "components.stores.embedding_matrix.EmbeddingMatrix.store: truncate": "rows after the last one that counts",
     "components.stores.memory_mapped.MemoryMapped.drop: unlink": "the store's own file",
     # a match: a folder that holds nothing else (`check_folder`)
+    "gallery.match_folder.write_match: open('w')": "the new file of `write_atomic`",
     "gallery.match_folder.write_match: write_atomic": "nothing but an earlier page (`refuse_what_is_not_ours`)",
     "gallery.match_folder.write_pictures: write_atomic": "pictures of a match, named by the photos' content (`OWN`)",
     "gallery.match_folder.write_pictures: write_several": "thumbnails of a match, named likewise",

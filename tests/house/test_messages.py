@@ -51,6 +51,8 @@ OUTPUT = {
     "engine/ranks/shared_tensors.py:_keep": "a file",
     "components/stores/embedding_matrix.py:store": "a file",
     "files/atomic.py:fill": "a file",
+    "files/spooled.py:append": "a temporary file",
+    "gallery/match_folder.py:write": "a file",
     "experiment/tracker_process.py:_answer_to": "JSON for the process of a tracker",
     "experiment/tracker_process.py:main": "JSON from that process",
 }

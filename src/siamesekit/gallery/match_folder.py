@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,8 @@ from siamesekit.gallery.answer_table import check_table, write_answers
 from siamesekit.gallery.enrolling import box_text, fingerprints, in_threads
 from siamesekit.gallery.match_page import Pictures, is_page, page, page_facts
 from siamesekit.gallery.matching import Matches, Query
-from siamesekit.progress import Progress
+from siamesekit.gallery.search import AT_ONCE
+from siamesekit.progress import InParts, Progress
 from siamesekit.wording import line_of_name
 
 if TYPE_CHECKING:
@@ -91,10 +93,15 @@ def write_match(folder: Path, catalogue: Catalogue, matches: Matches, progress: 
     except OSError as error:
         raise OutputError(f"{line_of_name(str(folder))} cannot be created: {error.strerror}") from error
     pictures = write_pictures(folder / PICTURES, catalogue, matches.queries, progress)
-    write_answers(folder / TABLE, [(query.name, query.answer) for query in matches.queries])
+    write_answers(folder / TABLE, ((query.name, query.answer) for query in matches.queries))
     facts = page_facts(catalogue.path, matches.queries, list(catalogue.individuals()), pictures)
-    write_atomic(folder / PAGE, page(title_of(catalogue), facts, note_of(matches)))
-    _remove_others(folder / PICTURES, pictures)
+
+    def write(file: Path) -> None:
+        with file.open("w", encoding="utf-8", newline="\n") as opened:
+            opened.writelines(page(title_of(catalogue), facts, note_of(matches)))
+
+    write_atomic(folder / PAGE, write)
+    _remove_others(folder / PICTURES, pictures, matches.queries)
     return folder / PAGE
 
 
@@ -128,9 +135,13 @@ def picture_of_known(photo: KnownPhoto) -> bytes:
 
 def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], progress: Progress) -> Pictures:
     """Write the pictures of queries and candidates into a folder named `PICTURES`; return their addresses."""
-    candidates = [each for query in queries for each in query.answer.candidates]
-    best = {each.best.photo for each in candidates}
-    names = {each.individual for each in candidates}
+    best: set[int] = set()
+    names: set[str] = set()
+    count = 0  # photos of the queries
+    for query in queries:
+        best |= {each.best.photo for each in query.answer.candidates}
+        names |= {each.individual for each in query.answer.candidates}
+        count += len(query.photos)
     photos_of = catalogue.photos_by_individual()
     further = {name: photos_of.get(name, [])[: FURTHER + 1] for name in sorted(names)}
     known: dict[int, dict[str, Any]] = {}
@@ -154,16 +165,29 @@ def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], 
             write_atomic(place / task.file, content)
         return bool(content)
 
-    asked = {photo.identity: photo.record for query in queries for photo in query.photos}
-    tasks = [
-        Task(picture_name("known", (photo.sha256, box_text(photo.record.box))), partial(picture_of_known, photo))
-        for photo in photos.values()
-    ]
-    tasks += [Task(picture_name("query", identity), partial(picture, record)) for identity, record in asked.items()]
-    written = in_threads(write, tasks, progress, "Writing pictures")
-    for number, task, there in zip(photos, tasks, written, strict=False):
-        known[number] |= {"image": f"{PICTURES}/{task.file}"} if there else {"moved": True}
-    return Pictures({identity: f"{PICTURES}/{picture_name('query', identity)}" for identity in asked}, known, further)
+    with InParts(progress, len(photos) + count, "Writing pictures", "photos") as writing:
+        tasks = [
+            Task(picture_name("known", (photo.sha256, box_text(photo.record.box))), partial(picture_of_known, photo))
+            for photo in photos.values()
+        ]
+        for number, task, there in zip(photos, tasks, in_threads(write, tasks, writing), strict=True):
+            known[number] |= {"image": f"{PICTURES}/{task.file}"} if there else {"moved": True}
+        asked = _pictures_asked(queries)
+        while some := list(islice(asked, AT_ONCE)):
+            in_threads(write, some, writing)
+    return Pictures(_address, known, further)
+
+
+def _pictures_asked(queries: Sequence[Query]) -> Iterator[Task]:
+    """The pictures of the queries' photos."""
+    for query in queries:
+        for photo in query.photos:
+            yield Task(picture_name("query", photo.identity), partial(picture, photo.record))
+
+
+def _address(identity: tuple[str, str]) -> str:
+    """The address of the picture of a query's photo, relative to the page."""
+    return f"{PICTURES}/{picture_name('query', identity)}"
 
 
 class Task(NamedTuple):
@@ -179,11 +203,11 @@ def picture_name(kind: str, identity: tuple[str, str], small: bool = False) -> s
     return f"{kind}-{digest[:16]}{'-small' if small else ''}.jpg"
 
 
-def _remove_others(place: Path, pictures: Pictures) -> None:
+def _remove_others(place: Path, pictures: Pictures, queries: Sequence[Query]) -> None:
     """Remove pictures of an earlier match that the page does not show."""
-    addresses = [*pictures.queries.values(), *(each["small"] for each in pictures.known.values())]
-    addresses += [each["image"] for each in pictures.known.values() if "image" in each]
-    shown = {Path(address).name for address in addresses}
+    shown = {picture_name("query", photo.identity) for query in queries for photo in query.photos}
+    for each in pictures.known.values():
+        shown |= {Path(each[kind]).name for kind in ("small", "image") if kind in each}
     for file in place.iterdir():
         if file.name not in shown and OWN.fullmatch(file.name) and is_plain(file):
             file.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -29,8 +29,28 @@ DRAWN, WHOLE = 150, 10_000
 """Most shared points that are drawn on two photos, evenly chosen; parts of a side in which their places are told."""
 
 
-def page(title: str, facts: Mapping[str, Any], note: str, connect: str = "'none'") -> str:
-    """The page as HTML. It runs its own script only, whatever names and attributes hold.
+@dataclass(frozen=True)
+class PageFacts:
+    """What the script of a page shows, in the form of JSON.
+
+    Attributes:
+        head: facts about the whole page.
+        queries: gives those about each query.
+    """
+
+    head: Mapping[str, Any]
+    queries: Callable[[], Iterator[Mapping[str, Any]]]
+
+    def pieces(self) -> Iterator[str]:
+        """The facts as one JSON object, a query at a time; no text in it can end a script."""
+        yield f'{_json(self.head)[:-1]},"queries":['
+        for number, query in enumerate(self.queries()):
+            yield f"{',' if number else ''}{_json(query)}"
+        yield "]}"
+
+
+def page(title: str, facts: PageFacts, note: str, connect: str = "'none'") -> Iterator[str]:
+    """The page as HTML, piece by piece. It runs its own script only, whatever names and attributes hold.
 
     Args:
         title: name of the catalogue.
@@ -43,10 +63,11 @@ def page(title: str, facts: Mapping[str, Any], note: str, connect: str = "'none'
         f"default-src 'none'; img-src 'self' file: data:; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
-    data = json.dumps(facts, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     title, note = (escape(text.encode(errors="backslashreplace").decode()) for text in (title, note))
-    return template.substitute(policy=escape(policy), title=title, style=style, script=script, data=data, note=note)
+    before, after = (Template(text) for text in _TEMPLATE.read_text(encoding="utf-8").split("$data"))
+    yield before.substitute(policy=escape(policy), title=title, style=style, note=note)
+    yield from facts.pieces()
+    yield after.substitute(script=script)
 
 
 def is_page(file: Path) -> bool:
@@ -61,21 +82,19 @@ class Pictures:
     """Addresses of pictures, relative to the page.
 
     Attributes:
-        queries: those of the queries' photos, by the photos' identities.
+        query: gives that of a query's photo, by the photo's identity.
         known: facts about photos of the catalogue, by their numbers: `name`, `small`, the address of the thumbnail,
             and, if there is a large picture, `image`, its address; `moved` for a candidate's photo without one.
         further: photos of each individual, by its name.
     """
 
-    queries: Mapping[tuple[str, str], str]
+    query: Callable[[tuple[str, str]], str]
     known: Mapping[int, Mapping[str, Any]]
     further: Mapping[str, Sequence[int]]
 
 
-def page_facts(
-    catalogue: Path, queries: Sequence[Query], individuals: Sequence[str], pictures: Pictures
-) -> dict[str, Any]:
-    """What the script of the page shows, as JSON.
+def page_facts(catalogue: Path, queries: Sequence[Query], individuals: Sequence[str], pictures: Pictures) -> PageFacts:
+    """What the script of the page shows.
 
     Args:
         catalogue: the catalogue's folder; decisions on another catalogue are kept apart.
@@ -83,41 +102,26 @@ def page_facts(
         individuals: names of all individuals of the catalogue.
         pictures: the pictures.
     """
-    told = json.dumps([str(resolved(catalogue)), [[photo.identity for photo in query.photos] for query in queries]])
-    digest = sha256(told.encode()).hexdigest()
-    return {
+    told, looked = sha256(f"[{json.dumps(str(resolved(catalogue)))}, [".encode()), False
+    for number, query in enumerate(queries):
+        photos = json.dumps([photo.identity for photo in query.photos])
+        told.update(f"{', ' if number else ''}{photos}".encode())
+        looked = looked or any(each.points is not None for each in query.answer.candidates)
+    told.update(b"]]")
+    digest = told.hexdigest()
+    head = {
         "id": digest[:IDENTIFIER],
         "prefix": f"new-{digest[:PREFIX]}-",
         "individuals": list(individuals),
         "known": pictures.known,
         "further": pictures.further,
-        "looked": any(each.points is not None for query in queries for each in query.answer.candidates),
+        "looked": looked,
         "whole": WHOLE,
-        "queries": [
-            {
-                "name": query.name,
-                "uncertainty": query.uncertainty,
-                "new": query.answer.new,
-                "verdict": query.answer.verdict,
-                "photos": [
-                    {
-                        "name": photo.record.name,
-                        "path": str(Path(str(photo.record.source)).absolute()),
-                        "sha256": photo.sha256,
-                        "box": box_text(photo.record.box),
-                        "attributes": {name: text for name, text in photo.record.attributes.items() if text},
-                        "image": pictures.queries[photo.identity],
-                    }
-                    for photo in query.photos
-                ],
-                "candidates": [_candidate(each, query) for each in query.answer.candidates],
-            }
-            for query in queries
-        ],
     }
+    return PageFacts(head, lambda: (_query(each, pictures) for each in queries))
 
 
-def with_names(facts: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+def with_names(facts: PageFacts, renamed: Mapping[str, str]) -> PageFacts:
     """Facts of a page with the new names of individuals.
 
     Args:
@@ -128,12 +132,37 @@ def with_names(facts: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str
     def now(name: str) -> str:
         return renamed.get(name, name)
 
-    queries = [
-        {**query, "candidates": [{**each, "individual": now(each["individual"])} for each in query["candidates"]]}
-        for query in facts["queries"]
-    ]
-    further = {now(name): photos for name, photos in facts["further"].items()}
-    return {**facts, "individuals": sorted(map(now, facts["individuals"])), "further": further, "queries": queries}
+    def queries() -> Iterator[Mapping[str, Any]]:
+        for query in facts.queries():
+            yield {
+                **query,
+                "candidates": [{**each, "individual": now(each["individual"])} for each in query["candidates"]],
+            }
+
+    further = {now(name): photos for name, photos in facts.head["further"].items()}
+    head = {**facts.head, "individuals": sorted(map(now, facts.head["individuals"])), "further": further}
+    return PageFacts(head, queries)
+
+
+def _query(query: Query, pictures: Pictures) -> dict[str, Any]:
+    return {
+        "name": query.name,
+        "uncertainty": query.uncertainty,
+        "new": query.answer.new,
+        "verdict": query.answer.verdict,
+        "photos": [
+            {
+                "name": photo.record.name,
+                "path": str(Path(str(photo.record.source)).absolute()),
+                "sha256": photo.sha256,
+                "box": box_text(photo.record.box),
+                "attributes": {name: text for name, text in photo.record.attributes.items() if text},
+                "image": pictures.query(photo.identity),
+            }
+            for photo in query.photos
+        ],
+        "candidates": [_candidate(each, query) for each in query.answer.candidates],
+    }
 
 
 def _candidate(found: Candidate, query: Query) -> dict[str, Any]:
@@ -156,6 +185,10 @@ def _places(points: Points | None) -> dict[str, Any] | None:
         return None
     chosen = points[np.linspace(0, len(points) - 1, min(DRAWN, len(points))).round().astype(np.int64)]
     return {"count": len(points), "places": (chosen * WHOLE).round().astype(np.int64).ravel().tolist()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _hash(text: str) -> str:

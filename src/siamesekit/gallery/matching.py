@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.loading import EMBEDDING, UnusablePhoto
 from siamesekit.data.records import Record
 from siamesekit.errors import DataError, UserError
+from siamesekit.files.spooled import Spooled
 from siamesekit.gallery.enrolling import fingerprints
 from siamesekit.gallery.promise import with_promise
-from siamesekit.gallery.search import Answer, Verdict
+from siamesekit.gallery.search import AT_ONCE, Answer, Verdict
 from siamesekit.gallery.search_options import SearchOptions
 from siamesekit.gallery.second_look import SecondLook
 from siamesekit.gallery.shared_points import Points
 from siamesekit.gallery.sighting import Sighting
-from siamesekit.progress import Progress
+from siamesekit.progress import InParts, Progress
 from siamesekit.wording import near
 
 if TYPE_CHECKING:
+    from siamesekit.artifact.similarity_model import SimilarityModel
     from siamesekit.gallery.catalogue import Catalogue
 
 Status = Literal["enrolled", "bad"]
@@ -65,7 +69,7 @@ class Matches:
     """The queries of a season, and what was left out.
 
     Attributes:
-        queries: the queries, in the order of the input.
+        queries: the queries, in the order of the input; many are kept on the disk, and read when they are asked for.
         unusable: photos that cannot be read.
         enrolled: number of photos that the catalogue has already.
         bad: number of photos that a person has called bad.
@@ -73,7 +77,7 @@ class Matches:
         note: what the probabilities are worth, in words, or why there are none.
     """
 
-    queries: tuple[Query, ...]
+    queries: Sequence[Query]
     unusable: tuple[UnusablePhoto, ...]
     enrolled: int
     bad: int
@@ -82,7 +86,11 @@ class Matches:
 
     def called(self, verdict: Verdict) -> int:
         """Number of queries with this verdict; 0 without a promise."""
-        return sum(query.answer.verdict == verdict for query in self.queries)
+        return self._verdicts[verdict]
+
+    @cached_property
+    def _verdicts(self) -> Counter[Verdict | None]:
+        return Counter(query.answer.verdict for query in self.queries)
 
 
 def match(
@@ -122,66 +130,104 @@ def match(
     copies = len(records) - len(unusable) - len(photos)
     status = catalogue.status(list(photos))
     left = [photo for identity, photo in photos.items() if identity not in status]
-    if encounter is not None and options.false_known is not None:
-        sizes = Counter(photo.record.attributes.get(encounter, "") or photo.identity for photo in left)
-        catalogue.require_search(options, progress, max(sizes.values(), default=1))
-    bad: dict[int, UnusablePhoto] = {}
     counts = {word: sum(each == word for each in status.values()) for word in ("enrolled", "bad")}
-    with catalogue.same_model() as model:
-        try:
-            embeddings = model.embed_records([photo.record for photo in left], progress, bad)
-        except DataError:
-            if len(bad) < len(left):
-                raise
-        unusable += bad.values()
-        kept = [photo for number, photo in enumerate(left) if number not in bad]
-        if not kept:
-            left_out = f"{counts['enrolled']} are in the catalogue already, {counts['bad']} were called bad"
-            raise DataError(
-                f"there is nothing to match: of {len(records)} photos, {left_out}, {len(unusable)} cannot be read, and "
-                f"{copies} are copies of others",
-                [str(finding) for finding in unusable[:10]],
-            )
-        groups: dict[str | int, list[int]] = {}
-        for number, photo in enumerate(kept):
-            value = photo.record.attributes.get(encounter, "") if encounter else ""
-            groups.setdefault(value or number, []).append(number)
-        answers = _search(catalogue, kept, embeddings, list(groups.values()), options)
-        queries = [
-            Query(str(value) if isinstance(value, str) else kept[members[0]].record.name,
-                  tuple(kept[number] for number in members), answer)
-            for (value, members), answer in zip(groups.items(), answers, strict=True)
-        ]  # fmt: skip
-        if options.second_look is not None:
-            queries = _with_shared_points(catalogue, queries, options.second_look, progress)
-        together = max(len(query.photos) for query in queries)
-        note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
-        note = with_promise(note, options.false_known)
-    return Matches(tuple(queries), tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
+    groups = _groups(left, encounter)
+    if encounter is not None and options.false_known is not None:
+        catalogue.require_search(options, progress, max(map(len, groups.values()), default=1))
+    queries: Spooled[Query] = Spooled()
+    together = 1
+    with (
+        catalogue.same_model() as model,
+        InParts(progress, len(left), EMBEDDING, "photos") as embedding,
+    ):
+        for part in _parts(groups.items()):
+            kept, embeddings = _embedded(model, part, embedding, unusable)
+            found = _search(catalogue, kept, embeddings, options)
+            if options.second_look is not None:
+                found = _with_shared_points(catalogue, found, options.second_look, progress)
+            for query in found:
+                together = max(together, len(query.photos))
+                queries.append(query)
+    if not queries:
+        left_out = f"{counts['enrolled']} are in the catalogue already, {counts['bad']} were called bad"
+        raise DataError(
+            f"there is nothing to match: of {len(records)} photos, {left_out}, {len(unusable)} cannot be read, and "
+            f"{copies} are copies of others",
+            [str(finding) for finding in unusable[:10]],
+        )
+    note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
+    note = with_promise(note, options.false_known)
+    return Matches(queries, tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
+
+
+def _groups(photos: Sequence[Sighting], encounter: str | None) -> dict[str | int, list[Sighting]]:
+    """The photos of each query, by the name of their encounter, or by a number."""
+    groups: dict[str | int, list[Sighting]] = {}
+    for number, photo in enumerate(photos):
+        value = photo.record.attributes.get(encounter, "") if encounter else ""
+        groups.setdefault(value or number, []).append(photo)
+    return groups
+
+
+Group = tuple[str, list[Sighting]]
+"""Name and photos of a query."""
+
+
+def _parts(groups: Iterable[tuple[str | int, list[Sighting]]]) -> Iterator[list[Group]]:
+    """Some queries at a time, of `AT_ONCE` photos at most, or one query that has more."""
+    part: list[Group] = []
+    count = 0
+    for value, photos in groups:
+        if part and count + len(photos) > AT_ONCE:
+            yield part
+            part, count = [], 0
+        part.append((value if isinstance(value, str) else "", photos))
+        count += len(photos)
+    if part:
+        yield part
+
+
+def _embedded(
+    model: SimilarityModel, part: Sequence[Group], progress: Progress, unusable: list[UnusablePhoto]
+) -> tuple[list[Group], torch.Tensor]:
+    """The queries with the photos that can be read, and the embeddings of these, in a row; the others are added to
+    `unusable`."""
+    photos = [photo for _, group in part for photo in group]
+    bad: dict[int, UnusablePhoto] = {}
+    embeddings = torch.empty(0)
+    try:
+        embeddings = model.embed_records([photo.record for photo in photos], progress, bad)
+    except DataError:
+        if len(bad) < len(photos):
+            raise
+    unusable += bad.values()
+    numbers = iter(range(len(photos)))
+    kept = [(name, [photo for photo in group if next(numbers) not in bad]) for name, group in part]
+    return [(name, group) for name, group in kept if group], embeddings
 
 
 def _search(
-    catalogue: Catalogue,
-    photos: Sequence[Sighting],
-    embeddings: torch.Tensor,
-    groups: Sequence[list[int]],
-    options: SearchOptions,
-) -> list[Answer]:
-    """One answer for each group of photos; those of single photos are searched at once."""
+    catalogue: Catalogue, groups: Sequence[Group], embeddings: torch.Tensor, options: SearchOptions
+) -> list[Query]:
+    """The queries with their answers; those of single photos are searched at once."""
+    photos = [photo for _, group in groups for photo in group]
+    ends = [*accumulate(len(group) for _, group in groups)]
 
-    def found(rows: list[int], together: bool = False) -> list[Answer]:
+    def found(rows: Sequence[int], together: bool = False) -> list[Answer]:
         seen = [photos[row] for row in rows]
-        names = [photos[row].record.name for row in rows]
+        names = [photo.record.name for photo in seen]
         return catalogue.search_embeddings(names, embeddings[torch.tensor(rows)], options, together, seen)
 
-    answers: dict[int, Answer] = {}
-    single = [place for place, members in enumerate(groups) if len(members) == 1]
-    if single:
-        answers.update(zip(single, found([groups[place][0] for place in single]), strict=True))
-    for place, members in enumerate(groups):
-        if len(members) > 1:
-            (answers[place],) = found(members, together=True)
-    return [answers[place] for place in range(len(groups))]
+    single = [end - 1 for end, (_, group) in zip(ends, groups, strict=True) if len(group) == 1]
+    answers = dict(zip(single, found(single), strict=True)) if single else {}
+    return [
+        Query(
+            name or group[0].record.name,
+            tuple(group),
+            answers[end - 1] if len(group) == 1 else found(range(end - len(group), end), together=True)[0],
+        )
+        for end, (name, group) in zip(ends, groups, strict=True)
+    ]
 
 
 def _with_shared_points(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from secrets import compare_digest, token_urlsafe
 from tempfile import TemporaryDirectory
@@ -42,6 +44,8 @@ HOSTS = ("127.0.0.1", "localhost")
 """Names by which this machine may be asked."""
 HTTP = 80
 """The port that browsers leave out of an address."""
+PIECES = 100
+"""Pieces of the page, most of them a query each, that are sent at a time."""
 SECRET = 24
 """Random bytes in the secret part of the address."""
 
@@ -76,9 +80,10 @@ def review_season(catalogue: Catalogue, matches: Matches, port: int, progress: P
         facts = page_facts(catalogue.path, matches.queries, list(catalogue.individuals()), written)
 
         def make(secret: str, port: int) -> Starlette:
-            def shown(said: Mapping[int, Any], renamed: Mapping[str, str]) -> str:
+            def shown(said: Mapping[int, Any], renamed: Mapping[str, str]) -> Iterator[str]:
                 served = with_names(facts, renamed)
-                served |= {"serve": True, "token": secret, "decisions": said, "author": catalogue.author}
+                own = {"serve": True, "token": secret, "decisions": said, "author": catalogue.author}
+                served = replace(served, head={**served.head, **own})
                 return page_of(title_of(catalogue), served, note_of(matches), connect="'self'")
 
             def review() -> Review:
@@ -91,7 +96,7 @@ def review_season(catalogue: Catalogue, matches: Matches, port: int, progress: P
 
 def application(
     secret: str,
-    page: Callable[[Mapping[int, Any], Mapping[str, str]], str],
+    page: Callable[[Mapping[int, Any], Mapping[str, str]], Iterator[str]],
     pictures: Path,
     review: Callable[[], Review],
     port: int,
@@ -100,14 +105,15 @@ def application(
 
     Args:
         secret: the first part of every path.
-        page: makes the page, given what is decided and the new names of individuals by their names at the start.
+        page: makes the page, piece by piece, given what is decided and the new names of individuals by their names at
+            the start.
         pictures: folder of the pictures.
         review: opens the review; it is called in the thread that uses it.
         port: the port that is asked.
     """
     from starlette.applications import Starlette
     from starlette.requests import ClientDisconnect
-    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+    from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
     from starlette.routing import Route
 
     shown = {file.name for file in pictures.iterdir() if file.suffix == ".jpg"}
@@ -148,9 +154,10 @@ def application(
 
     async def show(_: Request) -> Response:
         try:
-            return HTMLResponse(page(await said(), await in_thread(lambda: opened[0].renamed())))
+            pieces = page(await said(), await in_thread(lambda: opened[0].renamed()))
         except SiamesekitError as error:
             return PlainTextResponse(str(error), 503)
+        return StreamingResponse(_joined(pieces), media_type="text/html")
 
     async def picture(request: Request) -> Response:
         name = request.path_params["name"]
@@ -228,6 +235,12 @@ def serve(make: Callable[[str, int], Starlette], port: int, ready: Callable[[str
         )
         ready(f"http://{HOSTS[0]}:{port}/{secret}/")
         uvicorn.Server(configuration).run(sockets=[listening])
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of a page in larger ones: each that is sent is a change of threads."""
+    while some := list(islice(pieces, PIECES)):
+        yield "".join(some)
 
 
 def _is(given: str, secret: str) -> bool:
