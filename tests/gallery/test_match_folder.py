@@ -177,6 +177,21 @@ def test_thumbnails_share_a_flush(enrolled: Path, tmp_path: Path, monkeypatch: p
     assert tmp_path / "match" / PICTURES in flushed
 
 
+def test_the_folder_is_not_read_for_each_picture(
+    enrolled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    real = atomic.sweep
+    with Catalogue(enrolled) as catalogue:
+        for number in (1, 5):
+            swept: list[Path] = []
+            monkeypatch.setattr(atomic, "sweep", lambda folder, swept=swept: (swept.append(folder), real(folder)))
+            found = catalogue.match(season_in(tmp_path / f"new-{number}", *range(number)))
+            write_match(tmp_path / f"match-{number}", catalogue, found, Progress())
+            counts.append(len(swept))
+    assert counts[0] == counts[1] < 5  # for 20,000 pictures it took half of the time
+
+
 class FewKnown:
     """Stands in for a catalogue of a few photos without files, as far as a match asks it."""
 

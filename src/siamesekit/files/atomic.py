@@ -52,7 +52,7 @@ _ADVICE = {
 _OTHERWISE = "choose a writable place"
 
 
-def write_atomic(path: Path, write: Writer) -> None:
+def write_atomic(path: Path, write: Writer, *, sweeping: bool = True) -> None:
     """Write a file atomically: write it to a temporary folder, flush it to disk, and rename it into place.
 
     The temporary folder `.siamesekit-….tmp` lies next to the file and is removed afterwards. If a process dies, the
@@ -62,6 +62,8 @@ def write_atomic(path: Path, write: Writer) -> None:
     Args:
         path: path of the file; an existing file stays until the new one is complete.
         write: content of the file, or a function that writes a file at the given path.
+        sweeping: whether to remove what died processes have left; it reads the names of all files in the folder, so do
+            it once for many files.
 
     Raises:
         OutputError: the file cannot be written; an existing file is unchanged.
@@ -69,7 +71,8 @@ def write_atomic(path: Path, write: Writer) -> None:
     place: Path | None = None
     lock, renamed = None, False
     try:
-        sweep(path.parent)
+        if sweeping:
+            sweep(path.parent)
         place, lock = _locked(path.parent, path.name)
         temporary = place / path.name
         _fill(temporary, write)

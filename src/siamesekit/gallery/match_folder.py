@@ -158,11 +158,12 @@ def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], 
         if number in best:
             photos[number] = replace(photo, thumbnail=b"")  # many of them would fill the memory
     write_several(place, thumbnails)
+    sweep(place)
 
     def write(task: Task) -> bool:
         content = task.picture()
         if content:
-            write_atomic(place / task.file, content)
+            write_atomic(place / task.file, content, sweeping=False)
         return bool(content)
 
     with InParts(progress, len(photos) + count, "Writing pictures", "photos") as writing:
