@@ -136,27 +136,25 @@ def match(
         catalogue.require_search(options, progress, max(map(len, groups.values()), default=1))
     queries: Spooled[Query] = Spooled()
     together = 1
-    with (
-        catalogue.same_model() as model,
-        InParts(progress, len(left), EMBEDDING, "photos") as embedding,
-    ):
-        for part in _parts(groups.items()):
-            kept, embeddings = _embedded(model, part, embedding, unusable)
-            found = _search(catalogue, kept, embeddings, options)
-            if options.second_look is not None:
-                found = _with_shared_points(catalogue, found, options.second_look, progress)
-            for query in found:
-                together = max(together, len(query.photos))
-                queries.append(query)
-    if not queries:
-        left_out = f"{counts['enrolled']} are in the catalogue already, {counts['bad']} were called bad"
-        raise DataError(
-            f"there is nothing to match: of {len(records)} photos, {left_out}, {len(unusable)} cannot be read, and "
-            f"{copies} are copies of others",
-            [str(finding) for finding in unusable[:10]],
-        )
-    note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
-    note = with_promise(note, options.false_known)
+    with catalogue.same_model() as model:
+        with InParts(progress, len(left), EMBEDDING, "photos") as embedding:
+            for part in _parts(groups.items()):
+                kept, embeddings = _embedded(model, part, embedding, unusable)
+                found = _search(catalogue, kept, embeddings, options)
+                if options.second_look is not None:
+                    found = _with_shared_points(catalogue, found, options.second_look, progress)
+                for query in found:
+                    together = max(together, len(query.photos))
+                    queries.append(query)
+        if not queries:
+            left_out = f"{counts['enrolled']} are in the catalogue already, {counts['bad']} were called bad"
+            raise DataError(
+                f"there is nothing to match: of {len(records)} photos, {left_out}, {len(unusable)} cannot be read, and "
+                f"{copies} are copies of others",
+                [str(finding) for finding in unusable[:10]],
+            )
+        note = catalogue.identification(options.scoring, together, options.second_look, options.refinement).note
+        note = with_promise(note, options.false_known)
     return Matches(queries, tuple(unusable), counts["enrolled"], counts["bad"], copies, note)
 
 
