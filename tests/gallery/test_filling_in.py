@@ -190,7 +190,7 @@ def decided(season: Path, file: Path) -> Path:
 def test_answers_that_are_likelier_than_a_new_individual_are_a_machines(tmp_path: Path) -> None:
     """A page whose facts are written by hand: known, likelier new, maybe new by verdict, without probabilities."""
     from siamesekit.gallery.exchange.sources import source_of
-    from siamesekit.gallery.match_page import page
+    from siamesekit.gallery.match_page import PageFacts, page
 
     answers = [("known", 0.1, 0.8), (None, 0.7, 0.2), ("maybe new", 0.3, 0.6), (None, None, None)]
     queries = [
@@ -200,12 +200,17 @@ def test_answers_that_are_likelier_than_a_new_individual_are_a_machines(tmp_path
                                                                                 "probability": best}]}
         for n, (verdict, new, best) in enumerate(answers)
     ]  # fmt: skip
-    (tmp_path / "index.html").write_text(page("c", {"queries": queries}, "note"))
+
+    def written(queries: list[dict[str, Any]]) -> None:
+        told = page("c", PageFacts({"id": ""}, lambda: iter(queries)), "note")
+        (tmp_path / "index.html").write_text("".join(told))
+
+    written(queries)
     found = source_of(tmp_path)
     assert [(each.record.individual, each.probability) for each in found.observations] == [
         ("A", 0.8), ("", None), ("", None), ("", None),
     ]  # fmt: skip
-    (tmp_path / "index.html").write_text(page("c", {"queries": [{**queries[0], "photos": [{}]}]}, "note"))
+    written([{**queries[0], "photos": [{}]}])
     result = call("convert", tmp_path, "--to", "camtrap-dp", "-o", tmp_path / "out")
     assert result.exit_code == 2 and "is damaged; match the photos again" in " ".join(result.output.split())
 
