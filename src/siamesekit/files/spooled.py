@@ -19,7 +19,7 @@ IN_MEMORY = 1 << 24
 
 
 class Spooled(Sequence[Item], Generic[Item]):
-    """A sequence to which items are added; beyond 16 MiB they are in a temporary file, which nobody else can open.
+    """A sequence to which items are added; beyond 16 MiB they are in a temporary file of this process.
 
     Each access reads an item anew, so two of them are equal, and not the same object. Threads may read at once.
     """
@@ -71,5 +71,5 @@ class Spooled(Sequence[Item], Generic[Item]):
         with self._lock:
             self._file.seek(start)
             content = self._file.read(end - start)
-        item: Item = pickle.loads(content)  # this process has written it, into a file without a name
+        item: Item = pickle.loads(content)  # this process has written it
         return item
