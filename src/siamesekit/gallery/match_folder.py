@@ -158,7 +158,6 @@ def write_pictures(place: Path, catalogue: Catalogue, queries: Sequence[Query], 
         if number in best:
             photos[number] = replace(photo, thumbnail=b"")  # many of them would fill the memory
     write_several(place, thumbnails)
-    sweep(place)
 
     def write(task: Task) -> bool:
         content = task.picture()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Status = Literal["enrolled", "bad"]
 """Why a photo is not matched: the catalogue has it already, or a person has called it bad."""
+Group = tuple[str, list[Sighting]]
+"""Name of an encounter, or nothing, and the photos of its query."""
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,6 @@ def _groups(photos: Sequence[Sighting], encounter: str | None) -> dict[str | int
         value = photo.record.attributes.get(encounter, "") if encounter else ""
         groups.setdefault(value or number, []).append(photo)
     return groups
-
-
-Group = tuple[str, list[Sighting]]
-"""Name and photos of a query."""
 
 
 def _parts(groups: Iterable[tuple[str | int, list[Sighting]]]) -> Iterator[list[Group]]:
