@@ -1,8 +1,28 @@
-"""Native products of the CPU, as PyTorch reports them."""
+"""Native products of the CPU, as PyTorch reports them, and the threads of its operations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+
+@contextmanager
+def one_thread() -> Iterator[int]:
+    """Context in which PyTorch's operations take one thread, for work beside threads of one's own.
+
+    It is a setting of the process: operations that other threads begin meanwhile may take one thread, too.
+
+    Yields:
+        The number of threads before, to which it returns.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
 
 
 def multiplies_bf16() -> bool:

@@ -7,6 +7,7 @@ estimated, so the result depends neither on the precision of the scan nor on its
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from html import escape
 
@@ -14,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamesekit.components.distances import among_themselves
 from siamesekit.components.distances.copies import Copies, copies_in
 from siamesekit.components.distances.distance import Distance, DistanceLike, RanksAs, as_distance
 from siamesekit.components.distances.scan import Scan, ScanGallery, prepare, scan_of
-from siamesekit.hardware.cpu import multiplies_bf16
+from siamesekit.hardware.cpu import multiplies_bf16, one_thread
 from siamesekit.hardware.float32 import at_least_float32, full_precision
 
 MEMORY = 1 << 27
@@ -28,9 +30,13 @@ BLOCK = 32
 """Columns per block. The scan keeps the minimum of each block, and searches only blocks with a small minimum."""
 AT_ONCE = 512
 """Queries per product if the gallery is searched in several passes."""
-VALUES = 1 << 17
-"""Number of coordinates that are compared again at a time: few enough to stay in the cache."""
+VALUES = 1 << 16
+"""Number of coordinates that each of at most two threads compares again at a time: few enough to stay in the cache.
 
+With more, a single thread spends most of its time on memory that is returned to the system and cleared again.
+"""
+HELD = 4
+"""Times the memory of scores that a search of photos among themselves may hold."""
 
 SHOWN_QUERIES, SHOWN_NEIGHBOURS = 10, 10
 """Most rows and columns of neighbours that a notebook shows."""
@@ -176,6 +182,8 @@ class PreparedGallery:
             left = torch.arange(len(queries), device=gallery.device)
             if self._ranks_as is not None and self._bf16:
                 left = search.into(found, left, self._scan(queries, gallery, torch.bfloat16), 4 * k + 64)
+            elif self._ranks_as is not None and search.in_gallery():
+                left = self._among_themselves(found, search)
             if len(left):
                 search.into(found, left, self._scan(queries, gallery, gallery.dtype))
         return found if kept is None else Neighbours(kept[found.index], found.distance)
@@ -184,9 +192,27 @@ class PreparedGallery:
         """A scan of the gallery without copies, prepared in an earlier search if there was one."""
         if self._ranks_as is None:
             return None
+        return scan_of(queries, self._prepared_as(gallery, self._ranks_as, dtype))
+
+    def _among_themselves(self, found: Neighbours, search: _Search) -> Tensor:
+        """Fill in the neighbours of queries that are photos of the gallery; return the undecided ones."""
+        gallery, photos, left = search.gallery, search.own, []
+        assert photos is not None and self._ranks_as is not None
+        prepared = self._prepared_as(gallery, self._ranks_as, gallery.dtype)
+        with (
+            one_thread() as threads,  # beside those that find the candidates
+            closing(among_themselves.candidates(gallery, prepared, photos, search.k, threads)) as parts,
+        ):
+            for some in parts:
+                search.keep(found, some.queries, some.row, some.photo)
+                left.append(some.queries[some.undecided])
+        return torch.cat(left)
+
+    def _prepared_as(self, gallery: Tensor, ranks_as: RanksAs, dtype: torch.dtype) -> ScanGallery:
+        """The gallery without copies, prepared for a scan in this type."""
         if dtype not in self._prepared:
-            self._prepared[dtype] = prepare(gallery, self._ranks_as, dtype)
-        return scan_of(queries, self._prepared[dtype])
+            self._prepared[dtype] = prepare(gallery, ranks_as, dtype)
+        return self._prepared[dtype]
 
     def _without_copies(self, copies: int) -> tuple[Tensor | None, Tensor]:
         """The gallery without rows that follow `copies` equal rows, which cannot be neighbours, and their indices.
@@ -229,6 +255,17 @@ class _Search:
             self.blocks = -(-len(gallery) // self.width)
         self.columns = self.blocks * self.width
         self.chunks = -(-len(gallery) // self.columns)
+
+    def in_gallery(self) -> bool:
+        """Whether the queries are photos of the gallery, each once, and their search among themselves is faster."""
+        own = self.own
+        if own is None or not among_themselves.pays(len(own), self.gallery, self.k, HELD * self.memory):
+            return False
+        once = len(own.unique()) == len(own) and bool(own.min() >= 0)
+        return once and all(
+            torch.equal(queries, self.gallery[photos])
+            for queries, photos in zip(self.queries.split(AT_ONCE), own.split(AT_ONCE), strict=True)
+        )
 
     def into(self, found: Neighbours, rows: Tensor, scan: Scan | None, most: int | None = None) -> Tensor:
         """Fill in the neighbours of some queries; return the undecided ones, with more than `most` blocks to search.
@@ -367,16 +404,27 @@ class _Search:
         real = column < len(self.gallery)
         if self.own is not None:
             real &= column != self.own[rows[some[row]]]
-        key = (row * len(self.gallery) + column)[real].sort().values
+        self.keep(found, rows[some], row[real], column[real], among_found=first > 0)
+
+    def keep(self, found: Neighbours, mine: Tensor, row: Tensor, column: Tensor, *, among_found: bool = False) -> None:
+        """Keep the k nearest of the candidates of some queries, compared by the distance itself.
+
+        Args:
+            found: what is filled in.
+            mine: int64 `[q]`, the queries.
+            row: int64 `[P]`, positions in `mine`.
+            column: int64 `[P]`, a gallery photo for each.
+            among_found: whether the photos in `found` are candidates, too; the index −1 stands for none.
+        """
+        key = (row * len(self.gallery) + column).sort().values
         row, column = key // len(self.gallery), key % len(self.gallery)
-        counts = row.bincount(minlength=len(some))
+        counts = row.bincount(minlength=len(mine))
         place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-        distances = found.distance.new_full((len(some), int(counts.max())), torch.nan)
+        distances = found.distance.new_full((len(mine), int(counts.max())), torch.nan)
         columns = torch.full_like(distances, -1, dtype=torch.int64)
-        distances[row, place] = self._distances(rows[some[row]], column)
+        distances[row, place] = self._distances(mine[row], column)
         columns[row, place] = column
-        mine = rows[some]
-        if first:
+        if among_found:
             distances = torch.cat([found.distance[mine], distances], dim=1)
             columns = torch.cat([found.index[mine], columns], dim=1)
         nothing, order = (columns < 0).sort(dim=1, stable=True)  # NaN sorts last, and what is empty after it
@@ -389,7 +437,8 @@ class _Search:
     def _distances(self, row: Tensor, column: Tensor) -> Tensor:
         """Distances of pairs, `[P]`, `[P]` → `[P]`; on a GPU in a fixed shape, on which the order of sums depends."""
         result = self.gallery.new_empty(len(row))
-        pairs = max(1, VALUES // max(1, self.gallery.shape[1]))
+        threads = 1 if torch.get_num_threads() == 1 and not self.gallery.is_cuda else 2
+        pairs = max(1, threads * VALUES // max(1, self.gallery.shape[1]))
         for start in range(0, len(row), pairs):
             a, b = row[start : start + pairs], column[start : start + pairs]
             if self.gallery.is_cuda:

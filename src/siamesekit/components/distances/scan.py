@@ -31,6 +31,29 @@ class Scan(NamedTuple):
     margin: Tensor
 
 
+class MutualScan(NamedTuple):
+    """Rows whose products are scores of the photos of a gallery among themselves, the same from either side.
+
+    Attributes:
+        rows: `[N, K]`, the queries first.
+        margin: float64 `[Q]`, as in `Scan`.
+        size: dimension of the embeddings; in the columns after it, if there are any, stand the offset, 1 and
+            zeros.
+    """
+
+    rows: Tensor
+    margin: Tensor
+    size: int
+
+    def turned(self, start: int, end: int) -> Tensor:
+        """The rows from `start` to `end` as the other side of a product, `[end − start, K]`."""
+        rows = self.rows[start:end].neg()
+        if rows.shape[1] > self.size:
+            rows[:, self.size] = 1
+            rows[:, self.size + 1] = self.rows[start:end, self.size]
+        return rows
+
+
 class _Points(NamedTuple):
     """Embeddings as points for the scan, with bounds of their rounding error.
 
@@ -115,11 +138,51 @@ def scan_of(queries: Tensor, gallery: ScanGallery) -> Scan | None:
     the rounding of the points, at most |r_q||g̃| + |q||r_g| (Cauchy and Schwarz); the rounding of a sum of K products in
     any order; and the rounding of the distance computed row by row. The margin is twice the bound.
     """
+    dtype, size = gallery.rows.dtype, gallery.size
+    rows = queries.new_zeros(len(queries), gallery.rows.shape[1], dtype=dtype)
+    margin = _margin(_points(queries, gallery.centre, gallery.ranks_as, rows), gallery)
+    if margin is None:
+        return None
+    rows.neg_()
+    rows[:, size : size + gallery.columns] = 1
+    return Scan(rows, gallery.rows, margin)
+
+
+def mutual_scan(embeddings: Tensor, order: Tensor, queries: int, gallery: ScanGallery) -> MutualScan | None:
+    """A scan of a prepared gallery among itself, in another order; None if its error has no finite bound.
+
+    The score of two photos is the same from either side: |q|²/2 + |g|²/2 − q·g for `euclidean`, so there are two more
+    terms than dimensions; otherwise as for `scan_of`.
+
+    Args:
+        embeddings: the gallery `[N, D]`, as it was prepared.
+        order: int64 `[N]`, its photos, the queries first.
+        queries: number of queries.
+        gallery: what was prepared, in the type of the embeddings.
+    """
+    size, with_offsets = gallery.size, gallery.columns > 0
+    width = size + 2 * with_offsets
+    rows = embeddings.new_zeros(len(order), width + (-width % MULTIPLE if with_offsets else 0))
+    margin = torch.empty(queries, dtype=torch.float64, device=rows.device)
+    for some, into, start in zip(
+        order.split(PREPARED), rows.split(PREPARED), range(0, len(order), PREPARED), strict=True
+    ):
+        points = _points(embeddings[some], gallery.centre, gallery.ranks_as, into)
+        if with_offsets:
+            into[:, size], into[:, size + 1] = points.offsets, 1
+        those = max(0, min(len(some), queries - start))
+        found = _margin(_Points(*(each[:those] for each in points)), gallery, mutual=True)
+        if found is None:
+            return None
+        margin[start : start + those] = found
+    return MutualScan(rows, margin, size)
+
+
+def _margin(q: _Points, gallery: ScanGallery, *, mutual: bool = False) -> Tensor | None:
+    """The margin of the scores of points, float64 `[Q]`; None if it is not finite."""
     dtype, working, size = gallery.rows.dtype, torch.finfo(gallery.working), gallery.size
-    width = gallery.rows.shape[1]
-    rows = queries.new_zeros(len(queries), width, dtype=dtype)
-    q = _points(queries, gallery.centre, gallery.ranks_as, rows)
-    longest, offset = gallery.longest, gallery.offset
+    longest = gallery.longest
+    offset = gallery.offset + q.offsets if mutual else gallery.offset
     products = torch.finfo(torch.float32).eps if dtype == torch.bfloat16 else torch.finfo(dtype).eps
     error = q.residuals * longest + q.norms * gallery.residual
     error += (size + 8) * products * ((q.norms + q.residuals) * longest + offset)
@@ -130,13 +193,11 @@ def scan_of(queries: Tensor, gallery: ScanGallery) -> Scan | None:
         error += gallery.spread
     # Scores, offsets and the sums of the distance must not overflow, neither in the type of the scan, whose range may
     # be narrower (bfloat16 has that of float32), nor in that of the embeddings.
-    largest = float((q.norms + longest).square().max())
+    largest = float((q.norms + longest).square().max()) if len(q.norms) else 0.0
     in_range = largest < min(torch.finfo(dtype).max, working.max) / 4  # False for NaN
     if not in_range or not bool(torch.isfinite(error).all()):
         return None
-    rows.neg_()
-    rows[:, size : size + gallery.columns] = 1
-    return Scan(rows, gallery.rows, 2 * 1.01 * error)
+    return 2 * 1.01 * error
 
 
 def _points(embeddings: Tensor, centre: Tensor | None, ranks_as: RanksAs, into: Tensor) -> _Points:
