@@ -23,8 +23,8 @@ MEASURES = (
     "faiss-cpu; ours is `siamesekit.evaluation.retrieval.retrieval_metrics` with the Euclidean "
     "distance. Both run on the CPU. The ratio depends on the processor: with instructions for bfloat16 the scan is in "
     "bfloat16; without them each product in fp32 is computed once for both of its photos, and the ratio on two cores "
-    "of an AMD EPYC with AVX2 alone is 1.55 × (three rounds in turn on 2026-11-29, torch 2.14.1, faiss-cpu 1.15.1: 38.8 "
-    "to 41.2 s and 1266 MiB, against 61.1 to 63.7 s and 2631 MiB with pytorch-metric-learning; before, 96 s)."
+    "of an AMD EPYC with AVX2 alone is 1.55 × (three rounds in turn on 2026-11-29, torch 2.14.1, faiss-cpu 1.15.1: "
+    "38.8 to 41.2 s and 1266 MiB, against 61.1 to 63.7 s and 2631 MiB with pytorch-metric-learning; before, 96 s)."
 )
 
 
