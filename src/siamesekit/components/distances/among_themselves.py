@@ -29,7 +29,7 @@ BLOCK = 512
 all photos after them."""
 TILE = 4096
 """Columns whose blocks are searched before what was found is put into the lists; less than 2¹⁶."""
-LEAST, PHOTOS, NEIGHBOURS = 8192, 4, 16
+LEAST, PHOTOS, NEIGHBOURS = 4096, 4, 16
 """Least number of queries, most photos for each query, and least queries for each neighbour."""
 WORD = 8
 """Truth values that are tested at a time."""
