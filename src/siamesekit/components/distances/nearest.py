@@ -2,7 +2,8 @@
 
 All queries are *scanned* against the whole gallery by matrix products of low precision. Photos that the rounding error
 of the scan cannot exclude are compared again, row by row, by the distance itself. The error bound is proven, not
-estimated, so the result depends neither on the precision of the scan nor on its chunks.
+estimated, so the result depends neither on the precision of the scan nor on its chunks. Many photos that are searched
+among themselves, on a CPU without native bfloat16, are scanned by half of the products (`among_themselves`).
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def nearest(
         own: int64 `[Q]`, index of each query in the gallery, to exclude self-matches.
         bf16: whether to scan in bfloat16, then in full precision for queries that the error bound leaves undecided.
             None: only on CPUs that multiply bfloat16 natively (AVX512-BF16, AMX), where it is faster.
-        memory: bytes of scores kept at a time; None for `MEMORY`.
+        memory: bytes of scores kept at a time; None for `MEMORY`. A search of photos among themselves may hold four
+            times as many; if it needs more, it searches the whole gallery for each photo.
 
     Raises:
         ValueError: the shapes do not fit, k is negative, or an index in `own` is not in the gallery.
