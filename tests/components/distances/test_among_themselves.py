@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from oracles import nearest_by_sort
 from siamesekit.components.distances import among_themselves
 from siamesekit.components.distances import nearest as retrieval
 from siamesekit.components.distances.cosine import Cosine
-from siamesekit.components.distances.distance import Distance
+from siamesekit.components.distances.distance import Distance, RanksAs
 from siamesekit.components.distances.dot import Dot
 from siamesekit.components.distances.euclidean import Euclidean
 from siamesekit.components.distances.manhattan import Manhattan
@@ -38,8 +39,8 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     known: list[bool] = []
     search = PreparedGallery._among_themselves
 
-    def counted(self: PreparedGallery, found: Neighbours, search_: retrieval._Search) -> Tensor:
-        left = search(self, found, search_)
+    def counted(self: PreparedGallery, found: Neighbours, search_: retrieval._Search, *rest: Any) -> Tensor:
+        left = search(self, found, search_, *rest)
         known.extend(torch.isin(torch.arange(len(search_.queries)), left).logical_not().tolist())
         return left
 
@@ -130,9 +131,9 @@ def test_equal_distances_to_most_photos_end_the_search_early(
     rows: list[int] = []
     block = among_themselves._Lists._block
 
-    def counted(self: among_themselves._Lists, tile: among_themselves._Tile, *rest: object) -> among_themselves._Near:
+    def counted(self: among_themselves._Lists, tile: among_themselves._Tile, *rest: Any) -> among_themselves._Near:
         rows.append(tile.start)
-        return block(self, tile, *rest)  # type: ignore[arg-type]
+        return block(self, tile, *rest)
 
     monkeypatch.setattr(among_themselves._Lists, "_block", counted)
     embeddings, own = torch.eye(300), torch.arange(300)
@@ -182,10 +183,14 @@ def test_each_product_is_computed_once_with_the_sizes_as_they_are(
     block = among_themselves._Lists._block
 
     def counted(
-        self: among_themselves._Lists, tile: among_themselves._Tile, first: int, last: int, memory: object
+        self: among_themselves._Lists,
+        tile: among_themselves._Tile,
+        first: int,
+        last: int,
+        memory: among_themselves._Memory,
     ) -> among_themselves._Near:
         scores.append((tile.end - tile.start) * (last - first))
-        return block(self, tile, first, last, memory)  # type: ignore[arg-type]
+        return block(self, tile, first, last, memory)
 
     monkeypatch.setattr(among_themselves._Lists, "_block", counted)
     embeddings, own = normal(photos, 8), torch.arange(photos)
@@ -204,12 +209,12 @@ def test_each_product_is_computed_once_with_the_sizes_as_they_are(
 @pytest.mark.parametrize("ranks_as", ["euclidean", "cosine", "dot"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_margin_bounds_the_error_of_every_score_from_either_side(
-    case: str, ranks_as: str, dtype: torch.dtype
+    case: str, ranks_as: RanksAs, dtype: torch.dtype
 ) -> None:
     embeddings = CASES[case]().to(dtype)
     order = torch.from_numpy(np.random.default_rng(1).permutation(len(embeddings)))
     queries = len(order) - 20
-    prepared = prepare(embeddings, ranks_as, dtype)  # type: ignore[arg-type]
+    prepared = prepare(embeddings, ranks_as, dtype)
     scan = mutual_scan(embeddings, order, queries, prepared)
     assert scan is not None
     scores = (scan.turned(0, queries).double() @ scan.rows.double().T).numpy().astype(np.longdouble)

@@ -108,16 +108,17 @@ def _near(lists: _Lists, threads: int) -> Generator[tuple[_Near, NDArray[np.bool
     with ExitStack() as stack:
         stack.enter_context(threadpool_limits(1, user_api="blas"))
         each = map if threads == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
-        before: tuple[int, list[_Near]] | None = None
+        before: tuple[_Tile, list[_Near]] | None = None
         for start in range(0, len(lists.margin), BLOCK):
             tiles = lists.tiles(start)
-            near = [lists.listed(tiles[0])]
+            first = tiles[0]
+            near = [lists.listed(np.arange(first.start, first.end))]  # what the queries before them found
             if start == 0:  # the first limits come from the diagonal
                 near.append(lists.search(tiles.pop(0)))
             found = each(lists.search, tiles)
             if before is not None:
                 yield lists.candidates(*before)  # while the threads go on
-            before = start, [*near, *found]
+            before = first, [*near, *found]
         if before is not None:
             yield lists.candidates(*before)
 
@@ -204,15 +205,17 @@ class _Lists:
         ends = [*range(start + TILE, len(self.rows), TILE), len(self.rows)]
         return [_Tile(start, end, turned, *each) for each in zip([start, *ends], ends, strict=False)]
 
-    def listed(self, tile: _Tile) -> _Near:
-        """The lists of the queries of a tile: what the queries before it found."""
-        return self._listed(np.arange(tile.start, tile.end))
+    def listed(self, queries: Integers) -> _Near:
+        """The lists of some queries."""
+        there = np.arange(self.scores.shape[1]) < self.count[queries, None]
+        row = np.repeat(np.arange(len(queries)), self.count[queries])
+        return _Near(row, self.photos[queries][there], self.scores[queries][there])
 
     def search(self, tile: _Tile) -> _Near:
         """Score a tile, put what is near to its columns into their lists, and return what is near to its queries."""
         try:
             memory = self._memory.pop()
-        except IndexError:
+        except IndexError:  # the other threads have all of it
             memory = _Memory.of(self.rows.dtype)
         bounds = range(tile.first, tile.last, BLOCK)
         blocks = [self._block(tile, first, min(first + BLOCK, tile.last), memory) for first in bounds]
@@ -223,11 +226,10 @@ class _Lists:
         near_column &= found.photo >= tile.end
         self._into_lists(tile, found.where(near_column))
         found = found.where(found.score <= limits[found.row])
-        if len(found.row) > (tile.last - tile.first) // 2:
-            many = np.bincount(found.row, minlength=len(limits)) > (tile.last - tile.first) // 2
-            if tile.first and many.any():  # their limits were of ranks far below: these scores are equal
-                self._give_up(tile.start + np.flatnonzero(many))
-                found = found.where(~many[found.row])
+        many = np.bincount(found.row, minlength=len(limits)) > (tile.last - tile.first) // 2
+        if many.any():  # their limits were of ranks far below: these scores are equal
+            self._give_up(tile.start + np.flatnonzero(many))
+            found = found.where(~many[found.row])
         return found
 
     def _block(self, tile: _Tile, first: int, last: int, memory: _Memory) -> _Near:
@@ -253,16 +255,17 @@ class _Lists:
     def _sampled(self, scores: Scores, first: int) -> Scores:
         """The first limits of the queries from `first` on, of scores of a sample `[q, n]`."""
         rank = self._rank(scores.shape[1])
-        return self._limited(np.partition(scores, rank - 1, axis=1)[:, rank - 1], first, first + len(scores))
+        ranked = np.partition(scores, rank - 1, axis=1)[:, rank - 1]
+        return self._limited(ranked, slice(first, first + len(scores)))
 
-    def candidates(self, start: int, near: list[_Near]) -> tuple[_Near, NDArray[np.bool_]]:
-        """The candidates of the queries from `start` on, of all that was found, and which of these are undecided."""
-        end = min(start + BLOCK, len(self.margin))
+    def candidates(self, tile: _Tile, near: list[_Near]) -> tuple[_Near, NDArray[np.bool_]]:
+        """The candidates of the queries of a tile, of all that was found, and which of the queries are undecided."""
+        queries = slice(tile.start, tile.end)
         found = _joined(near)
         order = np.argsort(found.row.astype(np.uint16), kind="stable")
         found = _Near(found.row[order], found.photo[order], found.score[order])
-        limits = self._limited(found.by_rank(self.k, end - start), start, end)
-        undecided = ~(limits <= self.limits[start:end])
+        limits = self._limited(found.by_rank(self.k, tile.end - tile.start), queries)
+        undecided = ~(limits <= self.limits[queries])
         return found.where((found.score <= limits[found.row]) & ~undecided[found.row]), undecided
 
     def _into_lists(self, tile: _Tile, near: _Near) -> None:
@@ -296,9 +299,9 @@ class _Lists:
         """
         if not len(queries):
             return
-        near, room = self._listed(queries), self.scores.shape[1]
-        ranked = (near.by_rank(self._rank(seen), len(queries)) + self.margin[queries]).astype(self.limits.dtype)
-        limits = np.minimum(self.limits[queries], ranked)
+        near, room = self.listed(queries), self.scores.shape[1]
+        ranked = near.by_rank(self._rank(seen), len(queries))
+        limits = np.minimum(self.limits[queries], self._limited(ranked, queries))
         near = near.where(near.score <= limits[near.row])
         count = np.bincount(near.row, minlength=len(queries))
         into = queries[near.row] * room + _within(near.row, count)
@@ -310,16 +313,10 @@ class _Lists:
         expected = self.k * seen / len(self.margin)
         return min(self.k, math.ceil(expected + 3 * math.sqrt(expected) + 3))
 
-    def _limited(self, scores: Scores, start: int, end: int) -> Scores:
-        """Limits from scores of the queries from `start` to `end`: with their margins."""
-        limits: Scores = (scores + self.margin[start:end]).astype(self.limits.dtype)
+    def _limited(self, scores: Scores, queries: slice | Integers) -> Scores:
+        """Limits from a score of each of some queries: with their margins."""
+        limits: Scores = (scores + self.margin[queries]).astype(self.limits.dtype)
         return limits
-
-    def _listed(self, queries: Integers) -> _Near:
-        """The lists of some queries."""
-        there = np.arange(self.scores.shape[1]) < self.count[queries, None]
-        row = np.repeat(np.arange(len(queries)), self.count[queries])
-        return _Near(row, self.photos[queries][there], self.scores[queries][there])
 
     def _give_up(self, queries: Integers) -> None:
         """Take some queries as undecided."""

@@ -184,8 +184,8 @@ class PreparedGallery:
             left = torch.arange(len(queries), device=gallery.device)
             if self._ranks_as is not None and self._bf16:
                 left = search.into(found, left, self._scan(queries, gallery, torch.bfloat16), 4 * k + 64)
-            elif self._ranks_as is not None and search.in_gallery():
-                left = self._among_themselves(found, search)
+            elif self._ranks_as is not None and (photos := search.in_gallery()) is not None:
+                left = self._among_themselves(found, search, photos, self._ranks_as)
             if len(left):
                 search.into(found, left, self._scan(queries, gallery, gallery.dtype))
         return found if kept is None else Neighbours(kept[found.index], found.distance)
@@ -196,11 +196,10 @@ class PreparedGallery:
             return None
         return scan_of(queries, self._prepared_as(gallery, self._ranks_as, dtype))
 
-    def _among_themselves(self, found: Neighbours, search: _Search) -> Tensor:
+    def _among_themselves(self, found: Neighbours, search: _Search, photos: Tensor, ranks_as: RanksAs) -> Tensor:
         """Fill in the neighbours of queries that are photos of the gallery; return the undecided ones."""
-        gallery, photos, left = search.gallery, search.own, []
-        assert photos is not None and self._ranks_as is not None
-        prepared = self._prepared_as(gallery, self._ranks_as, gallery.dtype)
+        gallery, left = search.gallery, []
+        prepared = self._prepared_as(gallery, ranks_as, gallery.dtype)
         with (
             one_thread() as threads,  # beside those that find the candidates
             closing(among_themselves.candidates(gallery, prepared, photos, search.k, threads)) as parts,
@@ -258,16 +257,17 @@ class _Search:
         self.columns = self.blocks * self.width
         self.chunks = -(-len(gallery) // self.columns)
 
-    def in_gallery(self) -> bool:
-        """Whether the queries are photos of the gallery, each once, and their search among themselves is faster."""
+    def in_gallery(self) -> Tensor | None:
+        """The queries as photos of the gallery, if they are, each once, and their search among themselves is faster."""
         own = self.own
         if own is None or not among_themselves.pays(len(own), self.gallery, self.k, HELD * self.memory):
-            return False
+            return None
         once = len(own.unique()) == len(own) and bool(own.min() >= 0)
-        return once and all(
+        same = once and all(
             torch.equal(queries, self.gallery[photos])
             for queries, photos in zip(self.queries.split(AT_ONCE), own.split(AT_ONCE), strict=True)
         )
+        return own if same else None
 
     def into(self, found: Neighbours, rows: Tensor, scan: Scan | None, most: int | None = None) -> Tensor:
         """Fill in the neighbours of some queries; return the undecided ones, with more than `most` blocks to search.

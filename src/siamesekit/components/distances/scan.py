@@ -170,11 +170,12 @@ def mutual_scan(embeddings: Tensor, order: Tensor, queries: int, gallery: ScanGa
         points = _points(embeddings[some], gallery.centre, gallery.ranks_as, into)
         if with_offsets:
             into[:, size], into[:, size + 1] = points.offsets, 1
-        those = max(0, min(len(some), queries - start))
-        found = _margin(_Points(*(each[:those] for each in points)), gallery, mutual=True)
-        if found is None:
-            return None
-        margin[start : start + those] = found
+        if start < queries:
+            those = min(len(some), queries - start)
+            found = _margin(_Points(*(each[:those] for each in points)), gallery, mutual=True)
+            if found is None:
+                return None
+            margin[start : start + those] = found
     return MutualScan(rows, margin, size)
 
 
@@ -193,7 +194,7 @@ def _margin(q: _Points, gallery: ScanGallery, *, mutual: bool = False) -> Tensor
         error += gallery.spread
     # Scores, offsets and the sums of the distance must not overflow, neither in the type of the scan, whose range may
     # be narrower (bfloat16 has that of float32), nor in that of the embeddings.
-    largest = float((q.norms + longest).square().max()) if len(q.norms) else 0.0
+    largest = float((q.norms + longest).square().max())
     in_range = largest < min(torch.finfo(dtype).max, working.max) / 4  # False for NaN
     if not in_range or not bool(torch.isfinite(error).all()):
         return None
