@@ -32,7 +32,7 @@ from siamesekit.artifact.onnx_description import (
 )
 from siamesekit.data.photo_inputs import Photo as Photo
 from siamesekit.data.photo_inputs import one_by_one, prepared
-from siamesekit.errors import ArtifactError, DataError, RunError, UserError
+from siamesekit.errors import ArtifactError, RunError, UserError
 from siamesekit.evaluation.calibration import Calibration
 from siamesekit.files.untrusted import open_regular
 from siamesekit.wording import first_line, line_of_name
@@ -99,8 +99,6 @@ class OnnxModel:
             DataError: a photo cannot be read, an object is not a photo, or there are no photos.
         """
         several = one_by_one(photos)
-        if not several:
-            raise DataError("no photos to embed")
         chunks = []
         for start in range(0, len(several), CHUNK):
             images = np.stack([self.prepare(photo) for photo in several[start : start + CHUNK]])

@@ -3,11 +3,15 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from siamesekit import SimilarityModel, ensemble, load
-from siamesekit.errors import UserError
+from siamesekit.data.loading import UnusablePhoto
+from siamesekit.data.records import Record
+from siamesekit.errors import DataError, UserError
+from siamesekit.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,23 @@ def test_photos_that_cannot_be_read_are_left_out_of_all_parts(
     assert found.kept == (0, 2)
     assert len(found.left_out) == 1
     torch.testing.assert_close(found.embeddings, both.embed(files[:2]))
+
+
+def test_where_no_photo_can_be_read_there_are_no_embeddings(models: list[SimilarityModel], tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    records = [Record(f"{number}.png", "", tmp_path / "bad.png") for number in range(3)]
+    both = ensemble(models)
+    for model in (*models, both):
+        bad: dict[int, UnusablePhoto] = {}
+        dimensions = model.embed(np.zeros((9, 9, 3), np.uint8)).shape[1]
+        assert model.embed_records(records, Progress(), bad).shape == (0, dimensions)
+        assert [finding.name for _, finding in sorted(bad.items())] == ["0.png", "1.png", "2.png"]
+        with pytest.raises(DataError, match="3 of 3 photos cannot be used"):
+            model.embed_records(records, Progress())
+        with pytest.raises(DataError, match="1 of 1 photos cannot be used"):
+            model.embed_usable([tmp_path / "bad.png"], Progress())
+        with pytest.raises(DataError, match="no photos to embed"):
+            model.embed_records([], Progress(), bad)
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,9 @@ def test_one_photo_or_several() -> None:
     assert len(one_by_one(IMAGE)) == 1
     assert one_by_one(np.array(["a.jpg", "b.jpg"])) == ["a.jpg", "b.jpg"]
     assert one_by_one(name for name in ("a.jpg", "b.jpg")) == ["a.jpg", "b.jpg"]
+    for nothing in ([], (), np.zeros((0, 4, 5, 3), np.uint8)):
+        with pytest.raises(DataError, match="no photos to embed"):
+            one_by_one(nothing)
     for wrong in (None, 3, 2.5):
         with pytest.raises(DataError, match="is neither a photo nor a list of photos"):
             one_by_one(wrong)  # type: ignore[arg-type]

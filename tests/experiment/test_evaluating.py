@@ -144,6 +144,10 @@ def test_photos_that_cannot_be_used_are_left_out_if_asked(finished: RunResult, p
     found = evaluate_models(config, model, everything=True, progress=Progress(), skip_bad=True)
     assert found["photos"] == 31
     assert found["left_out"] == ["1 of 32 photos cannot be used and were left out: striped_0/1.png"]
+    for photo in photos.rglob("*.png"):
+        photo.write_bytes(b"no photo")
+    with pytest.raises(DataError, match="32 of 32 photos cannot be used"):
+        evaluate_models(config, model, everything=True, progress=Progress(), skip_bad=True)
 
 
 @pytest.mark.parametrize(

@@ -173,12 +173,9 @@ class SimilarityModel:
             DataError: no photo can be read.
         """
         bad: dict[int, UnusablePhoto] = {}
-        try:
-            embeddings = self._embed_files(files, progress, bad, tta)
-        except DataError:
-            if len(bad) < len(files) or not bad:
-                raise
-            raise DataError(*report(tuple(bad.values()), len(files))) from None
+        embeddings = self._embed_files(files, progress, bad, tta)
+        if not len(embeddings):
+            raise DataError(*report(tuple(bad.values()), len(files)))
         kept = tuple(number for number in range(len(files)) if number not in bad)
         return Embedded(embeddings, kept, tuple(bad.values()))
 
@@ -205,13 +202,15 @@ class SimilarityModel:
             records: records of the photos.
             progress: progress display, as in `embed_files`.
             passed_over: receives findings on the photos that cannot be read, by their index; these photos have no row
-                in the embeddings. None: such photos are an error.
+                in the embeddings, which are `[0, D]` where none can be read. None: such photos are an error.
             tta: views of each photo, as for `embed`.
             look: called with each decoded photo, from the threads that decode.
 
         Raises:
-            DataError: photos cannot be read; it lists them all.
+            DataError: photos cannot be read, and `passed_over` is not given; it lists them all. Or there are no photos.
         """
+        if not records:
+            raise DataError("no photos to embed")
         shown, decoding = progress or progress_here(), Decoding(self.reading, look)
         chunks = read_chunks(records, self.size, self.fit, self._chunk, shown, passed_over, decoding)
         with closing(chunks):
@@ -233,9 +232,7 @@ class SimilarityModel:
             for chunk in chunks:
                 on_device = chunk.to(self.compute.device).contiguous(memory_format=torch.channels_last)
                 embedded.append(embed_views(self.encoder, on_device, views, unit_length).float().cpu())
-        if not embedded:
-            raise DataError("no photos to embed")
-        return torch.cat(embedded)
+        return torch.cat(embedded) if embedded else torch.empty(0, self.encoder.head.embedding_dim)
 
     def _threshold_differs(self, tta: Sequence[str] | None) -> str | None:
         """A message if the threshold was measured with other views than `tta`, else None."""

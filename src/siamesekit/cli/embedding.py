@@ -130,12 +130,10 @@ def embed_into(
     except DataError as error:
         if bad is None:
             raise DataError(f"{error.message}: fix them, or embed the rest with --skip-bad", error.details) from None
-        if len(bad) < len(found):
-            raise
-        raise DataError(*report(tuple(bad.values()), len(found))) from None
+        raise
     kept = [number for number in range(len(found)) if number not in (bad or {})]
-    if not kept:
-        raise DataError("no photo can be read by all models")
+    if bad and not kept:
+        raise DataError(*report(tuple(bad.values()), len(found)))
     left_out = (*found.left_out, *(bad or {}).values())
     if broken := int((~embeddings.isfinite().all(dim=1)).sum()):
         shell.warn(

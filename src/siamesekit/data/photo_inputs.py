@@ -116,21 +116,22 @@ def one_by_one(photos: Photo | Iterable[Photo]) -> list[Photo]:
     """Return one photo or several photos as a list.
 
     Raises:
-        DataError: the object is neither.
+        DataError: the object is neither, or there are no photos.
     """
     alone = (str, Path, Image.Image, bytes, bytearray, memoryview)
     if isinstance(photos, alone) or callable(getattr(photos, "read", None)):
         return [photos]  # type: ignore[list-item]
-    if isinstance(photos, np.ndarray):
-        # several: pixels [N, height, width, 3], or an array of paths
-        several = photos.ndim == 4 or (photos.ndim == 1 and photos.dtype.kind in "OU")
-        return list(photos) if several else [photos]
+    if isinstance(photos, np.ndarray) and photos.ndim != 4 and not (photos.ndim == 1 and photos.dtype.kind in "OU"):
+        return [photos]  # several are pixels [N, height, width, 3], or an array of paths
     if _is_tensor(photos):
         return [photos]
     try:
-        return list(photos)
+        several = list(photos)
     except TypeError:
         raise DataError(f"{type(photos).__name__} is neither a photo nor a list of photos; {EXPECTED}") from None
+    if not several:
+        raise DataError("no photos to embed")
+    return several
 
 
 def check_batch(images: Tensor, size: int) -> None:

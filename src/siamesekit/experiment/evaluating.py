@@ -20,7 +20,7 @@ from siamesekit.config.reader_choice import reader_and_source
 from siamesekit.data.loading import UnusablePhoto, report
 from siamesekit.data.records import Record, Records
 from siamesekit.data.splits import Split
-from siamesekit.errors import ArtifactError, UserError
+from siamesekit.errors import ArtifactError, DataError, UserError
 from siamesekit.evaluation.pairs import pairs_of
 from siamesekit.experiment.audited import copies_among, without_copies
 from siamesekit.experiment.dataset import labelled, read_records
@@ -168,6 +168,8 @@ def evaluate_models(
     if bad:
         findings = [bad[number] for number in sorted(bad)]
         message, details = report(findings, len(chosen))
+        if len(bad) == len(chosen):
+            raise DataError(message, details)
         progress.warn(f"{message} and are left out:", details)
         left_out = [*left_out, told_of_bad(findings, len(chosen))]
         lost = {int(judged.photos[number]) for number in bad}

@@ -92,11 +92,7 @@ class AskedPhotos:
         for start in range(0, len(files), AT_ONCE):
             records = [Record(str(file), "", file) for file in files[start : start + AT_ONCE]]
             bad: dict[int, UnusablePhoto] = {}
-            try:
-                embeddings = catalogue.model.embed_records(records, progress, bad)
-            except DataError:
-                if len(bad) < len(records):
-                    raise
+            embeddings = catalogue.model.embed_records(records, progress, bad)
             self.unusable += bad.values()
             kept = [record for number, record in enumerate(records) if number not in bad]
             usable += len(kept)

@@ -87,12 +87,9 @@ def cluster_records(
     check_discovery(model, len(records), method)
     given = read_answers(Path(answers)) if isinstance(answers, str | Path) else answers
     bad: dict[int, UnusablePhoto] = {}
-    try:
-        embeddings = model.embed_records(records, progress, bad)
-    except DataError:
-        if len(bad) < len(records) or not bad:
-            raise
-        raise DataError(*report(tuple(bad.values()), len(records))) from None
+    embeddings = model.embed_records(records, progress, bad)
+    if not len(embeddings):
+        raise DataError(*report(tuple(bad.values()), len(records)))
     kept = [record for number, record in enumerate(records) if number not in bad]
     check_discovery(model, len(kept), method)
     photos = PhotoSet(

@@ -190,12 +190,7 @@ def _embedded(
     `unusable`."""
     photos = [photo for _, group in part for photo in group]
     bad: dict[int, UnusablePhoto] = {}
-    embeddings = torch.empty(0)
-    try:
-        embeddings = model.embed_records([photo.record for photo in photos], progress, bad)
-    except DataError:
-        if len(bad) < len(photos):
-            raise
+    embeddings = model.embed_records([photo.record for photo in photos], progress, bad)
     unusable += bad.values()
     numbers = iter(range(len(photos)))
     kept = [(name, [photo for photo in group if next(numbers) not in bad]) for name, group in part]

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from siamesekit.artifact.similarity_model import SimilarityModel
 from siamesekit.components.stores.embedding_matrix import EmbeddingMatrix
 from siamesekit.data.loading import EMBEDDING, UnusablePhoto
-from siamesekit.errors import ArtifactError, DataError, RunError, UserError
+from siamesekit.errors import ArtifactError, RunError, UserError
 from siamesekit.files.writer_lock import user, writer
 from siamesekit.gallery import database, known_photos
 from siamesekit.gallery.bound_model import load_bound
@@ -188,21 +187,15 @@ class Storage:
         self, photos: list[NewPhoto], progress: Progress, unusable: list[UnusablePhoto]
     ) -> list[tuple[int, NewPhoto]]:
         """What `store` does with one batch."""
-        matrix = self.matrix
         bad: dict[int, UnusablePhoto] = {}
-        try:
-            embeddings = self.model.embed_records([photo.record for photo in photos], progress, bad)
-        except DataError:
-            if len(bad) < len(photos):
-                raise
-            embeddings = torch.empty(0, matrix.dimensions)  # not one of them can be read
+        embeddings = self.model.embed_records([photo.record for photo in photos], progress, bad)
         unusable += bad.values()
         photos = [photo for number, photo in enumerate(photos) if number not in bad]
         if not photos:
             return []
         small = thumbnails(photos)
         first = known_photos.count(self.connection)
-        batch = matrix.store(first, finite(embeddings).numpy())
+        batch = self.matrix.store(first, finite(embeddings).numpy())
         with database.transaction(self.connection):
             known_photos.note(self.connection, [batch])
             numbered = list(enumerate(photos, first + 1))
