@@ -132,7 +132,7 @@ def _try_encoder(config: Config) -> None:
         raise
     except Exception:  # a network that needs tensors with values may raise anything
         return
-    encoder.backbone.scale(torch.empty(1, 3, config.data.size, config.data.size, device="meta"))
+    encoder.backbone.check_size(config.data.size, config.data.size)
 
 
 def margins_out_of_reach(config: Config, loss: Loss, distance: Distance) -> str | None:

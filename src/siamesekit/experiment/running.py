@@ -67,6 +67,7 @@ from siamesekit.files.atomic import write_atomic, write_json
 from siamesekit.files.run_files import EVALUATION, MODEL_FILES, PLUGINS, REPORT, SPLIT
 from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
 from siamesekit.hardware.compute import deterministic as only_deterministic
+from siamesekit.hardware.postponed_compiler import compiler_postponed
 from siamesekit.hardware.ranks import Ranks
 from siamesekit.progress import Progress, progress_here
 from siamesekit.registry.component_faults import told
@@ -97,7 +98,7 @@ def check(
     """
     progress = progress or progress_here()
     chosen = with_product_choice(choose_compute(device, precision))
-    with all_left_as_found(), plugins_named(), chosen.exact():
+    with all_left_as_found(), compiler_postponed(), plugins_named(), chosen.exact():
         refuse_what_does_not_fit(config)
         refuse_random_layers(config)
         return plan_of(config, prepare_dataset(config, progress, skip_bad), chosen, progress)
@@ -165,6 +166,7 @@ def run(
     with (
         folder.locked(),
         all_left_as_found(),
+        compiler_postponed(),
         only_deterministic(deterministic),
         chosen.exact(),
         plugins_named(RunError),

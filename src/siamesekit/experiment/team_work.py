@@ -23,6 +23,7 @@ from siamesekit.errors import UserError
 from siamesekit.experiment.setup import Setup
 from siamesekit.experiment.shared_centers import centers_to_follow
 from siamesekit.hardware.compute import Compute, DeviceChoice, PrecisionChoice, choose_compute
+from siamesekit.hardware.postponed_compiler import compiler_postponed
 from siamesekit.hardware.ranks import Ranks
 from siamesekit.model import Architecture, Encoder, build
 from siamesekit.registry import AUGMENTATIONS
@@ -95,7 +96,7 @@ def follow_run(config: Config, ranks: Ranks, device: DeviceChoice, precision: Pr
         UserError: the config or the version is not the leader's.
     """
     told = ranks.telling_failure  # within the connection too, since the end of it would be noticed first
-    with told(), connected(ranks, choose_compute(device, precision)) as compute, told():
+    with compiler_postponed(), told(), connected(ranks, choose_compute(device, precision)) as compute, told():
         kind, job, numbers = ranks.next_order()
         if kind == "end":
             return

@@ -91,15 +91,22 @@ class Backbone(nn.Module):
         Raises:
             UserError: The network does not take images of this size.
         """
-        height, width = images.shape[-2:]
+        self.check_size(*images.shape[-2:])
+        dtype = next(self.network.parameters()).dtype
+        return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse a size that the network does not take.
+
+        Raises:
+            UserError: The network does not take images of this size.
+        """
         if not self.takes(height, width):
             only = "" if self.may_take_others else " only"
             raise UserError(
                 f"data.size: the encoder takes photos of {self.size} × {self.size} pixels{only}, not of "
                 f"{height} × {width}: set data.size = {self.size}"
             )
-        dtype = next(self.network.parameters()).dtype
-        return (images.to(dtype) - self.mean.to(dtype)) / self.std.to(dtype)
 
     def takes(self, height: int, width: int) -> bool:
         """Whether the network takes images of this size, by what it declares, and if need be by a trial."""

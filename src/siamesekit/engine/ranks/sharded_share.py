@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from siamesekit.engine.chunked_encoding import Chunking
 from siamesekit.engine.frozen.stored import Views, pixel_chunk
 from siamesekit.engine.frozen.whole_network import stored_for_whole_network
-from siamesekit.engine.ranks.sharded_network import ShardedNetwork
 from siamesekit.engine.ranks.share import Share
 from siamesekit.engine.ranks.synced_batchnorm import SyncedBatchNorm
 from siamesekit.hardware.compute import Compute
@@ -39,6 +38,8 @@ class ShardedShare(Share):
     merges_lora = False
 
     def __init__(self, encoder: Encoder, images: Tensor, views: Views | None, compute: Compute, ranks: Ranks) -> None:
+        from siamesekit.engine.ranks.sharded_network import ShardedNetwork  # FSDP2, slow to import, is seldom needed
+
         if ranks.leads:
             encoder.backbone.cpu()
         self.network = ShardedNetwork(encoder, images[:1], compute, ranks)
