@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -181,6 +182,15 @@ class Told(Progress):
 def told() -> Told:
     """A progress that keeps what it is told."""
     return Told()
+
+
+@pytest.fixture
+def plain_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's charts are composed but not drawn, which takes most of the time of a small run.
+
+    For `pytest.mark.usefixtures`. Runs of wider fixtures, of other processes, and the tests of the report draw them.
+    """
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **options: file.write("<svg></svg>"))
 
 
 @pytest.fixture(scope="session")

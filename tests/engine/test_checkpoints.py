@@ -21,6 +21,8 @@ from siamesekit.files.untrusted import fingerprint
 from siamesekit.model import Architecture, Encoder, build
 from siamesekit.progress import Progress
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 class Killer(Progress):
     """Stops the run as soon as the epoch's checkpoint is there."""

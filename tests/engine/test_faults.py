@@ -20,6 +20,8 @@ from siamesekit.errors import RunError, UserError
 from siamesekit.experiment.running import run
 from siamesekit.registry import LOSSES, MINERS, SAMPLERS, SCHEDULES
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 def test_an_error_is_told_with_its_part_and_place_in_one_line() -> None:
     with (

@@ -15,6 +15,8 @@ from siamesekit.experiment import compatibility
 from siamesekit.experiment.compatibility import refuse_what_does_not_fit, try_on_a_batch
 from siamesekit.registry import DISTANCES, LOSSES, MINERS, Registry
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 PEOPLE, PHOTOS, DIMENSIONS = 4, 4, 8
 LABELS = torch.arange(PEOPLE).repeat_interleave(PHOTOS)
 BATCH = Batch(torch.arange(PEOPLE * PHOTOS), None)

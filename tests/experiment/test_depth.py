@@ -19,6 +19,8 @@ from siamesekit.data.records import Record
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.progress import Progress
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 @pytest.fixture
 def thermal(tmp_path: Path, project: Path) -> Callable[..., Config]:

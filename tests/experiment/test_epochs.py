@@ -26,6 +26,8 @@ from siamesekit.hardware.compute import choose_compute
 from siamesekit.progress import Progress
 from siamesekit.registry import SAMPLERS
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 BY_CLASS = (
     "loss.name=proxy-anchor",
     "distance.name=cosine",

@@ -15,6 +15,8 @@ from siamesekit.experiment.running import run
 from siamesekit.files import atomic as files
 from siamesekit.files.run_files import CONFIG
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 OVERRIDES = (
     "train.epochs=2", "train.select=validation", "split.train=0.6", "split.validation=0.5", "encoder.train_from=layer4",
     "train.average=0.9", "evaluation.bootstrap=100", "save.pickle=network.pkl",

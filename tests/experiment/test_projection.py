@@ -11,6 +11,8 @@ from siamesekit import ConfigError, DataError, LinearDiscriminantAnalysis, Progr
 from siamesekit.experiment.dataset import prepare_dataset
 from siamesekit.experiment.prepared_encoder import prepare_encoder
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 CLOSED = ("projection.name=lda", "train.epochs=0", "train.select=last", "encoder.train_from=head")
 """Overrides of the small config, whose head has layers."""
 

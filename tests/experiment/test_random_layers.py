@@ -12,6 +12,8 @@ from siamesekit.errors import UserError
 from siamesekit.experiment.random_layers import refuse_random_layers
 from siamesekit.experiment.running import check, run
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 @pytest.mark.parametrize(
     ("overrides", "refused"),

@@ -18,7 +18,7 @@ from siamesekit.config import load_config
 from siamesekit.experiment.run_result import RunResult
 from siamesekit.experiment.stopping import Stopped
 
-pytestmark = pytest.mark.usefixtures("no_traces")
+pytestmark = pytest.mark.usefixtures("no_traces", "plain_charts")
 ROOT = "memory://run-test/photos"
 
 

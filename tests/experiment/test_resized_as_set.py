@@ -29,6 +29,8 @@ from siamesekit.model import Architecture, build
 from siamesekit.progress import Progress
 from siamesekit.runtime import load as load_onnx
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 OPTIONS = ("data.fit=crop", "data.resampling=bicubic", "data.crop_share=0.8")
 READING = Reading(resampling="bicubic", crop_share=0.8)
 

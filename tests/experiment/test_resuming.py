@@ -14,6 +14,8 @@ from siamesekit.experiment.run_folder import RunFolder
 from siamesekit.experiment.stopping import Stopped
 from siamesekit.registry import SCHEDULES
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 SPANNING = [
     ("schedule.name=warmup-cosine",),
     ("schedule.name=warmup-linear", "schedule.warmup=0.5"),

@@ -15,6 +15,8 @@ from siamesekit.errors import OutputError
 from siamesekit.experiment.run_place import refuse_above
 from siamesekit.experiment.running import run
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 CONFIG = """\
 [data]
 reader = "folder"

@@ -16,6 +16,8 @@ from siamesekit.experiment.memory_advice import let_batches_be_cut
 from siamesekit.experiment.running import check, run
 from siamesekit.experiment.stopping import Stopped
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 RANK = 3
 PREFIX = "backbone.network."
 ADAPTED = [f"blocks.{block}.attn.{layer}.weight" for block in (4, 5) for layer in ("qkv", "proj")]

@@ -38,6 +38,8 @@ from siamesekit.experiment.running import check
 from siamesekit.progress import Progress
 from siamesekit.registry.plugin_files import PluginFile
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 KEYS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "d_ap_mean", "d_an_mean",
         "active_triplets", "empty_batches", "embedding_variance", "gradient_norm", "lr", "images_per_second",
         "seconds"]  # fmt: skip

@@ -15,6 +15,8 @@ from siamesekit.experiment.running import run
 from siamesekit.experiment.split_file import split_of
 from siamesekit.progress import Progress
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 @pytest.mark.slow
 def test_every_photo_stands_in_its_part_under_its_individual_or_is_left_out(

@@ -7,6 +7,8 @@ import pytest
 from conftest import LoadConfig, metrics, run_fp32, weights
 from siamesekit import Config, ConfigError, load_config
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 TERMS = """
 [[loss.terms]]
 name = "arcface"

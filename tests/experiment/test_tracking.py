@@ -21,6 +21,8 @@ from siamesekit.progress import Progress
 from siamesekit.registry import TRACKERS
 from siamesekit.registry.plugin_files import load_plugin_file
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 WITNESS = '''
 """A tracker that writes what it is told into a file, draws random numbers, prints, and fails if it is asked to."""
 import json, os, random, time

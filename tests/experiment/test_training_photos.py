@@ -27,6 +27,8 @@ from siamesekit.experiment.training_photos import training_photos, with_mirrored
 from siamesekit.progress import Progress
 from siamesekit.registry import DISTANCES
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 MIRRORED = "sampler.mirrored=individuals"
 ALL_PARTS = (
     MIRRORED,

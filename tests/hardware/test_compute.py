@@ -15,6 +15,8 @@ from siamesekit.experiment.running import check, run
 from siamesekit.hardware import compute as precision
 from siamesekit.hardware.compute import Compute, choose_compute, deterministic
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 
 @pytest.mark.parametrize(("native", "name"), [(True, "bf16"), (False, "fp32")])
 def test_auto_takes_bf16_where_the_cpu_multiplies_it(monkeypatch: pytest.MonkeyPatch, native: bool, name: str) -> None:

@@ -14,6 +14,8 @@ from siamesekit.engine.frozen import product_choice
 from siamesekit.engine.frozen.product_choice import measured, products_pay, with_product_choice
 from siamesekit.hardware.compute import Compute
 
+pytestmark = pytest.mark.usefixtures("plain_charts")
+
 CPU = Compute(torch.device("cpu"), False, "as asked")
 
 
