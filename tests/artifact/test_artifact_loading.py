@@ -51,6 +51,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     file.write_text(json.dumps(description))
 
 
+@pytest.mark.medium
 def test_a_run_that_cannot_tell_individuals_apart_ships_no_verdict(finished: RunResult, photo: Path) -> None:
     """The finished run's two epochs teach nothing: judged on other individuals, its threshold would be guessing."""
     assert finished.evaluation["threshold"] is None

@@ -132,6 +132,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(tmp_path: Path) 
                 assert len(row) == 1
 
 
+@pytest.mark.medium
 @given(st.text())
 def test_every_text_comes_back_from_its_cell_and_no_two_share_one(text: str) -> None:
     cell = spreadsheet_cell(text)

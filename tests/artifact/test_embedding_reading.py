@@ -120,6 +120,7 @@ def test_damage_in_a_compressed_archive_is_told(tmp_path: Path) -> None:
         list(read_embeddings(file, 4))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("group", [2_000, 40_000])
 def test_a_parquet_is_not_kept_as_it_is_read(group: int, tmp_path: Path) -> None:
     """Nor is a group of rows, which may be the whole file."""

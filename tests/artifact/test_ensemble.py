@@ -27,6 +27,7 @@ def files(project: Path) -> list[Path]:
     return sorted((project / "photos").rglob("*.png"))[:5]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("weights", [None, [3, 1]])
 def test_the_cosine_is_the_weighted_mean_of_the_models_cosines(
     models: list[SimilarityModel], files: list[Path], weights: list[float] | None

@@ -188,6 +188,7 @@ def test_a_model_without_its_run_says_that_nothing_was_measured(telling: Path, t
     assert "Nothing was measured" in text and "model-index" not in text
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -262,6 +263,7 @@ def test_the_token_goes_to_the_hub_alone(hub: State, telling: Path) -> None:
     assert hub.repositories["fluke/tiny"].commits[-1][0] == commit
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", ["/api/repos/create", "/lfs/", "/commit/main"])
 def test_a_hub_that_stands_still_is_given_up_within_the_bound(
     hub: State, telling: Path, monkeypatch: pytest.MonkeyPatch, path: str
@@ -302,6 +304,7 @@ def test_what_the_hub_does_not_give_is_told_in_words(
     assert said.endswith("; a model of timm on the hub is timm/hf-hub:fluke/tiny")
 
 
+@pytest.mark.medium
 def test_a_download_that_stands_still_is_given_up_within_the_bound(
     hub: State, telling: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +346,7 @@ def test_a_hostile_description_is_refused_and_the_weights_are_not_asked(hub: Sta
     assert not any("model.safetensors" in path for _, path in hub.asked)
 
 
+@pytest.mark.medium
 def test_a_model_of_the_hub_is_a_model_like_any_other(hub: State, telling: Path, project: Path) -> None:
     commit = published(hub, telling)
     model = siamesekit.from_pretrained("fluke/tiny", device="cpu")

@@ -56,6 +56,7 @@ def apart(file: Path, model: SimilarityModel, count: int) -> float:
     return float(np.abs(found - model.embed(torch.from_numpy(pixels)).numpy()).max())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("encoder", [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_embeddings_are_those_of_torch(tmp_path: Path, encoder: str) -> None:
     model = saved(tmp_path / "model", encoder, {**FAST, **SLOW}[encoder])
@@ -67,6 +68,7 @@ def test_embeddings_are_those_of_torch(tmp_path: Path, encoder: str) -> None:
         assert apart(made.file, model, count) < 1e-4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("tta", "head"),
     [(["mirror"], {"layers": [8]}), (["crops"], {"layers": [], "normalize": False}),
@@ -191,6 +193,7 @@ def test_a_network_that_cannot_be_exported_is_refused_in_one_line(
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.medium
 def test_a_graph_that_is_out_of_order_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch writes such a graph for gemma4_vit."""
     model = saved(tmp_path / "model", "timm/test_resnet", 32)

@@ -119,6 +119,7 @@ def test_it_stands_in_place_of_a_run(hub: State, project: Path, tmp_path: Path) 
     assert figures["networks"] == option["networks"] and figures["photos"] == 32
 
 
+@pytest.mark.medium
 def test_calibrated_on_ones_own_photos_it_gives_verdicts(hub: State, project: Path, tmp_path: Path) -> None:
     photos, mine = project / "photos", tmp_path / "mine"
     told = json.loads(call("calibrate", READY, "--data", photos, "-o", mine, "--json").stdout)
@@ -173,6 +174,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.medium
 def test_embed_prepares_photos_as_the_weights_were_judged(
     hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ def test_embed_prepares_photos_as_the_weights_were_judged(
     assert (squashed - own).abs().max() > 0.01, "the test's point"
 
 
+@pytest.mark.medium
 def test_compare_does_and_joins_ready_models_that_do(hub: State, network: torch.nn.Module, photos: Path) -> None:
     files = [photos / "seal-1" / "0.png", photos / "seal-2" / "3.png"]
     a, b = embedded_by_timm(network, files)
@@ -199,6 +202,7 @@ def test_compare_does_and_joins_ready_models_that_do(hub: State, network: torch.
     assert squashed["distance"] != pytest.approx(expected, rel=0.02), "the test's point"
 
 
+@pytest.mark.medium
 def test_evaluate_does_for_both_models(hub: State, network: torch.nn.Module, photos: Path) -> None:
     own = json.loads(call("evaluate", READY, "--data", photos, "--fit", "own", "--against", READY, "--json").stdout)
     usual = json.loads(call("evaluate", "--encoder", READY, "--data", photos, "--json").stdout)
@@ -212,6 +216,7 @@ def test_evaluate_does_for_both_models(hub: State, network: torch.nn.Module, pho
     assert own["networks"]["model"]["map_at_r"] != usual["networks"]["model"]["map_at_r"]
 
 
+@pytest.mark.medium
 def test_a_catalogue_keeps_it_for_all_that_follows(
     hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path
 ) -> None:
@@ -244,6 +249,7 @@ def test_a_catalogue_keeps_it_for_all_that_follows(
     assert found() == pytest.approx(nearest, rel=0.01)
 
 
+@pytest.mark.medium
 def test_a_calibrated_model_keeps_it(hub: State, network: torch.nn.Module, photos: Path, tmp_path: Path) -> None:
     done = call("calibrate", READY, "--data", photos, "-o", tmp_path / "mine", "--fit", "own")
     assert done.exit_code == 0, done.output
@@ -257,6 +263,7 @@ def test_a_calibrated_model_keeps_it(hub: State, network: torch.nn.Module, photo
     assert "--fit is only for a ready model, such as timm/resnet50: the model of a run" in refused.stderr
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fit", ["pad", "crop"])
 def test_another_fit_is_told_and_kept(hub: State, photos: Path, tmp_path: Path, fit: str) -> None:
     done = call("enrol", READY, photos, "-o", tmp_path / "catalogue", "--fit", fit)
@@ -267,6 +274,7 @@ def test_another_fit_is_told_and_kept(hub: State, photos: Path, tmp_path: Path, 
         assert catalogue.model.fit == fit
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("cfg", "why"),
     [

@@ -48,6 +48,7 @@ def test_an_embedding_does_not_depend_on_its_company(model: SimilarityModel, pro
     torch.testing.assert_close(model.embed([*photos, *photos, *photos])[-len(photos) :], alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.medium
 def test_compare_is_symmetric_and_its_verdict_follows_the_threshold(model: SimilarityModel, project: Path) -> None:
     photos = sorted((project / "photos").glob("*/0.png"))
     verdicts = set()

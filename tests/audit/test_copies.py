@@ -88,6 +88,7 @@ def test_versions_of_a_photo_are_near_copies(photos: list[Record], version: str,
     assert kinds([*photos, copy], parts) == [("near_copy_across_split", "w4/version.jpg", "w4/4.jpg")]
 
 
+@pytest.mark.medium
 def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
     """40 of each kind among 200 scenes: recall and precision of exact copies 1, of near-copies at least 0.95."""
     rng = np.random.default_rng(0)

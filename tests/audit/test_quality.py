@@ -28,6 +28,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", DEFECTS)
 def test_a_defect_is_found_among_sound_photos(kind: str, tmp_path: Path) -> None:
     records = [saved(scene(seed), tmp_path, f"w{seed % 4}/{seed}.png") for seed in range(24)]

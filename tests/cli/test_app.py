@@ -70,6 +70,7 @@ def test_version_and_help() -> None:
     assert call().exit_code == 2
 
 
+@pytest.mark.medium
 def test_help_starts_within_half_a_second_of_typer() -> None:
     """In processor time, which other work on the machine changes little, and without the tracing of coverage."""
 
@@ -99,6 +100,7 @@ def test_torch_is_not_imported_before_a_command_needs_it(arguments: list[str]) -
     assert done.stderr.splitlines()[-1] == "False"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -143,6 +145,7 @@ def test_wrong_usage_is_explained_and_exit_2(arguments: list[str], expected: str
     assert expected in result.stderr
 
 
+@pytest.mark.medium
 def test_without_debug_there_is_no_traceback_and_with_it_there_is(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[los]\n")
     plain = spawn("run", tmp_path / "c.toml")
@@ -155,6 +158,7 @@ def test_without_debug_there_is_no_traceback_and_with_it_there_is(tmp_path: Path
     assert "ConfigError: 3 problems" in debug.stderr
 
 
+@pytest.mark.medium
 def test_a_long_error_is_not_wrapped(tmp_path: Path) -> None:
     """So that a line can be searched for, and a path copied."""
     (tmp_path / "c.toml").write_text(f'name = "{"x " * 200}"\n')
@@ -170,6 +174,7 @@ def test_work_that_fails_is_exit_1(monkeypatch: pytest.MonkeyPatch, project: Pat
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: the loss is NaN [at] step 3\n")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_ctrl_c_is_exit_130_without_traceback(tmp_path: Path, command: str) -> None:
     (tmp_path / "p.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGINT)})\n")
@@ -208,6 +213,7 @@ def test_a_width_that_is_none_is_not_taken(columns: str) -> None:
     assert "triplet" in listed.stdout
 
 
+@pytest.mark.medium
 def test_output_into_a_closed_pipe_is_no_traceback() -> None:
     done = subprocess.run(
         f"{sys.executable} -m siamesekit list encoders timm | head -n 1", shell=True, capture_output=True, text=True
@@ -216,6 +222,7 @@ def test_output_into_a_closed_pipe_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("registry", "component"), SHIPPED)
 def test_a_shipped_component_is_listed_shown_and_says_its_shapes(registry: Registry, component: Component) -> None:
     listed = document(call("list", registry.plural, "--json"))
@@ -254,6 +261,7 @@ def test_list_of_a_family_is_a_model_a_line() -> None:
     assert document(call("list", "encoders", "timm", "--json")) == models
 
 
+@pytest.mark.medium
 def test_show_gives_options_with_range_and_default() -> None:
     shown = call("show", "losses", "triplet").stdout
     assert re.search(r"^ *margin +float ≥ 0 +1\.0 *$", shown, re.M)
@@ -296,6 +304,7 @@ def test_a_plugin_s_components_are_listed_and_shown(tmp_path: Path) -> None:
     assert re.search(r"^ *mine +A loss of mine\. ", listed, re.M)
 
 
+@pytest.mark.medium
 def test_check_prints_the_plan_and_writes_nothing(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,6 +405,7 @@ def test_embed_of_a_folder_says_what_it_wrote(finished: RunResult, project: Path
         assert individual == Path(path).parent.name
 
 
+@pytest.mark.medium
 def test_embed_leaves_out_bad_photos_and_says_which_and_why(telling: Path, project: Path, tmp_path: Path) -> None:
     photos = Path(shutil.copytree(project / "photos", tmp_path / "photos"))
     (photos / "striped_1" / "0.png").write_bytes(b"")
@@ -448,6 +458,7 @@ def test_embed_of_bad_photos_alone_is_an_error(telling: Path, tmp_path: Path) ->
     assert not list(tmp_path.glob("e.csv*"))
 
 
+@pytest.mark.medium
 def test_joined_models_have_weights(telling: Path, project: Path, tmp_path: Path) -> None:
     photo, out = project / "photos" / "striped_2" / "0.png", tmp_path / "joined.npz"
     joined = ("--with", telling, "--device", "cpu")
@@ -464,6 +475,7 @@ def test_joined_models_have_weights(telling: Path, project: Path, tmp_path: Path
     assert not (tmp_path / "no.npz").exists()
 
 
+@pytest.mark.medium
 def test_embed_and_compare_take_views_and_several_runs(telling: Path, project: Path, tmp_path: Path) -> None:
     a, b = (project / "photos" / "striped_2" / name for name in ("0.png", "1.png"))
     plain, views = tmp_path / "plain.npz", tmp_path / "views.npz"

@@ -118,6 +118,7 @@ def test_fit_is_refused_for_a_model_that_has_its_own(telling: Path, photos: Path
     assert told == f"error: --fit is only for a ready model, such as timm/resnet50: {why}\n"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -143,6 +144,7 @@ def test_options_of_a_matcher_that_do_not_fit_are_refused(
     assert says in refused("compare", telling, a, b, *given)
 
 
+@pytest.mark.medium
 def test_shared_points_are_counted_and_drawn(telling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the matcher itself; the picture is replaced by the next one, and the user's own file never."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -47,6 +47,7 @@ def place(telling: Path, photos: Path, tmp_path: Path) -> Path:
     return tmp_path / "c"
 
 
+@pytest.mark.medium
 def test_a_person_enrols_searches_corrects_and_undoes(place: Path, photos: Path, tmp_path: Path) -> None:
     photo = sorted((photos / "Bob").iterdir())[0]
     found = document("search", place, photo, "--device", "cpu")
@@ -76,6 +77,7 @@ def test_a_person_enrols_searches_corrects_and_undoes(place: Path, photos: Path,
     assert "columns" not in call("info", place).stdout
 
 
+@pytest.mark.medium
 def test_a_table_brings_columns_that_conditions_name(telling: Path, photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "photos.csv"
     with table.open("w", newline="") as file:
@@ -95,6 +97,7 @@ def test_a_table_brings_columns_that_conditions_name(telling: Path, photos: Path
     assert (refused.exit_code, refused.stdout) == (2, "") and "the condition" in refused.stderr
 
 
+@pytest.mark.medium
 def test_answers_are_a_table_that_no_spreadsheet_computes(place: Path, photos: Path, tmp_path: Path) -> None:
     call("rename", place, "Bob", "=1+1")
     query, table = sorted((photos / "Bob").iterdir())[0], tmp_path / "answers.csv"
@@ -108,6 +111,7 @@ def test_answers_are_a_table_that_no_spreadsheet_computes(place: Path, photos: P
     assert refused.exit_code == 2 and table.read_text() == "mine"
 
 
+@pytest.mark.medium
 def test_of_queries_that_are_no_photos_or_missing_the_others_are_answered(
     place: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +145,7 @@ def unlike(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.medium
 def test_a_season_and_new_photos_with_missing_rows(place: Path, photos: Path, tmp_path: Path) -> None:
     new = unlike(tmp_path / "new")
     names = [f"new/{file.relative_to(new).as_posix()}" for file in sorted(new.rglob("*.*"))]
@@ -159,6 +164,7 @@ def test_a_season_and_new_photos_with_missing_rows(place: Path, photos: Path, tm
     assert (added["photos"], len(added["unusable"])) == (len(names), 1)
 
 
+@pytest.mark.medium
 def test_options_of_the_reader_and_links(place: Path, photos: Path, tmp_path: Path) -> None:
     """Layouts and links are read by catalogues as by runs."""
     unlike(tmp_path / "store")
@@ -174,6 +180,7 @@ def test_options_of_the_reader_and_links(place: Path, photos: Path, tmp_path: Pa
     assert wrong.exit_code == 2 and "here only keys of [data] can be set" in wrong.stderr
 
 
+@pytest.mark.medium
 def test_all_photos_of_an_encounter_are_one_query(place: Path, photos: Path) -> None:
     found = document("search", place, photos / "Cy", "--together", "--by", "2", "--device", "cpu")
     (answer,) = found["answers"]
@@ -203,6 +210,7 @@ def test_answers_that_cannot_be_printed_are_an_error_unless_they_are_in_a_table(
     assert len(table.read_text().splitlines()) == 4
 
 
+@pytest.mark.medium
 def test_a_second_look_counts_shared_points(
     place: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +232,7 @@ def test_a_second_look_counts_shared_points(
     assert not (tmp_path / "season").exists()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -251,6 +260,7 @@ def test_wrong_input_is_an_error_in_words(place: Path, photos: Path, arguments: 
     assert (result.exit_code, result.stdout) == (2, "") and message in result.stderr.replace("\n", " ")
 
 
+@pytest.mark.medium
 def test_bad_photos_are_left_out_if_asked(place: Path, tmp_path: Path) -> None:
     more = tmp_path / "more"
     (more / "Dee").mkdir(parents=True)
@@ -262,6 +272,7 @@ def test_bad_photos_are_left_out_if_asked(place: Path, tmp_path: Path) -> None:
     assert told["individuals"] == 1 and [finding["name"] for finding in told["unusable"]] == ["Dee/bad.png"]
 
 
+@pytest.mark.medium
 def test_a_season_is_matched_and_decided(place: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     (folder / "day 1").mkdir(parents=True)
@@ -304,6 +315,7 @@ def test_a_table_of_a_season_needs_no_individuals(place: Path, tmp_path: Path) -
     assert told["queries"] == 1
 
 
+@pytest.mark.medium
 def test_neighbours_help_to_order_the_candidates(place: Path, photos: Path) -> None:
     photo = sorted((photos / "Bob").iterdir())[0]
     for options in (["--rerank", "k-reciprocal"], ["--expand", "2", "--alpha", "0"]):

@@ -54,6 +54,7 @@ def answer(file: Path) -> int:
     return len(rows)
 
 
+@pytest.mark.medium
 def test_a_person_clusters_a_catalogue_answers_and_gets_the_number(catalogue: Path, tmp_path: Path) -> None:
     out, pairs = tmp_path / "out", tmp_path / "out" / "pairs.csv"
     first = call("cluster", catalogue, "-o", out, "--device", "cpu")
@@ -83,6 +84,7 @@ def test_unlabelled_photos_need_a_model_and_no_names(telling: Path, photos: Path
     assert named["individuals"]["labelled"] == 5 and named["clusters"] == facts["clusters"]
 
 
+@pytest.mark.medium
 def test_photos_that_cannot_be_read_are_named_and_left_out(telling: Path, photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "photos.csv"
     bad = tmp_path / "bad.jpg"

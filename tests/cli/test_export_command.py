@@ -20,6 +20,7 @@ def call(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.medium
 def test_a_run_is_exported_and_an_earlier_export_replaced(telling: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     done = call("export", telling, "-o", out)

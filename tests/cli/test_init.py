@@ -72,6 +72,7 @@ def test_an_unknown_encoder_is_refused_with_near_matches_and_nothing_is_written(
     assert not (here / "new").exists()
 
 
+@pytest.mark.medium
 def test_a_second_time_is_refused_and_changes_nothing(here: Path) -> None:
     assert CliRunner().invoke(app, ["init", "birds"]).exit_code == 0
     written = (here / "birds" / "config.toml").read_bytes()
@@ -134,6 +135,7 @@ def test_the_commands_it_names_work(here: Path) -> None:
     assert (here / "runs" / "birds" / "report.html").is_file()
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file names are text")
 def test_a_folder_whose_name_is_no_text_is_refused_in_words(here: Path) -> None:
     """A config, which is UTF-8, could not name it."""

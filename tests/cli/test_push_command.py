@@ -30,6 +30,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[State]:
         yield state
 
 
+@pytest.mark.medium
 def test_a_model_is_shown_then_published_then_used_by_its_name(
     hub: State, telling: Path, project: Path, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_model_is_shown_then_published_then_used_by_its_name(
     np.testing.assert_allclose(found["embedding"][row], siamesekit.load(telling, "cpu").embed(a)[0], atol=1e-6)
 
 
+@pytest.mark.medium
 def test_a_catalogue_and_an_evaluation_take_a_model_of_the_hub(
     hub: State, telling: Path, project: Path, tmp_path: Path
 ) -> None:

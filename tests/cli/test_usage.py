@@ -15,6 +15,7 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -61,6 +62,7 @@ def test_where_nothing_is_known_nothing_is_made_up(arguments: str) -> None:
     assert "--set" not in result.stderr.partition("Error:")[2]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("arguments", [["-h"], ["help"], ["--help"]])
 def test_help_has_three_spellings(arguments: list[str]) -> None:
     assert call(*arguments).stdout == call("--help").stdout
@@ -68,6 +70,7 @@ def test_help_has_three_spellings(arguments: list[str]) -> None:
     assert call("run", "-h").stdout == call("help", "run").stdout == call("run", "--help").stdout
 
 
+@pytest.mark.medium
 def test_help_has_no_cut_lines_braces_or_types_of_python() -> None:
     top = call("--help").stdout
     assert "..." not in top.partition("Commands:")[2]

@@ -622,6 +622,7 @@ def named(component: Component) -> str:
     return f"{component.kind}-{component.name}"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", CONFIGURED, ids=named)
 def test_a_component_goes_through_a_config_file_with_every_option_spelled_out(
     component: Component, tmp_path: Path
@@ -654,6 +655,7 @@ def misspelt(name: str) -> list[str]:
     return [name[0] + name, *([name[:-1]] if len(name) > 1 else [])]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", CONFIGURED, ids=named)
 def test_every_misspelt_option_is_caught_with_the_right_one_or_the_choices(
     component: Component, tmp_path: Path
@@ -740,6 +742,7 @@ def another(component: Component, option: Parameter, needed: dict[str, Any]) -> 
     raise AssertionError(f"no other value of {option} is known")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", SHIPPED, ids=named)
 def test_a_keyword_that_is_neither_option_nor_runtime_value_is_refused(component: Component, tmp_path: Path) -> None:
     """Misspelt ones with near matches, and all choices; by the registry, and by the class or function itself."""
@@ -762,6 +765,7 @@ def test_a_keyword_that_is_neither_option_nor_runtime_value_is_refused(component
                 assert choices == ["none"] if not choices else set(taken) <= set(choices) | {"none"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", CONFIGURED, ids=named)
 def test_every_option_may_be_a_keyword_and_is_the_same_as_in_a_table(component: Component, tmp_path: Path) -> None:
     """Where the options do not fit each other, both are refused in the same words."""
@@ -909,6 +913,7 @@ def test_batches_that_do_not_fit_are_refused_by_every_loss_and_miner(component: 
                 made(torch.randn(16, 8), FOUR_OF_FOUR, Triplets(*tuples))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", LOSSES_AND_MINERS, ids=named)
 def test_every_loss_and_miner_takes_labels_in_whatever_holds_them(component: Component) -> None:
     """Numbers of any integer type give the same to the last bit; so do names and large numbers, where any will do."""

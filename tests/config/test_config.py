@@ -691,6 +691,7 @@ SCALARS = TEXT | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, a
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
 
 
+@pytest.mark.medium
 @given(st.dictionaries(TEXT, VALUES, max_size=5))
 @settings(max_examples=200, deadline=None)
 def test_dump_toml_is_read_back_exactly(values: dict[str, Any]) -> None:
@@ -721,6 +722,7 @@ WORDS = st.sampled_from(["timm/resnet18", "random", "x.pt", "identity", "validat
 ANYTHING = VALUES | WORDS | st.floats() | st.integers(-2, 200) | st.dates()
 
 
+@pytest.mark.medium
 @given(st.dictionaries(st.sampled_from(places(tomllib.loads(FULL))), ANYTHING, min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutated_config_is_refused_or_loads_and_reloads(
@@ -744,6 +746,7 @@ def test_a_mutated_config_is_refused_or_loads_and_reloads(
     assert reloaded(config, tmp_path) == config
 
 
+@pytest.mark.medium
 @given(st.sampled_from(places(tomllib.loads(FULL))), st.text(max_size=20) | ANYTHING.map(str))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_override_is_refused_or_loads(tmp_path: Path, place: tuple[str, ...], value: str) -> None:

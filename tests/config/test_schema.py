@@ -166,6 +166,7 @@ print(json.dumps([config_schema(), tomllib.loads(load_config({str(path)!r}).to_t
         assert "encoder.name" in problems(Draft7Validator(config_schema()), config)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("component", CHOOSABLE)
 def test_a_component_s_defaults_are_valid_and_its_options_checked(
     component: Component, shipped: Draft7Validator
@@ -315,6 +316,7 @@ def test_keys_are_described_and_have_their_defaults() -> None:
     assert margin == {"description": "margin in units of the distance.", "type": "number", "minimum": 0, "default": 1.0}
 
 
+@pytest.mark.medium
 def test_a_table_offers_the_options_of_all_its_components_for_completion() -> None:
     """Taplo completes by `properties` alone."""
     for kind, (place, key) in PLACES.items():

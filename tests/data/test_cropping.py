@@ -183,6 +183,7 @@ def test_a_box_that_shows_nothing_is_a_finding_on_its_photo(tmp_path: Path, box:
             read(record(file, box))
 
 
+@pytest.mark.medium
 @given(
     st.floats(-20, 60), st.floats(-20, 50), st.floats(1, 30), st.floats(1, 30), st.floats(-180, 180)
 )  # fmt: skip

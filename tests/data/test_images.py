@@ -307,6 +307,7 @@ def edge_at(row: NDArray[np.int64]) -> float:
     return float((255 - row).sum() / 255)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
 def test_nothing_moves_by_a_twentieth_of_a_pixel(tmp_path: Path, fit: Fit, orientation: int) -> None:

@@ -149,6 +149,7 @@ def test_after_a_bad_photo_no_chunk_is_given_but_all_bad_ones_are_told(tmp_path:
     assert len(given) == 1
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("budget", [2**30, 0])
 def test_usable_photos_are_told_from_the_others(tmp_path: Path, budget: int) -> None:
     bad = {0, 5, LOADED - 1, LOADED, 2 * LOADED + 1}

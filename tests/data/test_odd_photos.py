@@ -201,6 +201,7 @@ def records_of(root: Path) -> Sequence[Record]:
     return error.value.records
 
 
+@pytest.mark.medium
 @pytest.mark.timeout(60)
 def test_exactly_the_sound_photos_are_loaded(mixed: tuple[Path, dict[str, str]]) -> None:
     root, bad = mixed
@@ -411,6 +412,7 @@ def test_a_photo_that_goes_or_changes_after_the_scan_is_found_or_read_as_it_is(t
     ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("form", ["BMP", "TIFF"])
 def test_a_file_that_is_cut_while_it_is_read_does_no_harm(tmp_path: Path, form: str) -> None:
     """Pillow maps plain pixels into memory; of a file that is then shortened, the process would die of SIGBUS."""

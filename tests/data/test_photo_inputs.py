@@ -82,6 +82,7 @@ FILES = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
 def test_the_same_photo_has_the_same_pixels_in_every_form(tmp_path: Path, name: str, fit: Any) -> None:

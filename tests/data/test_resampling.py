@@ -36,6 +36,7 @@ def of_timm(image: Image.Image, size: int, fit: Fit, reading: Reading) -> np.nda
     return np.asarray(np.rint(255 * pixels.numpy().transpose(1, 2, 0))).astype(int)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("resampling", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("share", [None, 1.0, 0.95, 0.9, 0.875])
 @pytest.mark.parametrize("size", [64, 160])

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import siamesekit
 from docs_site.rooms import (
     PICTURE,
@@ -19,6 +21,7 @@ TREE = Path(siamesekit.__file__).parent
 ROOT = TREE.parents[1]
 
 
+@pytest.mark.medium
 def test_every_module_of_the_tree_is_named_once_with_half_a_line() -> None:
     files = {file.relative_to(TREE).with_suffix("").as_posix().replace("/", ".") for file in TREE.rglob("*.py")}
     expected = sorted(re.sub(r"\.?__init__$", "", name) or "siamesekit" for name in files)

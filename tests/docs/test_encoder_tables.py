@@ -44,6 +44,7 @@ def test_every_model_of_the_packages_has_figures() -> None:
     assert len(NAMES) == len(timm_models()) - 1 + len(torchvision_models())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("package", ["timm", "torchvision"])
 def test_every_model_is_a_row_below_the_name_of_its_kind(package: str) -> None:
     page = catalogue()[f"catalogue/encoders/{package}/index.md"]
@@ -64,6 +65,7 @@ def test_every_model_is_a_row_below_the_name_of_its_kind(package: str) -> None:
     assert "| 23.5 M | 2,048 | 224 |" in some[0]
 
 
+@pytest.mark.medium
 def test_advice_stands_before_all_names_and_names_what_is_there() -> None:
     pages = catalogue()
     for page in ("catalogue/encoders/index.md", "catalogue/encoders/timm/index.md"):

@@ -60,6 +60,7 @@ def test_a_page_begins_with_what_it_is_about(page: str) -> None:
         assert not first.startswith("After this page"), "that says nothing of it"
 
 
+@pytest.mark.medium
 def test_a_page_of_the_catalogue_begins_with_what_it_is_about(generated: dict[str, str]) -> None:
     for registry in REGISTRIES:
         assert opening(generated[f"catalogue/{registry.plural}/index.md"]).lower().startswith(f"{registry.purpose}. ")
@@ -96,6 +97,7 @@ def test_every_page_and_kind_is_in_the_navigation() -> None:
     assert named == set(PAGES) | {"catalogue/index.md"} | {f"catalogue/{r.plural}/index.md" for r in REGISTRIES}
 
 
+@pytest.mark.medium
 def test_every_command_stands_in_the_reference() -> None:
     text = command_line()
     assert {"init", "run", "check", "compare", "embed", "list", "show", "schema"} <= set(commands())

@@ -65,6 +65,7 @@ CASES = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_embeddings_and_gradients_are_the_same_to_the_bit(case: dict[str, object]) -> None:
     plain, recomputing = made(recompute=False, **case), made(recompute=True, **case)
@@ -81,6 +82,7 @@ def test_embeddings_and_gradients_are_the_same_to_the_bit(case: dict[str, object
         torch.testing.assert_close(resting, encoder(images(4, 32)[:2]))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("recompute", [False, True])
 def test_blocks_run_twice_in_training_and_once_without_gradient(recompute: bool) -> None:
     encoder, stored = made("timm/test_vit", recompute)

@@ -144,6 +144,7 @@ def noisy(seed: int, epochs: int, correlation: float, scatter: float) -> np.ndar
     return 1 + scatter * np.array(noise)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("correlation", "most"), [(0.0, 1), (0.3, 3)])
 @pytest.mark.parametrize("scatter", [0.02, 0.1])
 def test_flat_noisy_curves_hardly_ever_overfit(correlation: float, most: int, scatter: float) -> None:

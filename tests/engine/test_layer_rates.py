@@ -56,6 +56,7 @@ BY_EYE = {
 """Written down by hand from the networks' printed structure."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", BY_EYE)
 def test_every_block_of_a_list_is_a_layer_of_its_own(name: str) -> None:
     encoder = made("", name)
@@ -69,6 +70,7 @@ def test_every_block_of_a_list_is_a_layer_of_its_own(name: str) -> None:
         assert distance == expected[block], parameter
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "keras-adam", "sgd"])
 def test_each_block_moves_as_with_an_optimizer_of_its_own_rate(optimizer: str) -> None:
     ours = made("layer3")

@@ -82,6 +82,7 @@ def test_loss_and_gradient_do_not_depend_on_the_cut(size: int, held: int, expect
     torch.testing.assert_close(gradients(encoder), grads, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("size", "held"), [(4, 100), (3, 0)])
 def test_a_sum_of_losses_over_several_chunks_has_the_gradients_of_the_whole_batch(size: int, held: int) -> None:
     """Gradient accumulation by chunks is exact, also for losses that compare all photos of the batch."""
@@ -182,6 +183,7 @@ def test_a_loss_that_depends_on_nothing_gives_no_gradient() -> None:
         assert all(parameter.grad is None for parameter in encoder.trainable())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("size", "held"), [(100, 100), (4, 100), (3, 5), (1, 0)])
 def test_the_gradient_of_a_loss_s_own_parameters_does_not_depend_on_the_cut(size: int, held: int) -> None:
     encoder, stored = made()
@@ -305,6 +307,7 @@ def test_memory_is_given_back_before_a_step_is_tried_again(monkeypatch: pytest.M
     assert emptied == [0, 0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["timm/test_efficientnet", "timm/mobilenetv3_small_050"])
 def test_batchnorm_with_an_activation_in_it_is_batchnorm(name: str) -> None:
     """timm's `BatchNormAct2d` has modules in it: a batch cut up would be normalised by each part's own statistics."""

@@ -194,6 +194,7 @@ def test_the_loss_is_given_each_photo_s_individual() -> None:
     assert seen == [[0, 0, 1, 1], [0, 1, 1]]
 
 
+@pytest.mark.medium
 def test_chance_in_the_network_comes_from_seed_and_epoch() -> None:
     drawn: list[float] = []
 

@@ -47,6 +47,7 @@ def by_sort(embeddings: Tensor, labels: Tensor, distance: Distance, k: int) -> T
     return torch.tensor(found)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("distance", DISTANCES, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("kind", ["spread", "unit", "grid", "tiny ball"])
 def test_equals_a_sort_of_the_distances(kind: str, distance: Distance) -> None:
@@ -59,6 +60,7 @@ def test_equals_a_sort_of_the_distances(kind: str, distance: Distance) -> None:
     assert found is not None or kind in {"grid", "tiny ball"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("distance", DISTANCES, ids=lambda each: type(each).__name__)
 def test_photos_that_only_the_distance_can_order_are_compared_by_it(
     distance: Distance, monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,7 @@ def test_baks_and_baus_are_means_over_individuals() -> None:
     assert (made.known, made.new) == (20, 12)
 
 
+@pytest.mark.medium
 def test_intervals_draw_known_and_new_individuals_separately() -> None:
     nearest, made = found(), figures(resamples=4000)
     rng, drawn = np.random.default_rng(5), []

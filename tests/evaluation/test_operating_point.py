@@ -113,6 +113,7 @@ def test_of_labels_that_say_nothing_hardly_any_ship_a_threshold(
     assert shipped <= 4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rate", [0.0, 0.05])
 @pytest.mark.parametrize(("individuals", "photos"), [(2, 5), (3, 5), (4, 4), (5, 5), (8, 4), (20, 3)])
 def test_individuals_that_lie_apart_always_ship_a_threshold(individuals: int, photos: int, rate: float) -> None:

@@ -41,6 +41,7 @@ def test_a_sample_keeps_the_same_pairs_that_fit(seed: int, photos: int, individu
         assert len(chosen) == kept + min(most - kept, len(every) - len(same))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("most", [60, 12])
 def test_every_pair_of_a_kind_is_drawn_as_often(most: int) -> None:
     """With 60 nearly all are enumerated, with 12 some are drawn until there are enough."""

@@ -33,6 +33,7 @@ def figures_of(order: list[int], labels: torch.Tensor, query: int, ranks: tuple[
     return retrieval_figures([[0.0, *places]], of, 0, ranks)
 
 
+@pytest.mark.medium
 @given(st.integers(0, 10_000), st.integers(3, 16), st.integers(1, 4), st.sampled_from([None, 2, 5]), st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_every_figure_equals_the_loop_for_any_queries_gallery_and_groups(

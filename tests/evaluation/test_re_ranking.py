@@ -87,6 +87,7 @@ def test_distances_are_those_of_the_paper_s_formulas(
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.medium
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 30))
 def test_photos_that_are_left_out_might_as_well_not_be_there(seed: int, photos: int, out: int) -> None:

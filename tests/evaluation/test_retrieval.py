@@ -33,6 +33,7 @@ def case(seed: int, photos: int, individuals: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(rng.normal(size=(photos, 3))), torch.from_numpy(rng.integers(individuals, size=photos))
 
 
+@pytest.mark.medium
 @given(st.integers(0, 10_000), st.integers(2, 25), st.integers(1, 8), st.booleans())
 @settings(deadline=None)
 def test_retrieval_equals_the_loop_with_ties_and_singletons(

@@ -20,6 +20,7 @@ def scores(seed: int, coarse: bool) -> ScoredPairs:
     return ScoredPairs(pairs.distance.round(1), pairs.first, pairs.second) if coarse else pairs
 
 
+@pytest.mark.medium
 @given(st.integers(0, 10_000), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_the_roc_curve_and_its_area_are_scikit_learns_and_a_loops(seed: int, coarse: bool) -> None:

@@ -49,6 +49,7 @@ def test_a_photo_is_uint8_rgb(flukes: ModuleType) -> None:
     assert pixels.std() > 10
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_bytes_in_another_process(flukes: ModuleType) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
@@ -71,6 +72,7 @@ def test_a_photo_does_not_depend_on_how_many_are_drawn(flukes: ModuleType) -> No
         assert digest(by_name[record.name].source()) == digest(record.source())
 
 
+@pytest.mark.medium
 def test_photos_of_one_whale_differ_yet_less_than_those_of_two(flukes: ModuleType) -> None:
     photos = drawn(flukes, 0.0)
     assert len({digest(photo) for whale in photos for photo in whale}) == 48

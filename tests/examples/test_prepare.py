@@ -142,6 +142,7 @@ def test_an_unreadable_individual_is_replaced_by_the_next(tmp_path: Path) -> Non
     assert {p.name for p in (tmp_path / "out").iterdir() if p.is_dir()} == {"w_1", "w_2", "w_4", "w_5"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("damage", "says"),
     [

@@ -97,6 +97,7 @@ def test_a_folder_alone_is_audited(config: Path, told: Told) -> None:
     assert found.plan is None and found.refusal is None
 
 
+@pytest.mark.medium
 def test_a_copy_across_the_split_is_named_as_such(config: Path, told: Told) -> None:
     options = ("split.test=[]", "split.by=photo", "split.train=0.5")
     records = check_config(loaded(config, *options), "cpu", "fp32", told)

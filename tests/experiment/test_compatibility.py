@@ -85,12 +85,14 @@ def test_a_loss_over_the_whole_batch_takes_no_miner(config: Callable[..., Config
         refuse(config(nested, "semi-hard"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("loss", ["triplet", "contrastive", "pml/triplet-margin", "pml/smooth-ap", "pml/margin"])
 @pytest.mark.parametrize("miner", ["batch-hard", "pml/multi-similarity"])
 def test_a_loss_of_tuples_takes_a_miner(config: Callable[..., Config], loss: str, miner: str) -> None:
     refuse(config(f'name = "{loss}"', miner))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("distance", "normalize", "fits"),
     [

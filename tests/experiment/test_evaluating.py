@@ -111,6 +111,7 @@ def test_each_photo_is_decoded_once(
     assert sorted(decodings) == sorted(photo.read_bytes() for photo in (project / "photos").rglob("*.png"))
 
 
+@pytest.mark.medium
 def test_two_models_are_compared_query_by_query(finished: RunResult, project: Path) -> None:
     found = call(
         "evaluate", finished.folder, "--data", project / "photos", "--against", "efficientnet-lite0", "--json",
@@ -124,6 +125,7 @@ def test_two_models_are_compared_query_by_query(finished: RunResult, project: Pa
         assert difference["low"] <= difference["value"] <= difference["high"]
 
 
+@pytest.mark.medium
 def test_a_model_does_not_differ_from_itself(finished: RunResult, project: Path) -> None:
     found = call("evaluate", finished.folder, "--data", project / "photos", "--against", finished.folder, "--json")
     assert found.exit_code == 0, found.output
@@ -150,6 +152,7 @@ def test_photos_that_cannot_be_used_are_left_out_if_asked(finished: RunResult, p
         evaluate_models(config, model, everything=True, progress=Progress(), skip_bad=True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -43,6 +43,7 @@ class Warned(siamesekit.Progress):
         self.warnings.append(text)
 
 
+@pytest.mark.medium
 def test_figures_in_float32_are_those_of_evaluate(model: SimilarityModel, made: Int8Export) -> None:
     wanted = evaluate_models(evaluation_config(model, None), model)
     figures = wanted["networks"]["model"]
@@ -72,6 +73,7 @@ def test_the_cost_is_in_the_metadata_and_the_size_is_right(made: Int8Export) -> 
     assert min(told["fp32"]["images_per_second"], told["int8"]["images_per_second"]) > 0
 
 
+@pytest.mark.medium
 def test_worse_figures_are_refused_unless_they_are_accepted(
     model: SimilarityModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +93,7 @@ def test_only_figures_below_the_interval_are_worse() -> None:
     assert int8_export._lower_bound({"value": 0.5, "low": None, "high": None}) == 0.5
 
 
+@pytest.mark.medium
 def test_photos_are_drawn_from_the_training_part_or_a_folder(
     model: SimilarityModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: RunResult
 ) -> None:
@@ -119,6 +122,7 @@ def test_a_model_without_its_run_is_refused(finished: RunResult, tmp_path: Path)
         export_int8(lonely, tmp_path / "model.onnx")
 
 
+@pytest.mark.medium
 def test_the_command_prints_the_cost_and_refuses_what_does_not_go_together(finished: RunResult, tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     done = CliRunner().invoke(app, ["export", str(finished.folder), "-o", str(out), "--int8", "--accept"])

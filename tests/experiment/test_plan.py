@@ -31,6 +31,7 @@ def test_a_step_of_several_batches_is_counted_once(small_config: LoadConfig) -> 
     assert ("steps", "10, of up to 4 batches each") in plan.rows()
 
 
+@pytest.mark.medium
 def test_all_triplets_of_p_by_k_are_counted_and_a_miner_s_are_not_known(small_config: LoadConfig) -> None:
     by_k = ("sampler.name=p-by-k", "sampler.individuals=2", "sampler.photos=3")  # four individuals of four photos
     plan = check(small_config(*by_k), "cpu", "fp32")
@@ -58,6 +59,7 @@ def test_views_are_counted_for_the_photos_that_train_alone(small_config: LoadCon
     assert check(small_config(*frozen), "cpu", "fp32").cache_bytes == (32 + 3 * 16) * 96 * 4
 
 
+@pytest.mark.medium
 def test_a_frozen_part_that_is_too_large_is_told_in_its_own_size(
     small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +76,7 @@ def test_a_frozen_part_that_is_too_large_is_told_in_its_own_size(
     assert refused.cache_bytes == 32 * 3 * 32 * 32
 
 
+@pytest.mark.medium
 def test_setting_up_is_counted_once_and_not_for_each_photo(
     small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +93,7 @@ def test_setting_up_is_counted_once_and_not_for_each_photo(
     assert check(small_config(), "cpu", "fp32").seconds == pytest.approx(1.5 + 32 * 0.25, abs=4)
 
 
+@pytest.mark.medium
 def test_memory_holds_the_comparison_of_pixels(small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "measure_cost", lambda *given: Cost(seconds=0.0, bytes=1))
     before = check(small_config(), "cpu", "fp32").memory_bytes
@@ -160,6 +164,7 @@ def test_memory_is_estimated_within_a_factor_of_two_and_time_of_four(tmp_path: P
         assert theirs / factor < ours < theirs * factor
 
 
+@pytest.mark.medium
 def test_time_grows_with_the_epochs(small_config: LoadConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "measure_cost", lambda *given: Cost(seconds=1.0, bytes=1000))
     short, long = (check(small_config(f"train.epochs={epochs}"), "cpu", "fp32") for epochs in (10, 1000))

@@ -25,6 +25,7 @@ def closed_config(project: Path) -> LoadConfig:
     return lambda *overrides: load_config(project / "closed.toml", (*CLOSED, *overrides))
 
 
+@pytest.mark.medium
 def test_a_run_without_epochs_is_the_closed_form(closed_config: LoadConfig, tmp_path: Path) -> None:
     config = closed_config()
     result = run_fp32(config, tmp_path / "run")

@@ -111,6 +111,7 @@ def test_embeddings_that_tell_nothing_give_no_threshold(small_config: LoadConfig
     ]
 
 
+@pytest.mark.medium
 def test_labels_that_are_permuted_give_no_threshold(small_config: LoadConfig, data: Dataset) -> None:
     shipped = 0
     for seed in range(20):

@@ -42,6 +42,7 @@ def with_lora(small_config: LoadConfig, tmp_path: Path) -> Any:
     return lambda *overrides: small_config(*vit, f"encoder.lora.rank={RANK}", *overrides)
 
 
+@pytest.mark.medium
 def test_the_plan_tells_what_trains(with_lora: Any) -> None:
     plan, plain = check(with_lora(), "cpu", "fp32"), check(with_lora("encoder.train_from=blocks.5"), "cpu", "fp32")
     assert ("LoRA", f"rank 3 in 4 linear layers, {TRAINED:,} weights") in plan.rows()
@@ -97,6 +98,7 @@ def test_layers_that_do_not_exist_are_refused_before_the_photos_are_read(
         check(with_lora("encoder.lora.targets=['query']"), "cpu", "fp32")
 
 
+@pytest.mark.medium
 def test_random_weights_are_refused_and_calibrated_ones_told(with_lora: Any, told: Told) -> None:
     with pytest.raises(UserError, match=r'encoder\.weights = "random" with encoder\.lora'):
         check(with_lora("encoder.weights=random"), "cpu", "fp32")

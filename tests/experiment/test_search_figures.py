@@ -39,6 +39,7 @@ def test_the_report_of_a_run_shows_them(finished: RunResult) -> None:
     assert len(html) < 3_000_000
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("noise", "least"), [(0.05, 0.45), (20.0, -0.1)])
 def test_new_individuals_are_likelier_to_be_called_new(noise: float, least: float) -> None:
     """By far if individuals are far apart, and not at all if photos are noise."""

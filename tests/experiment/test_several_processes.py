@@ -103,6 +103,7 @@ def test_two_processes_have_the_figures_of_one(project: Path, alone: Path, two: 
     assert load(two).embed([project / "photos" / "striped_0" / "0.png"]).shape == (1, 16)
 
 
+@pytest.mark.medium
 def test_a_run_of_two_processes_in_one_epoch(
     project: Path, small_config: Callable[..., Config], tmp_path: Path
 ) -> None:
@@ -200,6 +201,7 @@ app()
 """A run whose process fails at one place."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("place", ["centers_to_follow", pytest.param("choose_compute", marks=pytest.mark.slow)])
 def test_a_process_that_fails_before_its_work_ends_all_at_once(project: Path, tmp_path: Path, place: str) -> None:
     """Though it is not this process that has started it, which would see it end."""

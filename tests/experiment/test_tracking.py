@@ -136,6 +136,7 @@ def test_a_run_that_continues_goes_on_in_the_same_place(witnessed: Path, tmp_pat
     assert [each["id"] for each in manifest(tmp_path / "run")["trackers"]] == ["id-4", "id-0"]
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("no_traces")
 @pytest.mark.parametrize(
     ("fault", "at", "problem"),
@@ -192,6 +193,7 @@ os._exit(9)
 """
 
 
+@pytest.mark.medium
 def test_a_tracker_ends_after_a_run_that_is_killed(witnessed: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     override = f"track.trackers=[{{name = 'witness', file = '{file}'}}]"

@@ -184,6 +184,7 @@ def test_every_part_of_the_training_sees_the_doubled_individuals(small_config: L
     assert len(trainer.names) == len(trainer.images) == 32
 
 
+@pytest.mark.medium
 def test_the_plan_counts_mirrored_photos(small_config: LoadConfig) -> None:
     by_k = ("sampler.name=p-by-k", "sampler.individuals=4", "sampler.photos=4", "encoder.train_from=head")
     plain = check(small_config(*by_k, "augmentation.name=flip"), "cpu", "fp32")

@@ -97,6 +97,7 @@ OUTER = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.medium
 @given(OUTER)
 def test_the_same_tables_are_accepted_with_the_same_values_as_by_pydantic(content: dict[str, Any]) -> None:
     try:

@@ -63,6 +63,7 @@ def call(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("store", ["memory-mapped", "lancedb"])
 def test_what_is_enrolled_by_embeddings_is_found_by_them(
     store: str, telling: Path, file: Path, dimensions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -174,6 +174,7 @@ def test_boxes_in_pixels_of_a_turned_photo_become_shares_of_the_upright_one(tmp_
     assert "1 photos have boxes that reach beyond them" in notes
 
 
+@pytest.mark.medium
 def test_a_catalogue_is_enrolled_again_from_its_package(telling: Path, photos: Path, tmp_path: Path) -> None:
     """The same individuals, photos, boxes and attributes; a person's split has author and date."""
     options = ("--device", "cpu", "--author", "Zoe")
@@ -203,6 +204,7 @@ def record_of(place: Path) -> list[tuple[str, Path, Box | None, dict[str, str]]]
     return [(each.individual, Path(str(each.source)), each.box, dict(each.attributes)) for each in records]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("more", "message"),
     [

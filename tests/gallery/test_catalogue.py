@@ -135,6 +135,7 @@ def test_photos_of_one_encounter_give_one_answer(enrolled: Path, photos: Path) -
         assert found.distance == pytest.approx(float(mean), rel=1e-5)
 
 
+@pytest.mark.medium
 def test_with_enough_individuals_candidates_and_new_have_probabilities(telling: Path, tmp_path: Path) -> None:
     people = [f"p{number:02}" for number in range(14)]
     folder = write_photos(tmp_path / "photos", people)
@@ -211,6 +212,7 @@ def test_each_change_is_undone_whole(place: Path, name: str) -> None:
             catalogue.undo()
 
 
+@pytest.mark.medium
 def test_many_changes_are_undone_one_by_one_back_to_each_earlier_state(place: Path) -> None:
     random = np.random.default_rng(3)
     with Catalogue(place) as catalogue:

@@ -214,6 +214,7 @@ class Shade:
         return PointMatches(places, places)
 
 
+@pytest.mark.medium
 def test_a_second_look_is_measured_with_and_without_a_refinement(
     opened: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

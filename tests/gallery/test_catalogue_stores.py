@@ -136,6 +136,7 @@ def test_a_season_is_matched_in_the_store(catalogue: Catalogue, tmp_path: Path) 
     assert told([query.answer for query in found.queries]) == told(catalogue.search(queries(), k=2))
 
 
+@pytest.mark.medium
 def test_photos_that_a_store_has_lost_are_put_back_and_said(catalogue: Catalogue, other: str) -> None:
     before = told(catalogue.search(queries()))
     catalogue._storage.searched.opened().remove(np.array([2, 5], np.int64))
@@ -148,6 +149,7 @@ def test_photos_that_a_store_has_lost_are_put_back_and_said(catalogue: Catalogue
         assert told(again.search(queries())) == before
 
 
+@pytest.mark.medium
 def test_rows_that_a_killed_change_has_left_are_passed_over_and_go_with_the_next_change(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_store_with_the_rows_of_another_catalogue_is_refused(catalogue: Catalo
         catalogue.search(queries())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fact", ["collection", "matrix"])
 def test_a_name_that_leads_out_of_the_catalogue_is_refused(catalogue: Catalogue, fact: str, tmp_path: Path) -> None:
     catalogue._storage.connection.execute("UPDATE facts SET value = '../../mine' WHERE key = ?", (fact,))
@@ -201,6 +204,7 @@ def call(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.medium
 def test_the_command_line_remembers_the_store(other: str, telling: Path, photos: Path, tmp_path: Path) -> None:
     if other == "full-sort":
         pytest.skip("the plugin is registered for this process only")
@@ -242,6 +246,7 @@ def test_a_store_that_cannot_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("answers", [False, True], ids=["no server", "a server that is silent"])
 def test_a_server_that_does_not_answer_is_given_up(
     answers: bool, telling: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -88,6 +88,7 @@ def test_odds_are_corrected_before_the_draws() -> None:
         np.testing.assert_array_equal(found.partners, expected.partners)
 
 
+@pytest.mark.medium
 def test_photos_are_drawn_with_their_chances() -> None:
     _, chances = photos(2.0, individuals=4, count=12)
     found = [draw for seed in range(6) for draw in draws(chances, seed=seed)]

@@ -72,6 +72,7 @@ def test_individuals_far_apart_are_found(model: SimilarityModel) -> None:
     np.testing.assert_array_equal(plain.clusters, cluster(embeddings(0.02), model, method="average").clusters)
 
 
+@pytest.mark.medium
 def test_answers_improve_clusters_and_give_the_number_of_individuals(model: SimilarityModel) -> None:
     points = embeddings(0.35)
     found = cluster(points, model, individuals=names_of(LABELS), questions=60)

@@ -120,6 +120,7 @@ def test_an_event_gets_the_individual_that_all_its_known_photos_have(
     assert out.read_text() == header + filled[1] and (told["filled"], told["open"], told["notes"]) == (1, 0, [])
 
 
+@pytest.mark.medium
 def test_in_python_a_catalogue_writes_what_the_commands_write(telling: Path, package: Path, tmp_path: Path) -> None:
     place = enrolled(telling, package, tmp_path)
     facts = {"date": "2024-01-16", "latitude": "-34.5", "longitude": "18.2", "species": "Panthera onca"}
@@ -142,6 +143,7 @@ def test_in_python_a_catalogue_writes_what_the_commands_write(telling: Path, pac
             catalogue.convert("wildlif", tmp_path / "x.csv")
 
 
+@pytest.mark.medium
 def test_decisions_of_a_match_are_written_and_filled_in_and_answers_are_not(
     telling: Path, package: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ def drawn(queries: int, seed: int, gain: float = GAIN) -> Drawn:
     return distances, points, own, np.arange(queries) % 50
 
 
+@pytest.mark.medium
 def test_it_finds_the_weights_that_made_the_data() -> None:
     fitted = fit_fusion(*drawn(20_000, 0))
     assert fitted is not None

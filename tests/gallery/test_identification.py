@@ -143,6 +143,7 @@ def test_a_fit_needs_individuals_and_known_queries() -> None:
     assert fit(trials(distances, own, rng)) is None
 
 
+@pytest.mark.medium
 def test_distances_that_tell_nothing_give_no_probabilities() -> None:
     """The likeliest slope is 0 or below then; with it, galleries of fewer than 12 would have no probabilities."""
     own = np.repeat(np.arange(14), 3)

@@ -95,6 +95,7 @@ def test_it_leaves_out_what_is_decided(
     assert reviewed[-1] == ["1"]
 
 
+@pytest.mark.medium
 def test_a_review_of_named_photos_is_remembered_too(place: Path, new: Path, reviewed: list[list[str]]) -> None:
     named = call("review", place, new, "--device", "cpu")
     assert named.exit_code == 0, named.output

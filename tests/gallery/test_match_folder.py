@@ -220,6 +220,7 @@ def many(count: int, folder: Path) -> Spooled[Query]:
     return queries
 
 
+@pytest.mark.medium
 def test_memory_does_not_grow_with_the_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mistake it watches for is a copy of all queries, some 10 KiB each as objects or as a page's facts."""
     monkeypatch.setattr(spooled, "IN_MEMORY", 1 << 16)

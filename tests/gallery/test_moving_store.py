@@ -143,6 +143,7 @@ def test_a_move_that_is_cut_off_leaves_one_of_the_two_stores(
         assert again.info().store == target and answers(again) == before
 
 
+@pytest.mark.medium
 def test_a_store_that_refuses_leaves_the_former_one_and_nothing_behind(
     catalogue: Catalogue, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_store_that_refuses_leaves_the_former_one_and_nothing_behind(
     assert answers(catalogue) == before and collections(catalogue) == []
 
 
+@pytest.mark.medium
 def test_a_catalogue_from_before_there_were_stores_can_move(catalogue: Catalogue, other: str) -> None:
     before = answers(catalogue)
     catalogue._storage.connection.execute("DELETE FROM facts WHERE key IN ('store', 'collection')")
@@ -175,6 +177,7 @@ def test_the_same_store_and_one_that_is_unknown_are_refused(catalogue: Catalogue
     assert [change.command for change in catalogue.log()] == ["remove", "add"]
 
 
+@pytest.mark.medium
 def test_the_command_moves_a_catalogue(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     require("lancedb", monkeypatch)
 

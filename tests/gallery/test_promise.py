@@ -67,6 +67,7 @@ def first_broken(chances: list[list[float]], share: float) -> float:
     raise AssertionError("it is never broken")
 
 
+@pytest.mark.medium
 def test_verdicts_are_those_of_a_count_of_the_catalogues_own_photos(place: Path) -> None:
     with Catalogue(place, "cpu") as catalogue:
         model = catalogue.identification().model
@@ -163,6 +164,7 @@ def test_a_match_has_the_verdicts_in_its_table_and_on_its_page(place: Path, seas
     assert f"{told['known']} called known, {told['maybe_new']} called maybe new\n" in said.stdout
 
 
+@pytest.mark.medium
 def test_too_few_individuals_are_refused_before_any_photo_is_embedded(
     place: Path, season: Path, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def plainly(query: torch.Tensor, gallery: Gallery, there: NDArray[np.int64], ref
     return found
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("refinement", [BOTH, Refinement(BOTH.rerank), Refinement(None, BOTH.expand)], ids=str)
 @pytest.mark.parametrize("scoring", ["nearest", "mean", 2])
 @pytest.mark.parametrize("together", [False, True])
@@ -79,6 +80,7 @@ def test_individuals_are_ranked_by_refined_distances(refinement: Refinement, sco
     np.testing.assert_array_equal(ranking.photos, np.argsort(first, axis=1, kind="stable")[:, :8])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("refinement", [BOTH, Refinement(None, BOTH.expand)], ids=str)
 @pytest.mark.parametrize("together", [1, 2])
 @pytest.mark.parametrize("moved", [False, True])
@@ -128,6 +130,7 @@ def test_probabilities_after_a_refinement_are_calibrated(refinement: Refinement)
     assert abs(float(new.mean()) - 0.5) < 0.08
 
 
+@pytest.mark.medium
 def test_a_catalogue_is_searched_with_re_ranking_and_expansion(telling: Path, tmp_path: Path) -> None:
     folder = write_photos(tmp_path / "photos", [f"p{number:02}" for number in range(11)])
     records = READERS.build("folder", {"root": str(folder)}, seed=0)
@@ -209,6 +212,7 @@ def test_a_second_look_moves_refined_distances(shared: tuple[Gallery, NDArray[np
     assert (found.individuals != ranking.individuals).any()
 
 
+@pytest.mark.medium
 def test_points_are_weighed_against_refined_distances(shared: tuple[Gallery, NDArray[np.int64], Looker]) -> None:
     """The weight is that of a fit to each photo, searched among the others by loops, and the fit of "new" has it."""
     gallery, counts, looker = shared

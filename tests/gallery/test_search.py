@@ -44,6 +44,7 @@ def by_loops(
     return [sorted((far, individual) for individual, far in score.items()) for score in scores]
 
 
+@pytest.mark.medium
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10**6),

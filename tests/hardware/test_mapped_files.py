@@ -44,6 +44,7 @@ def test_a_shorter_file_is_refused(tmp_path: Path) -> None:
         MappedFiles().tensor(tmp_path / "0.bin", 11)
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the process's pages of files")
 def test_released_pages_are_no_memory_of_the_process(tmp_path: Path) -> None:
     (tmp_path / "0.bin").write_bytes(bytes(64 * MIB))

@@ -15,10 +15,12 @@ def done(code: str) -> None:
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.medium
 def test_an_encoder_of_either_library_needs_no_compiler() -> None:
     done(f"import sys, siamesekit, timm, torchvision.models; {NOT_THERE}")
 
 
+@pytest.mark.medium
 def test_the_engine_needs_neither_the_compiler_nor_what_divides_networks_to_be_imported() -> None:
     done(f"import sys, siamesekit.experiment.running; {NOT_THERE}; assert 'torch.distributed.fsdp' not in sys.modules")
 
@@ -85,6 +87,7 @@ def marks():
 """
 
 
+@pytest.mark.medium
 def test_optimizers_need_no_compiler_and_are_left_as_they_were() -> None:
     done(
         f"{POSTPONED}{EVERY_OPTIMIZER}"

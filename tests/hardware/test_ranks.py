@@ -96,6 +96,7 @@ def test_a_process_that_ended_is_named() -> None:
         leader.reports()
 
 
+@pytest.mark.medium
 def test_a_silent_process_is_lost_within_the_bound() -> None:
     leader, follower = two(silence=0.6)
     leader.order("work")

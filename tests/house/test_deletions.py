@@ -9,6 +9,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
@@ -208,6 +210,7 @@ def _change(call: ast.Call) -> str | None:
     return name if name in ALWAYS else None
 
 
+@pytest.mark.medium
 def test_every_call_that_changes_a_disk_is_known_and_has_a_reason() -> None:
     found = {change for file in sorted(ROOT.rglob("*.py")) for change in changes(file)}
     assert found - set(ALLOWED) == set(), "say in ALLOWED why it never touches a file of the user's"

@@ -84,6 +84,7 @@ def is_table(call: ast.Call) -> bool:
     )
 
 
+@pytest.mark.medium
 def test_all_ways_in_which_text_leaves_are_known() -> None:
     found = {
         f"{file}:{function}"
@@ -95,6 +96,7 @@ def test_all_ways_in_which_text_leaves_are_known() -> None:
     assert found == OUTPUT.keys()
 
 
+@pytest.mark.medium
 def test_no_message_has_a_line_break_that_would_be_escaped() -> None:
     """More lines of a message are its details, and each is made printable by itself."""
     broken = [

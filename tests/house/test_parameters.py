@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import siamesekit
 
 ROOT = Path(siamesekit.__file__).parent
@@ -40,6 +42,7 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
             yield node
 
 
+@pytest.mark.medium
 def test_no_function_takes_more_than_seven_parameters() -> None:
     crowded, seen = [], 0
     for file in ROOT.rglob("*.py"):

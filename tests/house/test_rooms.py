@@ -138,6 +138,7 @@ def test_every_module_is_in_a_room_and_every_room_is_there() -> None:
     assert len(list(ROOT.glob("*.py"))) <= 10
 
 
+@pytest.mark.medium
 def test_a_room_imports_from_the_rooms_before_it_only() -> None:
     assert {(module, name) for module in MODULES for name in neighbours(module) if room(name) > room(module)} == set()
 

@@ -25,6 +25,7 @@ def offered(typed: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.medium
 def test_commands_and_choices_are_offered() -> None:
     assert {"init", "check", "run", "compare", "embed", "list", "show", "schema"} <= set(offered("siamesekit "))
     assert offered("siamesekit comp") == ["compare"]
@@ -87,6 +88,7 @@ def test_what_there_is_not_offers_nothing(typed: str) -> None:
     assert offered(f"siamesekit {typed}") == []
 
 
+@pytest.mark.medium
 def test_asking_loads_nothing_heavy() -> None:
     code = f"import atexit, sys\natexit.register(lambda: print(*{{'torch', 'timm'}} & set(sys.modules)))\n{MAIN}"
     asked = {

@@ -77,6 +77,7 @@ def lacks_shape(found: Definition) -> bool:
     return TENSOR.search(found.takes) is not None and SHAPE.search(said) is None
 
 
+@pytest.mark.medium
 def test_the_walk_finds_what_is_there() -> None:
     """The oracle itself: known definitions, and one of each kind that is at fault."""
     assert {"siamesekit.components.losses.triplet.TripletLoss.__call__", "siamesekit.model.Encoder.forward"} <= set(
@@ -94,6 +95,7 @@ def test_the_walk_finds_what_is_there() -> None:
     assert [name for name, each in found.items() if lacks_shape(each)] == ["m.f", "m.C.g"]
 
 
+@pytest.mark.medium
 def test_every_public_thing_has_a_docstring() -> None:
     assert [name for name, found in public().items() if not (found.doc or "").strip()] == []
     assert [module for module, file in FILES.items() if not ast.get_docstring(ast.parse(file.read_text("utf-8")))] == []
@@ -116,6 +118,7 @@ class Finder(doctest.DocTestFinder):
 EXAMPLES = [module for module, file in FILES.items() if ">>> " in file.read_text(encoding="utf-8")]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("module", EXAMPLES)
 def test_the_examples_of_docstrings_print_what_they_say(module: str) -> None:
     runner, found = doctest.DocTestRunner(), importlib.import_module(module)

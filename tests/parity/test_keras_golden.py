@@ -52,6 +52,7 @@ def relative(ours: Tensor, theirs: np.ndarray) -> float:
     return float(np.linalg.norm(ours.detach().numpy() - theirs) / np.linalg.norm(theirs))
 
 
+@pytest.mark.medium
 def test_features_of_the_whole_xception(encoder: Encoder, images: Tensor, golden: np.lib.npyio.NpzFile) -> None:
     features = encoder.backbone(images[:4])
     for ours, theirs in zip(features, golden["features"], strict=True):

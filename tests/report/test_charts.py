@@ -71,6 +71,7 @@ def test_a_curve_goes_through_the_losses() -> None:
     np.testing.assert_allclose(np.diff(curve[:, 0]), np.diff(curve[:, 0])[0], atol=1e-3)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("count", "dots"), [(1, 3), (4, 12), (5, 0), (200, 0)])
 def test_few_epochs_are_dots_as_well_and_many_a_line_alone(count: int, dots: int) -> None:
     svg = training_chart([epoch(n) for n in range(1, count + 1)])
@@ -140,6 +141,7 @@ def test_the_same_numbers_give_the_same_bytes_and_leave_no_style_behind() -> Non
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.medium
 def test_the_score_by_which_epochs_are_chosen_is_drawn_where_there_is_one() -> None:
     scores = [0.1, 0.7, 0.4, 0.5, 0.2]
     svg = training_chart([epoch(n, validation_map_at_r=score) for n, score in enumerate(scores, 1)])

@@ -99,6 +99,7 @@ def report(**changes: Any) -> ReportData:
     return replace(made, **changes)
 
 
+@pytest.mark.medium
 def test_nearest_photos_are_marked_right_and_wrong() -> None:
     html = render(report())
     section = html[html.index("Who is it?") : html.index("The hardest test triplets")]
@@ -256,6 +257,7 @@ def test_the_answer_is_given_in_a_sentence() -> None:
     assert "that it knew from other photos" in answer(evaluation(split="photo"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("trained", "found"),
     [
@@ -336,6 +338,7 @@ def test_what_to_do_next_depends_on_what_the_model_is_worth() -> None:
     assert "To get a better model" in render(report(evaluation=evaluation(threshold=None)))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("epochs", [1, 60])
 def test_training_is_told_for_one_epoch_and_for_many(epochs: int) -> None:
     html = render(report(epochs=tuple(epoch(n) for n in range(1, epochs + 1))))
@@ -356,6 +359,7 @@ def test_what_the_doctor_finds_stands_under_training_and_is_escaped() -> None:
     assert "Try:" not in render(report())
 
 
+@pytest.mark.medium
 def test_figures_that_are_not_known_are_left_out() -> None:
     nothing = {"train_loss": None, "test_loss": None, "d_ap_mean": None, "d_an_mean": None}
     html = render(report(epochs=tuple(epoch(n) | nothing for n in (1, 2))))
@@ -368,6 +372,7 @@ def test_figures_that_are_not_known_are_left_out() -> None:
     assert "There is no test loss" not in some
 
 
+@pytest.mark.medium
 def test_the_epoch_that_was_chosen_is_named_with_its_figures() -> None:
     chosen = tuple(epoch(n) | {"validation_map_at_r": 0.1 * n * (4 - n)} for n in (1, 2, 3))
     html = render(report(epochs=chosen, kept_epoch=2))

@@ -83,6 +83,7 @@ def words(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub("<svg.*?</svg>|<[^>]*>", "", html, flags=re.DOTALL))
 
 
+@pytest.mark.medium
 def test_the_roc_curve_and_the_reliability_are_told() -> None:
     text = words(verdicts(evaluation(roc=ROC, reliability=RELIABILITY)))
     for shown in ("87.5% (77.5%–97.5%)", "25.0% (15.0%–35.0%)", "12.5% and 75.0% of these pairs", "0.062",
@@ -176,6 +177,7 @@ def test_names_are_escaped_and_nothing_is_loaded() -> None:
     assert all(str(source).startswith("data:image/jpeg;base64,") for source in sources)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("narrow", [False, True])
 def test_charts_show_what_they_are_given(narrow: bool) -> None:
     alone = {"value": 0.5, "low": None, "high": None}

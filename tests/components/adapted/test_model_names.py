@@ -47,6 +47,7 @@ def test_names_and_tags_are_torchvisions_own() -> None:
     assert list(torchvision_models()) == sorted(torchvision_models())
 
 
+@pytest.mark.medium
 def test_a_config_with_an_unknown_tag_is_refused_before_anything_heavy_is_imported(tmp_path: Path) -> None:
     config = tmp_path / "whales.toml"
     config.write_text('[data]\nreader = "folder"\nroot = "."\n[encoder]\nname = "timm/resnet18.a1_in2k"\n')

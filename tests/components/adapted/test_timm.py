@@ -87,6 +87,7 @@ def test_a_model_of_one_size_says_which_in_place_of_an_assertion(name: str, size
         made.network(torch.zeros(1, 3, 128, 128))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -307,6 +308,7 @@ def test_timms_own_weights_come_from_the_hub_that_timm_names(open_hub: None, mon
     assert "file" not in made.pretrained_cfg or not made.pretrained_cfg["file"]
 
 
+@pytest.mark.medium
 def test_a_hub_whose_files_stand_still_is_given_up_within_the_bound(
     hub: type[Hub], closed_hub: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ def assert_same(features: Tensor, expected: Tensor) -> None:
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4 * scale)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", EVERYDAY)
 def test_features_are_what_enters_the_last_layer(name: str) -> None:
     check_features(name)
@@ -195,6 +196,7 @@ def test_one_tensor_comes_out_in_training_too(name: str) -> None:
         assert made.network(torch.empty(2, 3, 75, 75)).shape == (2, made.num_features)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "mean", "std"),
     [
@@ -287,6 +289,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
         yield lambda handler: servers.enter_context(serving(handler))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "name", ["shufflenet_v2_x0_5", "googlenet", pytest.param("inception_v3", marks=pytest.mark.slow)]
 )
@@ -371,6 +374,7 @@ def test_a_saved_mnasnet_loads_without_its_version(tmp_path: Path) -> None:
     assert torch.equal(one(pixels(32)), two(pixels(32)))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "block", "first"),
     [

@@ -34,6 +34,7 @@ def test_a_crop_is_pillow_s(side: float, left: float, top: float, mirrored: bool
     assert difference.max() <= 2
 
 
+@pytest.mark.medium
 def test_parts_have_sides_and_places_as_told() -> None:
     count, size = 3000, 64
     ramp = torch.zeros(1, 3, size, size, dtype=torch.uint8)

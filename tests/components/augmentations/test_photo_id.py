@@ -111,6 +111,7 @@ def positions(option: str, value: float, size: int = 65) -> tuple[Numbers, Numbe
     return ((views.sum(1) * at).sum(1) / mass).numpy(), ((views.sum(2) * at).sum(1) / mass).numpy()
 
 
+@pytest.mark.medium
 def test_rotation_fills_its_range_evenly() -> None:
     x, y = positions("rotation", 30.0)
     angles = np.degrees(np.arctan2(y, x))

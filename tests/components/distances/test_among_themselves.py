@@ -73,6 +73,7 @@ def test_neighbours_are_those_of_a_full_sort(case: str, distance: Distance, deci
         assert np.mean(decided) > 0.97
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("distance", DISTANCES, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("double", [False, True])
@@ -89,6 +90,7 @@ def test_some_of_the_photos_may_be_queries_in_any_order(distance: Distance, doub
     assert_sorted(searched(embeddings, own, 9, distance), embeddings, own, 9, distance)
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_do_not_matter(threads: int, decided: list[bool]) -> None:
@@ -205,6 +207,7 @@ def test_each_product_is_computed_once_with_the_sizes_as_they_are(
     assert_sorted(Neighbours(found.index[some], found.distance[some]), embeddings, some, 12, Euclidean())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("ranks_as", ["euclidean", "cosine", "dot"])
 @pytest.mark.parametrize("case", CASES)

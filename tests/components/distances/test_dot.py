@@ -57,6 +57,7 @@ def test_ranks_as_neither_the_euclidean_nor_the_cosine_distance() -> None:
     assert nearest(query, gallery, 2, Cosine()).index.tolist() == [[0, 1]]
 
 
+@pytest.mark.medium
 @given(st.integers(0, 1000), st.integers(1, 12))
 def test_the_nearest_are_those_of_a_full_sort(seed: int, k: int) -> None:
     """Whole numbers, so that there are ties, and values of either sign."""

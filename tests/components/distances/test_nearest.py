@@ -128,6 +128,7 @@ def test_values_of_either_sign_that_cancel_are_compared_again(lost: float) -> No
     assert torch.equal(nearest(queries, gallery, 5, ReversedScan()).index, expected)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine(), Dot()], ids=name)
 def test_what_ranks_as_products_do_is_scanned_by_them(distance: Distance, bf16: bool) -> None:
@@ -223,6 +224,7 @@ def test_components_that_bfloat16_flushes_to_zero_count(distance: Distance) -> N
     assert_ranked(gallery[:4], queries.repeat(40, 1) * torch.arange(160)[:, None], distance)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("distance", SWEPT, ids=name)
 def test_infinite_distances_rank_after_finite_ones_and_before_nan(distance: Distance) -> None:
     gallery = normal(160, 4)
@@ -240,6 +242,7 @@ def test_infinite_distances_rank_after_finite_ones_and_before_nan(distance: Dist
     assert (values[~lost].diff().nan_to_num(0) >= 0).all()
 
 
+@pytest.mark.medium
 def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(monkeypatch: pytest.MonkeyPatch) -> None:
     spread, close = normal(3000, 16), 20 + 1e-5 * normal(600, 16, seed=1)
     embeddings, own = torch.cat([spread, close]), torch.arange(3600)
@@ -258,6 +261,7 @@ def test_queries_that_bf16_leaves_undecided_are_scanned_again_and_only_those(mon
     assert_equal(found, nearest(embeddings, embeddings, 5, Euclidean(), own, bf16=False))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("ranks_as", ["euclidean", "cosine", "dot"])
 @pytest.mark.parametrize("case", CASES)
@@ -374,6 +378,7 @@ def test_on_a_gpu_as_its_own_full_sort_says_in_any_chunks(distance: Distance) ->
         torch.testing.assert_close(found.distance.cpu(), on_cpu.distance, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("lost", [torch.empty(0, 6), torch.full((3, 6), torch.nan)], ids=["finite", "NaN"])
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("distance", [Euclidean(), Cosine(), Dot(), CityBlock()], ids=name)

@@ -59,6 +59,7 @@ def cached(tmp_path: Path) -> list[str]:
     return [file.name for file in (tmp_path / "cache" / "hub" / "checkpoints").iterdir()]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", [f"net-{sha256(CONTENT).hexdigest()[:8]}.pth", "net.pth", "net-of-two.pth"])
 def test_a_file_is_downloaded_once(server: tuple[str, list[str]], tmp_path: Path, name: str) -> None:
     url, asked = server
@@ -68,6 +69,7 @@ def test_a_file_is_downloaded_once(server: tuple[str, list[str]], tmp_path: Path
     assert cached(tmp_path) == [name]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "says"),
     [

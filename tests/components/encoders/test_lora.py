@@ -137,6 +137,7 @@ def test_the_layers_before_the_first_with_lora_are_cached_and_gradients_stay_exa
     torch.testing.assert_close(stored.embeddings(torch.arange(5), FP32), before, rtol=0, atol=1e-12)
 
 
+@pytest.mark.medium
 def test_dropout_acts_on_the_matrices_alone_and_makes_batches_whole() -> None:
     encoder = vit(dropout=0.5)
     stored = store(encoder, IMAGES, FP32)

@@ -102,6 +102,7 @@ def prepared(**options: object) -> tuple[Encoder, Stored]:
     return encoder, store(encoder, images(), FP32)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("train_from", ["", "head"])
 @pytest.mark.parametrize(("size", "held"), [(100, 100), (4, 100), (2, 3), (1, 0)])
 def test_loss_and_gradients_in_chunks_are_those_of_the_formula(size: int, held: int, train_from: str) -> None:

@@ -108,6 +108,7 @@ def images(size: int = 32) -> Tensor:
     return torch.randint(256, (3, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "name",
     [
@@ -186,6 +187,7 @@ def test_features_of_another_shape_are_refused() -> None:
         set_pooling(backbone, "max", "mine")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("train_from", "trains", "cached"),
     [("head", False, [96]), ("global_pool", True, [96, 2, 2]), ("layer4", True, None), ("", True, None)],

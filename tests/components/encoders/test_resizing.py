@@ -131,6 +131,7 @@ def test_it_is_told_in_words(resizing: Resizing, told: str) -> None:
     assert resizing.told() == told
 
 
+@pytest.mark.medium
 def test_miewid_squashes_and_an_encoder_may_not_know() -> None:
     assert ENCODERS.build("miewid", pretrained=False).resizing == Resizing((440, 440), "squash")
     assert ENCODERS.build("efficientnet-lite0", pretrained=False).resizing is None

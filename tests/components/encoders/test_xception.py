@@ -105,6 +105,7 @@ def stalling_url() -> Iterator[str]:
         yield f"{url}/xception-0.pth"
 
 
+@pytest.mark.medium
 def test_a_download_that_stalls_is_given_up_within_the_bound(
     stalling_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -86,6 +86,7 @@ def test_equals_the_triple_loop(mining: Mining, hinge: Hinge, labels: list[int])
     assert agrees(distances_of(1, len(labels)), torch.tensor(labels), 0.5, mining, hinge) > 0
 
 
+@pytest.mark.medium
 @given(
     st.lists(st.integers(-2, 3), min_size=1, max_size=9),
     st.integers(0, 10_000),
@@ -212,6 +213,7 @@ def test_float32_is_as_near_to_float64_as_float32_is(mining: Mining, hinge: Hing
     assert found[0].item() == pytest.approx(found[1].item(), rel=2e-5)
 
 
+@pytest.mark.medium
 @given(
     st.integers(0, 10_000),
     st.sampled_from([0.0, 0.25, 0.3, 1.0, 3.0]),

@@ -59,6 +59,7 @@ SOME = Pairs(*(torch.tensor(index) for index in ([0, 2, 1, 0], [5, 9, 7, 5], [0,
 """A pair twice, and a negative pair whose anchor has no positive."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("distance", [Euclidean(), SquaredEuclidean(), Cosine()], ids=lambda d: type(d).__name__)
 @pytest.mark.parametrize("hinge", get_args(PairHinge))
 @pytest.mark.parametrize("reduction", get_args(Reduction))

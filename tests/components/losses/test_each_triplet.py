@@ -25,6 +25,7 @@ def odd_loss(d_ap: Tensor, d_an: Tensor, d_pn: Tensor) -> tuple[Tensor, Tensor]:
     return d_ap.square() * d_an - 0.7 * d_pn.sin(), d_an + d_pn > d_ap
 
 
+@pytest.mark.medium
 @given(st.lists(st.integers(-2, 3), max_size=9), st.integers(0, 10_000))
 @settings(deadline=None, max_examples=60)
 def test_equals_the_triple_loop(labels: list[int], seed: int) -> None:

@@ -43,6 +43,7 @@ def case(seed: int, photos: int = 12, triplets: int = 20) -> tuple[Tensor, Tenso
     return embeddings, torch.from_numpy(labels), Triplets(*torch.tensor(np.array(chosen)).T)
 
 
+@pytest.mark.medium
 @given(st.integers(0, 10_000), st.floats(0, 5))
 @settings(deadline=None)
 def test_equals_the_loop(seed: int, margin: float) -> None:
@@ -61,6 +62,7 @@ def test_equals_the_loop(seed: int, margin: float) -> None:
     np.testing.assert_allclose(mean.objective.item(), sum(expected) / 20, rtol=1e-12)
 
 
+@pytest.mark.medium
 @given(st.integers(0, 10_000), st.floats(0, 3), st.sampled_from(get_args(TripletHinge)), st.booleans())
 @settings(deadline=None)
 def test_every_hinge_with_and_without_swap_equals_the_loop(

@@ -56,6 +56,7 @@ def by_loop(
     return total, triplets, active
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("swap", [False, True], ids=["plain", "swap"])
 @pytest.mark.parametrize("hinge", get_args(TripletHinge))

@@ -96,6 +96,7 @@ def double_softmax(first: Keypoints, second: Keypoints, threshold: float) -> set
     return {(i, int(j)) for i, j in enumerate(best) if back[j] == i and chances[i, j] > threshold}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("detector", "least"), [("disk", 20), ("aliked", 1)])
 def test_points_of_a_shifted_photo_lie_where_the_shift_puts_them(weights: Path, detector: str, least: int) -> None:
     """A random ALIKED describes nearly all points alike, so that few of them are matched."""
@@ -152,6 +153,7 @@ def test_the_text_form_tells_options_and_digests(weights: Path, tmp_path: Path) 
     assert repr(build(weights, "disk", size=300, detector_weights=tmp_path / "disk.pth")) != repr(matcher)
 
 
+@pytest.mark.medium
 def test_files_that_hold_something_else_are_refused(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"aliked.pth does not hold the weights of disk, \d+ differences"):
         build(weights, "disk", detector_weights=weights / "aliked.pth")
@@ -226,6 +228,7 @@ def hub(weights: Path, empty_cache: None, monkeypatch: pytest.MonkeyPatch) -> It
         yield handler.asked  # type: ignore[attr-defined]
 
 
+@pytest.mark.medium
 def test_weights_come_from_the_hub_once(hub: list[str], weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = MATCHERS.build("lightglue/disk", {"device": "cpu", "keypoints": 200})
     assert repr(made) == repr(build(weights, "disk"))
@@ -236,6 +239,7 @@ def test_weights_come_from_the_hub_once(hub: list[str], weights: Path, monkeypat
     assert repr(MATCHERS.build("lightglue/disk", {"device": "cpu", "keypoints": 200})) == repr(made)
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("empty_cache")
 def test_a_hub_that_stands_still_is_given_up_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone, "STALL_SECONDS", 1.0)

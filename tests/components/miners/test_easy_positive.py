@@ -18,6 +18,7 @@ from siamesekit.components.miners.easy_positive import EasyPositiveMiner, Negati
 NEGATIVES = get_args(Negatives)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", NEGATIVES)
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(0, 10_000), st.floats(-2, 0))
 @settings(deadline=None)
@@ -29,6 +30,7 @@ def test_equals_the_loop(kind: Negatives, labels: list[int], seed: int, shift: f
     assert found == easy_positive_triplets(distances, labels, kind)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", NEGATIVES)
 @given(st.lists(st.integers(0, 3), max_size=10), st.integers(0, 10_000))
 @settings(deadline=None)

@@ -73,6 +73,7 @@ class Table:
         return self.matrix[first, second]
 
 
+@pytest.mark.medium
 @given(batches())
 @settings(deadline=None)
 def test_a_triplet_is_ranked_right_where_its_distances_are_numbers_and_say_so(batch: tuple[Tensor, list[int]]) -> None:
@@ -127,6 +128,7 @@ NAMES = [name for name in MINERS.names() if not name.endswith("*")]
 NAMES += [f"pml/{name}" for name in MINERS.family("pml").members()]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["overflowing", "one far away", "infinite", "NaN", "equal", "zero"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_miner_s_positive_is_of_the_anchor_s_individual_and_its_negative_of_another(name: str, kind: str) -> None:

@@ -18,6 +18,7 @@ def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", request.param)
 
 
+@pytest.mark.medium
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(0, 10_000), st.sampled_from([4, 10**6]))
 @settings(deadline=None)
 def test_equals_the_loop(labels: list[int], seed: int, steps: int) -> None:

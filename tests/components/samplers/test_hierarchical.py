@@ -57,6 +57,7 @@ def test_so_many_groups_meet_as_told_as_far_as_there_are(meet: int, batches: int
         assert all(count == 2 for count in Counter(groups[i] for i in {labels[j]: j for j in batch}.values()).values())
 
 
+@pytest.mark.medium
 @given(
     st.lists(st.lists(st.integers(1, 7), max_size=5), min_size=2, max_size=5),
     st.integers(1, 4),

@@ -54,6 +54,7 @@ def exact(query: NDArray[np.float32], rows: NDArray[np.float32], k: int) -> list
     return (1 + np.argsort(far(query, rows), kind="stable")[:k]).tolist()
 
 
+@pytest.mark.medium
 def test_candidates_have_their_exact_distances_and_order(store: Any) -> None:
     found = store.search(QUERIES, 10)
     for query, ids, distances in zip(QUERIES, found.ids, found.distances, strict=True):
@@ -89,6 +90,7 @@ def test_recall_grows_with_the_partitions_that_are_searched(store: Any) -> None:
     assert recall[1] < recall[2] == 1
 
 
+@pytest.mark.medium
 def test_new_rows_are_found_before_and_after_they_are_in_the_index(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store._table.index_stats("ivf-pq-2").num_unindexed_rows == 0
     store.add(numbers(200, 801), ROWS[800:1000])

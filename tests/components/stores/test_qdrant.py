@@ -11,6 +11,7 @@ import pytest
 from made_stores import opened, require
 
 
+@pytest.mark.medium
 def test_rows_on_disk_and_codes_are_asked_for_with_exact_distances_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("metric", ["euclidean", "dot"])
 def test_equal_distances_are_in_the_order_of_ids_also_across_the_last_place(
     name: str, metric: str, tmp_path: Path

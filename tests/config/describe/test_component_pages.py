@@ -65,6 +65,7 @@ def document(*arguments: str) -> Any:
     return json.loads(call(*arguments, "--json").stdout)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("registry", "family"), FAMILIES)
 def test_a_family_is_a_row_with_its_number_and_how_to_list_it(registry: Registry, family: Component) -> None:
     prefix = family.name.removesuffix("/*")
@@ -164,6 +165,7 @@ def test_where_a_kind_stands_in_a_config(kind: str, place: tuple[str, str]) -> N
     assert table_of(kind) == place
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("kind", "name", "keys", "given"),
     [
@@ -291,6 +293,7 @@ def test_a_member_s_summary_is_its_class_and_what_that_does(registry: Registry, 
     assert summary_of_member(registry.get(name)) == summary
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("columns", [80, 120])
 def test_own_components_fit_the_terminal(columns: int) -> None:
     for registry in REGISTRIES:

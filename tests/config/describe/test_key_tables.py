@@ -183,6 +183,7 @@ def test_a_wrong_name_is_answered_with_what_there_is(arguments: list[str], said:
     assert result.stdout == ""
 
 
+@pytest.mark.medium
 def test_showing_a_table_loads_nothing_heavy() -> None:
     code = (
         "import atexit, sys; atexit.register(lambda: print(*{'torch', 'timm', 'pandas', 'matplotlib'} & "

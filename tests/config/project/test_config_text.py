@@ -36,6 +36,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("counts", "by"), SHAPES, ids=lambda shape: str(shape)[:40])
 def test_a_project_s_config_loads_and_fits_its_photos(tmp_path: Path, counts: dict[str, int], by: str) -> None:
     draw(tmp_path / "photos", counts)
@@ -94,6 +95,7 @@ def test_what_stands_in_comments_may_be_switched_on(tmp_path: Path, monkeypatch:
     assert switched.split.validation == 0.15
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("recipe", recipes.RECIPES)
 @pytest.mark.parametrize("individuals", [4, 45])
 def test_every_recipe_is_a_config_that_fits_the_photos(

@@ -60,6 +60,7 @@ def test_a_network_of_timm_is_chosen_if_the_hub_gives_its_weights(hub: type[Hub]
     assert found.why == f"because {constants.ENDPOINT.removeprefix('http://')}, where its weights are, answers"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("status", "reason"),
     [(403, " answers 403 Forbidden"), (503, " answers 503 Service Unavailable"), (0, " does not answer within 0.3 s")],

@@ -37,6 +37,7 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["$(touch pwned)", "a b", "it's", "`x`", '"', "*", "~", "-x"])
 def test_the_commands_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
     draw(tmp_path / name / "photos", even(4, 2))

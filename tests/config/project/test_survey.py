@@ -126,6 +126,7 @@ def test_links_in_a_circle_are_no_individuals(tmp_path: Path) -> None:
     assert survey(tmp_path).counts == {"ann": 2, "bob": 2}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("header", "delimiter", "options"),
     [

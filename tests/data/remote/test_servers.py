@@ -90,6 +90,7 @@ def test_a_server_that_always_fails_ends_the_command(web: PhotoServer) -> None:
     assert "secret" not in told
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("before", [[], [sound]], ids=["at once", "in the download"])
 def test_a_server_that_hangs_is_given_up_within_the_bound(
     web: PhotoServer, before: list[object], monkeypatch: pytest.MonkeyPatch

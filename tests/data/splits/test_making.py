@@ -41,6 +41,7 @@ def test_of_fifty_individuals_forty_five_train_and_five_test() -> None:
     assert list(parts.parts()) == ["train", "test"]
 
 
+@pytest.mark.medium
 @given(Counts, st.sampled_from(["identity", "photo"]), st.floats(0.1, 0.9), st.floats(0, 0.6), st.integers(0, 99))
 @settings(deadline=None, max_examples=300)
 def test_parts_are_disjoint_sorted_and_together_all_photos(

@@ -73,6 +73,7 @@ def test_a_damaged_set_is_not_loaded_and_is_replaced(tmp_path: Path, damage) -> 
 HOSTILE = (-1, 0, 2**62, 2**63, 10**400, 5.0, 1e308, True, None, "5", [5], {}, "\x1b[2J")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("value", HOSTILE, ids=repr)
 @pytest.mark.parametrize(
     "place", ["side", "first side", "shape", "dtype", "sha256", "tensor", "tensors", "format", "header"]

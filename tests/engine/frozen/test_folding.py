@@ -88,6 +88,7 @@ def test_every_convolution_of_efficientnet_lite0_is_folded() -> None:
     assert not any(isinstance(module, nn.Conv2d | nn.BatchNorm2d) for module in called)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "name", ["timm/test_resnet", "timm/mobilenetv3_small_050", "timm/densenet121", "xception", "efficientnet-lite0"]
 )

@@ -181,6 +181,7 @@ def test_dropout_still_knows_whether_it_trains() -> None:
     assert not torch.equal(*found)
 
 
+@pytest.mark.medium
 def test_a_relu_is_done_again_where_that_saves_a_tensor() -> None:
     encoder = made("xception", "block11", 71)
     stored = store(encoder, drawn_images(2, 71), FP32)

@@ -126,6 +126,7 @@ def assert_alike(ours: Any, theirs: Any, within: float = 1e-12) -> None:
         assert ours == (pytest.approx(theirs) if isinstance(theirs, float) else theirs)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("loss", ["arcface", "cosface"])
 @pytest.mark.parametrize(
     "options",
@@ -176,6 +177,7 @@ def test_steps_and_state_are_those_of_one_process(ranks: Ranks, optimizer: str, 
         assert not torch.equal(state["descent"]["average"]["average"][1], state["loss"]["centers"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("batches", [2, 3])
 @pytest.mark.parametrize(("before", "after"), [("alone", "shared"), ("shared", "alone"), ("shared", "shared")])
 def test_a_state_goes_on_in_one_process_and_in_several(ranks: Ranks, before: str, after: str, batches: int) -> None:
@@ -252,6 +254,7 @@ def test_other_batches_and_states_are_refused(ranks: Ranks) -> None:
         assert shared.of(0)[0].objective.isfinite()
 
 
+@pytest.mark.medium
 def test_the_leader_holds_its_own_centres_only(ranks: Ranks) -> None:
     with training(ranks, individuals=8) as shared:
         assert len(shared.loss.own.centers) == 2 * -(-8 // ranks.size)

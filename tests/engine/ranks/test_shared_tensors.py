@@ -22,6 +22,7 @@ TENSORS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "hosts", ["aa", "abb", pytest.param("aabb", marks=pytest.mark.slow), pytest.param("abbb", marks=pytest.mark.huge)]
 )

@@ -132,6 +132,7 @@ def same(
     return together
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", [*OWN, *NESTED])
 def test_every_loss_has_the_gradients_of_one_process(ranks: Ranks, name: str) -> None:
     found = same(ranks, name, loss=NESTED.get(name, {}))
@@ -147,11 +148,13 @@ def test_every_loss_of_pytorch_metric_learning_has_the_gradients_of_one_process(
     same(ranks, f"pml/{name}", [batch], loss=ADAPTED[name])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("miner", [name for name in MINERS.names() if "*" not in name])
 def test_every_miner_selects_what_it_selects_in_one_process(ranks: Ranks, miner: str) -> None:
     same(ranks, loss={"miner": miner})
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("batch", [13, 5, 2, 1])
 @pytest.mark.parametrize("batchnorm", ["inference", "train"])
 def test_batches_of_any_size_are_shared(ranks: Ranks, batch: int, batchnorm: str) -> None:
@@ -161,34 +164,40 @@ def test_batches_of_any_size_are_shared(ranks: Ranks, batch: int, batchnorm: str
     same(ranks, "arcface", [ALL[:batch]], batchnorm=batchnorm, within=1e-11)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["timm/test_resnet", "timm/test_efficientnet"])
 def test_batchnorm_that_trains_has_the_statistics_of_the_whole_batch(ranks: Ranks, name: str) -> None:
     start = {"timm/test_resnet": "layer3", "timm/test_efficientnet": "blocks.3"}[name]
     same(ranks, "arcface", [ALL, ALL[:6]], name=name, train_from=start, batchnorm="train", within=1e-10)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("start", ["", "layer4", "head"])
 def test_any_part_may_train(ranks: Ranks, start: str) -> None:
     """From the first layer on, images are stored; from the head on, the leader's head alone trains."""
     same(ranks, train_from=start)
 
 
+@pytest.mark.medium
 def test_each_step_has_the_weights_of_the_last(ranks: Ranks) -> None:
     """Also after a fused optimizer, which does not tell PyTorch that the weights have changed."""
     same(ranks, batches=[ALL, ALL[:6], ALL[4:]], within=1e-10)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("epoch", [1, 2])
 @pytest.mark.parametrize("start", ["layer3", ""])
 def test_views_are_those_of_one_process(ranks: Ranks, epoch: int, start: str) -> None:
     same(ranks, batches=[torch.arange(0, IMAGES, 2)], epoch=epoch, train_from=start, views=2)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("chunking", [Chunking(3, 4), Chunking(1, 0)])
 def test_shares_are_encoded_in_chunks(ranks: Ranks, chunking: Chunking) -> None:
     same(ranks, chunking=chunking, batches=[ALL, ALL[:9]], within=1e-10)
 
 
+@pytest.mark.medium
 def test_lora_trains_and_is_merged(ranks: Ranks) -> None:
     """The last step's matrices are merged on every process."""
     lora = {"rank": 2, "alpha": 4.0, "dropout": 0.0, "targets": ["qkv", "fc1"]}
@@ -200,6 +209,7 @@ def test_the_neck_sees_the_whole_batch(ranks: Ranks) -> None:
     same(ranks, "arcface", neck="batchnorm", within=1e-11)
 
 
+@pytest.mark.medium
 def test_random_numbers_of_the_backbone_repeat(ranks: Ranks) -> None:
     """Dropout draws in each process, so a run differs from that of one process by chance, but repeats."""
     once, _ = steps(ranks, loss_of(), [ALL, ALL], dropout=0.5, train_from="")
@@ -209,6 +219,7 @@ def test_random_numbers_of_the_backbone_repeat(ranks: Ranks) -> None:
     assert not torch.allclose(once[0], alone[0])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize(("tta", "count"), [(["mirror"], 14), (["mirror", "crops"], 5), (["crops"], 1)])
 def test_views_of_test_photos_are_encoded_together(

@@ -43,6 +43,7 @@ def built(component: Component, options: dict[str, Any]) -> Any:
     return getattr(made, "module", made)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("component", "option"), NESTED)
 def test_a_default_that_is_said_is_the_one_that_is_taken(component: Component, option: Parameter) -> None:
     said = default_of(component.source, option.name)

@@ -196,6 +196,7 @@ PRODUCT = [
 """Every loss that takes tuples with every miner; each with two of the others every day."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("name", "miner"), PRODUCT)
 def test_with_a_miner_s_tuples_it_equals_pytorch_metric_learning(name: str, miner: str) -> None:
     embeddings, labels = batch()
@@ -239,6 +240,7 @@ FIXED = {
 """Losses that take no distance but their own kind."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("distance", ["squared-euclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("name", WITH_DISTANCE)
 def test_with_a_distance_of_ours_it_equals_the_written_out_one(name: str, distance: str) -> None:
@@ -291,6 +293,7 @@ def test_three_batches_go_forward_and_back_also_with_copies_of_photos(name: str)
                 assert weight.grad is None or weight.grad.isfinite().all()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_narrow_embeddings_count_as_float32(name: str, dtype: torch.dtype) -> None:
@@ -388,6 +391,7 @@ def trained(loss: PmlLoss, numbers: range) -> list[tuple[float, list[list[float]
     return found
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_saved_and_loaded_loss_goes_on_exactly(name: str, tmp_path: Path) -> None:
     """Bit for bit, through a file that is loaded with weights_only."""
