@@ -35,7 +35,7 @@ run)
     export PYTHONPATH="$PWD/src:$PWD"
     python3 -m benchmarks.gpu --out "$results/gpu.md"
     python3 -m benchmarks --only b,d --device cuda --out "$results/benchmarks.md"
-    python3 -m pytest -q tests/components tests/engine tests/hardware tests/evaluation | tee "$results/tests.txt"
+    python3 -m pytest -q -m "not slow and not huge" tests/components tests/engine tests/hardware tests/evaluation | tee "$results/tests.txt"
     ;;
 *)
     echo "$usage" >&2

@@ -24,4 +24,4 @@ if [ ! -x "$folder/env/bin/python" ]; then
 fi
 "$folder/env/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev,parquet]' -c "$folder/constraints.txt"
 "$folder/env/bin/python" -m pip check
-"$folder/env/bin/python" -m pytest "$@"
+"$folder/env/bin/python" -m pytest -m "not slow and not huge" "$@"
