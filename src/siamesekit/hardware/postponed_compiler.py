@@ -69,7 +69,7 @@ class PostponedCompiler(Loader):
 
 
 class _There(Loader):
-    """Gives a module that has been imported already."""
+    """Gives a module that has been imported already, and gives it its own spec back."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module, self._spec = module, module.__spec__
@@ -78,7 +78,7 @@ class _There(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec
+        vars(module)["__spec__"] = self._spec  # some modules let no attribute be set
 
 
 @contextmanager
@@ -109,9 +109,13 @@ class _StandIn(ModuleType):
 
 
 def _found_in(package: ModuleType, name: str) -> ModuleSpec | None:
-    """A module of a package; it may have been imported with the package."""
+    """A module of a package; if it has been imported with the package, it is not imported a second time."""
     there = sys.modules.get(name)
-    return PathFinder.find_spec(name, package.__path__) if there is None else ModuleSpec(name, _There(there))
+    if there is None:
+        return PathFinder.find_spec(name, package.__path__)
+    spec = ModuleSpec(name, _There(there))
+    vars(there)["__spec__"] = spec  # for a module that is there, Python takes its own spec, not the finder's
+    return spec
 
 
 def _nothing() -> None:
