@@ -150,9 +150,9 @@ def test_a_header_that_declares_too_many_pixels_is_refused_before_decoding(
     tmp_path: Path, width: int, height: int
 ) -> None:
     assert width * height > MAX_PIXELS
-    start = time.process_time()
+    start = time.monotonic()
     reason, mend = refusal(written(tmp_path, png(width, height)))
-    assert time.process_time() - start < 1
+    assert time.monotonic() - start < 1
     assert (reason[:12], mend[:15]) == ("is too large", "make it smaller")
 
 

@@ -41,10 +41,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Please use the new API settings"
 LOGGERS = ("", "PIL", "PIL.TiffImagePlugin", "siamesekit", "matplotlib", "timm", "huggingface_hub", "torch")
 
 
-INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
-"""Set by PyTorch when its compiler is imported, as its switch for deterministic kernels does."""
-
-
 def settings() -> dict[str, Any]:
     """Everything of the process that a function could change and that others rely on, random states aside."""
     backends: Any = torch.backends
@@ -64,7 +60,7 @@ def settings() -> dict[str, Any]:
         "torch's threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
         "sockets": socket.getdefaulttimeout(),
         "signals": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
-        "environment": {name: value for name, value in os.environ.items() if name != INDUCTOR_CACHE},
+        "environment": dict(os.environ),
         "folder": (Path.cwd(), list(sys.path), sys.stdout, sys.stderr),
         "Python": (sys.getrecursionlimit(), sys.getswitchinterval(), gc.isenabled(), gc.get_threshold(),
                    sys.excepthook, threading.excepthook, locale.setlocale(locale.LC_ALL)),

@@ -81,6 +81,11 @@ def choose_compute(device: DeviceChoice = "auto", precision: PrecisionChoice = "
     return Compute(chosen, precision == "bf16", f"--precision {precision}")
 
 
+SET_FOR_DETERMINISM = ("CUBLAS_WORKSPACE_CONFIG", "TORCHINDUCTOR_CACHE_DIR")
+"""Variables of the environment that are set: the first by `deterministic`, the second by PyTorch's compiler, which its
+switch imports."""
+
+
 @contextmanager
 def deterministic(wanted: bool = True) -> Iterator[None]:
     """Context that allows only deterministic kernels, if `wanted`; it restores torch's settings afterwards.
@@ -93,7 +98,7 @@ def deterministic(wanted: bool = True) -> Iterator[None]:
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
-    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    unset = [name for name in SET_FOR_DETERMINISM if name not in os.environ]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses cuBLAS
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
@@ -102,5 +107,5 @@ def deterministic(wanted: bool = True) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = benchmark
-        if workspace is None:
-            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+        for name in unset:
+            os.environ.pop(name, None)
